@@ -1,0 +1,127 @@
+# Everything is set up inside this folder: .venv*/ for Python, node_modules/ for the CDK's command line.
+# Needed beforehand: Python >= 3.11 (another one than python3: make PYTHON=...), Node >= 20.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+
+# The CDK warns at length, in Node's name, about every version of it but one or two.
+export AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED := true
+export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 1
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20,21,22,23
+export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
+# Where containers forbid it, each synthesis would compile the CDK's large modules again: 7 seconds of 13.
+unexport PYTHONDONTWRITEBYTECODE
+
+# uv trusts what this machine trusts, where it keeps a list of that: behind a company's proxy nothing else works.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
+export UV_SYSTEM_CERTS ?= 1
+endif
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: .venv/.ready .venv-aws/.ready .venv-lambda/.ready node_modules/.ready ## install everything, in this folder (done by the others when needed)
+
+.PHONY: test
+test: check ## everything CI runs: the checks, then all tests (the embedded AWS included)
+	@$(BIN)/pytest
+
+.PHONY: check
+check: setup ## lint, formatting, types, and the rule that imports point down only
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy --exclude '^cdk\.out/' .
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: setup ## mend what the linter can, and format
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+.PHONY: demo
+demo: setup ## break roles on an AWS embedded in this machine, and watch them being repaired
+	@$(BIN)/python -m demo.story
+
+.PHONY: playground
+playground: setup ## leave the embedded AWS running, to break roles by hand
+	@$(BIN)/python -m demo.playground
+
+.PHONY: playground-stop
+playground-stop: setup ## stop it
+	@$(BIN)/python -m demo.playground stop
+
+.PHONY: synth
+synth: setup ## write the CloudFormation templates to cdk.out/
+	@npx --no-install cdk synth --quiet
+
+.PHONY: lock
+lock: .venv/.ready ## resolve requirements*.in and package.json again into their lock files
+	@$(compile) requirements.in --output-file requirements.txt
+	@$(compile) requirements-dev.in --output-file requirements-dev.txt
+	@$(compile) $(RUNTIME_BRINGS:%=--no-emit-package %) lambda_src/requirements.in --output-file lambda_src/requirements.txt
+	@$(compile) demo/requirements-aws.in --output-file demo/requirements-aws.txt
+	@$(compile) demo/requirements-lambda.in --output-file demo/requirements-lambda.txt
+	@npm install --package-lock-only --loglevel=error
+
+compile := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command 'make lock'
+# botocore and what only botocore needs: Lambda's Python runtime has them, the zip shall not.
+RUNTIME_BRINGS := botocore python-dateutil six urllib3
+
+.PHONY: clean
+clean: ## remove what was installed and built (a running playground too)
+	@if [ -d .playground ] && [ -x $(BIN)/python ]; then $(BIN)/python -m demo.playground stop; fi
+	@rm -rf .venv .venv-aws .venv-lambda node_modules cdk.out .build .playground
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov
+
+# --- what is installed where; a stamp file says that a folder is complete ---
+
+# $(call needs,program,minimum,how to choose another,command that fails if it is older,command that prints its version)
+define needs
+@if ! command -v $(1) >/dev/null; then echo "$(2) or newer is needed, and '$(1)' was not found. $(3)" >&2; exit 1; fi; \
+if ! $(4); then echo "$(2) or newer is needed, but '$(1)' ($$(command -v $(1))) is $$($(5)). $(3)" >&2; exit 1; fi
+endef
+
+define tools
+$(call needs,$(PYTHON),Python 3.11,Name another one with: make PYTHON=/path/to/python3.11 ...,\
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))',$(PYTHON) --version 2>&1)
+$(call needs,node,Node 20,Install one (nodejs.org) or put it first on the PATH.,\
+node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)',node --version)
+endef
+
+.venv/.ready: requirements-dev.txt
+	$(tools)
+	@echo "· .venv: the packages to build, test and deploy with"
+	@if ! $(UV) --version >/dev/null 2>&1; then \
+		$(PYTHON) -m venv --clear .venv; \
+		awk '/^[^ ]/ { wanted = /^uv==/ } wanted' $< > .venv/uv.txt; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt; \
+	fi
+	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python $<
+	@touch $@
+
+.venv-aws/.ready: demo/requirements-aws.txt | .venv/.ready
+	@echo "· .venv-aws: the embedded AWS"
+	$(private_environment)
+
+.venv-lambda/.ready: demo/requirements-lambda.txt | .venv/.ready
+	@echo "· .venv-lambda: the embedded AWS's Lambda runtime"
+	$(private_environment)
+
+define private_environment
+@$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
+@$(UV) pip sync --quiet --require-hashes --compile-bytecode --python $(@D)/bin/python $<
+@touch $@
+endef
+
+node_modules/.ready: package.json package-lock.json .npmrc | .venv/.ready
+	@echo "· node_modules: the CDK's command line"
+	@npm ci --loglevel=error
+	@touch $@

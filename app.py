@@ -1,0 +1,67 @@
+"""The CDK app: reads the configuration, builds the functions' code, and defines the stack.
+
+Started by the CDK's command line (see ``cdk.json``). Needs no credentials, and the network only for packages that the
+installer's cache lacks.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "lambda_src"))  # the import root of the package that is deployed
+
+import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks
+
+from remediator.errors import SettingsError
+from remediator.settings import Settings, parse_settings
+from stacks.bundle import BundleError, build_bundle
+from stacks.remediator_stack import RemediatorStack
+
+CONTEXT_KEY = "remediator"
+
+
+def main() -> int:
+    """Synthesise the app; 0 if all is well, 1 after the faults were printed."""
+    # Without the CDK's usage metadata the template is the same whoever synthesises it.
+    app = cdk.App(analytics_reporting=False)
+    try:
+        define(app)
+    except (SettingsError, BundleError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the reader sits at a terminal
+        return 1
+    app.synth()
+    return 0
+
+
+def define(app: cdk.App) -> RemediatorStack:
+    """Define what the app's context asks for, and have it checked while it is synthesised.
+
+    Raises SettingsError with every fault of the configuration, and BundleError where the functions' packages cannot
+    be installed.
+    """
+    settings = read_settings(app.node.try_get_context(CONTEXT_KEY))
+    stack = RemediatorStack(app, "AnyscaleRemediator", settings=settings, bundle=build_bundle(settings))
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    return stack
+
+
+def read_settings(context: object) -> Settings:
+    """Read the configuration from the CDK's context: an object from ``cdk.json``, or JSON from the command line.
+
+    Raises SettingsError with every fault.
+    """
+    if context is None:
+        raise SettingsError([f'the key "{CONTEXT_KEY}" is missing under "context" in cdk.json'])
+    if isinstance(context, str):
+        try:
+            context = json.loads(context)
+        except (ValueError, RecursionError) as error:
+            raise SettingsError([f"the context {CONTEXT_KEY} is not JSON: {error}"]) from error
+    return parse_settings(context)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

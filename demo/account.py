@@ -1,0 +1,140 @@
+"""The account of the demo: what is deployed there, who works there, and what can be seen from outside."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from demo.deployment import PROJECT, bootstrap, deploy
+from demo.embedded import Credentials, EmbeddedAws, allow, policy_document
+from demo.embedded_aws import ACCOUNT
+
+CLOUD = "production"
+BUCKET = "anyscale-production-data"
+ROLE_PATH = "/anyscale/production/"
+EMAIL = "platform@example.com"
+TAG = "anyscale:cluster-role"
+
+SETTINGS: Mapping[str, object] = {
+    "emails": [EMAIL],
+    "clouds": {
+        CLOUD: {"buckets": [{"name": BUCKET, "region": "us-east-1"}], "roles": ["anyscale/production/*"]},
+    },
+}
+
+EC2_TRUST = policy_document(allow("sts:AssumeRole", Principal={"Service": "ec2.amazonaws.com"}))
+LAMBDA_TRUST = policy_document(
+    {"Sid": "Functions", **allow("sts:AssumeRole", Principal={"Service": "lambda.amazonaws.com"})}
+)
+BUCKET_ACCESS = policy_document(allow("s3:*", [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]))
+
+_TERRAFORM = "APN/1.0 HashiCorp/1.0 Terraform/1.14.2 (+https://www.terraform.io) terraform-provider-aws/6.20.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """An e-mail as its reader sees it."""
+
+    subject: str
+    body: str
+
+
+class DemoAccount:
+    """An embedded AWS with the remediator deployed, a bucket, and two who work there: alice and Terraform."""
+
+    def __init__(self, aws: EmbeddedAws) -> None:
+        self.aws = aws
+        self.iam = aws.client("iam")
+        self.s3 = aws.client("s3")
+        self.alice: Credentials
+        self.outputs: dict[str, str] = {}
+        self._read_letters = 0
+
+    def deploy(self, say: Callable[[str], None], output: Path, settings: Mapping[str, object] = SETTINGS) -> None:
+        """Bootstrap, synthesise and deploy with the CDK's command line; ``output`` is an empty folder for cdk.out."""
+        bootstrap(self.aws, say)
+        app = shlex.join([sys.executable, str(PROJECT / "app.py")])
+        outputs = deploy(self.aws, say, app=app, output=output, context={"remediator": settings})
+        self.outputs = {key: value for stack in outputs.values() for key, value in stack.items()}
+
+    def furnish(self) -> None:
+        """Create the bucket and the people."""
+        self.s3.create_bucket(Bucket=BUCKET)
+        work = policy_document(allow(["iam:*", "s3:*"], "*"))
+        self.alice = self.aws.user("alice", work)
+        self.as_alice = self.aws.client("iam", self.alice)
+        self.alice_s3 = self.aws.client("s3", self.alice)
+        terraform = self.aws.role("terraform", work, path="/ci/", session="apply-42")
+        self.as_terraform = self.aws.client("iam", terraform, user_agent=_TERRAFORM)
+
+    def trust(self, role: str) -> Any:  # noqa: ANN401 - a policy document
+        """The role's trust policy, now."""
+        return self.iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+
+    def inline(self, role: str) -> dict[str, Any]:
+        """The role's inline policies, now."""
+        names = self.iam.list_role_policies(RoleName=role)["PolicyNames"]
+        return {
+            name: self.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in sorted(names)
+        }
+
+    def trusts_ec2(self, role: str) -> bool:
+        """Whether a statement of the trust policy allows EC2 without a condition."""
+        return any(
+            "ec2.amazonaws.com" in json.dumps(statement.get("Principal"))
+            for statement in self.trust(role)["Statement"]
+            if statement["Effect"] == "Allow" and not statement.get("Condition")
+        )
+
+    def is_granted(self, role: str) -> bool:
+        """Whether an inline policy of the role names the bucket."""
+        return BUCKET in json.dumps(self.inline(role))
+
+    def has_new_letters(self) -> bool:
+        """Whether an e-mail has come since the last look."""
+        return len(self.aws.letters()) > self._read_letters
+
+    def new_letters(self) -> list[Letter]:
+        """The e-mails that have come since the last look."""
+        letters = [Letter(letter["subject"], letter["body"]) for letter in self.aws.letters()]
+        new, self._read_letters = letters[self._read_letters :], len(letters)
+        return new
+
+    def is_idle(self) -> bool:
+        """Whether no message is waiting or being worked on in any queue."""
+        sqs = self.aws.client("sqs")
+        for url in sqs.list_queues().get("QueueUrls", []):
+            told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+            if int(told["ApproximateNumberOfMessages"]) or int(told["ApproximateNumberOfMessagesNotVisible"]):
+                return False
+        return True
+
+    def settle(self, seconds: float = 1.0) -> None:
+        """Wait until the queues have been empty for some time: whatever was to happen has happened."""
+        quiet_since = time.monotonic()
+        deadline = quiet_since + 30
+        while time.monotonic() - quiet_since < seconds:
+            if time.monotonic() > deadline:
+                raise TimeoutError("The queues do not come to rest.")
+            time.sleep(0.1)
+            if not self.is_idle():
+                quiet_since = time.monotonic()
+
+
+def wait_until(done: Callable[[], object], what: str, seconds: float = 60) -> float:
+    """Wait until something is true and return how many seconds that took; raises TimeoutError."""
+    start = time.monotonic()
+    while not done():
+        if time.monotonic() - start > seconds:
+            raise TimeoutError(f"{what} did not happen within {seconds:.0f} seconds.")
+        time.sleep(0.05)
+    return time.monotonic() - start
+
+
+__all__ = ["ACCOUNT", "DemoAccount", "Letter", "wait_until"]

@@ -1,0 +1,81 @@
+"""The certificate that the embedded AWS shows, signed by a certificate authority of its own."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_LIFETIME = timedelta(days=30)
+
+
+def make(folder: Path) -> tuple[Path, Path, Path]:
+    """Write a certificate for 127.0.0.1 and localhost into a folder, valid for 30 days.
+
+    Returns three PEM files: the authority that clients are to trust, the server's certificate, its private key. The
+    authority's own key is thrown away, so that nothing else can ever be signed with it.
+    """
+    now = datetime.now(UTC)
+    authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    authority = _name("Embedded AWS, certificate authority")
+
+    def builder(subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(authority)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + _LIFETIME)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
+            )
+        )
+
+    signs = builder(authority, authority_key).add_extension(
+        x509.BasicConstraints(ca=True, path_length=0), critical=True
+    )
+    serves = (
+        builder(_name("127.0.0.1"), server_key)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [x509.IPAddress(ipaddress.IPv4Address("127.0.0.1")), x509.DNSName("localhost")]
+            ),
+            critical=False,
+        )
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+    )
+    pem = serialization.Encoding.PEM
+    trusted, shown, key = folder / "ca.pem", folder / "server.pem", folder / "server.key"
+    trusted.write_bytes(signs.sign(authority_key, hashes.SHA256()).public_bytes(pem))
+    shown.write_bytes(serves.sign(authority_key, hashes.SHA256()).public_bytes(pem))
+    key.touch(mode=0o600)
+    key.write_bytes(server_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    return trusted, shown, key
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _key_usage() -> x509.KeyUsage:
+    """What an authority's key is for: to sign certificates. Python 3.13 insists that it is said."""
+    return x509.KeyUsage(
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )

@@ -1,0 +1,200 @@
+# ruff: noqa: SLF001 - ministack offers no other way in; its version is pinned, and tests/e2e hold what is used here
+"""ministack as an ASGI application, with CloudTrail and EventBridge played on top of it.
+
+On AWS, a call that changes IAM becomes a record in CloudTrail, and the record an event of source ``aws.iam`` on the
+account's default bus. Nobody else may put events of a source ``aws.*`` on a bus: ministack refuses it as AWS does,
+so the events are published from the inside.
+
+Three paths of our own, for this machine's demo and tests:
+
+- ``GET /_embedded/status`` tells the server's process id;
+- ``GET /_embedded/letters`` tells the e-mails that SNS has sent;
+- ``POST /_embedded/events`` puts one event on the default bus as it stands, whatever its source.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from ministack import app as ministack
+from ministack.core.iam_evaluator import ResolvedCredential, resolve_credential
+from ministack.core.responses import set_request_account_id, set_request_region
+from ministack.services import eventbridge, iam, s3
+
+from demo.embedded_aws import cloudtrail, letters
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_log = logging.getLogger("embedded_aws.gateway")
+
+
+class Gateway:
+    """The ASGI application. ``when_ready`` is called once, when ministack has started."""
+
+    def __init__(self, *, account: str, region: str, when_ready: Callable[[], None]) -> None:
+        self._account = account
+        self._region = region
+        self._when_ready = when_ready
+        # One thread: events reach the bus in the order of the calls, and no caller waits for them.
+        self._deliveries = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cloudtrail")
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        match scope["type"], scope.get("path"):
+            case "lifespan", _:
+                await ministack.app(scope, receive, self._announcing(send))
+            case "http", "/_embedded/status":
+                await _answer(send, {"pid": os.getpid()})
+            case "http", "/_embedded/letters":
+                await _answer(send, letters.delivered())
+            case "http", "/_embedded/events":
+                event = json.loads(await _body(receive))
+                published = self._later(
+                    self._publish, event["source"], event["detail-type"], event["detail"], event["region"]
+                )
+                await _answer(send, await asyncio.wrap_future(published))
+            case "http", _:
+                await self._watch(scope, receive, send)
+            case _:
+                await ministack.app(scope, receive, send)
+
+    def _announcing(self, send: Send) -> Send:
+        async def announce(message: Message) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                self._when_ready()
+
+        return announce
+
+    async def _watch(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Pass a request on, and publish the record of the call it made once it was answered."""
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        if not cloudtrail.may_be_recorded(scope["method"], scope["path"], headers):
+            await ministack.app(scope, receive, send)
+            return
+        asked, answered = bytearray(), bytearray()
+        head: Message = {}
+
+        async def receive_and_keep() -> Message:
+            message = await receive()
+            asked.extend(message.get("body", b""))
+            return message
+
+        async def keep_and_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                head.update(message)
+            answered.extend(message.get("body", b""))
+            await send(message)
+
+        signer = cloudtrail.Signer.of(headers)
+        identity = signer and self._identity(signer.access_key)  # as it is before the call
+        await ministack.app(scope, receive_and_keep, keep_and_send)
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        request = cloudtrail.Request(scope["method"], scope["path"], query, headers, bytes(asked))
+        call = cloudtrail.recorded_call(request)
+        # Nobody's key has no identity: AWS turns such a request away before there is a call to record.
+        if call and identity and head:
+            names = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head["headers"]}
+            response = cloudtrail.Response(head["status"], names.get("x-amzn-requestid", ""), bytes(answered))
+            client = scope["client"][0] if scope.get("client") else "127.0.0.1"
+            self._later(self._publish_record, call, response, identity, client, datetime.now(UTC))
+
+    def _publish_record(
+        self,
+        call: cloudtrail.Call,
+        response: cloudtrail.Response,
+        identity: dict[str, object],
+        client: str,
+        now: datetime,
+    ) -> None:
+        region = self._region if call.service == "iam" else self._bucket_region(call) or call.signer.region
+        detail = cloudtrail.record(
+            call, response, identity, account=self._account, region=region, source_address=client, now=now
+        )
+        self._publish(f"aws.{call.service}", cloudtrail.DETAIL_TYPE, detail, region)
+
+    def _publish(self, source: str, detail_type: str, detail: object, region: str) -> Any:  # noqa: ANN401 - JSON
+        set_request_account_id(self._account)
+        set_request_region(region)
+        told = detail if isinstance(detail, str) else json.dumps(detail)
+        entry = {"Source": source, "DetailType": detail_type, "Detail": told}
+        _, _, answer = eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+        return json.loads(answer)
+
+    def _later(self, act: Callable[..., Any], *arguments: object) -> Future[Any]:
+        """Do something in the thread of deliveries, and log it if it fails."""
+
+        def report(done: Future[Any]) -> None:
+            if error := done.exception():
+                _log.error("An event could not be published", exc_info=error)
+
+        # ministack keeps the account and the region of a request in context variables; this is nobody's request.
+        done = self._deliveries.submit(contextvars.Context().run, act, *arguments)
+        done.add_done_callback(report)
+        return done
+
+    def _bucket_region(self, call: cloudtrail.Call) -> str | None:
+        bucket = call.bucket and s3._buckets.get_scoped(self._account, None, call.bucket)
+        return bucket.get("region") or self._region if bucket else None
+
+    def _identity(self, access_key: str) -> dict[str, object] | None:
+        """The ``userIdentity`` of a record.
+
+        https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
+        """
+        caller = resolve_credential(access_key, self._account)
+        if not isinstance(caller, ResolvedCredential):
+            return None
+        identity = {
+            "type": "IAMUser" if caller.principal_type == "User" else caller.principal_type,
+            "principalId": caller.principal_id,
+            "arn": caller.principal_arn,
+            "accountId": caller.account_id,
+            "accessKeyId": access_key,
+        }
+        if caller.principal_type == "User":
+            identity["userName"] = caller.principal_name
+        if caller.principal_type == "AssumedRole":
+            # arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION has lost the role's path; the issuer's ARN has it.
+            _, name, session = caller.principal_arn.split("/", 2)
+            role = iam._roles.get_scoped(self._account, None, name) or {}
+            identity["principalId"] = f"{role.get('RoleId', name)}:{session}"
+            identity["sessionContext"] = {
+                "sessionIssuer": {
+                    "type": "Role",
+                    "principalId": role.get("RoleId", name),
+                    "arn": role.get("Arn", f"arn:aws:iam::{self._account}:role/{name}"),
+                    "accountId": caller.account_id,
+                    "userName": name,
+                },
+                "attributes": {
+                    "creationDate": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    "mfaAuthenticated": "false",
+                },
+            }
+        return identity
+
+
+async def _body(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        body.extend(message.get("body", b""))
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+async def _answer(send: Send, content: object) -> None:
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(content).encode()})

@@ -1,0 +1,254 @@
+"""The demo: people break roles on an embedded AWS, and the deployed remediator repairs them.
+
+``python -m demo.story`` ends with 0 if every act went as told, else with 1.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import shutil
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from demo.account import (
+    BUCKET,
+    BUCKET_ACCESS,
+    CLOUD,
+    LAMBDA_TRUST,
+    ROLE_PATH,
+    TAG,
+    DemoAccount,
+    Letter,
+    wait_until,
+)
+from demo.deployment import DeploymentError
+from demo.embedded import EmbeddedAws, EmbeddedAwsError
+
+_COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_WIDTH = 100
+
+
+class ActFailed(Exception):
+    """Something did not happen as the story tells it."""
+
+
+def main() -> int:
+    """Play the whole story; returns the exit code."""
+    started = time.monotonic()
+    output = Path(tempfile.mkdtemp(prefix="remediator-demo-"))
+    try:
+        with EmbeddedAws() as aws:
+            account = set_up(aws, output)
+            for number, act in enumerate(ACTS, start=1):
+                print(f"\n{paint('bold', f'Act {number}: {act.title}')}\n")
+                act.play(account)
+    except (ActFailed, DeploymentError, EmbeddedAwsError, TimeoutError) as error:
+        print(f"\n{paint('red', 'The demo failed.')} {error}", file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(output, ignore_errors=True)
+    seconds = time.monotonic() - started
+    print(f"\n{paint('green', f'All {len(ACTS)} acts went as told')}, in {seconds:.0f} s. Nothing is left running.")
+    return 0
+
+
+def set_up(aws: EmbeddedAws, output: Path) -> DemoAccount:
+    """Deploy the stack and create the people, telling how far it is."""
+    print(paint("bold", "Setting the stage"))
+    print(f"  An AWS account now lives at {aws.endpoint}; IAM is enforced in it.")
+    account = DemoAccount(aws)
+    print("  Deploying the remediator with the CDK, as to a real account:")
+    account.deploy(Progress(), output)
+    account.furnish()
+    print(f"  Ready: cloud {CLOUD!r} with bucket {BUCKET!r}; its roles are those below role{ROLE_PATH}")
+    return account
+
+
+class Progress:
+    """Prints the lines of the CDK that tell progress, with the seconds since the start, and leaves the others out."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._stacks: set[str] = set()
+
+    def __call__(self, line: str) -> None:
+        if any(word in line for word in ("Synthesis time", "Deployment time", "bootstrapped", "deploying...", "✅")):
+            print(
+                paint("dim", f"    {time.monotonic() - self._start:5.1f} s  {line.strip()[: _WIDTH - 14]}"), flush=True
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One act: what it is about, and the function that plays it."""
+
+    title: str
+    play: Callable[[DemoAccount], None]
+
+
+def act_enrolled(account: DemoAccount) -> None:
+    """A role that lacks everything is tagged."""
+    role = "head-node"
+    account.as_alice.create_role(RoleName=role, Path=ROLE_PATH, AssumeRolePolicyDocument=json.dumps(LAMBDA_TRUST))
+    tell("alice creates the role head-node. It trusts Lambda instead of EC2, and nothing grants it the bucket.")
+    before = account.trust(role)
+    account.settle(0.3)
+    tell(f"alice enrols it: aws iam tag-role --role-name {role} --tags Key={TAG},Value={CLOUD}")
+    account.as_alice.tag_role(RoleName=role, Tags=[{"Key": TAG, "Value": CLOUD}])
+    repaired(lambda: account.trusts_ec2(role) and account.is_granted(role))
+    show_diff("trust policy", before, account.trust(role))
+    show_diff("inline policies", {}, account.inline(role))
+    expect(before["Statement"][0] in account.trust(role)["Statement"], "Lambda's statement is gone.")
+    show_letter(next_letter(account, "repaired"))
+
+
+def act_trust_replaced(account: DemoAccount) -> None:
+    """Terraform replaces the trust policy."""
+    role = "head-node"
+    tell("A Terraform run replaces the role's trust policy by its own, which knows only Lambda.")
+    before = account.trust(role)
+    account.as_terraform.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(LAMBDA_TRUST))
+    broken = account.trust(role)
+    repaired(lambda: account.trusts_ec2(role))
+    show_diff("trust policy, as Terraform left it → now", broken, account.trust(role))
+    expect(LAMBDA_TRUST["Statement"][0] in account.trust(role)["Statement"], "Lambda's statement is gone.")  # type: ignore[index]  # a policy's Statement is a list here
+    expect(before == account.trust(role), "The repaired policy is not what it was before.")
+    letter = next_letter(account, "repaired")
+    expect("terraform/apply-42" in letter.body, "The alert does not name Terraform's session.")
+    show_letter(letter)
+
+
+def act_grant_removed(account: DemoAccount) -> None:
+    """The policy that granted the bucket is detached, and then ours is deleted."""
+    role = "worker-node"
+    trust = {"Version": "2012-10-17", "Statement": account.trust("head-node")["Statement"][1:]}
+    policy = account.as_alice.create_policy(PolicyName="bucket-access", PolicyDocument=json.dumps(BUCKET_ACCESS))
+    arn = policy["Policy"]["Arn"]
+    account.as_alice.create_role(RoleName=role, Path=ROLE_PATH, AssumeRolePolicyDocument=json.dumps(trust))
+    account.as_alice.attach_role_policy(RoleName=role, PolicyArn=arn)
+    account.as_alice.tag_role(RoleName=role, Tags=[{"Key": TAG, "Value": CLOUD}])
+    account.settle()
+    tell("The role worker-node is enrolled and healthy: a managed policy grants it the bucket. Nothing was written.")
+    expect(account.inline(role) == {}, "Something was written to a healthy role.")
+    expect(account.new_letters() == [], "Somebody was told about a healthy role.")
+    tell("alice detaches that policy.")
+    account.as_alice.detach_role_policy(RoleName=role, PolicyArn=arn)
+    repaired(lambda: account.is_granted(role))
+    show_diff("inline policies", {}, account.inline(role))
+    show_letter(next_letter(account, "repaired"))
+    (name,) = account.inline(role)
+    tell(f"alice deletes the inline policy {name} that the remediator has just written.")
+    account.as_alice.delete_role_policy(RoleName=role, PolicyName=name)
+    repaired(lambda: account.is_granted(role))
+    next_letter(account, "repaired")
+
+
+def act_not_enrolled(account: DemoAccount) -> None:
+    """The same change on a role without the tag."""
+    role = "somebody-elses"
+    account.as_alice.create_role(
+        RoleName=role, Path=ROLE_PATH, AssumeRolePolicyDocument=json.dumps(account.trust("head-node"))
+    )
+    tell("The role somebody-elses does not carry the tag. alice replaces its trust policy in the same way.")
+    account.as_alice.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(LAMBDA_TRUST))
+    account.settle(1.5)
+    expect(account.trust(role) == LAMBDA_TRUST, "The role was written to.")
+    expect(account.inline(role) == {}, "A policy was written to the role.")
+    expect(account.new_letters() == [], "Somebody was told.")
+    tell("Nothing was written, and nobody was told.", "green")
+
+
+def act_denied(account: DemoAccount) -> None:
+    """The bucket's policy denies the role."""
+    role = "head-node"
+    account.settle()
+    deny = {
+        "Sid": "FreezeForAudit",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": ["s3:PutObject", "s3:DeleteObject"],
+        "Resource": f"arn:aws:s3:::{BUCKET}/*",
+    }
+    tell("A bucket policy now denies writing to everybody, and somebody deletes the remediator's grant as well.")
+    account.alice_s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    (name,) = account.inline(role)
+    account.as_alice.delete_role_policy(RoleName=role, PolicyName=name)
+    letter = next_letter(account, "needs a person")
+    account.settle()
+    expect(account.inline(role) == {}, "A policy was written although a Deny blocks the role.")
+    for part in ("FreezeForAudit", BUCKET, "s3:PutObject"):
+        expect(part in letter.body, f"The alert does not name {part}.")
+    tell("Nothing was written: another Allow does not help against a Deny. A person is told what blocks, and where.")
+    show_letter(letter)
+
+
+ACTS = (
+    Act("a role without EC2 trust and without any S3 grant is enrolled", act_enrolled),
+    Act("somebody replaces its trust policy with one for Lambda", act_trust_replaced),
+    Act("somebody takes away the policy that granted the bucket", act_grant_removed),
+    Act("the same change on a role that is not enrolled", act_not_enrolled),
+    Act("an explicit Deny on the bucket", act_denied),
+)
+
+
+def repaired(done: Callable[[], object]) -> None:
+    """Wait for a repair and tell how long it took."""
+    seconds = wait_until(done, "The repair")
+    tell(f"Repaired after {seconds:.1f} s.", "green")
+
+
+def next_letter(account: DemoAccount, outcome: str) -> Letter:
+    """Wait for the next e-mail, which must be the only one and be about this outcome."""
+    wait_until(account.has_new_letters, "The alert")
+    account.settle(0.5)
+    letters = account.new_letters()
+    subjects = [letter.subject for letter in letters]
+    expect(len(letters) == 1 and outcome in subjects[0], f"Expected one alert about {outcome!r}, got {subjects}.")
+    return letters[0]
+
+
+def expect(condition: object, otherwise: str) -> None:
+    """Go on only if the condition holds."""
+    if not condition:
+        raise ActFailed(otherwise)
+
+
+def tell(text: str, colour: str | None = None) -> None:
+    """Print a sentence of the story."""
+    wrapped = textwrap.fill(text, _WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    print(paint(colour, wrapped) if colour else wrapped, flush=True)
+
+
+def show_diff(title: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Print what changed in a document."""
+    print(f"\n    {paint('cyan', title)}")
+    old, new = (json.dumps(document, indent=2).splitlines() for document in (before, after))
+    for line in list(difflib.unified_diff(old, new, lineterm="", n=30))[3:]:
+        colour = {"+": "green", "-": "red"}.get(line[:1], "dim")
+        print(paint(colour, f"    {line}"))
+    print()
+
+
+def show_letter(letter: Letter) -> None:
+    """Print an e-mail as its reader sees it."""
+    print(f"    {paint('cyan', 'The alert, as an e-mail')}")
+    print(f"    │ Subject: {paint('bold', letter.subject)}\n    │")
+    for line in letter.body.splitlines():
+        print(f"    │ {line}")
+    print()
+
+
+def paint(colour: str, text: str) -> str:
+    """Colour for a terminal, nothing for a file."""
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if sys.stdout.isatty() else text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

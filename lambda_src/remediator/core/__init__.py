@@ -1,0 +1,1 @@
+"""The decisions. Pure: no I/O, no clock, no log, no environment, no SDK."""

@@ -1,0 +1,52 @@
+"""ARNs and account ids, parsed once at the door."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from remediator.errors import MalformedArn
+
+_ROLE_ARN = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role(?P<path>/(?:[\x21-\x7e]+/)?)(?P<name>[\w+=,.@-]{1,64})"
+)
+
+SERVICE_DNS_SUFFIX = {"aws": "amazonaws.com", "aws-us-gov": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
+
+
+@dataclass(frozen=True, slots=True)
+class RoleArn:
+    """The ARN of an IAM role.
+
+    ``path`` starts and ends with a slash, as AWS prints it ("/" or "/anyscale/production/").
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+    """
+
+    partition: str
+    account: str
+    path: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> RoleArn:
+        """Read a role's ARN; raises MalformedArn with the text when it is anything else."""
+        match = _ROLE_ARN.fullmatch(text)
+        if match is None:
+            raise MalformedArn(f"{text!r} is not the ARN of an IAM role (arn:PARTITION:iam::ACCOUNT:role/PATH/NAME)")
+        return cls(match["partition"], match["account"], match["path"], match["name"])
+
+    def __str__(self) -> str:
+        return f"arn:{self.partition}:iam::{self.account}:role{self.path}{self.name}"
+
+    @property
+    def path_and_name(self) -> str:
+        """The part of the ARN after ``role/``, which role patterns are matched against."""
+        return f"{self.path}{self.name}"[1:]
+
+
+def ec2_service_principal(partition: str) -> str:
+    """The service principal of EC2 in a partition: ``ec2.amazonaws.com``, or ``ec2.amazonaws.com.cn`` in China.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-services
+    """
+    return f"ec2.{SERVICE_DNS_SUFFIX.get(partition, 'amazonaws.com')}"

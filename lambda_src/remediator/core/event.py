@@ -1,0 +1,224 @@
+"""From a CloudTrail record on the event bus to the role that it concerns.
+
+The event is a doorbell, never a witness: only names are taken from it, and the present state is read afterwards.
+CloudTrail cuts request parameters at 100 KB, and events come late, twice, out of order or not at all.
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TypeAlias
+
+from remediator.errors import MalformedEvent
+
+DETAIL_TYPE = "AWS API Call via CloudTrail"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedCall:
+    """One API call that can break or enrol a role.
+
+    ``event_source`` and ``name`` are as CloudTrail spells them, ``bus_source`` is the source on the event bus.
+    """
+
+    event_source: str
+    name: str
+    bus_source: str
+
+
+def _iam(name: str) -> WatchedCall:
+    return WatchedCall("iam.amazonaws.com", name, "aws.iam")
+
+
+WATCHED_CALLS = (
+    _iam("UpdateAssumeRolePolicy"),
+    _iam("CreateRole"),
+    _iam("TagRole"),
+    _iam("UntagRole"),
+    _iam("PutRolePolicy"),
+    _iam("DeleteRolePolicy"),
+    _iam("AttachRolePolicy"),
+    _iam("DetachRolePolicy"),
+)
+"""The one table of watched calls: the rule of the stack, this parser and the fixtures are all held to it."""
+
+WATCHED: Mapping[tuple[str, str], WatchedCall] = MappingProxyType(
+    {(call.event_source, call.name): call for call in WATCHED_CALLS}
+)
+WATCHED_IAM_EVENTS = tuple(call.name for call in WATCHED_CALLS if call.event_source == "iam.amazonaws.com")
+
+# https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html (RoleName)
+_ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
+_LONGEST_TEXT = 1_024
+"""CloudTrail cuts userAgent and error texts here; nothing that we keep of an event needs to be longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who made a call.
+
+    ``arn`` is the caller's ARN as CloudTrail gives it (a session's ARN for an assumed role). ``issuer_arn`` is the ARN
+    of the role behind a session, with its path; None for users and root. ``invoked_by`` names the AWS service that
+    called on somebody's behalf (``cloudformation.amazonaws.com``), None otherwise.
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
+    """
+
+    kind: str
+    arn: str
+    issuer_arn: str | None = None
+    invoked_by: str | None = None
+    user_agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The call that made us look: ``call`` by whom, at ``time`` (ISO 8601, UTC), under CloudTrail's ``event_id``."""
+
+    event_id: str
+    call: str
+    time: str
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class RoleTrigger:
+    """An event that concerns one role.
+
+    ``tagged`` holds the keys of the tags that the call set, ``untagged`` the keys that it removed: only hints to tell a
+    read that is not yet consistent from the truth.
+    """
+
+    account: str
+    role_name: str
+    cause: Cause
+    tagged: tuple[str, ...] = ()
+    untagged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """An event that means nothing to us, with the reason."""
+
+    why: str
+
+
+Trigger: TypeAlias = RoleTrigger | Ignored
+
+
+def parse_event(envelope: object, *, account: str) -> Trigger:
+    """Say which role an EventBridge event concerns, or why it is ignored.
+
+    ``envelope`` is the event as parsed from JSON, ``account`` the 12 digits of the account that we run in.
+    Raises MalformedEvent where a watched call was made but cannot be read, so that it is kept for a person.
+    """
+    if not isinstance(envelope, Mapping):
+        raise MalformedEvent(f"the event is {_kind(envelope)}, not a JSON object")
+    detail = envelope.get("detail")
+    if not isinstance(detail, Mapping):
+        raise MalformedEvent(f"the event's `detail` is {_kind(detail)}, not a JSON object")
+    event_source, name = detail.get("eventSource"), detail.get("eventName")
+    if not isinstance(event_source, str) or not isinstance(name, str):
+        raise MalformedEvent("the event's detail names no call: `eventSource` and `eventName` must be texts")
+    call = WATCHED.get((event_source, name))
+    if call is None:
+        return Ignored(f"{_clip(name)} of {_clip(event_source)} is not a watched call")
+    # Only AWS itself can publish under a source that starts with "aws.", so any other source may be forged.
+    # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html (Source)
+    if envelope.get("source") != call.bus_source or envelope.get("detail-type") != DETAIL_TYPE:
+        return Ignored(f"it was not published by AWS: source and detail-type are not {call.bus_source}, {DETAIL_TYPE}")
+    if detail.get("errorCode"):
+        return Ignored(f"the call failed with {_clip(str(detail['errorCode']))}")
+    owner = detail.get("recipientAccountId") or envelope.get("account")
+    if owner != account or envelope.get("account", account) != account:
+        return Ignored(f"it belongs to account {_clip(str(owner))}, and we look after {account}")
+    return _role_trigger(detail, account=account)
+
+
+def _role_trigger(detail: Mapping[str, object], *, account: str) -> RoleTrigger:
+    name = detail["eventName"]
+    parameters = detail.get("requestParameters")
+    if not isinstance(parameters, Mapping):
+        raise MalformedEvent(f"{name} succeeded, but its `requestParameters` are {_kind(parameters)}")
+    role_name = parameters.get("roleName")
+    if not isinstance(role_name, str) or _ROLE_NAME.fullmatch(role_name) is None:
+        raise MalformedEvent(f"{name} succeeded, but its `requestParameters.roleName` is not the name of a role")
+    return RoleTrigger(
+        account=account,
+        role_name=role_name,
+        cause=_cause(detail),
+        tagged=tuple(
+            key
+            for tag in _sequence(parameters.get("tags"))
+            if isinstance(tag, Mapping) and isinstance(key := tag.get("key"), str)
+        ),
+        untagged=tuple(key for key in _sequence(parameters.get("tagKeys")) if isinstance(key, str)),
+    )
+
+
+def _cause(detail: Mapping[str, object]) -> Cause:
+    event_id = detail.get("eventID")
+    if not isinstance(event_id, str) or not event_id:
+        raise MalformedEvent(f"{detail['eventName']} has no `eventID`, so that it cannot be told from its duplicates")
+    time = detail.get("eventTime")
+    if not isinstance(time, str) or parse_time(time) is None:
+        raise MalformedEvent(f"{detail['eventName']} has no `eventTime` in the form 2026-01-31T12:00:00Z")
+    return Cause(event_id=_clip(event_id), call=str(detail["eventName"]), time=time, actor=_actor(detail))
+
+
+def _actor(detail: Mapping[str, object]) -> Actor:
+    identity = _mapping(detail.get("userIdentity"))
+    issuer = _mapping(_mapping(identity.get("sessionContext")).get("sessionIssuer"))
+    invoked_by = _text(identity.get("invokedBy"))
+    return Actor(
+        kind=_text(identity.get("type")) or "Unknown",
+        arn=_text(identity.get("arn")) or _text(identity.get("userName")) or invoked_by or "unknown",
+        issuer_arn=_text(issuer.get("arn")),
+        invoked_by=invoked_by,
+        user_agent=_text(detail.get("userAgent")),
+    )
+
+
+def parse_time(text: str) -> datetime | None:
+    """Read CloudTrail's time (``2026-01-31T12:00:00Z``, always UTC); None where it is anything else.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
+    """
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _sequence(value: object) -> tuple[object, ...]:
+    return tuple(value) if isinstance(value, (list, tuple)) else ()
+
+
+def _text(value: object) -> str | None:
+    return _clip(value) if isinstance(value, str) and value else None
+
+
+def _clip(text: str) -> str:
+    # JSON can spell half a character (a lone surrogate), which no message of ours could carry.
+    return text[:_LONGEST_TEXT].encode("utf-8", "replace").decode()
+
+
+def _kind(value: object) -> str:
+    names = {
+        type(None): "null",
+        list: "a list",
+        str: "a text",
+        bool: "a truth value",
+        int: "a number",
+        float: "a number",
+    }
+    return names.get(type(value), "missing or of another kind")

@@ -1,0 +1,104 @@
+"""Turn findings into writes: at most one new document per policy, and what is withheld with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from remediator.core.diagnose import Finding, FindingCode, Observed, desired_own_policy, own_policy_reading
+from remediator.core.grants import OWN_POLICY_NAME, inline_write_obstacles
+from remediator.core.policy.document import PolicyDocument
+from remediator.core.policy.explain import Obstacle
+from remediator.core.reading import Absent, Present, Unreadable
+from remediator.core.trust import add_ec2_trust, merged_ec2_trust, trust_write_obstacles
+
+
+@dataclass(frozen=True, slots=True)
+class TrustStep:
+    """Write the role's trust policy: ``before`` is what it must still be just before the write."""
+
+    before: PolicyDocument
+    after: PolicyDocument
+
+
+@dataclass(frozen=True, slots=True)
+class InlinePolicyStep:
+    """Write our own inline policy ``name``; ``before`` is None where the role does not have it yet."""
+
+    name: str
+    before: PolicyDocument | None
+    after: PolicyDocument
+
+
+Step: TypeAlias = TrustStep | InlinePolicyStep
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A finding that could be repaired as such, but not here; ``because`` says what stands in the way."""
+
+    finding: Finding
+    because: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RepairPlan:
+    """What would be written, in this order, and which repairable findings are withheld."""
+
+    steps: tuple[Step, ...]
+    withheld: tuple[Withheld, ...]
+
+
+def plan_repair(observed: Observed, findings: tuple[Finding, ...]) -> RepairPlan:
+    """The writes that repair the findings: none for a finding that is not repairable.
+
+    Planning again with the state that the steps leave behind gives no steps.
+    """
+    planned = [
+        *(_trust(observed, finding) for finding in findings if finding.code is FindingCode.TRUST_MISSING),
+        *_grant(observed, findings),
+    ]
+    return RepairPlan(
+        steps=tuple(part for part in planned if not isinstance(part, Withheld)),
+        withheld=tuple(part for part in planned if isinstance(part, Withheld)),
+    )
+
+
+def _trust(observed: Observed, finding: Finding) -> Step | Withheld:
+    role = observed.role
+    if not isinstance(role.trust, Present):
+        return Withheld(finding, ("the trust policy could not be read",))
+    before = role.trust.value
+    after = add_ec2_trust(before, role.arn.partition)
+    obstacles = trust_write_obstacles(role, after)
+    if obstacles:
+        merged = merged_ec2_trust(before, role.arn.partition)
+        if merged is not None and not trust_write_obstacles(role, merged):
+            return TrustStep(before, merged)
+        return Withheld(finding, _texts(obstacles))
+    return TrustStep(before, after)
+
+
+def _grant(observed: Observed, findings: tuple[Finding, ...]) -> list[Step | Withheld]:
+    concerned = [f for f in findings if f.code in {FindingCode.GRANT_MISSING, FindingCode.GRANT_ALTERED}]
+    if not concerned:
+        return []
+    desired = desired_own_policy(observed, findings)
+    before: PolicyDocument | None
+    match own_policy_reading(observed.policies):
+        case Present(value=document):
+            before = document
+        case Absent():
+            before = None
+        case Unreadable(why=why):
+            return [Withheld(finding, (why,)) for finding in concerned]
+    if desired is None:
+        return []
+    obstacles = inline_write_obstacles(observed.policies, desired)
+    if obstacles:
+        return [Withheld(finding, _texts(obstacles)) for finding in concerned]
+    return [InlinePolicyStep(OWN_POLICY_NAME, before, desired)]
+
+
+def _texts(obstacles: tuple[Obstacle, ...]) -> tuple[str, ...]:
+    return tuple(str(obstacle) for obstacle in obstacles)

@@ -1,0 +1,98 @@
+"""Every error this product raises, in one tree.
+
+::
+
+    RemediatorError
+    ├── SettingsError        the configuration is wrong; lists every fault at once
+    ├── MalformedArn         a text is not the ARN it should be
+    ├── MalformedEvent       an event that may concern us cannot be read
+    ├── MalformedRequest     a queued request cannot be read
+    ├── NotYetVisible        AWS does not show yet what an event says has happened; look again
+    ├── ChangedMeanwhile     somebody kept changing a document while we were about to write it; look again
+    └── AwsError             AWS answered with an error
+        ├── TransientError   trying again later can help (throttling, server errors, time-outs, races)
+        ├── DeniedError      our own credentials may not make the call
+        ├── NotFoundError    the thing that was asked for does not exist
+        ├── QuotaError       the write would exceed a quota of the account or of the document
+        ├── RejectedError    AWS refuses the document or the change as such
+        └── UnknownAwsError  anything else; reported, not retried
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class RemediatorError(Exception):
+    """Base of all errors of this product. The text says what was wrong, where, and what to do."""
+
+
+class SettingsError(RemediatorError):
+    """The configuration is wrong.
+
+    ``faults`` holds one sentence per fault, each naming the key, what was found and what is allowed.
+    """
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("The configuration is not valid:\n" + "\n".join(f"  - {fault}" for fault in self.faults))
+
+
+class MalformedArn(RemediatorError):
+    """A text is not the ARN that it should be."""
+
+
+class MalformedEvent(RemediatorError):
+    """An event that may concern us cannot be read; it belongs in the dead-letter queue, not in the bin."""
+
+
+class MalformedRequest(RemediatorError):
+    """A message of the work queue is not a request that this version understands."""
+
+
+class NotYetVisible(RemediatorError):
+    """AWS does not show yet what a fresh event says has happened: IAM is eventually consistent. Look again later.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+    """
+
+
+class ChangedMeanwhile(RemediatorError):
+    """A document that was about to be written kept changing under our hands. Look again later."""
+
+
+class AwsError(RemediatorError):
+    """AWS answered a call with an error.
+
+    ``operation`` is the API name (``iam:GetRole``), ``code`` the error code that AWS gave.
+    """
+
+    def __init__(self, operation: str, code: str, message: str) -> None:
+        self.operation = operation
+        self.code = code
+        self.message = message
+        super().__init__(f"{operation} failed with {code}: {message}")
+
+
+class TransientError(AwsError):
+    """Trying again later can help: throttling, server errors, time-outs, concurrent modification."""
+
+
+class DeniedError(AwsError):
+    """Our own credentials may not make this call."""
+
+
+class NotFoundError(AwsError):
+    """What was asked for does not exist."""
+
+
+class QuotaError(AwsError):
+    """The write would exceed a quota (for example ``ACLSizePerRole``)."""
+
+
+class RejectedError(AwsError):
+    """AWS refuses the document or the change as such (malformed, invalid principal, unmodifiable)."""
+
+
+class UnknownAwsError(AwsError):
+    """Any other error code: reported to a person, not retried."""

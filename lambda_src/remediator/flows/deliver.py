@@ -1,0 +1,31 @@
+"""Tell people about an outcome, if it is one that they should know."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from remediator.core.message import Alert, describe, render
+from remediator.core.outcome import Outcome
+from remediator.settings import Settings
+
+
+class AlertSink(Protocol):
+    """Where alerts go."""
+
+    def publish(self, alert: Alert) -> None:
+        """Publish one alert."""
+        ...
+
+
+def deliver(outcome: Outcome, *, topic: AlertSink, settings: Settings) -> Alert | None:
+    """Publish the outcome's alert and return it; None where nobody needs to be told. Raises AwsError."""
+    if not outcome.is_told:
+        return None
+    cloud = None if outcome.cloud is None else settings.cloud(outcome.cloud)
+    buckets = () if cloud is None else tuple(bucket.name for bucket in cloud.buckets)
+    notification = describe(outcome, buckets=buckets)
+    if notification is None:
+        return None
+    alert = render(notification)
+    topic.publish(alert)
+    return alert

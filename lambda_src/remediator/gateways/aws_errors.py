@@ -1,0 +1,137 @@
+"""One table from the error codes of AWS to our errors; the text of a message never decides anything.
+
+https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+from remediator.errors import (
+    AwsError,
+    DeniedError,
+    NotFoundError,
+    QuotaError,
+    RejectedError,
+    TransientError,
+    UnknownAwsError,
+)
+
+_CODES: tuple[tuple[type[AwsError], tuple[str, ...]], ...] = (
+    (
+        TransientError,
+        (
+            "Throttling",
+            "ThrottlingException",
+            "ThrottledException",
+            "TooManyRequestsException",
+            "RequestLimitExceeded",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "BandwidthLimitExceeded",
+            "SlowDown",
+            "ServiceUnavailable",
+            "ServiceUnavailableException",
+            "ServiceFailure",
+            "InternalFailure",
+            "InternalError",
+            "InternalErrorException",
+            "InternalServerError",
+            "RequestTimeout",
+            "RequestTimeoutException",
+            "ConcurrentModification",
+            "ConcurrentModificationException",
+            "EntityTemporarilyUnmodifiable",
+            "EntityTemporarilyUnmodifiableException",
+            "OperationAborted",
+            "PriorRequestNotComplete",
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "503",
+            "500",
+        ),
+    ),
+    (
+        DeniedError,
+        (
+            "AccessDenied",
+            "AccessDeniedException",
+            "AuthorizationError",
+            "AuthorizationErrorException",
+            "UnauthorizedOperation",
+            "UnauthorizedAccess",
+            "AllAccessDisabled",
+            "AccountProblem",
+            "403",
+        ),
+    ),
+    (
+        NotFoundError,
+        (
+            "NoSuchEntity",
+            "NoSuchEntityException",
+            "NoSuchBucket",
+            "NoSuchBucketPolicy",
+            "NotFound",
+            "NotFoundException",
+            "ResourceNotFoundException",
+            "404",
+        ),
+    ),
+    (QuotaError, ("LimitExceeded", "LimitExceededException")),
+    (
+        RejectedError,
+        (
+            "MalformedPolicyDocument",
+            "MalformedPolicyDocumentException",
+            "MalformedPolicy",
+            "UnmodifiableEntity",
+            "UnmodifiableEntityException",
+            "InvalidInput",
+            "InvalidInputException",
+            "InvalidParameter",
+            "InvalidParameterException",
+            "ValidationError",
+            "ValidationException",
+            "MethodNotAllowed",
+        ),
+    ),
+)  # fmt: skip - one code per line would hide which codes stand together
+
+ERROR_CLASSES: Mapping[str, type[AwsError]] = MappingProxyType(
+    {code: error for error, codes in _CODES for code in codes}
+)
+
+_SERVER_ERROR = 500
+_TOO_MANY_REQUESTS = 429
+
+
+@contextmanager
+def translated(operation: str) -> Iterator[None]:
+    """Run one call of AWS, named like ``iam:GetRole``, and raise our AwsError for whatever it raises.
+
+    An unknown code is judged by its HTTP status (5xx and 429 are transient), else it is an UnknownAwsError.
+    """
+    try:
+        yield
+    except ClientError as error:
+        raise _from_client_error(operation, error) from error
+    except HTTPClientError as error:
+        raise TransientError(operation, type(error).__name__, str(error)) from error
+    except BotoCoreError as error:
+        raise UnknownAwsError(operation, type(error).__name__, str(error)) from error
+
+
+def _from_client_error(operation: str, error: ClientError) -> AwsError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    message = str(error.response.get("Error", {}).get("Message", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    kind = ERROR_CLASSES.get(code)
+    if kind is None:
+        kind = TransientError if status >= _SERVER_ERROR or status == _TOO_MANY_REQUESTS else UnknownAwsError
+    return kind(operation, code or "no error code", message)

@@ -1,0 +1,133 @@
+"""Read roles and their policies, and write the two documents that a repair may write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remediator.core.arn import RoleArn
+from remediator.core.policy.document import PolicyDocument, policy_text, read_policy
+from remediator.core.reading import Absent, Present, Reading, Unreadable
+from remediator.core.state import InlinePolicy, ManagedPolicy, Role, RolePolicies
+from remediator.errors import DeniedError, NotFoundError
+from remediator.gateways.aws_errors import translated
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam.client import IAMClient
+
+
+class IamGateway:
+    """IAM as the flows see it.
+
+    Every method raises the errors of ``remediator.errors``: TransientError where trying again later can help. A denied
+    read is no error but the reading Unreadable, because it must be told to a person and not be retried.
+    """
+
+    def __init__(self, client: IAMClient) -> None:
+        self._client = client
+        # A version of a managed policy never changes, so one read serves as long as the execution environment lives.
+        self._versions: dict[tuple[str, str], Reading[PolicyDocument]] = {}
+
+    def read_role(self, role_name: str) -> Reading[Role]:
+        """The role with its tags and trust policy, in one call.
+
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html
+        """
+        try:
+            with translated("iam:GetRole"):
+                role = self._client.get_role(RoleName=role_name)["Role"]
+        except NotFoundError:
+            return Absent()
+        except DeniedError as error:
+            return Unreadable(str(error))
+        return Present(
+            Role(
+                arn=RoleArn.parse(role["Arn"]),
+                role_id=role["RoleId"],
+                tags={tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
+                trust=read_policy(role.get("AssumeRolePolicyDocument")),
+                boundary_arn=role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+            )
+        )
+
+    def read_policies(self, role: Role) -> RolePolicies:
+        """All identity policies of the role and its boundary.
+
+        Raises NotFoundError where the role, or a policy that was just listed, has gone in the meantime.
+        """
+        return RolePolicies(
+            inline=self._inline_policies(role.arn.name),
+            attached=self._attached_policies(role.arn.name),
+            boundary=Absent() if role.boundary_arn is None else Present(self._managed_policy(role.boundary_arn)),
+        )
+
+    def read_inline_policy(self, role_name: str, policy_name: str) -> Reading[PolicyDocument]:
+        """One inline policy of the role.
+
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRolePolicy.html
+        """
+        try:
+            with translated("iam:GetRolePolicy"):
+                answer = self._client.get_role_policy(RoleName=role_name, PolicyName=policy_name)
+        except NotFoundError:
+            return Absent()
+        except DeniedError as error:
+            return Unreadable(str(error))
+        return read_policy(answer["PolicyDocument"])
+
+    def write_trust(self, role_name: str, document: PolicyDocument) -> None:
+        """Replace the role's trust policy by ``document``.
+
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateAssumeRolePolicy.html
+        """
+        with translated("iam:UpdateAssumeRolePolicy"):
+            self._client.update_assume_role_policy(RoleName=role_name, PolicyDocument=policy_text(document))
+
+    def write_inline_policy(self, role_name: str, policy_name: str, document: PolicyDocument) -> None:
+        """Create or replace one inline policy of the role.
+
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html
+        """
+        with translated("iam:PutRolePolicy"):
+            self._client.put_role_policy(
+                RoleName=role_name, PolicyName=policy_name, PolicyDocument=policy_text(document)
+            )
+
+    def _inline_policies(self, role_name: str) -> Reading[tuple[InlinePolicy, ...]]:
+        try:
+            with translated("iam:ListRolePolicies"):
+                pages = self._client.get_paginator("list_role_policies").paginate(RoleName=role_name)
+                names = [name for page in pages for name in page["PolicyNames"]]
+        except DeniedError as error:
+            return Unreadable(str(error))
+        policies = []
+        for name in names:
+            document = self.read_inline_policy(role_name, name)
+            if isinstance(document, Absent):
+                raise NotFoundError("iam:GetRolePolicy", "NoSuchEntity", f"inline policy {name} of {role_name} is gone")
+            policies.append(InlinePolicy(name, document))
+        return Present(tuple(policies))
+
+    def _attached_policies(self, role_name: str) -> Reading[tuple[ManagedPolicy, ...]]:
+        try:
+            with translated("iam:ListAttachedRolePolicies"):
+                pages = self._client.get_paginator("list_attached_role_policies").paginate(RoleName=role_name)
+                arns = [policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"]]
+        except DeniedError as error:
+            return Unreadable(str(error))
+        return Present(tuple(self._managed_policy(arn) for arn in arns))
+
+    def _managed_policy(self, arn: str) -> ManagedPolicy:
+        """The policy in its default version.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_managed-versioning.html
+        """
+        try:
+            with translated("iam:GetPolicy"):
+                version = self._client.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+            if (arn, version) not in self._versions:
+                with translated("iam:GetPolicyVersion"):
+                    answer = self._client.get_policy_version(PolicyArn=arn, VersionId=version)
+                self._versions[arn, version] = read_policy(answer["PolicyVersion"].get("Document"))
+        except DeniedError as error:
+            return ManagedPolicy(arn, Unreadable(str(error)))
+        return ManagedPolicy(arn, self._versions[arn, version])

@@ -1,0 +1,134 @@
+"""The reconciler: repairs the roles named in the work queue and tells people. The only function that writes IAM."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from remediator.core.event import Cause
+from remediator.core.outcome import Outcome, OutcomeKind
+from remediator.core.request import parse_request
+from remediator.errors import MalformedRequest, RemediatorError, TransientError
+from remediator.flows.deliver import deliver
+from remediator.flows.reconcile import reconcile
+from remediator.gateways.iam import IamGateway
+from remediator.gateways.s3 import S3Gateway
+from remediator.gateways.topic import AlertsTopic
+from remediator.handlers.runtime import CLIENT_CONFIG, account_of
+from remediator.settings import Settings, load_settings
+
+logger = Logger()
+metrics = Metrics()
+tracer = Tracer(patch_modules=("botocore",))
+
+
+@cache
+def _settings() -> Settings:
+    return load_settings()
+
+
+@cache
+def _roles() -> IamGateway:
+    return IamGateway(boto3.client("iam", config=CLIENT_CONFIG))
+
+
+@cache
+def _buckets() -> S3Gateway:
+    return S3Gateway(lambda region: boto3.client("s3", region_name=region, config=CLIENT_CONFIG))
+
+
+@cache
+def _topic() -> AlertsTopic:
+    return AlertsTopic(boto3.client("sns", config=CLIENT_CONFIG), os.environ["ALERTS_TOPIC_ARN"])
+
+
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+@logger.inject_lambda_context(clear_state=True)
+def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Reconcile a batch of the work queue: each role once, in order; a failing role holds up only its own group."""
+    account = account_of(context.invoked_function_arn)
+    # All messages of the batch were sent before we look, so that looking once answers all of a role's causes.
+    causes = _causes_by_role(event)
+    metrics.add_metric("RolesReceived", MetricUnit.Count, len(causes))
+    done: set[str] = set()
+
+    def work(record: SQSRecord) -> None:
+        request = parse_request(record.body)
+        logger.append_keys(role=request.role_name, event_id=request.cause.event_id)
+        if request.account != account:
+            raise RemediatorError(f"the request is for account {request.account}, and this is account {account}")
+        if request.role_name in done:
+            logger.info("reconciled already with an earlier message of this batch")
+            return
+        outcome = reconcile(
+            request.role_name,
+            causes[request.role_name],
+            account=account,
+            roles=_roles(),
+            buckets=_buckets(),
+            settings=_settings(),
+            own_role_arn=os.environ["REMEDIATOR_ROLE_ARN"],
+            pause=time.sleep,
+        )
+        _log(outcome)
+        deliver(outcome, topic=_topic(), settings=_settings())
+        if outcome.to_be_retried:
+            raise TransientError("repair", "to be retried", "part of the repair was told, the rest is tried again")
+        done.add(request.role_name)
+
+    processor = SqsFifoPartialProcessor(
+        skip_group_on_error=True,
+        logger=logger,  # type: ignore[arg-type]  # Powertools' Logger has the one method of logging.Logger that is used
+    )
+    processor.raise_on_entire_batch_failure = False  # the constructor does not take it; the reason is the router's
+    return process_partial_response(event=event, record_handler=work, processor=processor, context=context)
+
+
+def _causes_by_role(event: dict[str, Any]) -> dict[str, tuple[Cause, ...]]:
+    causes: dict[str, tuple[Cause, ...]] = {}
+    for record in event.get("Records", ()):
+        try:
+            request = parse_request(record["body"])
+        except MalformedRequest:
+            continue  # it fails in its own turn, where it is reported
+        causes[request.role_name] = (*causes.get(request.role_name, ()), request.cause)
+    return causes
+
+
+def _log(outcome: Outcome) -> None:
+    metrics.add_metric("Reconciled", MetricUnit.Count, 1)
+    metrics.add_metric(_METRICS[outcome.kind], MetricUnit.Count, 1)
+    logger.info(
+        outcome.kind,
+        role_arn=outcome.role_arn,
+        cloud=outcome.cloud,
+        why=outcome.why,
+        own_event=outcome.own,
+        findings=[{"code": finding.code, "subject": finding.subject} for finding in outcome.findings],
+        applied=[type(step).__name__ for step in outcome.applied],
+        actors=[cause.actor.arn for cause in outcome.causes],
+        calls=[cause.call for cause in outcome.causes],
+    )
+
+
+_METRICS = {
+    OutcomeKind.NOT_ENROLLED: "RolesNotEnrolled",
+    OutcomeKind.OFF: "RolesOff",
+    OutcomeKind.CLEAN: "RolesClean",
+    OutcomeKind.REFUSED: "RolesRefused",
+    OutcomeKind.WOULD_REPAIR: "RepairsProposed",
+    OutcomeKind.REPAIRED: "RolesRepaired",
+    OutcomeKind.NEEDS_PERSON: "RolesNeedingAPerson",
+    OutcomeKind.FAILED: "RepairsFailed",
+}

@@ -1,0 +1,568 @@
+"""The configuration of a deployment: one frozen value, read from JSON with every fault found at once.
+
+People write it under the key ``remediator`` of ``cdk.json``. Synthesis validates it and puts it beside the package
+in the functions' zip as ``remediator_settings.json``: 50 clouds of 5 buckets do not fit Lambda's environment (4 KB), a
+file needs no call at start-up, and the code and its configuration are deployed and rolled back together. The
+functions validate it again when they start.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final, TypeVar
+
+from remediator.errors import SettingsError
+
+HOME_REGIONS: Final[Mapping[str, str]] = {"us-east-1": "aws", "us-gov-west-1": "aws-us-gov", "cn-north-1": "aws-cn"}
+"""The regions where IAM's events arrive, each with its partition; the remediator lives in one of them.
+
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.html#cloudtrail-concepts-global-service-events
+"""
+
+DEFAULT_REGION: Final = "us-east-1"
+DEFAULT_ENROLLMENT_TAG: Final = "anyscale:cluster-role"
+DEFAULT_LOG_RETENTION_DAYS: Final = 90
+
+MODE_TAG: Final = "anyscale:remediation"
+"""The tag by which a role narrows what the configuration permits; unlike the enrolment tag it is not configurable."""
+
+LOG_RETENTION_DAYS: Final = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545),
+    *(731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+"""https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
+
+SETTINGS_FILE: Final = "remediator_settings.json"
+
+
+class Mode(StrEnum):
+    """What may be done about a finding on a cloud's roles."""
+
+    REPAIR = "repair"
+    """Write the repair and tell people."""
+    OBSERVE = "observe"
+    """Tell people what would be written; write nothing."""
+
+
+class GrantSide(StrEnum):
+    """Where a missing grant is repaired. Access that exists on either side counts as it is."""
+
+    ROLE_POLICY = "role-policy"
+    """One inline policy of our own in the role."""
+
+
+@dataclass(frozen=True, slots=True)
+class RolePattern:
+    """Which roles a cloud may enrol, by the part of their ARN after ``role/``: ``anyscale/production/*``.
+
+    It means to us exactly what it means to IAM in a policy's Resource, because the permissions of the
+    reconciler are made from it: ``*`` stands for any text, slashes included, ``?`` for one character, case counts.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+    """
+
+    text: str
+
+    def matches(self, path_and_name: str) -> bool:
+        """Whether a role is meant; ``path_and_name`` is what follows ``role/`` in its ARN (``anyscale/head-node``)."""
+        return fnmatchcase(path_and_name, self.text.replace("[", "[[]"))
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class BucketSettings:
+    """A bucket that a cloud's roles must reach.
+
+    ``region`` is where it lives. ``account`` is the account that owns it, and None only where no account is
+    configured at all: then it is the account that the remediator is deployed to.
+    """
+
+    name: str
+    region: str
+    account: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """An Anyscale cloud: what its roles must be able to do, and what may be done to them.
+
+    ``name`` is the value of the enrolment tag. ``account`` is the account of its roles, and None where none is
+    configured: then it is the account that the remediator is deployed to.
+    """
+
+    name: str
+    buckets: tuple[BucketSettings, ...]
+    roles: tuple[RolePattern, ...]
+    mode: Mode = Mode.REPAIR
+    grant: GrantSide = GrantSide.ROLE_POLICY
+    account: str | None = None
+
+    def allows(self, path_and_name: str) -> bool:
+        """Whether a role may be enrolled in this cloud, by the part of its ARN after ``role/``."""
+        return any(pattern.matches(path_and_name) for pattern in self.roles)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration, with all defaults filled in.
+
+    ``region`` is the home region, ``account`` the account to deploy to (None: whichever the credentials lead to).
+    ``enrollment_tag`` is the key of the tag whose value names a role's cloud.
+    """
+
+    clouds: tuple[Cloud, ...]
+    region: str = DEFAULT_REGION
+    account: str | None = None
+    enrollment_tag: str = DEFAULT_ENROLLMENT_TAG
+    emails: tuple[str, ...] = ()
+    log_retention_days: int = DEFAULT_LOG_RETENTION_DAYS
+
+    @property
+    def partition(self) -> str:
+        """The partition of the home region, and so of every role and bucket: ``aws``, ``aws-us-gov`` or ``aws-cn``."""
+        return HOME_REGIONS[self.region]
+
+    def cloud(self, name: str) -> Cloud | None:
+        """The cloud of that name, or None; case counts."""
+        return next((cloud for cloud in self.clouds if cloud.name == name), None)
+
+
+def parse_settings(value: object) -> Settings:
+    """Read the configuration from a decoded JSON value.
+
+    Raises SettingsError with every fault, each naming the key, what was found there and what is allowed.
+    """
+    faults: list[str] = []
+    settings = _read_settings(value, _Place("", faults))
+    if faults:
+        raise SettingsError(faults)
+    return settings
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read the configuration from a JSON file, by default the one beside the package.
+
+    Raises SettingsError where the file is missing, is not JSON or holds a wrong configuration.
+    """
+    path = path or Path(__file__).parent.parent / SETTINGS_FILE
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError([f"{path} cannot be read: {error.strerror}"]) from error
+    except (ValueError, RecursionError) as error:
+        raise SettingsError([f"{path} is not JSON: {error}"]) from error
+    return parse_settings(value)
+
+
+def settings_json(settings: Settings) -> str:
+    """The configuration as JSON that ``parse_settings`` reads back into an equal value; the same text every time."""
+    return json.dumps(
+        {
+            "region": settings.region,
+            **_account(settings.account),
+            "enrollmentTag": settings.enrollment_tag,
+            "emails": settings.emails,
+            "logRetentionDays": settings.log_retention_days,
+            "clouds": {
+                cloud.name: {
+                    "buckets": [
+                        {"name": bucket.name, "region": bucket.region, **_account(bucket.account)}
+                        for bucket in cloud.buckets
+                    ],
+                    "roles": [pattern.text for pattern in cloud.roles],
+                    "mode": cloud.mode,
+                    "grant": cloud.grant,
+                    **_account(cloud.account),
+                }
+                for cloud in settings.clouds
+            },
+        },
+        indent=2,
+    )
+
+
+def _account(account: str | None) -> dict[str, str]:
+    return {} if account is None else {"account": account}
+
+
+# Reading. A reader notes each fault and goes on; what it returns beside a fault is a stand-in that nobody sees,
+# because parse_settings raises.
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A position in the configuration, and where the faults found there go."""
+
+    path: str
+    faults: list[str]
+
+    def key(self, key: str) -> _Place:
+        if re.fullmatch(r"[\w-]+", key, re.ASCII):
+            return _Place(f"{self.path}.{key}" if self.path else key, self.faults)
+        return _Place(f"{self.path}[{_shown(key)}]", self.faults)
+
+    def item(self, index: int) -> _Place:
+        return _Place(f"{self.path}[{index}]", self.faults)
+
+    def fault(self, sentence: str) -> None:
+        self.faults.append(f"{self.path or 'the configuration'}: {sentence}")
+
+    def unexpected(self, found: object, allowed: str) -> None:
+        self.fault(f"found {_shown(found)}; {allowed}")
+
+
+_SHOWN_CHARACTERS = 80
+_SHOWN_BITS = 128
+
+
+def _shown(value: object) -> str:
+    """A found value in JSON's spelling, cut to a readable length, in ASCII whatever it holds."""
+    match value:
+        case Mapping():
+            return "an object"
+        case list() | tuple():
+            return f"a list of {len(value)}"
+        case int() if value.bit_length() > _SHOWN_BITS:
+            return "a huge number"
+        case str() if len(value) > _SHOWN_CHARACTERS:
+            return f"{json.dumps(value[:_SHOWN_CHARACTERS])}... ({len(value)} characters)"
+        case None | str() | bool() | int() | float():
+            return json.dumps(value)
+        case _:
+            return f"a {type(value).__name__}"
+
+
+Complaint = Callable[[str], str | None]
+"""Looks at a text; answers None if it is fine, else the sentence that says what is allowed."""
+
+T = TypeVar("T")
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+def _read_settings(value: object, place: _Place) -> Settings:
+    fields = _object(
+        value, place, needed=("clouds",), optional=("region", "account", "enrollmentTag", "emails", "logRetentionDays")
+    )
+    region = _text(fields.get("region", DEFAULT_REGION), place.key("region"), _home_region_complaint)
+    account = _optional_account(fields, place, None)
+    clouds: tuple[Cloud, ...] = ()
+    if "clouds" in fields:
+        clouds = _read_clouds(fields["clouds"], place.key("clouds"), HOME_REGIONS.get(region), account)
+    emails = _list(
+        fields.get("emails", []), place.key("emails"), lambda item, at: _text(item, at, _email_complaint), str.lower
+    )
+    if len(emails) > _MAX_EMAILS:
+        place.key("emails").unexpected(
+            emails, f"allowed are {_MAX_EMAILS}, because each is a resource of the stack; use a mailing list"
+        )
+    return Settings(
+        clouds=clouds,
+        region=region,
+        account=account,
+        enrollment_tag=_text(
+            fields.get("enrollmentTag", DEFAULT_ENROLLMENT_TAG), place.key("enrollmentTag"), _tag_key_complaint
+        ),
+        emails=emails,
+        log_retention_days=_log_retention(
+            fields.get("logRetentionDays", DEFAULT_LOG_RETENTION_DAYS), place.key("logRetentionDays")
+        ),
+    )
+
+
+def _read_clouds(value: object, place: _Place, partition: str | None, account: str | None) -> tuple[Cloud, ...]:
+    if not isinstance(value, Mapping):
+        place.unexpected(value, "needed is an object with one key per cloud")
+        return ()
+    if not value:
+        place.fault("is empty; at least one cloud is needed")
+    clouds = tuple(_read_cloud(name, cloud, place, partition, account) for name, cloud in value.items())
+    _refuse_several_accounts(clouds, account, place)
+    _refuse_contradicting_buckets(clouds, place)
+    return clouds
+
+
+_CLOUD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def _read_cloud(name: object, value: object, clouds: _Place, partition: str | None, account: str | None) -> Cloud:
+    if not isinstance(name, str) or not _CLOUD_NAME.fullmatch(name):
+        clouds.fault(
+            f"the cloud's name {_shown(name)} is not possible; allowed are 1 to 64 letters, digits and . _ -, "
+            "beginning with a letter or digit, because it is the value of the enrolment tag"
+        )
+    place = clouds.key(str(name))
+    fields = _object(value, place, needed=("buckets", "roles"), optional=("mode", "grant", "account"))
+    account = _optional_account(fields, place, account)
+    return Cloud(
+        name=str(name),
+        buckets=_list(
+            fields["buckets"],
+            place.key("buckets"),
+            lambda item, at: _read_bucket(item, at, partition, account),
+            lambda bucket: bucket.name,
+            at_least_one="bucket",
+        )
+        if "buckets" in fields
+        else (),
+        roles=_list(
+            fields["roles"],
+            place.key("roles"),
+            lambda item, at: RolePattern(_text(item, at, _pattern_complaint)),
+            lambda pattern: pattern.text,
+            at_least_one="role pattern",
+        )
+        if "roles" in fields
+        else (),
+        mode=_choice(fields.get("mode", Mode.REPAIR), place.key("mode"), Mode),
+        grant=_choice(fields.get("grant", GrantSide.ROLE_POLICY), place.key("grant"), GrantSide),
+        account=account,
+    )
+
+
+def _read_bucket(value: object, place: _Place, partition: str | None, account: str | None) -> BucketSettings:
+    fields = _object(value, place, needed=("name", "region"), optional=("account",))
+    return BucketSettings(
+        name=_text(fields["name"], place.key("name"), _bucket_name_complaint) if "name" in fields else "",
+        region=_text(fields["region"], place.key("region"), lambda text: _region_complaint(text, partition))
+        if "region" in fields
+        else "",
+        account=_optional_account(fields, place, account),
+    )
+
+
+def _refuse_several_accounts(clouds: tuple[Cloud, ...], account: str | None, place: _Place) -> None:
+    """A stack reaches the roles of its own account only, so clouds in two accounts cannot both be served."""
+    stated = [cloud for cloud in clouds if cloud.account]
+    home = account or (stated[0].account if stated else None)
+    for cloud in stated:
+        if cloud.account != home:
+            place.key(cloud.name).key("account").unexpected(
+                cloud.account,
+                f"allowed is {_shown(home)}, because a deployment writes only to roles of its own account; "
+                "deploy one per account",
+            )
+
+
+def _refuse_contradicting_buckets(clouds: tuple[Cloud, ...], place: _Place) -> None:
+    """Two clouds may share a bucket, but a bucket has one region and one owner."""
+    first: dict[str, tuple[Cloud, BucketSettings, str]] = {}
+    for cloud in clouds:
+        for index, bucket in enumerate(cloud.buckets):
+            here = place.key(cloud.name).key("buckets").item(index)
+            other, known, where = first.setdefault(bucket.name, (cloud, bucket, here.path))
+            if other is cloud:  # the first mention, or a repetition that is reported as such
+                continue
+            for key, ours, theirs in (
+                ("region", bucket.region, known.region),
+                ("account", bucket.account, known.account),
+            ):
+                if ours and theirs and ours != theirs:
+                    here.key(key).unexpected(
+                        ours, f"{where} gives {_shown(theirs)} for the same bucket {_shown(bucket.name)}"
+                    )
+
+
+def _object(
+    value: object, place: _Place, *, needed: tuple[str, ...], optional: tuple[str, ...]
+) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        place.unexpected(value, f"needed is an object with {_words(needed, 'and')}")
+        return {}
+    known = (*needed, *optional)
+    for key in value:
+        if key not in known:
+            place.fault(
+                f"the key {_shown(key)} is unknown; {_did_you_mean(key, known)}allowed are {_words(known, 'and')}"
+            )
+    for key in needed:
+        if key not in value:
+            place.fault(f"the key {_shown(key)} is missing")
+    return value
+
+
+def _list(
+    value: object,
+    place: _Place,
+    read: Callable[[object, _Place], T],
+    identity: Callable[[T], str],
+    *,
+    at_least_one: str = "",
+) -> tuple[T, ...]:
+    """Read each item; two of the same identity are a fault, and so is an empty list where one thing is needed."""
+    if not isinstance(value, list | tuple):
+        place.unexpected(value, "needed is a list")
+        return ()
+    if at_least_one and not value:
+        place.fault(f"is empty; at least one {at_least_one} is needed")
+    items = tuple(read(item, place.item(index)) for index, item in enumerate(value))
+    first: dict[str, int] = {}
+    for index, item in enumerate(items):
+        name = identity(item)
+        if name and first.setdefault(name, index) != index:
+            place.item(index).fault(f"{_shown(name)} is listed already, at [{first[name]}]")
+    return items
+
+
+def _text(value: object, place: _Place, complaint: Complaint) -> str:
+    if not isinstance(value, str):
+        place.unexpected(value, "needed is a text in quotes")
+        return ""
+    if (allowed := complaint(value)) is not None:
+        place.unexpected(value, allowed)
+    return value
+
+
+def _choice(value: object, place: _Place, choices: type[_Choice]) -> _Choice:
+    for choice in choices:
+        if value == choice:
+            return choice
+    known = tuple(choice.value for choice in choices)
+    place.unexpected(value, f"{_did_you_mean(value, known)}allowed is {_words(known, 'or')}")
+    return next(iter(choices))
+
+
+def _did_you_mean(found: object, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(found[:_SHOWN_CHARACTERS], known, n=1) if isinstance(found, str) else []
+    return f"did you mean {_shown(close[0])}? " if close else ""
+
+
+def _words(words: tuple[str, ...], joint: str) -> str:
+    quoted = [json.dumps(word) for word in words]
+    return f" {joint} ".join(filter(None, (", ".join(quoted[:-1]), quoted[-1])))
+
+
+_ACCOUNT = re.compile(r"[0-9]{12}")
+
+
+def _optional_account(fields: Mapping[str, object], place: _Place, default: str | None) -> str | None:
+    if "account" not in fields:
+        return default
+    value = fields["account"]
+    if not isinstance(value, str) or not _ACCOUNT.fullmatch(value):
+        place.key("account").unexpected(value, "allowed are the 12 digits of an AWS account, as a text in quotes")
+        return default
+    return value
+
+
+def _log_retention(value: object, place: _Place) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value in LOG_RETENTION_DAYS:
+        return value
+    allowed = ", ".join(map(str, LOG_RETENTION_DAYS[:-1]))
+    place.unexpected(value, f"CloudWatch Logs allows {allowed} or {LOG_RETENTION_DAYS[-1]}")
+    return DEFAULT_LOG_RETENTION_DAYS
+
+
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
+_OTHER_PARTITIONS = (
+    (re.compile(r"cn-"), "aws-cn"),
+    (re.compile(r"us-gov-"), "aws-us-gov"),
+    (re.compile(r"[a-z]+-iso"), "aws-iso"),
+    (re.compile(r"eusc-"), "aws-eusc"),
+)
+
+
+def _home_region_complaint(text: str) -> str | None:
+    if text in HOME_REGIONS:
+        return None
+    return (
+        f"allowed is {_words(tuple(HOME_REGIONS), 'or')}, because IAM's events arrive in no other region; "
+        "buckets may live elsewhere"
+    )
+
+
+def _region_complaint(text: str, partition: str | None) -> str | None:
+    """``partition`` is that of the home region, None where the home region itself is wrong."""
+    if not _REGION.fullmatch(text):
+        return 'allowed is the code of an AWS region, such as "us-west-2"'
+    found = next((name for beginning, name in _OTHER_PARTITIONS if beginning.match(text)), "aws")
+    if partition is not None and found != partition:
+        return f"it is not in the partition {_shown(partition)} of the home region; no role reaches across partitions"
+    return None
+
+
+_BUCKET_NAMING = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_IP_ADDRESS = re.compile(r"[0-9]+(\.[0-9]+){3}")
+_RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
+_RESERVED_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+
+
+def _bucket_name_complaint(text: str) -> str | None:
+    if text.startswith(("s3://", "arn:")):
+        return "allowed is the bare name of the bucket"
+    if not _BUCKET_NAME.fullmatch(text) or ".." in text:
+        return (
+            "allowed are 3 to 63 lower-case letters, digits, dots and hyphens, beginning and ending with a letter or "
+            f"digit, no two dots together ({_BUCKET_NAMING})"
+        )
+    if _IP_ADDRESS.fullmatch(text):
+        return f"a bucket's name cannot look like an IP address ({_BUCKET_NAMING})"
+    for reserved in _RESERVED_PREFIXES:
+        if text.startswith(reserved):
+            return f"S3 reserves names that begin with {_shown(reserved)} ({_BUCKET_NAMING})"
+    for reserved in _RESERVED_SUFFIXES:
+        if text.endswith(reserved):
+            return f"S3 reserves names that end with {_shown(reserved)} ({_BUCKET_NAMING})"
+    return None
+
+
+_PATTERN_CHARACTERS = re.compile(r"[A-Za-z0-9_+=,.@/*?-]+")
+_PATTERN_MAX_LENGTH = 575
+_PATTERN_MIN_LITERALS = 4
+_AWS_PATHS = ("aws-service-role/", "aws-reserved/")
+
+
+def _pattern_complaint(text: str) -> str | None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: paths ≤ 512, role names ≤ 64."""
+    if text.startswith(("arn:", "role/", "/")):
+        return 'allowed is what follows "role/" in a role\'s ARN, without a slash before it: "anyscale/production/*"'
+    if len(text) > _PATTERN_MAX_LENGTH:
+        return f"a role's path and name have at most {_PATTERN_MAX_LENGTH} characters"
+    if not _PATTERN_CHARACTERS.fullmatch(text):
+        return "allowed are letters, digits, + = , . @ _ - / and the wildcards * and ?"
+    if "//" in text or text.endswith("/"):
+        return "it matches no role: a role's ARN has no empty part, and its name comes last"
+    if len(re.sub(r"[*?/]", "", text)) < _PATTERN_MIN_LITERALS:
+        return f"it is too broad; at least {_PATTERN_MIN_LITERALS} characters other than * ? / are needed"
+    literal = re.split(r"[*?]", text, maxsplit=1)[0]
+    for path in _AWS_PATHS:
+        if path in text or (len(literal) >= _PATTERN_MIN_LITERALS and path.startswith(literal)):
+            return f"roles under {_shown(path)} belong to AWS and are never touched"
+    return None
+
+
+_TAG_KEY = re.compile(r"[A-Za-z0-9_.:/=+@-](?:[A-Za-z0-9 _.:/=+@-]{0,126}[A-Za-z0-9_.:/=+@-])?")
+
+
+def _tag_key_complaint(text: str) -> str | None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules, in ASCII because the key also
+    stands in a condition of the reconciler's own policy.
+    """
+    if not _TAG_KEY.fullmatch(text):
+        return "allowed are 1 to 128 letters, digits and spaces (not at the ends) and . : / = + - @ _"
+    if text.lower().startswith("aws:"):
+        return 'tags that begin with "aws:" belong to AWS'
+    if text.lower() == MODE_TAG:
+        return "this tag narrows the mode of a role and cannot also enrol it"
+    if text.lower() == "anyscale-cloud-id":
+        return "Anyscale's control-plane role carries this tag too, and EC2 must never be able to assume that role"
+    return None
+
+
+_MAX_EMAILS = 100
+_EMAIL_MAX_LENGTH = 254
+_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9]")
+
+
+def _email_complaint(text: str) -> str | None:
+    if len(text) > _EMAIL_MAX_LENGTH or not _EMAIL.fullmatch(text):
+        return 'allowed is one e-mail address, such as "oncall@example.com"'
+    return None

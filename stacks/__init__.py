@@ -1,0 +1,1 @@
+"""What runs in AWS: the stack, one construct per capability, and the zip of the functions."""

@@ -1,0 +1,44 @@
+"""The queue that decides what is reconciled when, and the queues that keep what failed."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+
+class WorkQueue(Construct):
+    """The FIFO queue of roles to reconcile: one message group per document, so that each has one writer at a time.
+
+    High throughput: the groups do not share one limit, and a deduplication id counts within its group.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/high-throughput-fifo.html
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, consumer_timeout: Duration) -> None:
+        """``consumer_timeout`` is the time that the reconciler has for a batch."""
+        super().__init__(scope, construct_id)
+        self.dead_letters = dead_letter_queue(self, "DeadLetters", fifo=True)
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            fifo=True,
+            deduplication_scope=sqs.DeduplicationScope.MESSAGE_GROUP,
+            fifo_throughput_limit=sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-queueconfig
+            visibility_timeout=Duration.seconds(6 * consumer_timeout.to_seconds()),
+            dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=5, queue=self.dead_letters),
+        )
+
+
+def dead_letter_queue(scope: Construct, construct_id: str, *, fifo: bool = False) -> sqs.Queue:
+    """A queue that keeps what failed for as long as SQS can: 14 days, for a person to look at and send back."""
+    return sqs.Queue(
+        scope,
+        construct_id,
+        fifo=fifo or None,  # CloudFormation knows no FifoQueue: false
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        enforce_ssl=True,
+        retention_period=Duration.days(14),
+    )

@@ -1,0 +1,51 @@
+"""Every named scenario has the verdicts that AWS would give."""
+
+from __future__ import annotations
+
+import pytest
+
+from remediator.core.grants import judge_grants, judge_key
+from remediator.core.trust import judge_trust
+from tests.cases.case import Case, read_cases
+
+CASES = [*read_cases("policy_cases.jsonl"), *read_cases("more_cases.jsonl")]
+
+
+def _name(case: Case) -> str:
+    return f"{case.id}: {case.sentence}"
+
+
+@pytest.mark.parametrize("case", CASES, ids=_name)
+def test_ec2_trust_is_judged_as_aws_does(case: Case) -> None:
+    judgement = judge_trust(case.role, case.surroundings)
+    accepted = {case.expected["ec2_trust"], *case.expected.get("accept_ec2_trust", ())}
+    assert judgement.verdict in accepted, str(judgement)
+    assert judgement.because
+
+
+@pytest.mark.parametrize("case", CASES, ids=_name)
+def test_grants_are_judged_as_aws_does(case: Case) -> None:
+    judgements = judge_grants(case.role, case.policies, case.bucket, case.surroundings)
+    also = set(case.expected.get("accept_s3", ()))
+    wrong = {
+        each.action: str(each)
+        for each in judgements
+        if each.verdict not in {case.expected["s3"][each.action], *also}
+    }
+    assert {each.action for each in judgements} == set(case.expected["s3"])
+    assert not wrong
+    assert all(each.because for each in judgements)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "kms" in case.expected], ids=_name)
+def test_the_key_is_judged_as_aws_does(case: Case) -> None:
+    judgements = judge_key(case.role, case.policies, case.bucket, case.surroundings)
+    assert {each.action: str(each.verdict) for each in judgements} == case.expected["kms"]
+    assert all(each.because for each in judgements)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "fix_by" in case.expected], ids=_name)
+def test_the_side_that_can_repair_is_named(case: Case) -> None:
+    judgements = judge_grants(case.role, case.policies, case.bucket, case.surroundings)
+    fixes = {each.action: sorted(each.fix_by) for each in judgements if each.fix_by}
+    assert fixes == {action: sorted(sides) for action, sides in case.expected["fix_by"].items()}

@@ -1,0 +1,18 @@
+"""One embedded AWS for all tests of a run: each test makes resources of its own, under names of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.embedded import EmbeddedAws
+
+
+@pytest.fixture(scope="session")
+def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
+    """An AWS account on this machine, with IAM enforced; its log stays in pytest's folder of temporary files."""
+    state: Path = tmp_path_factory.mktemp("embedded-aws")
+    with EmbeddedAws(state) as aws:
+        yield aws

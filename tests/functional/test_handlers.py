@@ -1,0 +1,210 @@
+"""The functions as Lambda calls them: batches in, failures out, alerts published, nothing lost."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from remediator.core.event import WATCHED_CALLS
+from remediator.handlers import reconciler, router
+from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, ENROLLED, LAMBDA_STATEMENT, OWN_ROLE_ARN, bucket_grant
+from tests.functional.world import World
+from tests.unit.test_event import load
+
+
+@dataclass
+class Context:
+    """What Lambda hands to a function."""
+
+    function_name: str = "remediator"
+    memory_limit_in_mb: int = 256
+    invoked_function_arn: str = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:remediator"
+    aws_request_id: str = "00000000-0000-4000-8000-000000000000"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 30_000
+
+
+@pytest.fixture(autouse=True)
+def functions(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The functions, with the environment and the configuration that the stack gives them."""
+    monkeypatch.setenv("WORK_QUEUE_URL", world.queue_url)
+    monkeypatch.setenv("ALERTS_TOPIC_ARN", world.topic_arn)
+    monkeypatch.setenv("REMEDIATOR_ROLE_ARN", OWN_ROLE_ARN)
+    caches = [
+        getattr(module, name)
+        for module in (router, reconciler)
+        for name in ("_settings", "_roles", "_queue", "_buckets", "_topic")
+        if hasattr(module, name)
+    ]
+    for module in (router, reconciler):
+        monkeypatch.setattr(module, "load_settings", lambda: world.settings)
+    for cached in caches:
+        cached.cache_clear()
+    yield
+    for cached in caches:
+        cached.cache_clear()
+
+
+def batch(*bodies: Any, source: str = "intake", group: str = "g") -> dict[str, Any]:
+    """The event that Lambda makes of messages; a text goes in as it is, anything else as JSON."""
+    return {
+        "Records": [
+            {
+                "messageId": f"m{number}",
+                "receiptHandle": "r",
+                "body": body if isinstance(body, str) else json.dumps(body),
+                "attributes": {"ApproximateReceiveCount": "1", "MessageGroupId": f"{group}{number}"},
+                "messageAttributes": {},
+                "md5OfBody": "",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": f"arn:aws:sqs:us-east-1:{ACCOUNT}:{source}",
+                "awsRegion": "us-east-1",
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def failures(answer: Any) -> list[str]:
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def reconcile_queued(world: World) -> Any:
+    """Hand what stands in the work queue to the reconciler, as Lambda does."""
+    return reconciler.handle(batch(*(message["Body"] for message in world.queued())), Context())
+
+
+def route(*bodies: Any) -> Any:
+    return router.handle(batch(*bodies), Context())
+
+
+@pytest.mark.parametrize("name", [call.name for call in WATCHED_CALLS])
+def test_each_watched_call_on_a_broken_enrolled_role_ends_in_a_repaired_role_and_one_alert(
+    world: World, name: str
+) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    assert failures(route(load(name))) == []
+    assert failures(reconcile_queued(world)) == []
+    assert world.trusts_ec2()
+    (alert,) = world.alerts()
+    assert alert["outcome"] == "repaired"
+    assert alert["causes"][0]["call"] == name
+    assert alert["attributes"] == {
+        "outcome": "repaired",
+        "severity": "info",
+        "account": ACCOUNT,
+        "role": "head-node",
+        "cloud": "production",
+    }
+
+
+def test_a_batch_of_good_ignored_and_unreadable_messages_fails_only_the_unreadable_ones(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    failed_call = load("TagRole")
+    failed_call["detail"].update(errorCode="AccessDenied", requestParameters=None)
+    no_parameters = load("TagRole")
+    no_parameters["detail"]["requestParameters"] = None
+    answer = route("not json", failed_call, no_parameters, load("TagRole"), "{}", "[" * 100_000)
+    assert failures(answer) == ["m0", "m2", "m4", "m5"]
+    assert len(world.queued()) == 1
+
+
+def test_a_batch_in_which_every_message_is_unreadable_is_no_error_of_the_function(world: World) -> None:
+    assert failures(route("not json")) == ["m0"]
+    assert failures(reconciler.handle(batch("not json"), Context())) == ["m0"]
+
+
+def test_a_poisoned_request_holds_up_only_its_own_group(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    route(load("TagRole"))
+    (message,) = world.queued()
+    answer = reconciler.handle(batch("poison", message["Body"]), Context())
+    assert failures(answer) == ["m0"]
+    assert world.trusts_ec2()
+
+
+def test_several_causes_of_one_batch_are_one_reconcile_and_one_alert_that_names_them_all(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    route(load("UpdateAssumeRolePolicy"), load("DeleteRolePolicy"))
+    assert failures(reconcile_queued(world)) == []
+    (alert,) = world.alerts()
+    assert [cause["call"] for cause in alert["causes"]] == ["UpdateAssumeRolePolicy", "DeleteRolePolicy"]
+
+
+def test_nothing_is_told_where_nothing_is_wrong(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    world.grant(bucket_grant())
+    route(load("TagRole"))
+    assert failures(reconcile_queued(world)) == []
+    assert world.alerts() == []
+
+
+def test_a_request_for_another_account_is_kept_for_a_person(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    route(load("TagRole"))
+    (message,) = world.queued()
+    body = json.loads(message["Body"])
+    body["account"] = "999999999999"
+    assert failures(reconciler.handle(batch(body), Context())) == ["m0"]
+    assert not world.trusts_ec2()
+
+
+def test_a_configuration_that_is_wrong_fails_the_messages_and_loses_none(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from remediator.errors import SettingsError  # noqa: PLC0415 - only this test needs it
+
+    def broken() -> None:
+        raise SettingsError(["clouds: missing"])
+
+    monkeypatch.setattr(router, "load_settings", broken)
+    assert failures(route(load("TagRole"))) == ["m0"]
+
+
+def test_an_explicit_deny_ends_in_an_alert_that_says_what_blocks_and_where(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    deny = {
+        "Sid": "Freeze",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": f"arn:aws:s3:::{BUCKET}/*",
+    }
+    world.s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    route(load("TagRole"))
+    reconcile_queued(world)
+    (alert,) = world.alerts()
+    assert alert["attributes"]["outcome"] == "needs-person"
+    text = json.dumps(alert)
+    assert "Freeze" in text
+    assert BUCKET in text
+
+
+def test_one_line_is_logged_per_repair_and_it_is_structured(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.create_role(LAMBDA_STATEMENT, tags=ENROLLED)
+    route(load("TagRole"))
+    log = io.StringIO()
+    handler = reconciler.logger.registered_handler
+    assert isinstance(handler, logging.StreamHandler)
+    before = handler.setStream(log)
+    capsys.readouterr()
+    try:
+        reconcile_queued(world)
+    finally:
+        handler.setStream(before or sys.stdout)
+    repairs = [line for line in map(json.loads, log.getvalue().splitlines()) if line["message"] == "repaired"]
+    assert len(repairs) == 1
+    assert repairs[0]["findings"] == [
+        {"code": "trust-missing", "subject": "trust policy"},
+        {"code": "grant-missing", "subject": BUCKET},
+    ]
+    (metrics,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert metrics["RolesRepaired"] == [1.0]

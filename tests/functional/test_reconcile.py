@@ -1,0 +1,548 @@
+"""Reconciling a role: what the account looks like afterwards, and what was said of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from remediator.core.grants import OWN_POLICY_NAME
+
+from remediator.core.diagnose import FindingCode
+from remediator.core.event import Actor, Cause
+from remediator.core.outcome import OutcomeKind
+from remediator.core.policy.document import PolicyDocument
+from remediator.core.reading import Absent, Present, Reading, Unreadable
+from remediator.core.state import Bucket, Role, RolePolicies
+from remediator.errors import (
+    ChangedMeanwhile,
+    DeniedError,
+    QuotaError,
+    RejectedError,
+    TransientError,
+)
+from remediator.gateways.iam import IamGateway
+from tests.examples import (
+    ACCOUNT,
+    BUCKET,
+    EC2_STATEMENT,
+    ENROLLED,
+    LAMBDA_STATEMENT,
+    OUTSIDE,
+    OWN_ROLE_ARN,
+    a_cause,
+    bucket_grant,
+    policy,
+    settings,
+)
+from tests.functional.world import ROLE, World
+
+DENY_BUCKET = {
+    "Sid": "Freeze",
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": "s3:*",
+    "Resource": [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"],
+}
+
+
+def codes(findings: Any) -> list[FindingCode]:
+    return [finding.code for finding in findings]
+
+
+def test_a_role_without_trust_and_grant_gets_both_and_the_second_time_nothing_is_written(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    assert world.reconcile().kind is OutcomeKind.REPAIRED
+    assert world.trusts_ec2()
+    assert world.trust()[0] == LAMBDA_STATEMENT
+    assert list(world.inline()) == [OWN_POLICY_NAME]
+    assert world.reconcile().kind is OutcomeKind.CLEAN
+    assert world.writes == []
+
+
+def test_a_healthy_role_is_left_alone(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    world.grant(bucket_grant())
+    before = world.trust(), world.inline()
+    assert world.reconcile().kind is OutcomeKind.CLEAN
+    assert world.writes == []
+    assert (world.trust(), world.inline()) == before
+
+
+def test_no_read_is_made_twice_in_one_clean_reconcile(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    world.grant(bucket_grant())
+    world.reconcile()
+    assert sorted(world.calls) == [
+        "GetBucketPolicy",
+        "GetRole",
+        "GetRolePolicy",
+        "ListAttachedRolePolicies",
+        "ListRolePolicies",
+    ]
+
+
+def test_only_the_broken_part_is_written(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    assert world.reconcile().kind is OutcomeKind.REPAIRED
+    assert world.writes == ["UpdateAssumeRolePolicy"]
+    assert list(world.inline()) == ["granted"]
+
+
+def test_a_grant_through_the_bucket_policy_counts(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    arn = world.iam.get_role(RoleName=ROLE)["Role"]["Arn"]
+    statement = {**bucket_grant(), "Principal": {"AWS": arn}}
+    world.s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy(statement)))
+    assert world.reconcile().kind is OutcomeKind.CLEAN
+    assert world.writes == []
+
+
+def test_a_grant_through_a_managed_policy_counts_until_it_is_detached(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    arn = world.iam.create_policy(PolicyName="bucket-access", PolicyDocument=json.dumps(policy(bucket_grant())))
+    world.iam.attach_role_policy(RoleName=ROLE, PolicyArn=arn["Policy"]["Arn"])
+    assert world.reconcile().kind is OutcomeKind.CLEAN
+    world.iam.detach_role_policy(RoleName=ROLE, PolicyArn=arn["Policy"]["Arn"])
+    assert world.reconcile().kind is OutcomeKind.REPAIRED
+    assert list(world.inline()) == [OWN_POLICY_NAME]
+
+
+def test_a_version_of_a_managed_policy_is_read_once_but_its_default_version_each_time(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    arn = world.iam.create_policy(PolicyName="bucket-access", PolicyDocument=json.dumps(policy(bucket_grant())))[
+        "Policy"
+    ]["Arn"]
+    world.iam.attach_role_policy(RoleName=ROLE, PolicyArn=arn)
+    world.reconcile()
+    assert "GetPolicyVersion" in world.calls
+    world.reconcile()
+    assert "GetPolicyVersion" not in world.calls
+    nothing = policy(bucket_grant("some-other-bucket"))
+    world.iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(nothing), SetAsDefault=True)
+    assert codes(world.reconcile().findings) == [FindingCode.GRANT_MISSING]
+
+
+def test_our_policy_names_exactly_the_buckets_of_the_cloud(world: World) -> None:
+    names = ["anyscale-production-data", "anyscale-production-logs"]
+    world.s3.create_bucket(Bucket=names[1])
+    world.settings = settings(buckets=[{"name": name, "region": "us-east-1"} for name in names])
+    world.create_role(EC2_STATEMENT)
+    world.reconcile()
+    resources = {r for s in world.inline()[OWN_POLICY_NAME]["Statement"] for r in s["Resource"]}
+    assert resources == {f"arn:aws:s3:::{name}{suffix}" for name in names for suffix in ("", "/*")}
+
+
+def test_what_somebody_changed_in_our_statements_is_restored_and_what_they_added_beside_them_stays(
+    world: World,
+) -> None:
+    world.create_role(EC2_STATEMENT)
+    world.reconcile()
+    good = world.inline()[OWN_POLICY_NAME]
+    theirs = {"Sid": "Theirs", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
+    widened = [{**statement, "Action": "s3:*"} for statement in good["Statement"]]
+    world.grant(*widened, theirs, name=OWN_POLICY_NAME)
+    outcome = world.reconcile()
+    assert codes(outcome.findings) == [FindingCode.GRANT_ALTERED]
+    assert world.inline()[OWN_POLICY_NAME]["Statement"] == [*good["Statement"], theirs]
+    assert world.reconcile().kind is OutcomeKind.CLEAN
+
+
+def test_an_explicit_deny_of_the_bucket_is_told_and_nothing_is_written(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    world.s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy(DENY_BUCKET)))
+    outcome = world.reconcile()
+    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert codes(outcome.findings) == [FindingCode.GRANT_BLOCKED]
+    assert "Freeze" in " ".join(outcome.findings[0].because)
+    assert world.writes == []
+
+
+def test_a_blocked_bucket_does_not_keep_the_trust_from_being_repaired(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy(DENY_BUCKET)))
+    outcome = world.reconcile()
+    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert world.trusts_ec2()
+    assert world.writes == ["UpdateAssumeRolePolicy"]
+
+
+def test_a_blocked_bucket_does_not_keep_another_bucket_from_being_granted(world: World) -> None:
+    other = "anyscale-production-logs"
+    world.s3.create_bucket(Bucket=other)
+    world.settings = settings(buckets=[{"name": name, "region": "us-east-1"} for name in (BUCKET, other)])
+    world.s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy(DENY_BUCKET)))
+    world.create_role(EC2_STATEMENT)
+    assert world.reconcile().kind is OutcomeKind.NEEDS_PERSON
+    assert BUCKET not in json.dumps(world.inline()[OWN_POLICY_NAME])
+    assert other in json.dumps(world.inline()[OWN_POLICY_NAME])
+
+
+@pytest.mark.parametrize(
+    ("condition", "code"),
+    [
+        ({"StringEquals": {"aws:SourceAccount": ACCOUNT}}, FindingCode.TRUST_CONDITIONAL),
+    ],
+)
+def test_a_condition_on_the_trust_is_left_to_a_person(
+    world: World, condition: dict[str, Any], code: FindingCode
+) -> None:
+    world.create_role({**EC2_STATEMENT, "Condition": condition})
+    world.grant(bucket_grant())
+    outcome = world.reconcile()
+    assert codes(outcome.findings) == [code]
+    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert world.writes == []
+
+
+def test_a_missing_bucket_is_told_and_nothing_is_granted_on_its_name(world: World) -> None:
+    world.settings = settings(buckets=[{"name": "anyscale-gone", "region": "us-east-1"}])
+    world.create_role(EC2_STATEMENT)
+    outcome = world.reconcile()
+    assert codes(outcome.findings) == [FindingCode.BUCKET_ABSENT]
+    assert world.writes == []
+
+
+def test_observe_mode_says_what_would_be_written_and_writes_nothing(world: World) -> None:
+    world.settings = settings(mode="observe")
+    world.create_role(LAMBDA_STATEMENT)
+    outcome = world.reconcile()
+    assert outcome.kind is OutcomeKind.WOULD_REPAIR
+    assert len(outcome.proposed) == 2
+    assert world.writes == []
+    assert not world.trusts_ec2()
+
+
+def test_a_role_that_is_not_enrolled_is_left_alone(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT, tags={})
+    assert world.reconcile().kind is OutcomeKind.NOT_ENROLLED
+    assert world.writes == []
+
+
+def test_a_role_that_is_off_is_left_alone(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT, tags={**ENROLLED, "anyscale:remediation": "off"})
+    assert world.reconcile().kind is OutcomeKind.OFF
+    assert world.writes == []
+
+
+def test_a_role_that_does_not_exist_is_no_error(world: World) -> None:
+    outcome = world.reconcile(role="never-was")
+    assert outcome.kind is OutcomeKind.NOT_ENROLLED
+    assert not outcome.is_told
+
+
+@pytest.mark.parametrize(
+    ("path", "tags", "trust"),
+    [
+        ("/", ENROLLED, LAMBDA_STATEMENT),
+        ("/anyscale/production/", {"anyscale:cluster-role": "nowhere"}, LAMBDA_STATEMENT),
+        (
+            "/anyscale/production/",
+            ENROLLED,
+            {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OUTSIDE}:root"}, "Action": "sts:AssumeRole"},
+        ),
+    ],
+)
+def test_a_refused_role_is_told_and_left_alone(world: World, path: str, tags: Any, trust: Any) -> None:
+    world.create_role(trust, path=path, tags=tags)
+    outcome = world.reconcile()
+    assert outcome.kind is OutcomeKind.REFUSED
+    assert outcome.is_told
+    assert world.writes == []
+
+
+def test_our_own_event_never_leads_to_a_write_and_is_told_to_nobody(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    own = a_cause(actor=f"arn:aws:sts::{ACCOUNT}:assumed-role/x/y", issuer=OWN_ROLE_ARN)
+    outcome = world.reconcile(own)
+    assert world.writes == []
+    assert not outcome.is_told
+    assert not world.trusts_ec2()
+
+
+def test_somebody_elses_event_among_our_own_is_answered(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    own = a_cause(actor=f"arn:aws:sts::{ACCOUNT}:assumed-role/x/y", issuer=OWN_ROLE_ARN)
+    assert world.reconcile(own, a_cause()).kind is OutcomeKind.REPAIRED
+    assert world.trusts_ec2()
+
+
+def test_a_user_who_names_themselves_like_our_role_is_not_taken_for_us(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    actor = Actor(kind="IAMUser", arn=OWN_ROLE_ARN, user_agent="anyscale-role-remediator/0.1.0")
+    assert world.reconcile(Cause("e", "TagRole", "2026-03-04T10:00:00Z", actor)).kind is OutcomeKind.REPAIRED
+
+
+class Interfering(IamGateway):
+    """IAM, with somebody who acts, or something that fails, at a chosen moment."""
+
+    def __init__(self, world: World, **moments: Callable[[], None]) -> None:
+        super().__init__(world.iam)
+        self._moments = moments
+        self._role_reads = 0
+
+    def _now(self, moment: str) -> None:
+        self._moments.get(moment, lambda: None)()
+
+    def read_role(self, role_name: str) -> Reading[Role]:
+        self._role_reads += 1
+        self._now(f"before_role_read_{self._role_reads}")
+        return super().read_role(role_name)
+
+    def read_policies(self, role: Role) -> RolePolicies:
+        self._now("before_policies")
+        return super().read_policies(role)
+
+    def read_inline_policy(self, role_name: str, policy_name: str) -> Reading[PolicyDocument]:
+        self._now("before_inline_read")
+        return super().read_inline_policy(role_name, policy_name)
+
+    def write_trust(self, role_name: str, document: PolicyDocument) -> None:
+        self._now("before_trust_write")
+        super().write_trust(role_name, document)
+        self._now("after_trust_write")
+
+    def write_inline_policy(self, role_name: str, policy_name: str, document: PolicyDocument) -> None:
+        self._now("before_inline_write")
+        super().write_inline_policy(role_name, policy_name, document)
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    def act() -> None:
+        raise error
+
+    return act
+
+
+def test_an_edit_between_the_look_and_the_write_is_not_lost(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    theirs = {**LAMBDA_STATEMENT, "Sid": "Glue", "Principal": {"Service": "glue.amazonaws.com"}}
+    edit = json.dumps(policy(LAMBDA_STATEMENT, theirs))
+    roles = Interfering(
+        world, before_role_read_2=lambda: world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=edit)
+    )
+    assert world.reconcile(roles=roles).kind is OutcomeKind.REPAIRED
+    assert world.trust()[:2] == [LAMBDA_STATEMENT, theirs]
+    assert world.trusts_ec2()
+
+
+def test_a_tag_removed_between_the_look_and_the_write_stops_the_write(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    roles = Interfering(
+        world, before_role_read_2=lambda: world.iam.untag_role(RoleName=ROLE, TagKeys=["anyscale:cluster-role"])
+    )
+    assert world.reconcile(roles=roles).kind is OutcomeKind.NOT_ENROLLED
+    assert world.trust() == [LAMBDA_STATEMENT]
+
+
+def test_a_role_recreated_between_the_look_and_the_write_is_looked_at_anew(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+
+    def recreate() -> None:
+        world.iam.delete_role_policy(RoleName=ROLE, PolicyName="granted")
+        world.iam.delete_role(RoleName=ROLE)
+        world.create_role(LAMBDA_STATEMENT, tags={})
+
+    assert world.reconcile(roles=Interfering(world, before_role_read_2=recreate)).kind is OutcomeKind.NOT_ENROLLED
+    assert world.trust() == [LAMBDA_STATEMENT]
+
+
+def test_a_role_that_changes_all_the_time_goes_back_to_the_queue_unwritten(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    counter = iter(range(100))
+
+    def flap() -> None:
+        statement = {**LAMBDA_STATEMENT, "Sid": f"Flap{next(counter)}"}
+        world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(policy(statement)))
+
+    roles = Interfering(world, **{f"before_role_read_{n}": flap for n in range(1, 10)})
+    with pytest.raises(ChangedMeanwhile):
+        world.reconcile(roles=roles)
+    assert not world.trusts_ec2()
+
+
+def test_a_policy_deleted_while_policies_are_read_is_looked_at_anew(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    world.grant(bucket_grant())
+    deleted = iter([lambda: world.iam.delete_role_policy(RoleName=ROLE, PolicyName="granted")])
+
+    def delete_once() -> None:
+        next(deleted, lambda: None)()
+
+    outcome = world.reconcile(roles=Interfering(world, before_inline_read=delete_once))
+    assert outcome.kind is OutcomeKind.REPAIRED
+    assert list(world.inline()) == [OWN_POLICY_NAME]
+
+
+def test_a_first_write_is_still_told_when_the_role_is_unenrolled_before_the_second(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+
+    def meddle() -> None:
+        if world.trusts_ec2():
+            world.iam.untag_role(RoleName=ROLE, TagKeys=["anyscale:cluster-role"])
+            world.grant(bucket_grant("elsewhere"), name=OWN_POLICY_NAME)
+
+    outcome = world.reconcile(roles=Interfering(world, before_inline_read=meddle))
+    assert outcome.kind is OutcomeKind.REPAIRED
+    assert codes(outcome.findings) == [FindingCode.TRUST_MISSING]
+    assert "does not carry the tag" in outcome.why
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        QuotaError("iam:UpdateAssumeRolePolicy", "LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 2048"),
+        RejectedError("iam:UpdateAssumeRolePolicy", "MalformedPolicyDocument", "Invalid principal in policy"),
+        DeniedError("iam:UpdateAssumeRolePolicy", "AccessDenied", "not authorized"),
+    ],
+)
+def test_a_write_that_aws_refuses_is_told_as_failed_with_its_reason(world: World, error: Exception) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    outcome = world.reconcile(roles=Interfering(world, before_trust_write=raising(error)))
+    assert outcome.kind is OutcomeKind.FAILED
+    assert not outcome.to_be_retried
+    assert str(error) in outcome.results[0].why  # type: ignore[union-attr]  # a failed outcome's result has a reason
+    assert world.trust() == [LAMBDA_STATEMENT]
+
+
+def test_a_throttled_write_goes_back_to_the_queue(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    error = TransientError("iam:UpdateAssumeRolePolicy", "Throttling", "Rate exceeded")
+    with pytest.raises(TransientError):
+        world.reconcile(roles=Interfering(world, before_trust_write=raising(error)))
+
+
+def test_one_throttled_write_does_not_hide_the_other_that_went_through(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    error = TransientError("iam:PutRolePolicy", "Throttling", "Rate exceeded")
+    outcome = world.reconcile(roles=Interfering(world, before_inline_write=raising(error)))
+    assert outcome.kind is OutcomeKind.FAILED
+    assert outcome.to_be_retried
+    assert len(outcome.applied) == 1
+    assert world.trusts_ec2()
+
+
+def test_a_write_undone_before_it_was_read_back_is_not_told_as_repaired(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    undo = json.dumps(policy(LAMBDA_STATEMENT))
+    roles = Interfering(
+        world, after_trust_write=lambda: world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=undo)
+    )
+    with pytest.raises(TransientError):
+        world.reconcile(roles=roles)
+    assert sum(world.pauses) < 5
+
+
+class Stale(IamGateway):
+    """IAM that shows a write only at the third look."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.iam)
+        self._old: Reading[Role] | None = None
+        self._looks = 0
+
+    def write_trust(self, role_name: str, document: PolicyDocument) -> None:
+        self._old = super().read_role(role_name)
+        super().write_trust(role_name, document)
+
+    def read_role(self, role_name: str) -> Reading[Role]:
+        if self._old is not None:
+            self._looks += 1
+            if self._looks < 3:
+                return self._old
+        return super().read_role(role_name)
+
+
+def test_a_write_that_shows_late_is_waited_for(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    assert world.reconcile(roles=Stale(world)).kind is OutcomeKind.REPAIRED
+    assert world.pauses == [0.2, 0.5]
+
+
+class Blind(IamGateway):
+    """IAM that denies one of our reads."""
+
+    def __init__(self, world: World, denied: str) -> None:
+        super().__init__(world.iam)
+        self._denied = denied
+
+    def read_role(self, role_name: str) -> Reading[Role]:
+        return Unreadable("iam:GetRole failed") if self._denied == "role" else super().read_role(role_name)
+
+    def read_policies(self, role: Role) -> RolePolicies:
+        seen = super().read_policies(role)
+        denied = Unreadable("iam:ListRolePolicies failed with AccessDenied")
+        if self._denied == "inline":
+            return RolePolicies(denied, seen.attached, seen.boundary)
+        if self._denied == "attached":
+            return RolePolicies(seen.inline, denied, seen.boundary)
+        return RolePolicies(seen.inline, seen.attached, denied)
+
+
+@pytest.mark.parametrize("denied", ["inline", "attached", "boundary"])
+def test_policies_that_cannot_be_read_are_never_taken_for_missing(world: World, denied: str) -> None:
+    world.create_role(EC2_STATEMENT)
+    outcome = world.reconcile(roles=Blind(world, denied))
+    assert codes(outcome.findings) == [FindingCode.GRANT_UNDECIDED]
+    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert world.inline() == {}
+
+
+def test_a_role_that_cannot_be_read_is_told_as_failed(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    outcome = world.reconcile(roles=Blind(world, "role"))
+    assert outcome.kind is OutcomeKind.FAILED
+    assert outcome.is_told
+
+
+class Buckets:
+    """A reader of buckets with one answer."""
+
+    def __init__(self, reading: Reading[Bucket]) -> None:
+        self._reading = reading
+        self.asked: list[tuple[str, str, str]] = []
+
+    def read_bucket(self, name: str, *, region: str, account: str) -> Reading[Bucket]:
+        self.asked.append((name, region, account))
+        return self._reading
+
+
+def test_a_bucket_policy_that_cannot_be_read_is_never_taken_for_absent(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    bucket = Bucket(BUCKET, ACCOUNT, "us-east-1", policy=Unreadable("not JSON"))
+    outcome = world.reconcile(buckets=Buckets(Present(bucket)))
+    assert codes(outcome.findings) == [FindingCode.GRANT_UNDECIDED]
+    assert world.inline() == {}
+
+
+def test_a_bucket_of_somebody_else_is_told_and_nothing_is_granted_on_it(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    outcome = world.reconcile(buckets=Buckets(Unreadable("s3:GetBucketPolicy failed with AccessDenied")))
+    assert codes(outcome.findings) == [FindingCode.BUCKET_UNREADABLE]
+    assert world.inline() == {}
+
+
+def test_the_owner_that_is_asked_for_is_the_configured_one(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    world.settings = settings(buckets=[{"name": BUCKET, "region": "us-west-2", "account": OUTSIDE}])
+    buckets = Buckets(Unreadable("denied"))
+    world.reconcile(buckets=buckets)
+    assert buckets.asked == [(BUCKET, "us-west-2", OUTSIDE)]
+
+
+def test_a_bucket_of_another_account_that_nobody_opened_is_beyond_the_role(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    world.grant(bucket_grant())
+    foreign = Bucket(BUCKET, OUTSIDE, "us-east-1", policy=Absent())
+    outcome = world.reconcile(buckets=Buckets(Present(foreign)))
+    assert codes(outcome.findings) == [FindingCode.GRANT_BEYOND_ROLE]
+    assert list(world.inline()) == ["granted"]

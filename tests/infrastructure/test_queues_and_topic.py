@@ -1,0 +1,120 @@
+"""Queues and the topic: who may send, what is encrypted, and where what fails ends up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.infrastructure.templates import Synthesised, listed
+
+QUEUES = ("IntakeQueue", "IntakeDeadLetters", "IntakeUndelivered", "WorkQueue", "WorkDeadLetters")
+
+
+def policy_statements(stack: Synthesised, queue: str) -> list[dict[str, Any]]:
+    """The statements of a queue's policy."""
+    return [
+        listed(statement)
+        for resource in stack.resources("AWS::SQS::QueuePolicy").values()
+        if queue in resource["Properties"]["Queues"]
+        for statement in resource["Properties"]["PolicyDocument"]["Statement"]
+    ]
+
+
+def test_these_are_all_the_queues(example: Synthesised) -> None:
+    assert len(example.resources("AWS::SQS::Queue")) == len(QUEUES)
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_every_queue_is_encrypted_and_refuses_plain_connections(example: Synthesised, queue: str) -> None:
+    name, resource = example.named("AWS::SQS::Queue", queue)
+    assert resource["Properties"]["SqsManagedSseEnabled"] is True
+    assert {
+        "Effect": "Deny",
+        "Principal": {"AWS": "*"},
+        "Action": ["sqs:*"],
+        "Resource": [f"{name}.Arn"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    } in policy_statements(example, name)
+
+
+@pytest.mark.parametrize("queue", ["IntakeQueue", "IntakeUndelivered"])
+def test_eventbridge_may_send_from_our_rule_only_and_nobody_else_may(example: Synthesised, queue: str) -> None:
+    name, _ = example.named("AWS::SQS::Queue", queue)
+    rule, _ = example.named("AWS::Events::Rule", "Intake")
+    (allow,) = [statement for statement in policy_statements(example, name) if statement["Effect"] == "Allow"]
+    assert "sqs:SendMessage" in allow["Action"]
+    assert allow["Principal"] == {"Service": "events.amazonaws.com"}
+    assert allow["Condition"] == {"ArnEquals": {"aws:SourceArn": f"{rule}.Arn"}}
+
+
+@pytest.mark.parametrize("queue", ["WorkQueue", "WorkDeadLetters", "IntakeDeadLetters"])
+def test_the_other_queues_let_nobody_in_by_their_own_policy(example: Synthesised, queue: str) -> None:
+    name, _ = example.named("AWS::SQS::Queue", queue)
+    assert {statement["Effect"] for statement in policy_statements(example, name)} == {"Deny"}
+
+
+@pytest.mark.parametrize(("queue", "letters"), [("IntakeQueue", "IntakeDeadLetters"), ("WorkQueue", "WorkDeadLetters")])
+def test_what_fails_five_times_is_kept_for_fourteen_days(example: Synthesised, queue: str, letters: str) -> None:
+    _, resource = example.named("AWS::SQS::Queue", queue)
+    name, dead_letters = example.named("AWS::SQS::Queue", letters)
+    assert resource["Properties"]["RedrivePolicy"] == {"deadLetterTargetArn": f"{name}.Arn", "maxReceiveCount": 5}
+    assert dead_letters["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+    assert dead_letters["Properties"].get("FifoQueue") == resource["Properties"].get("FifoQueue")
+
+
+def test_what_the_rule_cannot_deliver_is_kept_for_fourteen_days_in_a_standard_queue(example: Synthesised) -> None:
+    _, undelivered = example.named("AWS::SQS::Queue", "IntakeUndelivered")
+    assert undelivered["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+    assert "FifoQueue" not in undelivered["Properties"]
+
+
+def test_the_work_queue_keeps_order_within_a_document_only(example: Synthesised) -> None:
+    _, work = example.named("AWS::SQS::Queue", "WorkQueue")
+    assert work["Properties"]["FifoQueue"] is True
+    assert work["Properties"]["DeduplicationScope"] == "messageGroup"
+    assert work["Properties"]["FifoThroughputLimit"] == "perMessageGroupId"
+    # The deduplication id comes from the event: over equal bodies SQS would swallow a second, real change.
+    assert "ContentBasedDeduplication" not in work["Properties"]
+
+
+def test_each_queue_hides_a_message_six_times_as_long_as_its_function_may_run(example: Synthesised) -> None:
+    queues = example.resources("AWS::SQS::Queue")
+    functions = example.resources("AWS::Lambda::Function")
+    mappings = example.resources("AWS::Lambda::EventSourceMapping").values()
+    assert len(mappings) == 2
+    for mapping in mappings:
+        queue = queues[mapping["Properties"]["EventSourceArn"].removesuffix(".Arn")]
+        function = functions[mapping["Properties"]["FunctionName"]]
+        assert queue["Properties"]["VisibilityTimeout"] >= 6 * function["Properties"]["Timeout"]
+
+
+def test_each_function_fails_messages_one_by_one_and_runs_a_few_times_at_once(example: Synthesised) -> None:
+    for mapping in example.resources("AWS::Lambda::EventSourceMapping").values():
+        assert mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert mapping["Properties"]["BatchSize"] == 10
+        assert 2 <= mapping["Properties"]["ScalingConfig"]["MaximumConcurrency"] <= 10
+        assert "MaximumBatchingWindowInSeconds" not in mapping["Properties"]
+
+
+def test_alerts_are_encrypted_with_a_key_of_our_own_that_rotates(example: Synthesised) -> None:
+    _, topic = example.named("AWS::SNS::Topic", "Alerts")
+    key, resource = example.named("AWS::KMS::Key", "Alerts")
+    assert topic["Properties"]["KmsMasterKeyId"] == f"{key}.Arn"
+    assert resource["Properties"]["EnableKeyRotation"] is True
+
+
+def test_the_topic_admits_nobody_by_its_policy_and_refuses_plain_connections(example: Synthesised) -> None:
+    topic, _ = example.named("AWS::SNS::Topic", "Alerts")
+    _, policy = example.named("AWS::SNS::TopicPolicy", "Alerts")
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Effect"] == "Deny"
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert policy["Properties"]["Topics"] == [topic]
+
+
+def test_every_configured_address_is_subscribed(example: Synthesised, largest: Synthesised) -> None:
+    for stack in (example, largest):
+        subscriptions = [resource["Properties"] for resource in stack.resources("AWS::SNS::Subscription").values()]
+        assert {subscription["Endpoint"] for subscription in subscriptions} == set(stack.settings.emails)
+        assert {subscription["Protocol"] for subscription in subscriptions} == {"email"}

@@ -1,0 +1,102 @@
+"""The template as a whole: linted, checked, within CloudFormation's limits."""
+
+from __future__ import annotations
+
+import json
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_sqs as sqs
+from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped] # it brings no types
+
+import app
+from tests.infrastructure.templates import CONTEXT, Synthesised
+
+STACKS = pytest.mark.parametrize("stack", ["example", "largest"], indirect=True)
+
+
+@pytest.fixture
+def stack(request: pytest.FixtureRequest) -> Synthesised:
+    """One of the synthesised stacks, by name."""
+    found: Synthesised = request.getfixturevalue(request.param)
+    return found
+
+
+LINT = ManualArgs(
+    regions=["us-east-1"],
+    ignore_checks=["W3005"],  # the CDK makes a function depend on its role and all that is in it, needed or not
+)
+
+
+@STACKS
+def test_cfn_lint_finds_nothing(stack: Synthesised) -> None:
+    template = (stack.folder / "AnyscaleRemediator.template.json").read_text()
+    assert lint(template, config=LINT) == []
+
+
+def test_cfn_lint_would_find_something(example: Synthesised) -> None:
+    broken = json.loads(json.dumps(example.template))
+    queue, _ = example.named("AWS::SQS::Queue", "IntakeQueue")
+    broken["Resources"][queue]["Properties"]["VisibilityTimeout"] = 99_999
+    assert lint(json.dumps(broken), config=LINT)
+
+
+@STACKS
+def test_the_checks_of_cdk_nag_find_nothing(stack: Synthesised) -> None:
+    report = json.loads((stack.folder / "validation-report.json").read_text())
+    assert [plugin for plugin in report["pluginReports"] if plugin["conclusion"] != "success"] == []
+
+
+def test_the_checks_of_cdk_nag_would_find_something(tmp_path_factory: pytest.TempPathFactory) -> None:
+    defined = cdk.App(context=CONTEXT, outdir=str(tmp_path_factory.mktemp("checked")), analytics_reporting=False)
+    sqs.Queue(app.define(defined), "Careless")
+    with pytest.raises(RuntimeError, match="AwsSolutions-SQS4"):
+        defined.synth()
+
+
+@STACKS
+def test_the_template_fits_the_limits_of_cloudformation(stack: Synthesised) -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html."""
+    assert len(json.dumps(stack.template)) <= 1_000_000
+    assert len(stack.template["Resources"]) <= 500
+    assert len(stack.template["Outputs"]) <= 200
+
+
+@STACKS
+def test_the_environment_of_every_function_fits_the_limit_of_lambda(stack: Synthesised) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 4 KB, whatever the configuration."""
+    for function in stack.resources("AWS::Lambda::Function").values():
+        assert len(json.dumps(function["Properties"]["Environment"]["Variables"])) <= 2_048
+
+
+def test_people_are_told_where_things_are(example: Synthesised) -> None:
+    assert set(example.template["Outputs"]) == {
+        "AlertsTopicArn",
+        "IntakeQueueUrl",
+        "IntakeDeadLettersUrl",
+        "UndeliveredEventsUrl",
+        "WorkQueueUrl",
+        "WorkDeadLettersUrl",
+        "RouterFunctionName",
+        "ReconcilerFunctionName",
+        "ReconcilerRoleArn",
+    }
+    assert all(output["Description"] for output in example.template["Outputs"].values())
+
+
+def test_the_stack_says_what_it_is(example: Synthesised) -> None:
+    assert example.template["Description"].startswith("Anyscale role remediator")
+    manifest = json.loads((example.folder / "manifest.json").read_text())
+    stack = manifest["artifacts"]["AnyscaleRemediator"]
+    assert stack["properties"]["tags"] == {"application": "anyscale-role-remediator"}
+
+
+def test_the_stack_goes_to_the_home_region_and_to_the_account_that_is_configured_if_any(
+    example: Synthesised, largest: Synthesised
+) -> None:
+    def environment(stack: Synthesised) -> str:
+        manifest = json.loads((stack.folder / "manifest.json").read_text())
+        return str(manifest["artifacts"]["AnyscaleRemediator"]["environment"])
+
+    assert environment(example) == "aws://unknown-account/us-east-1"
+    assert environment(largest) == "aws://111122223333/us-east-1"

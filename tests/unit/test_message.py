@@ -1,0 +1,237 @@
+"""What people and machines are told."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from remediator.core.diagnose import REPAIRABLE, Finding, FindingCode
+from remediator.core.event import Actor, Cause
+from remediator.core.grants import own_policy
+from remediator.core.message import FINDING_TEXTS, Alert, describe, document_diff, plain, render
+from remediator.core.outcome import TOLD, Applied, NotApplied, Outcome, OutcomeKind
+from remediator.core.permanent import PermanentFix, permanent_fix
+from remediator.core.plan import InlinePolicyStep, TrustStep, Withheld
+from remediator.core.reading import Absent
+from remediator.core.trust import add_ec2_trust
+from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, ROLE_ARN, a_cause, document
+
+DOCS = Path(__file__).parents[2] / "docs"
+TRUST_MISSING = Finding(FindingCode.TRUST_MISSING, "trust policy", ("no statement names EC2",), ("sts:AssumeRole",))
+GRANT_MISSING = Finding(FindingCode.GRANT_MISSING, BUCKET, (), ("s3:GetObject", "s3:PutObject"))
+GRANT_BLOCKED = Finding(FindingCode.GRANT_BLOCKED, BUCKET, ("statement `Freeze` denies it",), ("s3:PutObject",))
+TRUST_STEP = TrustStep(document(LAMBDA_STATEMENT), add_ec2_trust(document(LAMBDA_STATEMENT), "aws"))
+GRANT_STEP = InlinePolicyStep("AnyscaleRemediatorS3Access", None, own_policy(Absent(), (BUCKET,), "aws"))
+
+
+def outcome(kind: OutcomeKind = OutcomeKind.REPAIRED, **fields: object) -> Outcome:
+    """An outcome about the example role; by default everything was wrong and was repaired."""
+    defaults: dict[str, object] = {
+        "account": ACCOUNT,
+        "role_name": "head-node",
+        "role_arn": ROLE_ARN,
+        "cloud": "production",
+        "causes": (a_cause(),),
+        "findings": (TRUST_MISSING, GRANT_MISSING),
+        "results": (Applied(TRUST_STEP), Applied(GRANT_STEP)),
+    }
+    return Outcome(kind=kind, **{**defaults, **fields})  # type: ignore[arg-type]  # the fields of the call and the defaults
+
+
+def alert(of: Outcome) -> Alert:
+    notification = describe(of, buckets=(BUCKET,))
+    assert notification is not None
+    return render(notification)
+
+
+def test_every_finding_has_its_texts_and_its_row_in_the_documentation() -> None:
+    rows = set(re.findall(r"^\| `([a-z-]+)` \|", (DOCS / "findings.md").read_text(), re.MULTILINE))
+    assert set(FINDING_TEXTS) == set(FindingCode)
+    assert rows == {*(code.value for code in FindingCode), *(kind.value for kind in OutcomeKind)}
+
+
+def test_the_documentation_says_repaired_of_exactly_the_repairable_findings() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \|.*\| Repaired:", (DOCS / "findings.md").read_text(), re.MULTILINE)
+    assert {FindingCode(row) for row in rows} == REPAIRABLE
+
+
+@pytest.mark.parametrize("kind", list(OutcomeKind))
+def test_there_is_something_to_tell_exactly_where_a_person_should_know(kind: OutcomeKind) -> None:
+    assert (describe(outcome(kind)) is not None) == (kind in TOLD)
+
+
+def test_a_repair_is_told_with_what_why_who_and_how_to_go_on() -> None:
+    told = alert(outcome())
+    assert told.subject == "Anyscale role head-node: repaired (production)"
+    assert told.text.splitlines()[0].startswith("Repaired; nothing for you to do now.")
+    for part in (
+        ROLE_ARN,
+        "production",
+        "EC2 may not assume the role",
+        '+      "Sid": "AnyscaleRemediatorEC2Trust"',
+        "inline policy AnyscaleRemediatorS3Access",
+        f"UpdateAssumeRolePolicy by arn:aws:iam::{ACCOUNT}:user/alice at 2026-03-04T10:00:17Z",
+        "event 11111111-2222-4333-8444-555555555555",
+        "aws iam tag-role --role-name head-node --tags Key=anyscale:remediation,Value=off",
+        'resource "aws_iam_role_policy"',
+        "AWS::IAM::RolePolicy",
+    ):
+        assert part in told.text
+
+
+def test_machines_get_the_same_as_json() -> None:
+    told = json.loads(alert(outcome()).json)
+    assert told["outcome"] == "repaired"
+    assert told["role"] == {"name": "head-node", "arn": ROLE_ARN}
+    assert [finding["code"] for finding in told["findings"]] == ["trust-missing", "grant-missing"]
+    assert [change["state"] for change in told["changes"]] == ["applied", "applied"]
+    assert told["changes"][0]["before"] == document(LAMBDA_STATEMENT).raw
+    assert told["changes"][0]["after"] == TRUST_STEP.after.raw
+    assert told["changes"][1]["before"] is None
+
+
+def test_the_attributes_are_those_that_subscriptions_filter_on() -> None:
+    assert alert(outcome()).attributes == {
+        "outcome": "repaired",
+        "severity": "info",
+        "account": ACCOUNT,
+        "role": "head-node",
+        "cloud": "production",
+    }
+    assert "cloud" not in alert(outcome(OutcomeKind.FAILED, cloud=None, role_arn=None)).attributes
+
+
+def test_a_proposal_does_not_claim_that_anything_was_done() -> None:
+    told = alert(outcome(OutcomeKind.WOULD_REPAIR, results=(), proposed=(TRUST_STEP, GRANT_STEP)))
+    assert "What would be done: trust policy" in told.text
+    assert "What was done" not in told.text
+    assert "Repaired" not in told.text
+
+
+def test_a_failed_write_is_told_as_not_done_with_its_reason() -> None:
+    failed = NotApplied(TRUST_STEP, "iam:UpdateAssumeRolePolicy failed with LimitExceeded: too long")
+    told = alert(outcome(OutcomeKind.FAILED, results=(failed, Applied(GRANT_STEP))))
+    assert "What could not be done: trust policy\n  iam:UpdateAssumeRolePolicy failed with LimitExceeded" in told.text
+    assert "What was done: inline policy" in told.text
+    assert "It will not be tried again by itself." in told.text
+
+
+def test_a_finding_for_a_person_comes_with_its_reason_and_what_to_do() -> None:
+    told = alert(outcome(OutcomeKind.NEEDS_PERSON, findings=(GRANT_BLOCKED,), results=()))
+    assert told.attributes["severity"] == "error"
+    assert told.text.startswith("Please look")
+    assert "statement `Freeze` denies it" in told.text
+    assert FINDING_TEXTS[FindingCode.GRANT_BLOCKED].to_do in told.text
+
+
+def test_a_withheld_repair_says_what_stands_in_the_way() -> None:
+    held = Withheld(TRUST_MISSING, ("the trust policy would have 2,190 characters, and 2,048 are allowed",))
+    told = alert(outcome(OutcomeKind.NEEDS_PERSON, findings=(TRUST_MISSING,), results=(), withheld=(held,)))
+    assert "2,190 characters" in told.text
+    assert FINDING_TEXTS[FindingCode.TRUST_MISSING].to_do in told.text
+
+
+def test_a_partly_repaired_role_says_both_in_its_first_line() -> None:
+    told = alert(
+        outcome(OutcomeKind.NEEDS_PERSON, findings=(TRUST_MISSING, GRANT_BLOCKED), results=(Applied(TRUST_STEP),))
+    )
+    assert told.text.splitlines()[0] == (
+        "Please look: part of it was repaired, the rest must not be repaired automatically."
+    )
+
+
+HOSTILE = 'x\r\nBcc: all@example.com\n<!channel> \u202eevil\u2028"}\x1b[31m'
+
+
+def test_hostile_text_breaks_no_line_no_header_and_no_json() -> None:
+    actor = Actor(kind="AssumedRole", arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/x/{HOSTILE}", user_agent=HOSTILE)
+    told = alert(
+        outcome(
+            OutcomeKind.REFUSED,
+            cloud=HOSTILE,
+            why=HOSTILE,
+            causes=(Cause(HOSTILE, HOSTILE, HOSTILE, actor),),
+            findings=(Finding(FindingCode.GRANT_BLOCKED, BUCKET, (HOSTILE,)),),
+            results=(),
+        )
+    )
+    assert re.fullmatch(r"[\x20-\x7e]{1,99}", told.subject)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u2028\u202e]", told.text)
+    assert not re.search(r"^\s*Bcc:", told.text, re.MULTILINE)
+    assert json.loads(told.json)["outcome"] == "refused"
+    assert all(value.isprintable() and len(value) <= 256 for value in told.attributes.values())
+
+
+def test_the_longest_possible_alert_fits_a_message_of_sns() -> None:
+    statements = [
+        {**LAMBDA_STATEMENT, "Sid": f"S{n}", "Condition": {"StringEquals": {"k": "v" * 90}}} for n in range(60)
+    ]
+    big = document(*statements)
+    step = InlinePolicyStep("n" * 128, big, add_ec2_trust(big, "aws"))
+    long_actor = Actor(kind="k" * 1024, arn="a" * 1024, invoked_by="i" * 1024, user_agent="é" * 1024)
+    told = alert(
+        outcome(
+            OutcomeKind.FAILED,
+            role_name="r" * 64,
+            cloud="c" * 256,
+            findings=tuple(
+                Finding(code, "b" * 63, tuple(f"{n}" + "ü" * 5000 for n in range(50)), ("s3:GetObject",) * 8)
+                for code in FindingCode
+            ),
+            results=(NotApplied(step, "w" * 5000), Applied(step)),
+            causes=tuple(Cause("e" * 1024, "c", "t", long_actor) for _ in range(10)),
+        )
+    )
+    assert len(told.message.encode()) < 256 * 1024 - 2_000
+    assert len(told.subject) <= 99
+    assert told.subject.isascii()
+
+
+def test_a_diff_shows_what_was_added_and_nothing_as_removed_for_an_appended_statement() -> None:
+    diff = document_diff(TRUST_STEP.before, TRUST_STEP.after).splitlines()[2:]
+    removed = [line for line in diff if line.startswith("-")]
+    assert removed == []
+    assert any("ec2.amazonaws.com" in line for line in diff if line.startswith("+"))
+
+
+def test_a_long_diff_is_cut_in_the_middle() -> None:
+    many = document(*({**LAMBDA_STATEMENT, "Sid": f"S{n}"} for n in range(100)))
+    diff = document_diff(None, many).splitlines()
+    assert len(diff) <= 121
+    assert any("lines left out" in line for line in diff)
+
+
+@pytest.mark.parametrize("char", ["\n", "\r", "\t", "\x00", "\x7f", "\u2028", "\u202e", "\ud800", "\u200b"])
+def test_plain_text_has_no_control_format_or_line_breaking_character(char: str) -> None:
+    assert plain(f"a{char}b") == "a b"
+
+
+def test_the_permanent_fix_gives_what_the_findings_lack_and_nothing_else() -> None:
+    fix = permanent_fix(ROLE_ARN, (TRUST_MISSING,), (BUCKET,))
+    assert isinstance(fix, PermanentFix)
+    assert "aws_iam_role_policy" not in fix.terraform
+    assert "ec2.amazonaws.com" in fix.terraform
+    assert permanent_fix(ROLE_ARN, (GRANT_BLOCKED,), (BUCKET,)) is None
+    assert permanent_fix(None, (TRUST_MISSING,), (BUCKET,)) is None
+
+
+def test_the_cloudformation_of_the_permanent_fix_is_yaml_that_says_what_our_own_policy_says() -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML comes with the development packages")
+    fix = permanent_fix(ROLE_ARN, (GRANT_MISSING,), (BUCKET,))
+    assert fix is not None
+    (resource,) = yaml.safe_load(fix.cloudformation).values()
+    ours = [{k: v for k, v in s.items() if k != "Sid"} for s in GRANT_STEP.after.raw["Statement"]]  # type: ignore[attr-defined]  # a list of statements
+    assert resource["Properties"]["PolicyDocument"]["Statement"] == ours
+    assert resource["Properties"]["PolicyName"] != GRANT_STEP.name
+
+
+def test_the_terraform_of_the_permanent_fix_is_hcl_that_names_role_and_bucket() -> None:
+    fix = permanent_fix(ROLE_ARN, (TRUST_MISSING, GRANT_MISSING), (BUCKET,))
+    assert fix is not None
+    assert 'role   = "head-node"' in fix.terraform
+    assert f'"arn:aws:s3:::{BUCKET}/*"' in fix.terraform
+    assert fix.terraform.count("{") == fix.terraform.count("}")
+    assert fix.terraform.count("[") == fix.terraform.count("]")

@@ -1,0 +1,80 @@
+"""The message between router and reconciler."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remediator.core.event import Actor, Cause
+from remediator.core.request import ReconcileRequest, parse_request, request_json
+from remediator.errors import MalformedRequest
+
+texts = st.text(min_size=1, max_size=40)
+requests = st.builds(
+    ReconcileRequest,
+    account=texts,
+    role_name=texts,
+    cause=st.builds(
+        Cause,
+        event_id=texts,
+        call=texts,
+        time=texts,
+        actor=st.builds(
+            Actor,
+            kind=texts,
+            arn=texts,
+            issuer_arn=st.none() | texts,
+            invoked_by=st.none() | texts,
+            user_agent=st.none() | texts,
+        ),
+    ),
+)
+
+
+def a_request(event_id: str = "e-1", role_name: str = "head-node") -> ReconcileRequest:
+    actor = Actor(kind="IAMUser", arn="arn:aws:iam::111122223333:user/alice")
+    return ReconcileRequest("111122223333", role_name, Cause(event_id, "TagRole", "2026-03-04T10:00:00Z", actor))
+
+
+@given(request=requests)
+def test_what_is_written_reads_back_equal(request: ReconcileRequest) -> None:
+    assert parse_request(request_json(request)) == request
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"format":2}', '{"format":1}', "[" * 100_000])
+def test_anything_else_is_malformed(text: str) -> None:
+    with pytest.raises(MalformedRequest):
+        parse_request(text)
+
+
+@pytest.mark.parametrize("field", ["account", "role_name", "cause"])
+def test_a_message_that_lacks_a_field_is_malformed_and_names_it(field: str) -> None:
+    message = json.loads(request_json(a_request()))
+    del message[field]
+    with pytest.raises(MalformedRequest, match=field):
+        parse_request(json.dumps(message))
+
+
+def test_two_changes_of_one_role_are_two_messages_of_one_group() -> None:
+    first, second = a_request("e-1"), a_request("e-2")
+    assert first.group == second.group
+    assert first.deduplication_id != second.deduplication_id
+
+
+def test_the_same_event_about_the_same_role_is_one_message() -> None:
+    assert a_request().deduplication_id == a_request().deduplication_id
+
+
+def test_one_event_about_two_roles_is_two_messages_in_two_groups() -> None:
+    first, second = a_request(role_name="head-node"), a_request(role_name="worker-node")
+    assert first.group != second.group
+    assert first.deduplication_id != second.deduplication_id
+
+
+def test_group_and_deduplication_id_fit_the_limits_of_sqs() -> None:
+    request = a_request("e" * 1024, "r" * 64)
+    assert len(request.group) <= 128
+    assert len(request.deduplication_id) <= 128

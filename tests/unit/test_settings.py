@@ -1,0 +1,523 @@
+"""The configuration: what it means, and that every fault in it is found and explained at once."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remediator.errors import SettingsError
+from remediator.settings import (
+    LOG_RETENTION_DAYS,
+    MODE_TAG,
+    SETTINGS_FILE,
+    BucketSettings,
+    Cloud,
+    GrantSide,
+    Mode,
+    RolePattern,
+    Settings,
+    load_settings,
+    parse_settings,
+    settings_json,
+)
+
+FULL: dict[str, Any] = {
+    "region": "us-east-1",
+    "account": "111122223333",
+    "enrollmentTag": "acme:cluster",
+    "emails": ["oncall@example.com"],
+    "logRetentionDays": 30,
+    "clouds": {
+        "production": {
+            "buckets": [
+                {"name": "acme-production", "region": "us-west-2"},
+                {"name": "acme-shared", "region": "eu-central-1", "account": "444455556666"},
+            ],
+            "roles": ["anyscale/production/*", "production-?-node"],
+            "mode": "observe",
+            "grant": "role-policy",
+            "account": "111122223333",
+        }
+    },
+}
+MINIMAL: dict[str, Any] = {
+    "clouds": {"production": {"buckets": [{"name": "acme-production", "region": "us-west-2"}], "roles": ["anyscale/*"]}}
+}
+
+
+def changed(path: str, value: object, base: dict[str, Any] = FULL) -> dict[str, Any]:
+    """A copy of a configuration with another value at ``clouds/production/buckets/0/name``."""
+    changed = copy.deepcopy(base)
+    *parents, last = path.split("/")
+    place: Any = changed
+    for key in parents:
+        place = place[int(key) if isinstance(place, list) else key]
+    place[int(last) if isinstance(place, list) else last] = value
+    return changed
+
+
+def faults_of(value: object) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(value)
+    return caught.value.faults
+
+
+def the_fault_of(path: str, value: object) -> str:
+    faults = faults_of(changed(path, value))
+    assert len(faults) == 1, faults
+    return faults[0]
+
+
+def test_a_full_configuration_is_read_as_it_is_written() -> None:
+    assert parse_settings(FULL) == Settings(
+        region="us-east-1",
+        account="111122223333",
+        enrollment_tag="acme:cluster",
+        emails=("oncall@example.com",),
+        log_retention_days=30,
+        clouds=(
+            Cloud(
+                name="production",
+                buckets=(
+                    BucketSettings("acme-production", "us-west-2", "111122223333"),
+                    BucketSettings("acme-shared", "eu-central-1", "444455556666"),
+                ),
+                roles=(RolePattern("anyscale/production/*"), RolePattern("production-?-node")),
+                mode=Mode.OBSERVE,
+                grant=GrantSide.ROLE_POLICY,
+                account="111122223333",
+            ),
+        ),
+    )
+
+
+def test_what_is_left_out_has_a_default() -> None:
+    assert parse_settings(MINIMAL) == Settings(
+        region="us-east-1",
+        account=None,
+        enrollment_tag="anyscale:cluster-role",
+        emails=(),
+        log_retention_days=90,
+        clouds=(
+            Cloud(
+                "production",
+                (BucketSettings("acme-production", "us-west-2", None),),
+                (RolePattern("anyscale/*"),),
+                Mode.REPAIR,
+                GrantSide.ROLE_POLICY,
+                None,
+            ),
+        ),
+    )
+
+
+def test_an_account_that_is_left_out_is_that_of_the_cloud_and_then_that_of_the_deployment() -> None:
+    cloud = parse_settings(MINIMAL | {"account": "111122223333"}).clouds[0]
+    assert (cloud.account, cloud.buckets[0].account) == ("111122223333", "111122223333")
+    cloud = parse_settings(changed("clouds/production/account", "444455556666", MINIMAL)).clouds[0]
+    assert (cloud.account, cloud.buckets[0].account) == ("444455556666", "444455556666")
+
+
+def test_a_cloud_is_found_by_its_exact_name() -> None:
+    settings = parse_settings(FULL)
+    cloud = settings.cloud("production")
+    assert cloud is not None
+    assert cloud.name == "production"
+    assert settings.cloud("Production") is None
+
+
+@pytest.mark.parametrize(
+    ("home", "bucket", "partition"),
+    [
+        ("us-east-1", "ap-southeast-2", "aws"),
+        ("us-gov-west-1", "us-gov-east-1", "aws-us-gov"),
+        ("cn-north-1", "cn-northwest-1", "aws-cn"),
+    ],
+)
+def test_each_home_region_has_its_partition(home: str, bucket: str, partition: str) -> None:
+    value = changed("clouds/production/buckets/0/region", bucket, MINIMAL) | {"region": home}
+    assert parse_settings(value).partition == partition
+
+
+def test_fifty_clouds_of_five_buckets_are_read_and_survive_being_written() -> None:
+    value = {
+        "clouds": {
+            f"cloud-{c}": {
+                "buckets": [{"name": f"acme-anyscale-cloud-{c}-bucket-{b}", "region": "us-west-2"} for b in range(5)],
+                "roles": [f"anyscale/cloud-{c}/*", f"anyscale-cloud-{c}-*", f"cloud-{c}-cluster-node-role"],
+            }
+            for c in range(50)
+        }
+    }
+    settings = parse_settings(value)
+    assert sum(len(cloud.buckets) for cloud in settings.clouds) == 250
+    assert parse_settings(json.loads(settings_json(settings))) == settings
+
+
+class TestPatterns:
+    @pytest.mark.parametrize(
+        ("pattern", "role"),
+        [
+            ("anyscale/production/*", "anyscale/production/head-node"),
+            ("anyscale/*", "anyscale/production/deep/head-node"),
+            ("*-cluster-node-role", "any/path/x-cluster-node-role"),
+            ("node-role-?", "node-role-7"),
+            ("node?role", "node/role"),
+            ("head-node", "head-node"),
+            ("a*-node", "a-node"),
+        ],
+    )
+    def test_a_wildcard_stands_for_any_text_slashes_included(self, pattern: str, role: str) -> None:
+        assert RolePattern(pattern).matches(role)
+
+    @pytest.mark.parametrize(
+        ("pattern", "role"),
+        [
+            ("anyscale/production/*", "anyscale/staging/head-node"),
+            ("anyscale/production/*", "Anyscale/production/head-node"),
+            ("anyscale/production/*", "x/anyscale/production/head-node"),
+            ("node-role-?", "node-role-"),
+            ("node-role-?", "node-role-10"),
+            ("head-node", "head-node-2"),
+            ("head.node", "headXnode"),
+            ("node[12]", "node1"),
+        ],
+    )
+    def test_all_else_is_literal_and_the_whole_role_counts(self, pattern: str, role: str) -> None:
+        assert not RolePattern(pattern).matches(role)
+
+    def test_many_wildcards_do_not_take_for_ever(self) -> None:
+        assert not RolePattern("a*" * 60 + "b").matches("a" * 500)
+
+    def test_a_cloud_allows_a_role_that_any_of_its_patterns_names(self) -> None:
+        cloud = parse_settings(FULL).clouds[0]
+        assert cloud.allows("production-7-node")
+        assert not cloud.allows("staging-7-node")
+
+
+class TestFaults:
+    def test_all_faults_are_reported_at_once_each_under_its_key(self) -> None:
+        value = {
+            "acount": "111122223333",
+            "region": "eu-west-1",
+            "emails": ["nobody"],
+            "clouds": {
+                "production": {
+                    "buckets": [{"name": "acme", "region": "us-west-2"}, {"name": "Acme", "region": "us-west2"}],
+                    "roles": ["*"],
+                    "mode": "repiar",
+                },
+                "staging": 7,
+            },
+        }
+        assert [fault.split(":")[0] for fault in faults_of(value)] == [
+            "the configuration",
+            "region",
+            "clouds.production.buckets[1].name",
+            "clouds.production.buckets[1].region",
+            "clouds.production.roles[0]",
+            "clouds.production.mode",
+            "clouds.staging",
+            "emails[0]",
+        ]
+
+    def test_the_error_lists_its_faults_one_a_line(self) -> None:
+        with pytest.raises(SettingsError) as caught:
+            parse_settings({"region": 1, "clouds": {}})
+        assert str(caught.value).splitlines()[1:] == [f"  - {fault}" for fault in caught.value.faults]
+        assert len(caught.value.faults) == 2
+
+    @pytest.mark.parametrize("value", [None, 7, "text", [], True])
+    def test_a_configuration_that_is_no_object_is_refused(self, value: object) -> None:
+        assert "needed is an object" in faults_of(value)[0]
+
+    def test_an_empty_configuration_says_what_is_missing(self) -> None:
+        assert faults_of({}) == ('the configuration: the key "clouds" is missing',)
+
+    @pytest.mark.parametrize("region", ["eu-west-1", "us-east-2", "us-gov-east-1", "", "US-EAST-1"])
+    def test_a_home_region_where_no_iam_event_arrives_is_refused_with_the_reason(self, region: str) -> None:
+        fault = faults_of(changed("region", region))[0]
+        assert f'found "{region}"' in fault
+        assert '"us-east-1", "us-gov-west-1" or "cn-north-1"' in fault
+        assert "IAM's events arrive in no other region" in fault
+
+    @pytest.mark.parametrize("region", ["us-west2", "us_west_2", "moon", "", "us-west-", "US-WEST-2", "us-west-2 "])
+    def test_a_bucket_region_is_checked_for_its_form(self, region: str) -> None:
+        fault = the_fault_of("clouds/production/buckets/0/region", region)
+        assert fault.startswith(f'clouds.production.buckets[0].region: found "{region}"')
+        assert '"us-west-2"' in fault
+
+    @pytest.mark.parametrize(
+        "region", ["cn-north-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1", "eusc-de-east-1"]
+    )
+    def test_a_bucket_in_another_partition_than_the_home_region_is_refused(self, region: str) -> None:
+        assert 'partition "aws"' in the_fault_of("clouds/production/buckets/0/region", region)
+
+    @pytest.mark.parametrize(
+        "account", [111122223333, "11112222333", "1111222233334", "11112222333x", "", "\N{FULLWIDTH DIGIT ONE}" * 12]
+    )
+    @pytest.mark.parametrize("path", ["account", "clouds/production/account", "clouds/production/buckets/1/account"])
+    def test_an_account_is_twelve_digits_in_quotes(self, path: str, account: object) -> None:
+        assert any("12 digits" in fault for fault in faults_of(changed(path, account)))
+
+    def test_a_cloud_in_another_account_than_the_deployment_is_refused(self) -> None:
+        fault = the_fault_of("clouds/production/account", "999988887777")
+        assert fault.startswith('clouds.production.account: found "999988887777"')
+        assert "roles of its own account" in fault
+
+    def test_clouds_in_two_accounts_are_refused_even_where_no_deployment_account_is_given(self) -> None:
+        value = {
+            "clouds": {
+                name: {
+                    "account": account,
+                    "buckets": [{"name": f"acme-{name}", "region": "us-west-2"}],
+                    "roles": ["anyscale/*"],
+                }
+                for name, account in (("a", "111122223333"), ("b", "999988887777"))
+            }
+        }
+        assert [fault.split(": ")[0] for fault in faults_of(value)] == ["clouds.b.account"]
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("ab", "a" * 64, "Acme", "acme_data", "-acme", "acme-", ".acme", "acme.", "ac..me", "acme\n", "acmé"),
+            *("192.168.5.4", "xn--acme", "sthree-acme", "amzn-s3-demo-acme"),
+            *("acme-s3alias", "acme--ol-s3", "acme.mrap", "acme--x-s3", "acme--table-s3"),
+            *("s3://acme", "arn:aws:s3:::acme"),
+        ],
+    )
+    def test_a_name_that_no_bucket_can_have_is_refused(self, name: str) -> None:
+        assert the_fault_of("clouds/production/buckets/0/name", name).startswith("clouds.production.buckets[0].name:")
+
+    @pytest.mark.parametrize("name", ["s3://acme", "arn:aws:s3:::acme"])
+    def test_an_address_of_a_bucket_is_met_with_what_to_write_instead(self, name: str) -> None:
+        assert "allowed is the bare name" in the_fault_of("clouds/production/buckets/0/name", name)
+
+    def test_the_rules_for_bucket_names_are_linked(self) -> None:
+        assert "bucketnamingrules.html" in the_fault_of("clouds/production/buckets/0/name", "Acme")
+
+    @pytest.mark.parametrize(
+        "name", ["abc", "a" * 63, "acme.data-1", "1acme", "a--b", "acme-111122223333-us-west-2-an"]
+    )
+    def test_a_name_that_a_bucket_can_have_is_accepted(self, name: str) -> None:
+        assert parse_settings(changed("clouds/production/buckets/0/name", name)).clouds[0].buckets[0].name == name
+
+    @pytest.mark.parametrize(
+        ("pattern", "reason"),
+        [
+            ("*", "too broad"),
+            ("**", "too broad"),
+            ("a*b?c", "too broad"),
+            ("a/b/c/*", "too broad"),
+            ("aws-service-role/*", "belong to AWS"),
+            ("aws-reserved/sso.amazonaws.com/*", "belong to AWS"),
+            ("*/aws-reserved/*", "belong to AWS"),
+            ("aws-*", "belong to AWS"),
+            ("aws-r*", "belong to AWS"),
+            ("aws-service-role?*", "belong to AWS"),
+            ("/anyscale/*", "without a slash before it"),
+            ("role/anyscale/*", "without a slash before it"),
+            ("arn:aws:iam::111122223333:role/anyscale/*", "without a slash before it"),
+            ("anyscale//node", "matches no role"),
+            ("anyscale/", "matches no role"),
+            ("anyscale/${aws:username}", "allowed are letters"),
+            ("any scale", "allowed are letters"),
+            ("node[12]", "allowed are letters"),
+            ("nodé", "allowed are letters"),
+            ("", "allowed are letters"),
+            ("node" * 144, "at most 575"),
+        ],
+    )
+    def test_a_role_pattern_that_is_broad_or_matches_nothing_is_refused_with_the_reason(
+        self, pattern: str, reason: str
+    ) -> None:
+        fault = the_fault_of("clouds/production/roles/0", pattern)
+        assert fault.startswith("clouds.production.roles[0]:")
+        assert reason in fault
+
+    @pytest.mark.parametrize("pattern", ["node", "*node", "awsome-*", "a*n*o*d*e", "team+x=1,2.3@y_z-*", "n" * 575])
+    def test_a_role_pattern_with_four_literal_characters_is_accepted(self, pattern: str) -> None:
+        assert parse_settings(changed("clouds/production/roles/0", pattern)).clouds[0].roles[0].text == pattern
+
+    @pytest.mark.parametrize(
+        "name", ["", "-production", ".production", "pro duction", "a" * 65, "prodúction", "a/b", "production\n"]
+    )
+    def test_a_cloud_name_that_no_tag_should_carry_is_refused(self, name: str) -> None:
+        faults = faults_of({"clouds": {name: MINIMAL["clouds"]["production"]}})
+        assert len(faults) == 1
+        assert "the cloud's name" in faults[0]
+
+    @pytest.mark.parametrize("name", ["a", "7", "a" * 64, "Prod.eu_west-1"])
+    def test_other_cloud_names_are_accepted(self, name: str) -> None:
+        assert parse_settings({"clouds": {name: MINIMAL["clouds"]["production"]}}).cloud(name) is not None
+
+    @pytest.mark.parametrize(
+        ("tag", "reason"),
+        [
+            ("", "1 to 128"),
+            ("k" * 129, "1 to 128"),
+            ("key#", "1 to 128"),
+            (" key", "1 to 128"),
+            ("key ", "1 to 128"),
+            ("clé", "1 to 128"),
+            ("aws:role", "belong to AWS"),
+            ("AWS:role", "belong to AWS"),
+            (MODE_TAG, "narrows the mode"),
+            (MODE_TAG.upper(), "narrows the mode"),
+            ("anyscale-cloud-id", "control-plane role"),
+        ],
+    )
+    def test_an_enrolment_tag_that_cannot_be_one_is_refused_with_the_reason(self, tag: str, reason: str) -> None:
+        assert reason in the_fault_of("enrollmentTag", tag)
+
+    @pytest.mark.parametrize("tag", ["k", "k" * 128, "acme:cluster role/1.2_+-=@x"])
+    def test_other_tag_keys_are_accepted(self, tag: str) -> None:
+        assert parse_settings(changed("enrollmentTag", tag)).enrollment_tag == tag
+
+    @pytest.mark.parametrize(
+        "email",
+        [
+            "nobody",
+            "a@b",
+            "a@@b.com",
+            "a b@c.com",
+            "a@b..com",
+            "a@b.com,c@d.com",
+            "a@b.com\n",
+            "",
+            "a" * 250 + "@b.com",
+        ],
+    )
+    def test_an_e_mail_address_is_checked_for_its_form(self, email: str) -> None:
+        assert the_fault_of("emails/0", email).startswith("emails[0]:")
+
+    def test_more_e_mail_addresses_than_a_stack_should_hold_are_refused(self) -> None:
+        addresses = [f"person-{number}@example.com" for number in range(101)]
+        assert "mailing list" in the_fault_of("emails", addresses)
+        assert len(parse_settings(changed("emails", addresses[:100])).emails) == 100
+
+    @pytest.mark.parametrize("days", LOG_RETENTION_DAYS)
+    def test_the_retentions_of_cloudwatch_logs_are_accepted(self, days: int) -> None:
+        assert parse_settings(changed("logRetentionDays", days)).log_retention_days == days
+
+    @pytest.mark.parametrize("days", [0, 2, -1, True, "90", 90.5, None])
+    def test_another_log_retention_is_refused_with_those_allowed(self, days: object) -> None:
+        assert "1, 3, 5, 7" in the_fault_of("logRetentionDays", days)
+
+    @pytest.mark.parametrize(("key", "allowed"), [("mode", '"repair" or "observe"'), ("grant", '"role-policy"')])
+    @pytest.mark.parametrize("value", ["off", "REPAIR", 1, None, [], {}])
+    def test_an_unknown_choice_names_those_allowed(self, key: str, allowed: str, value: object) -> None:
+        assert allowed in the_fault_of(f"clouds/production/{key}", value)
+
+    def test_a_misspelt_choice_is_met_with_the_likely_one(self) -> None:
+        assert 'did you mean "observe"?' in the_fault_of("clouds/production/mode", "obsrve")
+
+    @pytest.mark.parametrize(
+        ("path", "meant"),
+        [
+            ("enrolmentTag", "enrollmentTag"),
+            ("clouds/production/role", "roles"),
+            ("clouds/production/buckets/0/acount", "account"),
+        ],
+    )
+    def test_an_unknown_key_is_met_with_the_likely_one(self, path: str, meant: str) -> None:
+        fault = the_fault_of(path, "x")
+        assert f'the key "{path.rsplit("/", maxsplit=1)[-1]}" is unknown; did you mean "{meant}"?' in fault
+
+    @pytest.mark.parametrize(
+        ("path", "keys"),
+        [("clouds/production", ["buckets", "roles"]), ("clouds/production/buckets/0", ["name", "region"])],
+    )
+    def test_every_missing_key_is_named(self, path: str, keys: list[str]) -> None:
+        where = path.replace("/0", "[0]").replace("/", ".")
+        assert faults_of(changed(path, {})) == tuple(f'{where}: the key "{key}" is missing' for key in keys)
+
+    @pytest.mark.parametrize(
+        "path", ["clouds", "clouds/production", "clouds/production/buckets", "clouds/production/roles", "emails"]
+    )
+    @pytest.mark.parametrize("value", [7, "text", None, True])
+    def test_a_value_of_the_wrong_kind_is_refused(self, path: str, value: object) -> None:
+        assert the_fault_of(path, value).startswith(path.replace("/", ".") + ": found ")
+
+    @pytest.mark.parametrize("path", ["clouds/production/buckets/0/name", "clouds/production/roles/0", "region"])
+    def test_a_text_must_be_a_text(self, path: str) -> None:
+        assert any("found 7; needed is a text" in fault for fault in faults_of(changed(path, 7)))
+
+    @pytest.mark.parametrize("path", ["clouds/production/buckets", "clouds/production/roles"])
+    def test_a_cloud_without_buckets_or_roles_is_refused(self, path: str) -> None:
+        assert "is empty; at least one" in the_fault_of(path, [])
+
+    def test_no_cloud_at_all_is_refused(self) -> None:
+        assert the_fault_of("clouds", {}) == "clouds: is empty; at least one cloud is needed"
+
+    @pytest.mark.parametrize(
+        ("path", "items"),
+        [
+            (
+                "clouds/production/buckets",
+                [{"name": "acme", "region": "us-west-2"}, {"name": "acme", "region": "us-east-1"}],
+            ),
+            ("clouds/production/roles", ["anyscale/*", "anyscale/*"]),
+            ("emails", ["oncall@example.com", "OnCall@example.com"]),
+        ],
+    )
+    def test_what_is_listed_twice_is_refused(self, path: str, items: list[object]) -> None:
+        fault = the_fault_of(path, items)
+        assert fault.startswith(path.replace("/", ".") + "[1]:")
+        assert "listed already, at [0]" in fault
+
+    def test_two_clouds_may_share_a_bucket(self) -> None:
+        cloud = MINIMAL["clouds"]["production"]
+        assert len(parse_settings({"clouds": {"a": cloud, "b": cloud}}).clouds) == 2
+
+    @pytest.mark.parametrize(("key", "other"), [("region", "us-east-1"), ("account", "999988887777")])
+    def test_one_bucket_with_two_regions_or_owners_is_refused_with_both_places(self, key: str, other: str) -> None:
+        bucket = {"name": "acme-shared", "region": "us-west-2", "account": "444455556666"}
+        cloud = {"buckets": [bucket], "roles": ["anyscale/*"]}
+        value = {"clouds": {"a": cloud, "b": {**cloud, "buckets": [{**bucket, key: other}]}}}
+        (fault,) = faults_of(value)
+        assert fault.startswith(f'clouds.b.buckets[0].{key}: found "{other}"; clouds.a.buckets[0] gives')
+
+    def test_a_fault_stays_short_and_in_ascii_whatever_was_found(self) -> None:
+        fault = the_fault_of("emails/0", "\N{SNOWMAN}\n" * 1000)
+        assert "\n" not in fault
+        assert len(fault) < 1000
+        assert "2000 characters" in fault
+
+    def test_a_number_too_long_to_print_is_a_fault_like_any_other(self) -> None:
+        assert "found a huge number" in the_fault_of("logRetentionDays", 10**5000)
+
+
+class TestFiles:
+    def test_what_was_written_is_read_back(self, tmp_path: Path) -> None:
+        settings = parse_settings(FULL)
+        path = tmp_path / SETTINGS_FILE
+        path.write_text(settings_json(settings), encoding="utf-8")
+        assert load_settings(path) == settings
+
+    def test_the_json_has_the_keys_that_people_write(self) -> None:
+        written = json.loads(settings_json(parse_settings(FULL)))
+        expected = changed("clouds/production/buckets/0/account", "111122223333")
+        assert written == expected
+
+    def test_a_missing_file_is_a_settings_error_that_names_it(self, tmp_path: Path) -> None:
+        with pytest.raises(SettingsError, match=r"nowhere\.json cannot be read"):
+            load_settings(tmp_path / "nowhere.json")
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
+    def test_a_file_that_is_not_json_is_a_settings_error_that_names_it(self, tmp_path: Path, content: bytes) -> None:
+        path = tmp_path / "broken.json"
+        path.write_bytes(content)
+        with pytest.raises(SettingsError, match=r"broken\.json is not JSON"):
+            load_settings(path)
+
+    def test_a_wrong_configuration_in_a_file_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / SETTINGS_FILE
+        path.write_text("{}")
+        with pytest.raises(SettingsError, match='"clouds" is missing'):
+            load_settings(path)
