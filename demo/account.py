@@ -107,9 +107,9 @@ class DemoAccount:
         return new
 
     def is_idle(self) -> bool:
-        """Whether no message is waiting or being worked on in any queue."""
+        """Whether no event and no request is waiting or being worked on."""
         sqs = self.aws.client("sqs")
-        for url in sqs.list_queues().get("QueueUrls", []):
+        for url in (self.outputs["IntakeQueueUrl"], self.outputs["WorkQueueUrl"]):
             told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
             if int(told["ApproximateNumberOfMessages"]) or int(told["ApproximateNumberOfMessagesNotVisible"]):
                 return False

@@ -8,11 +8,13 @@ synthesis looks the same to every command.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +32,6 @@ _PRUNED: Final = (
     "aws_lambda_powertools/event_handler",
 )
 
-
 _KEPT_BUNDLES: Final = 10
 
 
@@ -47,7 +48,7 @@ def build_bundle(settings: Settings, into: Path = ROOT / ".build" / "lambda") ->
     """
     bundle = into / _fingerprint(settings)
     if bundle.is_dir():
-        bundle.touch()
+        os.utime(bundle)  # so that it is not among the oldest
         return bundle
     into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=into, prefix=".building-") as temporary:
@@ -71,8 +72,9 @@ def build_bundle(settings: Settings, into: Path = ROOT / ".build" / "lambda") ->
 def _forget_old_bundles(folder: Path) -> None:
     """Every change of code or configuration makes a bundle; a command that is running may still need a late one."""
     bundles = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    for old in sorted(bundles, key=lambda path: path.stat().st_mtime)[:-_KEPT_BUNDLES]:
-        shutil.rmtree(old, ignore_errors=True)
+    with suppress(FileNotFoundError):  # another command tidies up at the same time
+        for old in sorted(bundles, key=lambda path: path.stat().st_mtime)[:-_KEPT_BUNDLES]:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _fingerprint(settings: Settings) -> str:

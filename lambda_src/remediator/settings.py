@@ -197,6 +197,9 @@ def _account(account: str | None) -> dict[str, str]:
 # because parse_settings raises.
 
 
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """A position in the configuration, and where the faults found there go."""
@@ -205,7 +208,7 @@ class _Place:
     faults: list[str]
 
     def key(self, key: str) -> _Place:
-        if re.fullmatch(r"[\w-]+", key, re.ASCII):
+        if _PLAIN_KEY.fullmatch(key):
             return _Place(f"{self.path}.{key}" if self.path else key, self.faults)
         return _Place(f"{self.path}[{_shown(key)}]", self.faults)
 
@@ -240,10 +243,10 @@ def _shown(value: object) -> str:
             return f"a {type(value).__name__}"
 
 
-Complaint = Callable[[str], str | None]
+_Complaint = Callable[[str], str | None]
 """Looks at a text; answers None if it is fine, else the sentence that says what is allowed."""
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
@@ -391,11 +394,11 @@ def _object(
 def _list(
     value: object,
     place: _Place,
-    read: Callable[[object, _Place], T],
-    identity: Callable[[T], str],
+    read: Callable[[object, _Place], _T],
+    identity: Callable[[_T], str],
     *,
     at_least_one: str = "",
-) -> tuple[T, ...]:
+) -> tuple[_T, ...]:
     """Read each item; two of the same identity are a fault, and so is an empty list where one thing is needed."""
     if not isinstance(value, list | tuple):
         place.unexpected(value, "needed is a list")
@@ -411,7 +414,7 @@ def _list(
     return items
 
 
-def _text(value: object, place: _Place, complaint: Complaint) -> str:
+def _text(value: object, place: _Place, complaint: _Complaint) -> str:
     if not isinstance(value, str):
         place.unexpected(value, "needed is a text in quotes")
         return ""

@@ -101,7 +101,9 @@ def bucket_from(bucket: dict[str, Any]) -> Bucket:
 def surroundings_from(env: dict[str, Any]) -> Surroundings:
     """What the case says about the requests."""
     levels = env.get("scp")
-    context = {key: (value,) if isinstance(value, str) else tuple(value) for key, value in env.get("context", {}).items()}
+    context = {
+        key: (value,) if isinstance(value, str) else tuple(value) for key, value in env.get("context", {}).items()
+    }
     return Surroundings(
         organization=env.get("org"),
         service_control_policies=None

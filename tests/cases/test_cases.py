@@ -28,9 +28,7 @@ def test_grants_are_judged_as_aws_does(case: Case) -> None:
     judgements = judge_grants(case.role, case.policies, case.bucket, case.surroundings)
     also = set(case.expected.get("accept_s3", ()))
     wrong = {
-        each.action: str(each)
-        for each in judgements
-        if each.verdict not in {case.expected["s3"][each.action], *also}
+        each.action: str(each) for each in judgements if each.verdict not in {case.expected["s3"][each.action], *also}
     }
     assert {each.action for each in judgements} == set(case.expected["s3"])
     assert not wrong

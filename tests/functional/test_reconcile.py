@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from remediator.core.grants import OWN_POLICY_NAME
 
 from remediator.core.diagnose import FindingCode
 from remediator.core.event import Actor, Cause
+from remediator.core.grants import OWN_POLICY_NAME
 from remediator.core.outcome import OutcomeKind
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.reading import Absent, Present, Reading, Unreadable

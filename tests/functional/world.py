@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import boto3
-from remediator.core.trust import TrustVerdict, judge_trust
 
 from remediator.core.event import Cause
 from remediator.core.outcome import Outcome
 from remediator.core.policy.document import read_policy
 from remediator.core.reading import Present
+from remediator.core.trust import TrustVerdict, judge_trust
 from remediator.flows.reconcile import reconcile
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.queue import WorkQueue

@@ -7,7 +7,15 @@ from typing import Any
 from remediator.core.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, read_mapping
 from remediator.core.reading import Absent, Present, Reading
-from remediator.core.state import Bucket, CustomerKey, InlinePolicy, ManagedPolicy, PublicAccessBlock, Role, RolePolicies
+from remediator.core.state import (
+    Bucket,
+    CustomerKey,
+    InlinePolicy,
+    ManagedPolicy,
+    PublicAccessBlock,
+    Role,
+    RolePolicies,
+)
 
 ACCOUNT = "111111111111"
 OTHER_ACCOUNT = "222222222222"

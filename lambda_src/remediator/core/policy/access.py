@@ -248,7 +248,7 @@ def _why_undecided(sides: Sides) -> tuple[Reason, ...]:
     for part in sides.parts():
         because += part.side.unreadable
         because += [_denial(hit, "may deny", sides.what) for hit in part.weighed.denials]
-    for said in (sides.identity, sides.resource, *[limit.said for limit in sides.controls]):
+    for said in (sides.identity, sides.resource, *[limit.said for limit in sides.limits()]):
         because += [
             reason(
                 hit.source.name,

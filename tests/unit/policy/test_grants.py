@@ -1,0 +1,233 @@
+"""The verdicts on the bucket and its key: what cannot be read, what is unknown, and the reasons."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from remediator.core.grants import GrantJudgement, GrantVerdict, judge_grants, judge_key
+from remediator.core.reading import Absent, Present, Unreadable
+from remediator.core.state import InlinePolicy, ManagedPolicy, PublicAccessBlock, RolePolicies, Surroundings
+from tests.unit.policy.documents import (
+    BOTH,
+    BUCKET_ARN,
+    KEY_ARN,
+    OTHER_ACCOUNT,
+    ROLE_ARN,
+    allow,
+    bucket,
+    deny,
+    document,
+    policies,
+    role,
+    trust,
+)
+
+DENIED = Unreadable("access denied")
+EC2_ONLY = document(allow(Action="ec2:*", Resource="*"))
+
+
+def verdicts(*args: object, **kwargs: object) -> dict[str, str]:
+    return {each.action: str(each.verdict) for each in judge_grants(*args, **kwargs)}  # type: ignore[arg-type]  # as given
+
+
+def only(*args: object, **kwargs: object) -> str:
+    found = set(verdicts(*args, **kwargs).values())
+    assert len(found) == 1, found
+    return found.pop()
+
+
+def named(action: str, judgements: tuple[GrantJudgement, ...]) -> GrantJudgement:
+    return next(each for each in judgements if each.action == action)
+
+
+def test_the_eight_actions_come_in_a_fixed_order() -> None:
+    orders = {tuple(verdicts(role(trust()), held, bucket())) for held in (policies(), policies(document(allow())))}
+    assert orders == {
+        (
+            "s3:GetObject",
+            "s3:PutObject",
+            "s3:DeleteObject",
+            "s3:AbortMultipartUpload",
+            "s3:ListMultipartUploadParts",
+            "s3:ListBucket",
+            "s3:ListBucketMultipartUploads",
+            "s3:GetBucketLocation",
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        RolePolicies(DENIED, Present(())),
+        RolePolicies(Present(()), DENIED),
+        RolePolicies(Present((InlinePolicy("p", DENIED),)), Present(())),
+        RolePolicies(Present(()), Present((ManagedPolicy("arn:aws:iam::aws:policy/X", DENIED),))),
+    ],
+)
+def test_an_identity_policy_that_could_not_be_read_leaves_the_verdict_open(held: RolePolicies) -> None:
+    assert only(role(), held, bucket()) == "undecided"
+    assert only(role(), held, bucket(document(allow(Principal={"AWS": ROLE_ARN})))) == "undecided"
+    assert only(role(), held, bucket(document(deny(Principal="*")))) == "blocked"
+    reason = judge_grants(role(), held, bucket())[0].because[0]
+    assert str(reason).endswith("could not be read: access denied")
+
+
+def test_a_bucket_policy_that_could_not_be_read_leaves_the_verdict_open() -> None:
+    unread = dataclasses.replace(bucket(), policy=DENIED)
+    assert only(role(), policies(document(allow())), unread) == "undecided"
+    assert only(role(), policies(), unread) == "undecided"
+    assert only(role(), policies(document(deny())), unread) == "blocked"
+
+
+def test_a_boundary_that_could_not_be_read_leaves_the_verdict_open() -> None:
+    held = policies(document(allow()))
+    assert only(role(), dataclasses.replace(held, boundary=DENIED), bucket()) == "undecided"
+    assert only(role(boundary="arn:aws:iam::111111111111:policy/Limit"), held, bucket()) == "undecided"
+    unread = Present(ManagedPolicy("arn:aws:iam::111111111111:policy/Limit", DENIED))
+    assert only(role(), dataclasses.replace(held, boundary=unread), bucket()) == "undecided"
+
+
+def test_absent_lists_of_policies_are_empty_lists() -> None:
+    assert only(role(), RolePolicies(Absent(), Absent()), bucket()) == "missing"
+
+
+def test_a_boundary_blocks_even_where_other_things_cannot_be_read() -> None:
+    held = dataclasses.replace(policies(boundary=EC2_ONLY), inline=DENIED)
+    assert only(role(), held, bucket()) == "blocked"
+
+
+def test_public_access_block_that_was_not_looked_at_matters_only_across_accounts() -> None:
+    public = document(allow(Principal="*"))
+    held = policies(document(allow()))
+    assert only(role(), held, bucket(public, block=None)) == "allowed"
+    assert only(role(), held, bucket(public, block=None, account=OTHER_ACCOUNT)) == "undecided"
+    assert only(role(), held, bucket(public, account=OTHER_ACCOUNT)) == "allowed"
+    restricted = PublicAccessBlock(restrict_public_buckets=True)
+    assert only(role(), held, bucket(public, block=restricted, account=OTHER_ACCOUNT)) == "blocked"
+
+
+def test_a_canonical_user_may_be_our_account() -> None:
+    canonical = {"CanonicalUser": "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"}
+    held = policies(document(allow()))
+    named_by_it = document(allow(Principal=canonical))
+    assert only(role(), held, bucket(named_by_it, account=OTHER_ACCOUNT)) == "undecided"
+    assert only(role(), policies(), bucket(named_by_it)) == "missing"
+    assert only(role(), held, bucket(document(deny(Principal=canonical)))) == "undecided"
+
+
+def test_a_statement_that_cannot_be_understood_grants_nothing_and_may_deny() -> None:
+    assert only(role(), policies(document(allow(Action=7))), bucket()) == "missing"
+    assert only(role(), policies(document({"Effect": "Allow", "Action": "s3:*"})), bucket()) == "missing"
+    assert only(role(), policies(document(allow(), deny(Action=7))), bucket()) == "undecided"
+    assert only(role(), policies(document(allow(), deny(Resource=7))), bucket()) == "undecided"
+    assert only(role(), policies(document(allow())), bucket(document(deny()))) == "undecided"
+    assert only(role(), policies(document(allow(), deny(Effect="deny"))), bucket()) == "allowed"
+
+
+def test_unknown_variables_are_undecided() -> None:
+    moon = [f"{BUCKET_ARN}${{aws:Moon, 'x'}}", f"{BUCKET_ARN}/*"]
+    assert verdicts(role(), policies(document(allow(Resource=moon))), bucket())["s3:ListBucket"] == "undecided"
+    untagged = document(allow(), {"Effect": "Deny", "Action": "s3:*", "NotResource": "${aws:PrincipalTag/x}"})
+    assert only(role(), policies(untagged), bucket()) == "undecided"
+
+
+def test_reasons_name_document_statement_and_condition() -> None:
+    unencrypted = deny(
+        Sid="DenyUnencrypted",
+        Principal="*",
+        Action="s3:PutObject",
+        Condition={"StringNotEquals": {"s3:x-amz-server-side-encryption": "aws:kms"}},
+    )
+    judged = judge_grants(role(), policies(document(allow())), bucket(document(unencrypted)))
+    assert str(named("s3:PutObject", judged)) == (
+        "blocked: statement `DenyUnencrypted` of the bucket policy denies s3:PutObject on every object of data-bucket "
+        "unless s3:x-amz-server-side-encryption is `aws:kms`"
+    )
+    assert str(named("s3:ListBucket", judged)).startswith("allowed: statement 1 of inline policy `p1` allows s3:ListBu")
+
+
+def test_the_reason_for_a_missing_grant_shows_the_near_misses() -> None:
+    held = policies(
+        document(
+            allow(Sid="Team", Action="s3:GetObject", Resource=f"{BUCKET_ARN}/team/*"),
+            allow(Sid="Other", Action="s3:GetObject", Resource="arn:aws:s3:::other/*"),
+            allow(Sid="Vpc", Action="s3:GetObject", Condition={"StringEquals": {"aws:SourceVpc": "vpc-1"}}),
+        )
+    )
+    because = named("s3:GetObject", judge_grants(role(), held, bucket())).because
+    assert [str(each) for each in because] == [
+        "no policy allows s3:GetObject on every object of data-bucket",
+        "statement `Team` of inline policy `p1` allows a part of it only",
+        "statement `Other` of inline policy `p1` allows it on other resources only",
+        "statement `Vpc` of inline policy `p1` allows it only when aws:SourceVpc is `vpc-1`, which these requests do "
+        "not meet",
+    ]
+
+
+def test_the_reason_of_a_boundary_and_of_an_scp_names_it() -> None:
+    blocked = judge_grants(role(), policies(document(allow()), boundary=EC2_ONLY), bucket())[5]
+    assert str(blocked.because[0]).startswith("the permissions boundary `Limit` does not allow s3:ListBucket")
+    levels = ((document(allow(Action="*", Resource="*")),), (EC2_ONLY,))
+    controlled = Surroundings(service_control_policies=levels)
+    blocked = judge_grants(role(), policies(document(allow())), bucket(), controlled)[0]
+    assert str(blocked.because[0]).startswith("level 2 of the service control policies does not allow s3:GetObject")
+
+
+def test_a_level_without_scps_allows_nothing() -> None:
+    assert (
+        only(role(), policies(document(allow())), bucket(), Surroundings(service_control_policies=((),))) == "blocked"
+    )
+    assert only(role(), policies(document(allow())), bucket(), Surroundings(service_control_policies=())) == "allowed"
+
+
+def test_both_sides_are_needed_across_accounts() -> None:
+    ours, theirs = policies(document(allow())), document(allow(Principal={"AWS": ROLE_ARN}))
+    fixes = [
+        {each.fix_by for each in judge_grants(role(), held, bucket(policy, account=OTHER_ACCOUNT))}
+        for held, policy in ((ours, None), (policies(), theirs), (policies(), None), (ours, theirs))
+    ]
+    assert fixes == [{("bucket_policy",)}, {("identity",)}, {("identity+bucket_policy",)}, {()}]
+
+
+def test_a_bucket_without_a_customer_managed_key_has_no_verdict_on_one() -> None:
+    assert judge_key(role(), policies(), bucket()) == ()
+
+
+def test_a_key_policy_that_could_not_be_read_is_undecided() -> None:
+    held = bucket(key_policy=document())
+    assert held.key is not None
+    unread = dataclasses.replace(held, key=dataclasses.replace(held.key, policy=DENIED))
+    assert {each.verdict for each in judge_key(role(), policies(), unread)} == {GrantVerdict.UNDECIDED}
+
+
+def test_the_key_policy_has_the_first_word() -> None:
+    silent = judge_key(role(), policies(document(allow(Action="kms:*", Resource="*"))), bucket(key_policy=document()))
+    assert [str(each) for each in silent][0] == (
+        "blocked: the key policy does not let the role's own policies decide on kms:Decrypt and kms:GenerateDataKey "
+        "on the key of data-bucket"
+    )
+    root = document({**allow(Action="kms:*", Resource="*"), "Principal": {"AWS": "111111111111"}})
+    missing = judge_key(role(), policies(), bucket(key_policy=root))
+    assert {(each.action, each.verdict, each.fix_by) for each in missing} == {
+        ("kms:Decrypt", GrantVerdict.MISSING, ("identity",)),
+        ("kms:GenerateDataKey", GrantVerdict.MISSING, ("identity",)),
+    }
+
+
+@pytest.mark.parametrize("arn", ["alias/x", "", KEY_ARN.replace(":key/", ":alias/"), "1234abcd-12ab-34cd-56ef"])
+def test_a_key_that_is_not_named_by_its_arn_is_undecided(arn: str) -> None:
+    judged = judge_key(role(), policies(), bucket(key_policy=document(), key_arn=arn))
+    assert {each.verdict for each in judged} == {GrantVerdict.UNDECIDED}
+
+
+def test_a_statement_may_write_what_it_means_in_many_ways() -> None:
+    spelled = [
+        document({"Effect": "Allow", "Action": "s3:*", "Resource": [BUCKET_ARN, f"{BUCKET_ARN}/*"]}),
+        document({"Effect": "Allow", "Action": ["S3:*"], "Resource": BOTH[::-1]}),
+        document({"Resource": "arn:aws:s3:::data-bucket*", "Action": "*", "Effect": "Allow"}),
+        document({"Effect": "Allow", "NotAction": "ec2:*", "NotResource": "arn:aws:s3:::other"}),
+    ]
+    assert {only(role(), policies(each), bucket()) for each in spelled} == {"allowed"}
