@@ -39,7 +39,7 @@ check: setup ## lint, formatting, types, and the rule that imports point down on
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy --exclude '^cdk\.out/' .
-	@$(BIN)/lint-imports
+	@PYTHONPATH=lambda_src $(BIN)/lint-imports --no-logo
 
 .PHONY: format
 format: setup ## mend what the linter can, and format
@@ -53,6 +53,10 @@ demo: setup ## break roles on an AWS embedded in this machine, and watch them be
 .PHONY: playground
 playground: setup ## leave the embedded AWS running, to break roles by hand
 	@$(BIN)/python -m demo.playground
+
+.PHONY: playground-mail
+playground-mail: setup ## print the alerts that it has sent
+	@$(BIN)/python -m demo.playground mail
 
 .PHONY: playground-stop
 playground-stop: setup ## stop it

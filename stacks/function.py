@@ -91,6 +91,7 @@ class QueueFunction(Construct):
 
     def works_off(self, queue: sqs.Queue) -> None:
         """Start the function for the queue's messages, several at a time; each message can fail on its own."""
+        self.function.add_environment("CONSUMED_QUEUE_URL", queue.queue_url)
         self.function.add_event_source(
             event_sources.SqsEventSource(
                 queue, batch_size=_BATCH_SIZE, max_concurrency=_MAX_CONCURRENCY, report_batch_item_failures=True

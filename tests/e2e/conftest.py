@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.account import DemoAccount
 from demo.embedded import EmbeddedAws
 
 
@@ -16,3 +17,14 @@ def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedA
     state: Path = tmp_path_factory.mktemp("embedded-aws")
     with EmbeddedAws(state) as aws:
         yield aws
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoAccount]:
+    """An account of its own with the stack deployed by the CDK's command line, a bucket, alice and Terraform."""
+    with EmbeddedAws(tmp_path_factory.mktemp("stage")) as aws:
+        account = DemoAccount(aws)
+        lines: list[str] = []
+        account.deploy(lines.append, tmp_path_factory.mktemp("cdk") / "out")
+        account.furnish()
+        yield account

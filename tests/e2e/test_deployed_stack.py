@@ -21,7 +21,7 @@ from demo.account import (
     DemoAccount,
     wait_until,
 )
-from demo.embedded import EmbeddedAws, allow, policy_document
+from demo.embedded import allow, policy_document
 from remediator.core.grants import OWN_POLICY_NAME
 
 pytestmark = pytest.mark.embedded
@@ -30,23 +30,12 @@ OUTSIDE_TRUST = policy_document(allow("sts:AssumeRole", Principal={"AWS": "arn:a
 ENROL = [{"Key": TAG, "Value": CLOUD}]
 
 
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoAccount]:
-    """An account of its own with the stack deployed by the CDK's command line, a bucket and alice."""
-    with EmbeddedAws(tmp_path_factory.mktemp("deployed")) as aws:
-        account = DemoAccount(aws)
-        lines: list[str] = []
-        account.deploy(lines.append, tmp_path_factory.mktemp("cdk") / "out")
-        account.furnish()
-        yield account
-
-
 @pytest.fixture
-def account(deployed: DemoAccount) -> DemoAccount:
+def account(stage: DemoAccount) -> DemoAccount:
     """The same, at rest, with all e-mails read."""
-    deployed.settle(0.5)
-    deployed.new_letters()
-    return deployed
+    stage.settle(0.5)
+    stage.new_letters()
+    return stage
 
 
 def create(

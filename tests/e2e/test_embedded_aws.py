@@ -591,7 +591,7 @@ def test_stopping_leaves_no_process_and_no_file_of_its_own() -> None:
 
 
 def test_a_caller_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
-    caller = subprocess.Popen(  # noqa: S603 - this test's own program
+    caller = subprocess.Popen(
         [sys.executable, "-c", CALLER, str(tmp_path)], cwd=PROJECT, stdout=subprocess.PIPE, text=True
     )
     assert caller.stdout
@@ -616,7 +616,7 @@ time.sleep(60)
 def test_one_that_outlives_its_caller_is_found_and_stopped_by_another(tmp_path: Path) -> None:
     assert EmbeddedAws.find(tmp_path) is None
     code = CALLER.replace("sys.argv[1])", "sys.argv[1]), outlive=True").replace("time.sleep(60)", "")
-    told = subprocess.run(  # noqa: S603 - this test's own program
+    told = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True
     )
 
@@ -648,7 +648,7 @@ def test_child_processes_are_led_to_it_whatever_was_preset(
     code = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
 
     for credentials, arn in ((ROOT, "root"), (alice, "user/alice")):
-        told = subprocess.check_output(  # noqa: S603 - this test's own program
+        told = subprocess.check_output(
             [sys.executable, "-c", code], env=embedded_aws.environment(credentials), text=True
         )
         assert told.strip() == f"arn:aws:iam::{ACCOUNT}:{arn}"

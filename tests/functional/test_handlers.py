@@ -6,13 +6,16 @@ import io
 import json
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from moto.sqs.models import sqs_backends
 
 from remediator.core.event import WATCHED_CALLS
+from remediator.gateways.queue import FailedDelivery
 from remediator.handlers import reconciler, router
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, ENROLLED, LAMBDA_STATEMENT, OWN_ROLE_ARN, bucket_grant
 from tests.functional.world import World
@@ -36,12 +39,13 @@ class Context:
 def functions(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The functions, with the environment and the configuration that the stack gives them."""
     monkeypatch.setenv("WORK_QUEUE_URL", world.queue_url)
+    monkeypatch.setenv("CONSUMED_QUEUE_URL", world.consumed_url)
     monkeypatch.setenv("ALERTS_TOPIC_ARN", world.topic_arn)
     monkeypatch.setenv("REMEDIATOR_ROLE_ARN", OWN_ROLE_ARN)
     caches = [
         getattr(module, name)
         for module in (router, reconciler)
-        for name in ("_settings", "_roles", "_queue", "_buckets", "_topic")
+        for name in ("_settings", "_roles", "_queue", "_buckets", "_topic", "_consumed_queue")
         if hasattr(module, name)
     ]
     for module in (router, reconciler):
@@ -139,6 +143,14 @@ def test_several_causes_of_one_batch_are_one_reconcile_and_one_alert_that_names_
     assert [cause["call"] for cause in alert["causes"]] == ["UpdateAssumeRolePolicy", "DeleteRolePolicy"]
 
 
+def test_what_a_person_must_look_at_is_told_once_a_batch(world: World) -> None:
+    world.create_role({**EC2_STATEMENT, "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}}})
+    world.grant(bucket_grant())
+    route(load("UpdateAssumeRolePolicy"), load("DeleteRolePolicy"))
+    reconcile_queued(world)
+    assert [alert["outcome"] for alert in world.alerts()] == ["needs-person"]
+
+
 def test_nothing_is_told_where_nothing_is_wrong(world: World) -> None:
     world.create_role(EC2_STATEMENT)
     world.grant(bucket_grant())
@@ -208,3 +220,26 @@ def test_one_line_is_logged_per_repair_and_it_is_structured(world: World, capsys
     ]
     (metrics,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert metrics["RolesRepaired"] == [1.0]
+
+
+def test_a_failed_message_and_those_behind_it_come_back_within_seconds(world: World) -> None:
+    for body in ("poison", "more poison"):
+        world.sqs.send_message(QueueUrl=world.consumed_url, MessageBody=body)
+    received = world.sqs.receive_message(QueueUrl=world.consumed_url, MaxNumberOfMessages=10, VisibilityTimeout=360)
+    event = batch(*(message["Body"] for message in received["Messages"]))
+    for record, message in zip(event["Records"], received["Messages"], strict=True):
+        record.update(messageId=message["MessageId"], receiptHandle=message["ReceiptHandle"])
+        record["attributes"]["MessageGroupId"] = "one group"
+    assert len(failures(reconciler.handle(event, Context()))) == 2
+    ends = [message.visible_at for message in _messages(world.consumed_url)]
+    assert all(0 < end / 1000 - time.time() <= 15 for end in ends)
+
+
+def _messages(url: str) -> Any:
+    """The messages of a queue with the time at which each becomes visible, which only moto's backend tells."""
+    return sqs_backends[ACCOUNT]["us-east-1"].queues[url.rpartition("/")[2]]._messages
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(1, 15), (2, 30), (4, 120), (7, 900), (1000, 900)])
+def test_a_message_that_keeps_failing_is_delivered_less_and_less_often(count: int, seconds: int) -> None:
+    assert FailedDelivery("r", count).delay == seconds

@@ -346,10 +346,12 @@ def test_a_role_recreated_between_the_look_and_the_write_is_looked_at_anew(world
     def recreate() -> None:
         world.iam.delete_role_policy(RoleName=ROLE, PolicyName="granted")
         world.iam.delete_role(RoleName=ROLE)
-        world.create_role(LAMBDA_STATEMENT, tags={})
+        world.create_role(LAMBDA_STATEMENT)
 
-    assert world.reconcile(roles=Interfering(world, before_role_read_2=recreate)).kind is OutcomeKind.NOT_ENROLLED
-    assert world.trust() == [LAMBDA_STATEMENT]
+    outcome = world.reconcile(roles=Interfering(world, before_role_read_2=recreate))
+    assert codes(outcome.findings) == [FindingCode.TRUST_MISSING, FindingCode.GRANT_MISSING]
+    assert world.trusts_ec2()
+    assert list(world.inline()) == [OWN_POLICY_NAME]
 
 
 def test_a_role_that_changes_all_the_time_goes_back_to_the_queue_unwritten(world: World) -> None:

@@ -42,6 +42,7 @@ class World:
         inbox_arn = self.sqs.get_queue_attributes(QueueUrl=self._inbox, AttributeNames=["QueueArn"])["Attributes"]
         self.sns.subscribe(TopicArn=self.topic_arn, Protocol="sqs", Endpoint=inbox_arn["QueueArn"])
         self.queue_url = self.sqs.create_queue(QueueName="work.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+        self.consumed_url = self.sqs.create_queue(QueueName="consumed")["QueueUrl"]
         self.roles = IamGateway(self._recorded(boto3.client("iam")))
         self.buckets = S3Gateway(lambda region: self._recorded(boto3.client("s3", region_name=region)))
         self.queue = WorkQueue(self._recorded(boto3.client("sqs")), self.queue_url)

@@ -17,7 +17,7 @@ APP = Path(app.__file__)
 
 def run(context: dict[str, object], folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the app without credentials or any other AWS settings."""
-    return subprocess.run(  # noqa: S603 - our own interpreter and script
+    return subprocess.run(
         [sys.executable, str(APP)],
         capture_output=True,
         text=True,

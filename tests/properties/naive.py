@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 Json = Any
 
 
+@lru_cache(100_000)
 def wildcard(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
     """Whether a pattern with ``*`` and ``?`` matches."""
     parts = {"*": ".*", "?": "."}
@@ -20,14 +22,15 @@ def wildcard(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
     return re.fullmatch(expression, text, re.DOTALL | (re.IGNORECASE if ignore_case else 0)) is not None
 
 
-def listed(value: Json) -> list[str]:
+def listed(value: Json) -> list[Any]:
     """A value or a list of values as a list."""
     return value if isinstance(value, list) else [value]
 
 
 def statements_of(document: Mapping[str, Json]) -> list[Mapping[str, Json]]:
     """The statements of a document, one or many."""
-    return listed(document["Statement"])
+    statements: list[Mapping[str, Json]] = listed(document["Statement"])
+    return statements
 
 
 def condition_holds(condition: Mapping[str, Json], context: Mapping[str, str], *, has_variables: bool) -> bool:
@@ -95,9 +98,8 @@ def verdict(
     verdicts = []
     for resource in resources:
         request = (action, resource, context)
-        if any(says(each, "Deny", *request) for each in (*identity, *limits)):
-            verdicts.append("blocked")
-        elif not all(says(each, "Allow", *request) for each in limits):
+        is_denied = any(says(each, "Deny", *request) for each in (*identity, *limits))
+        if is_denied or not all(says(each, "Allow", *request) for each in limits):
             verdicts.append("blocked")
         elif any(says(each, "Allow", *request) for each in identity):
             verdicts.append("allowed")

@@ -28,14 +28,13 @@ RESOURCES = (
     BUCKET_ARN,
     f"{BUCKET_ARN}/*",
     f"{BUCKET_ARN}*",
-    f"{BUCKET_ARN}/a*",
     f"{BUCKET_ARN}/?*",
-    f"{BUCKET_ARN}/a/b",
     "arn:aws:s3:::other",
     "arn:aws:s3:::other/*",
     "arn:aws:s3:::data-*",
-    f"{BUCKET_ARN}/${{aws:PrincipalTag/team}}/*",
 )
+PARTS = (f"{BUCKET_ARN}/a*", f"{BUCKET_ARN}/a/b", f"{BUCKET_ARN}/${{aws:PrincipalTag/team}}/*", f"{BUCKET_ARN}/")
+"""Resources that are some of the objects of the bucket."""
 AWS_PRINCIPALS = (
     "*",
     ROLE_ARN,
@@ -83,7 +82,7 @@ def conditions(draw: st.DrawFn, *, decidable: bool = False) -> Json:
 
 
 @st.composite
-def statements(draw: st.DrawFn, *, kind: str, decidable: bool = False) -> Statement:
+def statements(draw: st.DrawFn, *, kind: str, decidable: bool = False, parts: bool = True) -> Statement:
     """A statement of a ``trust``, an ``identity`` or a ``bucket`` policy."""
     negations = st.sampled_from([False, False, False, False, True])
     statement: Statement = {"Effect": draw(st.sampled_from(["Allow", "Allow", "Deny"]))}
@@ -101,18 +100,20 @@ def statements(draw: st.DrawFn, *, kind: str, decidable: bool = False) -> Statem
     actions = TRUST_ACTIONS if kind == "trust" else S3_ACTIONS
     statement["NotAction" if draw(negations) else "Action"] = draw(one_or_many(actions))
     if kind != "trust":
-        statement["NotResource" if draw(negations) else "Resource"] = draw(one_or_many(RESOURCES))
+        statement["NotResource" if draw(negations) else "Resource"] = draw(
+            one_or_many(RESOURCES + PARTS if parts else RESOURCES)
+        )
     if draw(st.booleans()):
         statement["Condition"] = draw(conditions(decidable=decidable))
     return statement
 
 
 @st.composite
-def documents(draw: st.DrawFn, *, kind: str, decidable: bool = False) -> dict[str, Json]:
+def documents(draw: st.DrawFn, *, kind: str, decidable: bool = False, parts: bool = True) -> dict[str, Json]:
     """A document as AWS could store it: Sids are unique, and a single statement may be an object."""
     listed: list[Statement] = []
     seen: set[str] = set()
-    for statement in draw(st.lists(statements(kind=kind, decidable=decidable), max_size=3)):
+    for statement in draw(st.lists(statements(kind=kind, decidable=decidable, parts=parts), max_size=3)):
         if statement.get("Sid") in seen:
             del statement["Sid"]
         seen.add(statement.get("Sid", ""))

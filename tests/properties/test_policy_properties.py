@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+from collections.abc import Iterable
+from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, example, given, settings
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 
 from remediator.core.grants import (
     OWN_POLICY_NAME,
+    REQUIRED_OBJECT_ACTIONS,
+    WANTED_OBJECT_ACTIONS,
     bucket_policy_statements,
     bucket_policy_write_obstacles,
     inline_write_obstacles,
@@ -47,8 +51,6 @@ from remediator.core.trust import (
 from tests.properties import naive
 from tests.properties.policy_strategies import (
     AWS_PRINCIPALS,
-    RESOURCES,
-    S3_ACTIONS,
     SERVICES,
     damaged,
     documents,
@@ -57,8 +59,8 @@ from tests.properties.policy_strategies import (
 )
 from tests.unit.policy.documents import ACCOUNT, BUCKET, BUCKET_ARN, KEY_ARN, ROLE_ARN, role
 
-QUICK = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-THOROUGH = settings(QUICK, max_examples=300)
+QUICK = settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+HALF = 0.5
 
 TAGS = {"team": "a"}
 CONTEXT = {
@@ -67,7 +69,7 @@ CONTEXT = {
     "aws:principaltag/team": "a",
     "aws:securetransport": "true",
 }
-OBJECT_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+OBJECT_ACTIONS = (*REQUIRED_OBJECT_ACTIONS, *WANTED_OBJECT_ACTIONS)
 # One key for each way in which the generated patterns tell objects apart.
 OBJECTS = tuple(f"{BUCKET_ARN}/{key}" for key in ("x", "xx", "a", "a/b", "a/c", "ax"))
 Json = Any
@@ -138,8 +140,8 @@ def test_the_smaller_edit_adds_ec2_to_one_list_of_services_and_changes_nothing_e
     assert after is not None
     pairs = zip(raw_statements(before), raw_statements(after), strict=True)
     ((one, other),) = [(one, other) for one, other in pairs if one != other]
-    listed = naive.listed(one["Principal"]["Service"])
-    assert other == {**one, "Principal": {"Service": [*listed, "ec2.amazonaws.com"]}}
+    assert one == plain
+    assert other == {**plain, "Principal": {"Service": [*naive.listed(services), "ec2.amazonaws.com"]}}
 
 
 @QUICK
@@ -182,7 +184,7 @@ def test_repairing_twice_writes_nothing_the_second_time(raw: Json) -> None:
 # --- after the repair
 
 
-@THOROUGH
+@QUICK
 @given(documents(kind="trust"))
 def test_after_the_repair_ec2_may_assume_the_role_unless_a_deny_stands_against_it(raw: Json) -> None:
     before = judge_trust(trusting(raw)).verdict
@@ -195,7 +197,7 @@ def test_after_the_repair_ec2_may_assume_the_role_unless_a_deny_stands_against_i
             assert verdict is TrustVerdict.OK
 
 
-@THOROUGH
+@QUICK
 @given(documents(kind="identity"), documents(kind="bucket"), st.none() | documents(kind="identity"))
 def test_after_the_repair_of_the_role_what_was_missing_is_allowed(raw: Json, policy: Json, boundary: Json) -> None:
     ours = own_policy(Absent(), (BUCKET,), "aws")
@@ -209,7 +211,7 @@ def test_after_the_repair_of_the_role_what_was_missing_is_allowed(raw: Json, pol
             assert after[action] == "blocked"
 
 
-@THOROUGH
+@QUICK
 @given(documents(kind="identity"), documents(kind="bucket"))
 def test_the_repair_across_accounts_is_on_the_sides_that_are_named(raw: Json, policy: Json) -> None:
     of = bucket(policy, account="222222222222")
@@ -226,49 +228,45 @@ def test_the_repair_across_accounts_is_on_the_sides_that_are_named(raw: Json, po
 # --- against the second evaluator
 
 
-@settings(QUICK, max_examples=500)
+def tried(identity: list[Json], boundary: Json) -> dict[str, str]:
+    """The verdicts of the second evaluator."""
+    found = {}
+    for action in judged_actions():
+        resources = OBJECTS if action in OBJECT_ACTIONS else (BUCKET_ARN,)
+        found[action] = naive.verdict(identity, boundary, action, resources, CONTEXT)
+    return found
+
+
+def judged_actions() -> list[str]:
+    return list(verdicts(holding(), bucket()))
+
+
+@settings(QUICK, max_examples=200)
+@given(
+    st.lists(documents(kind="identity", decidable=True, parts=False), max_size=2),
+    st.none() | documents(kind="identity", decidable=True, parts=False),
+)
+def test_verdicts_are_what_trying_each_request_finds(identity: list[Json], boundary: Json) -> None:
+    assert verdicts(holding(*identity, boundary=boundary), bucket()) == tried(identity, boundary)
+
+
+@settings(QUICK, max_examples=200)
 @given(
     st.lists(documents(kind="identity", decidable=True), max_size=2),
     st.none() | documents(kind="identity", decidable=True),
 )
-def test_verdicts_agree_with_trying_each_request(identity: list[Json], boundary: Json) -> None:
-    judged = verdicts(holding(*identity, boundary=boundary), bucket())
-    for action, verdict in judged.items():
-        resources = OBJECTS if action in OBJECT_ACTIONS or "Multipart" in action else (BUCKET_ARN,)
-        if action == "s3:ListBucketMultipartUploads":
-            resources = (BUCKET_ARN,)
-        tried = naive.verdict(identity, boundary, action, resources, CONTEXT)
-        # Two statements may share the objects between them; that they do is not seen, and the answer is the careful one.
-        assert verdict == tried or (verdict, tried) in {
-            ("missing", "allowed"),
-            ("blocked", "missing"),
-            ("blocked", "allowed"),
-        }
-        if verdict != tried:
-            assert len([each for each in (*identity, boundary) if each]) > 0
-            assert _shares_objects(identity, boundary) or _has_unresolved(identity, boundary)
+def test_where_statements_share_the_objects_between_them_the_verdict_is_never_too_kind(
+    identity: list[Json], boundary: Json
+) -> None:
+    kindness = {"blocked": 0, "undecided": 0, "missing": 1, "allowed": 2}
+    found = tried(identity, boundary)
+    for action, verdict in verdicts(holding(*identity, boundary=boundary), bucket()).items():
+        assert kindness[verdict] <= kindness[found[action]]
+        if action not in OBJECT_ACTIONS:
+            assert verdict == found[action]
 
 
-def _statements(identity: list[Json], boundary: Json) -> list[Json]:
-    return [each for document in (*identity, boundary or {"Statement": []}) for each in naive.statements_of(document)]
-
-
-def _shares_objects(identity: list[Json], boundary: Json) -> bool:
-    """Whether the Allows could cover all objects only together."""
-    partial = [
-        pattern
-        for each in _statements(identity, boundary)
-        for pattern in naive.listed(each.get("Resource", each.get("NotResource", [])))
-        if pattern not in ("*", BUCKET_ARN, f"{BUCKET_ARN}/*", f"{BUCKET_ARN}*")
-    ]
-    return bool(partial)
-
-
-def _has_unresolved(identity: list[Json], boundary: Json) -> bool:
-    return "${" in json.dumps([identity, boundary])
-
-
-@settings(QUICK, max_examples=500)
+@settings(QUICK, max_examples=300)
 @given(
     st.text(alphabet="ab/*?", max_size=6),
     st.sampled_from(["a/", "ab/", "a"]),
@@ -292,7 +290,7 @@ def test_the_share_of_a_family_is_what_trying_all_short_keys_finds(pattern: str,
 # --- nothing but what was asked
 
 
-@THOROUGH
+@QUICK
 @given(documents(kind="trust"))
 def test_the_repair_of_trust_lets_nobody_in_but_ec2(raw: Json) -> None:
     actions = ("sts:AssumeRole", "sts:TagSession", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML")
@@ -327,7 +325,7 @@ def test_the_repair_of_trust_lets_nobody_in_but_ec2(raw: Json) -> None:
         assert all(each[:3] == ec2[:3] for each in lost)
 
 
-@THOROUGH
+@QUICK
 @given(documents(kind="identity"), st.sets(st.sampled_from(["mine", BUCKET]), min_size=1))
 def test_the_repair_of_the_grant_allows_eight_actions_on_the_named_buckets_and_nothing_else(
     raw: Json, names: set[str]
@@ -371,48 +369,59 @@ def test_the_repair_of_a_bucket_policy_names_the_role_alone(raw: Json) -> None:
 # --- spelling
 
 
-@st.composite
-def respelled(draw: st.DrawFn, raw: Json) -> Json:
+def respelled(raw: Json, random: Random) -> Json:
     """The same policy in other words: lists for texts, other orders, other cases where case means nothing."""
 
+    def shuffled(values: Iterable[Json]) -> list[Json]:
+        listed = list(values)
+        random.shuffle(listed)
+        return listed
+
     def again(value: Json) -> Json:
-        values = draw(st.permutations(naive.listed(value)))
-        return values[0] if len(values) == 1 and draw(st.booleans()) else values
+        values = shuffled(naive.listed(value))
+        return values[0] if len(values) == 1 and random.random() < HALF else values
 
     def recased(text: str) -> str:
-        return draw(st.sampled_from([text, text.upper(), text.lower(), text.swapcase()]))
+        return random.choice([text, text.upper(), text.lower(), text.swapcase()])
 
-    written = []
-    for statement in draw(st.permutations(naive.statements_of(raw))):
-        new: Json = {}
-        for element in draw(st.permutations(sorted(statement))):
-            value = statement[element]
-            if element in ("Action", "NotAction"):
-                value = again([recased(each) for each in naive.listed(value)])
-            elif element in ("Resource", "NotResource"):
-                value = again(value)
-            elif element in ("Principal", "NotPrincipal"):
-                value = {"AWS": "*"} if value == "*" else {kind: again(names) for kind, names in value.items()}
-            elif element == "Condition":
-                value = {
-                    recased(operator): {recased(key): again(values) for key, values in tests.items()}
-                    for operator, tests in value.items()
-                }
-            new[element] = value
-        written.append(new)
-    single = len(written) == 1 and draw(st.booleans())
+    def element_again(element: str, value: Json) -> Json:
+        if element in ("Action", "NotAction"):
+            return again([recased(each) for each in naive.listed(value)])
+        if element in ("Resource", "NotResource"):
+            return again(value)
+        if element in ("Principal", "NotPrincipal"):
+            return {"AWS": "*"} if value == "*" else {kind: again(names) for kind, names in value.items()}
+        if element == "Condition":
+            return {
+                recased(operator): {recased(key): again(values) for key, values in tests.items()}
+                for operator, tests in value.items()
+            }
+        return value
+
+    written = [
+        {element: element_again(element, statement[element]) for element in shuffled(statement)}
+        for statement in shuffled(naive.statements_of(raw))
+    ]
+    single = len(written) == 1 and random.random() < HALF
     return {**raw, "Statement": written[0] if single else written}
 
 
-@THOROUGH
-@given(st.data())
-def test_no_verdict_depends_on_spelling(data: st.DataObject) -> None:
-    raw = [data.draw(documents(kind=kind)) for kind in ("trust", "identity", "bucket", "identity", "bucket")]
-    new = [data.draw(respelled(each)) for each in raw]
-    for (one, other), as_text in zip(zip(raw, new, strict=True), (True, False, True, False, True), strict=True):
-        if as_text:
-            assert isinstance(read_policy(json.dumps(one)), Present)
-            assert read_policy(json.dumps(other)) == read_policy(other)
+@QUICK
+@given(
+    documents(kind="trust"),
+    documents(kind="identity"),
+    documents(kind="bucket"),
+    documents(kind="identity"),
+    documents(kind="bucket"),
+    st.randoms(use_true_random=True),
+)
+def test_no_verdict_depends_on_spelling(
+    trust: Json, identity: Json, policy: Json, boundary: Json, key_policy: Json, random: Random
+) -> None:
+    raw = (trust, identity, policy, boundary, key_policy)
+    new = [respelled(each, random) for each in raw]
+    for each in new:
+        assert read_policy(json.dumps(each)) == read_policy(each)
 
     def judged(trust: Json, identity: Json, policy: Json, boundary: Json, key_policy: Json) -> list[str]:
         of = bucket(policy, key_policy=key_policy)
@@ -463,13 +472,13 @@ def everything(value: Json) -> None:
                 assert edited is document
 
 
-@settings(QUICK, max_examples=400)
+@settings(QUICK, max_examples=300)
 @given(json_values)
 def test_any_json_value_has_a_verdict(value: Json) -> None:
     everything(value)
 
 
-@settings(QUICK, max_examples=500)
+@settings(QUICK, max_examples=300)
 @given(st.sampled_from(["trust", "identity", "bucket"]).flatmap(lambda kind: damaged(kind=kind)))
 def test_any_damaged_document_has_a_verdict(value: Json) -> None:
     everything(value)
@@ -492,8 +501,3 @@ def _is_small(value: Json) -> bool:
     except ValueError:
         return False
     return True
-
-
-def test_the_generated_pieces_meet_each_other() -> None:
-    assert "*" in S3_ACTIONS
-    assert f"{BUCKET_ARN}/*" in RESOURCES

@@ -67,7 +67,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
 
 _OBJECT_ACTIONS = (*REQUIRED_OBJECT_ACTIONS, *WANTED_OBJECT_ACTIONS)
 _BUCKET_ACTIONS = (*REQUIRED_BUCKET_ACTIONS, *WANTED_BUCKET_ACTIONS)
-_ORDER = {action: place for place, action in enumerate((*_OBJECT_ACTIONS, *_BUCKET_ACTIONS, *KEY_ACTIONS))}
+_ORDER = (*_OBJECT_ACTIONS, *_BUCKET_ACTIONS, *KEY_ACTIONS)
 _KEY_ARN_PARTS = 6
 _ACCOUNT_IN_ARN = 4
 
@@ -149,12 +149,12 @@ def judge_key(
 
 
 def _judgements(bucket: Bucket, decisions: list[tuple[Request, Decision]]) -> tuple[GrantJudgement, ...]:
-    judgements = [
-        GrantJudgement(action, bucket.name, decision.verdict, decision.because, decision.fix_by)
+    judged = {
+        action: GrantJudgement(action, bucket.name, decision.verdict, decision.because, decision.fix_by)
         for request, decision in decisions
         for action in request.actions
-    ]
-    return tuple(sorted(judgements, key=lambda judgement: _ORDER[judgement.action]))
+    }
+    return tuple([judged[action] for action in _ORDER if action in judged])
 
 
 def _words(actions: tuple[str, ...], resource: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's
 
 from remediator.errors import (
     AwsError,
@@ -121,7 +121,7 @@ def translated(operation: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _from_client_error(operation, error) from error
-    except HTTPClientError as error:
+    except (HTTPClientError, ConnectionError) as error:
         raise TransientError(operation, type(error).__name__, str(error)) from error
     except BotoCoreError as error:
         raise UnknownAwsError(operation, type(error).__name__, str(error)) from error

@@ -18,13 +18,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from remediator.core.event import Cause
 from remediator.core.outcome import Outcome, OutcomeKind
 from remediator.core.request import parse_request
-from remediator.errors import MalformedRequest, RemediatorError, TransientError
+from remediator.errors import AwsError, MalformedRequest, RemediatorError, TransientError
 from remediator.flows.deliver import deliver
 from remediator.flows.reconcile import reconcile
 from remediator.gateways.iam import IamGateway
+from remediator.gateways.queue import ConsumedQueue
 from remediator.gateways.s3 import S3Gateway
 from remediator.gateways.topic import AlertsTopic
-from remediator.handlers.runtime import CLIENT_CONFIG, account_of
+from remediator.handlers.runtime import CLIENT_CONFIG, account_of, failed_deliveries
 from remediator.settings import Settings, load_settings
 
 logger = Logger()
@@ -50,6 +51,11 @@ def _buckets() -> S3Gateway:
 @cache
 def _topic() -> AlertsTopic:
     return AlertsTopic(boto3.client("sns", config=CLIENT_CONFIG), os.environ["ALERTS_TOPIC_ARN"])
+
+
+@cache
+def _consumed_queue() -> ConsumedQueue:
+    return ConsumedQueue(boto3.client("sqs", config=CLIENT_CONFIG), os.environ["CONSUMED_QUEUE_URL"])
 
 
 @tracer.capture_lambda_handler(capture_response=False)
@@ -92,7 +98,12 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
         logger=logger,  # type: ignore[arg-type]  # Powertools' Logger has the one method of logging.Logger that is used
     )
     processor.raise_on_entire_batch_failure = False  # the constructor does not take it; the reason is the router's
-    return process_partial_response(event=event, record_handler=work, processor=processor, context=context)
+    answer = process_partial_response(event=event, record_handler=work, processor=processor, context=context)
+    try:
+        _consumed_queue().deliver_again(failed_deliveries(event, answer))
+    except AwsError as error:
+        logger.warning("failed messages come back later than they could", why=str(error))
+    return answer
 
 
 def _causes_by_role(event: dict[str, Any]) -> dict[str, tuple[Cause, ...]]:

@@ -16,11 +16,11 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from remediator.errors import MalformedEvent
+from remediator.errors import AwsError, MalformedEvent
 from remediator.flows.dispatch import Dropped, Queued, dispatch
 from remediator.gateways.iam import IamGateway
-from remediator.gateways.queue import WorkQueue
-from remediator.handlers.runtime import CLIENT_CONFIG, account_of
+from remediator.gateways.queue import ConsumedQueue, WorkQueue
+from remediator.handlers.runtime import CLIENT_CONFIG, account_of, failed_deliveries
 from remediator.settings import Settings, load_settings
 
 logger = Logger()
@@ -41,6 +41,11 @@ def _roles() -> IamGateway:
 @cache
 def _queue() -> WorkQueue:
     return WorkQueue(boto3.client("sqs", config=CLIENT_CONFIG), os.environ["WORK_QUEUE_URL"])
+
+
+@cache
+def _consumed_queue() -> ConsumedQueue:
+    return ConsumedQueue(boto3.client("sqs", config=CLIENT_CONFIG), os.environ["CONSUMED_QUEUE_URL"])
 
 
 @tracer.capture_lambda_handler(capture_response=False)
@@ -80,4 +85,9 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
         raise_on_entire_batch_failure=False,
         logger=logger,  # type: ignore[arg-type]  # Powertools' Logger has the one method of logging.Logger that is used
     )
-    return process_partial_response(event=event, record_handler=route, processor=processor, context=context)
+    answer = process_partial_response(event=event, record_handler=route, processor=processor, context=context)
+    try:
+        _consumed_queue().deliver_again(failed_deliveries(event, answer))
+    except AwsError as error:
+        logger.warning("failed messages come back later than they could", why=str(error))
+    return answer

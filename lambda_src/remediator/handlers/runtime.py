@@ -1,11 +1,15 @@
-"""What both functions share: the clients' configuration, and who we are."""
+"""What both functions share: the clients' configuration, who we are, and what becomes of failed messages."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from botocore.config import Config
 
 from remediator import __version__
 from remediator.errors import MalformedArn
+from remediator.gateways.queue import FailedDelivery
 
 CLIENT_CONFIG = Config(
     # Standard mode backs off with jitter; what is still throttled after that goes back to the queue.
@@ -28,3 +32,13 @@ def account_of(function_arn: str) -> str:
     if len(fields) <= _ACCOUNT_FIELD or not fields[_ACCOUNT_FIELD].isdigit():
         raise MalformedArn(f"{function_arn!r} is not the ARN of a function")
     return fields[_ACCOUNT_FIELD]
+
+
+def failed_deliveries(event: dict[str, Any], answer: PartialItemFailureResponse) -> tuple[FailedDelivery, ...]:
+    """The messages of a batch that failed or were skipped, by the answer that Lambda is given."""
+    failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+    return tuple(
+        FailedDelivery(record["receiptHandle"], int(record["attributes"]["ApproximateReceiveCount"]))
+        for record in event["Records"]
+        if record["messageId"] in failed
+    )

@@ -99,6 +99,20 @@ def test_a_boundary_blocks_even_where_other_things_cannot_be_read() -> None:
     assert only(role(), held, bucket()) == "blocked"
 
 
+def test_a_boundary_that_may_allow_leaves_a_missing_grant_open() -> None:
+    moon = document(allow(Condition={"StringEquals": {"aws:Moon": "full"}}))
+    assert only(role(), policies(boundary=moon), bucket()) == "undecided"
+
+
+def test_requests_to_list_come_with_every_prefix() -> None:
+    def judged(**elements: object) -> dict[str, str]:
+        secret = {"StringLike": {"s3:prefix": "secret/*"}}
+        return verdicts(role(), policies(document(allow(), deny(Condition=secret, **elements))), bucket())
+
+    assert {action for action, verdict in judged().items() if verdict == "blocked"} == {"s3:ListBucket"}
+    assert set(judged(Action="s3:Put*").values()) == {"allowed"}
+
+
 def test_public_access_block_that_was_not_looked_at_matters_only_across_accounts() -> None:
     public = document(allow(Principal="*"))
     held = policies(document(allow()))
@@ -154,16 +168,16 @@ def test_the_reason_for_a_missing_grant_shows_the_near_misses() -> None:
         document(
             allow(Sid="Team", Action="s3:GetObject", Resource=f"{BUCKET_ARN}/team/*"),
             allow(Sid="Other", Action="s3:GetObject", Resource="arn:aws:s3:::other/*"),
-            allow(Sid="Vpc", Action="s3:GetObject", Condition={"StringEquals": {"aws:SourceVpc": "vpc-1"}}),
+            allow(Sid="Vpc", Action="s3:GetObject", Condition={"StringEquals": {"aws:SourceVpc": "v-1"}}),
         )
     )
     because = named("s3:GetObject", judge_grants(role(), held, bucket())).because
+    where = "of inline policy `p1`"
     assert [str(each) for each in because] == [
         "no policy allows s3:GetObject on every object of data-bucket",
-        "statement `Team` of inline policy `p1` allows a part of it only",
-        "statement `Other` of inline policy `p1` allows it on other resources only",
-        "statement `Vpc` of inline policy `p1` allows it only when aws:SourceVpc is `vpc-1`, which these requests do "
-        "not meet",
+        f"statement `Team` {where} allows a part of it only",
+        f"statement `Other` {where} allows it on other resources only",
+        f"statement `Vpc` {where} allows it only when aws:SourceVpc is `v-1`, which these requests do not meet",
     ]
 
 
@@ -205,7 +219,7 @@ def test_a_key_policy_that_could_not_be_read_is_undecided() -> None:
 
 def test_the_key_policy_has_the_first_word() -> None:
     silent = judge_key(role(), policies(document(allow(Action="kms:*", Resource="*"))), bucket(key_policy=document()))
-    assert [str(each) for each in silent][0] == (
+    assert str(silent[0]) == (
         "blocked: the key policy does not let the role's own policies decide on kms:Decrypt and kms:GenerateDataKey "
         "on the key of data-bucket"
     )
