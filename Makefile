@@ -39,7 +39,7 @@ check: setup ## lint, formatting, types, and the rule that imports point down on
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy --exclude '^cdk\.out/' .
-	@PYTHONPATH=lambda_src $(BIN)/lint-imports --no-logo
+	@PYTHONPATH=lambda_src:cli $(BIN)/lint-imports --no-logo
 
 .PHONY: format
 format: setup ## mend what the linter can, and format

@@ -28,3 +28,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoAccount]:
         account.deploy(lines.append, tmp_path_factory.mktemp("cdk") / "out")
         account.furnish()
         yield account
+
+
+@pytest.fixture
+def account(stage: DemoAccount) -> DemoAccount:
+    """The same, at rest, with all e-mails read."""
+    stage.settle(0.5)
+    stage.new_letters()
+    return stage

@@ -21,8 +21,8 @@ PROJECT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.title)
-def test_every_act_of_the_demo_goes_as_told(act: Act, stage: DemoAccount) -> None:
-    act.play(stage)
+def test_every_act_of_the_demo_goes_as_told(act: Act, account: DemoAccount) -> None:
+    act.play(account)
 
 
 def test_an_act_that_fails_ends_the_demo_with_an_error_and_leaves_nothing_running(

@@ -30,14 +30,6 @@ OUTSIDE_TRUST = policy_document(allow("sts:AssumeRole", Principal={"AWS": "arn:a
 ENROL = [{"Key": TAG, "Value": CLOUD}]
 
 
-@pytest.fixture
-def account(stage: DemoAccount) -> DemoAccount:
-    """The same, at rest, with all e-mails read."""
-    stage.settle(0.5)
-    stage.new_letters()
-    return stage
-
-
 def create(
     account: DemoAccount,
     trust: object = LAMBDA_TRUST,
@@ -236,7 +228,9 @@ def test_a_role_outside_the_patterns_cannot_be_written_even_if_it_is_tagged(acco
         iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(EC2_TRUST))
 
 
-def test_without_the_permission_to_read_roles_an_event_is_kept_for_redelivery(account: DemoAccount) -> None:
+def test_without_the_permission_to_read_roles_an_event_is_kept_and_answered_when_the_permission_is_back(
+    account: DemoAccount,
+) -> None:
     role = create(account, tags=None)
     account.settle()
     with without(account, "iam:GetRole", of="Router"):
@@ -245,7 +239,7 @@ def test_without_the_permission_to_read_roles_an_event_is_kept_for_redelivery(ac
         # Two of them: the router cannot read its own role either, which has just lost the permission.
         wait_until(lambda: in_flight(account, queue) == 2, "The failed delivery")
         assert account.trust(role) == LAMBDA_TRUST
-        account.aws.client("sqs").purge_queue(QueueUrl=queue)
+    wait_until(lambda: account.trusts_ec2(role), "The repair after redelivery")
 
 
 def reconciler_session(account: DemoAccount) -> Any:

@@ -59,7 +59,7 @@ from tests.properties.policy_strategies import (
 )
 from tests.unit.policy.documents import ACCOUNT, BUCKET, BUCKET_ARN, KEY_ARN, ROLE_ARN, role
 
-QUICK = settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+QUICK = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 HALF = 0.5
 
 TAGS = {"team": "a"}
@@ -140,8 +140,14 @@ def test_the_smaller_edit_adds_ec2_to_one_list_of_services_and_changes_nothing_e
     assert after is not None
     pairs = zip(raw_statements(before), raw_statements(after), strict=True)
     ((one, other),) = [(one, other) for one, other in pairs if one != other]
-    assert one == plain
-    assert other == {**plain, "Principal": {"Service": [*naive.listed(services), "ec2.amazonaws.com"]}}
+    one, other = dict[str, Any](one), dict[str, Any](other)
+    services = one["Principal"]["Service"]
+    # The statement that was touched is one that lets services, and nobody else, do just this, without condition.
+    assert naive.listed(one["Action"]) == ["sts:AssumeRole"]
+    assert set(one["Principal"]) == {"Service"}
+    assert one["Effect"] == "Allow"
+    assert not one.get("Condition")
+    assert other == {**one, "Principal": {"Service": [*naive.listed(services), "ec2.amazonaws.com"]}}
 
 
 @QUICK
@@ -241,7 +247,7 @@ def judged_actions() -> list[str]:
     return list(verdicts(holding(), bucket()))
 
 
-@settings(QUICK, max_examples=200)
+@settings(QUICK, max_examples=150)
 @given(
     st.lists(documents(kind="identity", decidable=True, parts=False), max_size=2),
     st.none() | documents(kind="identity", decidable=True, parts=False),
@@ -250,7 +256,7 @@ def test_verdicts_are_what_trying_each_request_finds(identity: list[Json], bound
     assert verdicts(holding(*identity, boundary=boundary), bucket()) == tried(identity, boundary)
 
 
-@settings(QUICK, max_examples=200)
+@settings(QUICK, max_examples=150)
 @given(
     st.lists(documents(kind="identity", decidable=True), max_size=2),
     st.none() | documents(kind="identity", decidable=True),
@@ -266,7 +272,7 @@ def test_where_statements_share_the_objects_between_them_the_verdict_is_never_to
             assert verdict == found[action]
 
 
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=150)
 @given(
     st.text(alphabet="ab/*?", max_size=6),
     st.sampled_from(["a/", "ab/", "a"]),
@@ -472,13 +478,13 @@ def everything(value: Json) -> None:
                 assert edited is document
 
 
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=150)
 @given(json_values)
 def test_any_json_value_has_a_verdict(value: Json) -> None:
     everything(value)
 
 
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=150)
 @given(st.sampled_from(["trust", "identity", "bucket"]).flatmap(lambda kind: damaged(kind=kind)))
 def test_any_damaged_document_has_a_verdict(value: Json) -> None:
     everything(value)

@@ -1,0 +1,58 @@
+"""The frame of the command line: its commands, its version, and what becomes of errors."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from remediator import __version__
+from remediator.errors import RemediatorError
+from remediator_cli.commands import evaluate
+from remediator_cli.exits import ExitCode
+from remediator_cli.output import complain, print_anything
+
+app = typer.Typer(
+    name="remediator",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # main() answers for errors; none is a traceback
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _examples(commands: str) -> str:
+    """The examples at the end of a command's help, one a line."""
+    return "\n\n".join(["Examples:", *commands.strip().splitlines()])
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"remediator {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def remediator(
+    version: Annotated[  # its callback answers
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Keeps the IAM roles of Anyscale clusters on AWS usable: EC2 may assume them, and they reach their bucket."""
+
+
+app.command(epilog=_examples(evaluate.EXAMPLES))(evaluate.evaluate)
+
+
+def main() -> None:
+    """Run the command that the arguments name, and exit with its code; an error is one line that says what to do."""
+    print_anything()
+    try:
+        app(prog_name="remediator")
+    except RemediatorError as error:
+        complain("error", str(error))
+        sys.exit(ExitCode.ERROR)
+    except Exception as error:  # noqa: BLE001  # a traceback helps nobody at a terminal
+        complain("error", f"this is a fault of the program: {type(error).__name__}: {error}")
+        sys.exit(ExitCode.ERROR)

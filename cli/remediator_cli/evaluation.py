@@ -1,0 +1,181 @@
+"""What is to be said of one case: the verdicts with their reasons, and what the reconciler would write or leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from remediator.core.diagnose import REPAIRABLE, Finding, FindingCode, Observed, diagnose
+from remediator.core.enrollment import sign_of_others
+from remediator.core.grants import (
+    GrantJudgement,
+    GrantVerdict,
+    bucket_policy_statements,
+    judge_grants,
+    judge_key,
+)
+from remediator.core.plan import InlinePolicyStep, RepairPlan, Step, TrustStep, plan_repair
+from remediator.core.policy.document import PolicyDocument, same_policy
+from remediator.core.policy.limits import unmodifiable_obstacles
+from remediator.core.reading import Absent, Present, Unreadable
+from remediator.core.state import Bucket, Role
+from remediator.core.trust import TrustJudgement, judge_trust, merged_ec2_trust
+from remediator_cli.cases import Case
+
+TRUST_POLICY = "trust policy"
+
+
+class Edit(StrEnum):
+    """How a document would be changed."""
+
+    CREATED = "created"
+    """It does not exist yet."""
+    APPENDED = "appended"
+    """A statement of ours at its end; the others stay as they are."""
+    REPLACED = "replaced"
+    """Our own statements, in their place; the others stay as they are."""
+    MERGED = "merged"
+    """The smaller edit, where a new statement would not fit: EC2 joins the services of a plain statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One document that the reconciler would write: its name, the call, and the document before and after."""
+
+    document: str
+    call: str
+    edit: Edit
+    before: PolicyDocument | None
+    after: PolicyDocument
+
+
+@dataclass(frozen=True, slots=True)
+class NotRepaired:
+    """Something wrong that the reconciler would leave as it is, and why.
+
+    ``finding`` is the code of a finding or, for the key of the bucket, ``key-`` and the verdict. ``statements`` are
+    those that somebody else has to add, where they are known.
+    """
+
+    finding: str
+    subject: str
+    actions: tuple[str, ...]
+    because: tuple[str, ...]
+    statements: tuple[dict[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All that is said of one case; ``key`` is empty where the bucket has no customer managed key."""
+
+    id: str
+    role: Role
+    bucket: Bucket
+    trust: TrustJudgement
+    grants: tuple[GrantJudgement, ...]
+    key: tuple[GrantJudgement, ...]
+    writes: tuple[Write, ...]
+    withheld: tuple[NotRepaired, ...]
+
+    @property
+    def is_usable(self) -> bool:
+        """Nothing is wrong: EC2 may assume the role, and it may do all that a cluster requires."""
+        return not self.writes and not self.withheld
+
+    @property
+    def because(self) -> tuple[str, ...]:
+        """Every reason once, after its verdict: trust first, then the bucket, then its key."""
+        judgements: tuple[TrustJudgement | GrantJudgement, ...] = (self.trust, *self.grants, *self.key)
+        return tuple(dict.fromkeys(f"{each.verdict}: {reason}" for each in judgements for reason in each.because))
+
+
+def evaluate_case(case: Case) -> Evaluation:
+    """Judge a case, and plan its repair with the functions that the reconciler plans with."""
+    observed = Observed(case.role, case.policies, ((case.bucket.name, Present(case.bucket)),))
+    findings = diagnose(observed, case.surroundings)
+    plan = plan_repair(observed, findings)
+    refusal = _refusal(case.role)
+    key = judge_key(case.role, case.policies, case.bucket, case.surroundings)
+    return Evaluation(
+        id=case.id,
+        role=case.role,
+        bucket=case.bucket,
+        trust=judge_trust(case.role, case.surroundings),
+        grants=judge_grants(case.role, case.policies, case.bucket, case.surroundings),
+        key=key,
+        writes=() if refusal else tuple(_write(step, case.role) for step in plan.steps),
+        withheld=(*_withheld(case, findings, plan, refusal), *_key_withheld(case.bucket, key)),
+    )
+
+
+def _refusal(role: Role) -> str | None:
+    """Why the reconciler would not touch this role at all, as far as its documents tell; None where they do not.
+
+    What depends on a deployment's configuration (patterns, accounts, tags) is not known here.
+    """
+    for obstacle in unmodifiable_obstacles(role):
+        return str(obstacle)
+    match role.trust:
+        case Present(value=document):
+            return sign_of_others(document, account=role.arn.account)
+        case Absent():
+            return "The role has no trust policy to look at."
+        case Unreadable(why=why):
+            return f"The role's trust policy cannot be read: {why}"
+        case _ as never:
+            assert_never(never)
+
+
+def _write(step: Step, role: Role) -> Write:
+    match step:
+        case TrustStep(before=before, after=after):
+            return Write(TRUST_POLICY, "iam:UpdateAssumeRolePolicy", _trust_edit(step, role), before, after)
+        case InlinePolicyStep(name=name, before=before, after=after):
+            edit = Edit.CREATED if before is None else Edit.REPLACED
+            return Write(f"inline policy {name}", "iam:PutRolePolicy", edit, before, after)
+        case _ as never:
+            assert_never(never)
+
+
+def _trust_edit(step: TrustStep, role: Role) -> Edit:
+    if len(step.after.statements) > len(step.before.statements):
+        return Edit.APPENDED
+    merged = merged_ec2_trust(step.before, role.arn.partition)
+    return Edit.MERGED if merged is not None and same_policy(step.after, merged) else Edit.REPLACED
+
+
+def _withheld(case: Case, findings: Iterable[Finding], plan: RepairPlan, refusal: str | None) -> Iterable[NotRepaired]:
+    in_the_way = {withheld.finding: withheld.because for withheld in plan.withheld}
+    for finding in findings:
+        why = in_the_way.get(finding, ())
+        if finding.code not in REPAIRABLE:
+            why = finding.because
+        elif not why and refusal is None:
+            continue
+        yield NotRepaired(
+            finding=finding.code,
+            subject=finding.subject,
+            actions=finding.actions,
+            because=tuple(dict.fromkeys((refusal, *why) if refusal else why)),
+            statements=bucket_policy_statements(case.role, case.bucket.name)
+            if finding.code is FindingCode.GRANT_BEYOND_ROLE
+            else (),
+        )
+
+
+def _key_withheld(bucket: Bucket, judgements: Iterable[GrantJudgement]) -> Iterable[NotRepaired]:
+    """One for each verdict on the key that is not "allowed": nothing is ever written for a key."""
+    by_verdict: dict[GrantVerdict, list[GrantJudgement]] = {}
+    for judgement in judgements:
+        if judgement.verdict is not GrantVerdict.ALLOWED:
+            by_verdict.setdefault(judgement.verdict, []).append(judgement)
+    for verdict, judged in by_verdict.items():
+        reasons = dict.fromkeys(str(reason) for judgement in judged for reason in judgement.because)
+        yield NotRepaired(
+            finding=f"key-{verdict}",
+            subject=bucket.key.arn if bucket.key else bucket.name,
+            actions=tuple(sorted(judgement.action for judgement in judged)),
+            because=(*reasons, "No grant on a key is ever written."),
+        )

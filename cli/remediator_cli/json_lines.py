@@ -1,0 +1,117 @@
+"""JSON lines from files and standard input, one at a time: one bad line costs no other."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+STANDARD_INPUT = "-"
+LONGEST_LINE = 32 * 1024 * 1024
+"""Bytes. A role with all its policies has less than 100 KB; a longer line is passed over without being kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLine:
+    """What one line holds; ``place`` says where it stands (``roles.jsonl:3``)."""
+
+    place: str
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A line, or a whole file, that cannot be read, and why."""
+
+    place: str
+    why: str
+
+
+class NotJson(Exception):
+    """A text is not one JSON value; the error says what is wrong with it."""
+
+
+def read_json_lines(names: Sequence[str]) -> Iterator[JsonLine | Fault]:
+    """Read the files one after the other; ``-`` is standard input.
+
+    Blank lines are passed over, and so is a byte order mark at the start of a line. Every other line gives its value
+    or a fault, and a file that cannot be read gives one fault.
+    """
+    for name in names:
+        label = "<stdin>" if name == STANDARD_INPUT else name
+        try:
+            with nullcontext(sys.stdin.buffer) if name == STANDARD_INPUT else Path(name).open("rb") as stream:
+                yield from _read_stream(stream, label)
+        except IsADirectoryError:
+            yield Fault(label, "is a directory; needed is a file of JSON lines")
+        except FileNotFoundError:
+            yield Fault(label, "there is no such file")
+        except OSError as error:
+            yield Fault(label, f"cannot be read: {error.strerror or error}")
+        except ValueError:
+            yield Fault(label, "cannot be the name of a file")
+
+
+def parse_json(text: str) -> object:
+    """The one JSON value that a text holds.
+
+    Raises NotJson for anything else, for a value that is nested too deeply and for an object with two equal keys:
+    nobody can say which of them was meant.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise NotJson(f"is not JSON: {error.msg} at column {error.colno}") from error
+    except RecursionError as error:
+        raise NotJson("is nested too deeply") from error
+    except ValueError as error:  # of Python's limit on the digits of a number
+        raise NotJson("holds a number with too many digits") from error
+
+
+def _read_stream(stream: BinaryIO, label: str) -> Iterator[JsonLine | Fault]:
+    for number, line in enumerate(_lines(stream), start=1):
+        place = f"{label}:{number}"
+        if line is None:
+            yield Fault(place, f"is longer than {LONGEST_LINE // 1024**2} MiB")
+            continue
+        try:
+            text = line.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            yield Fault(place, f"is not UTF-8: byte {error.start + 1} cannot be read")
+            continue
+        if not text.strip():
+            continue
+        try:
+            value = parse_json(text)
+        except NotJson as error:
+            yield Fault(place, str(error))
+        else:
+            yield JsonLine(place, value)
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes | None]:
+    """The lines; None for one that is too long."""
+    while line := stream.readline(LONGEST_LINE + 1):
+        if len(line) <= LONGEST_LINE or line.endswith(b"\n"):
+            yield line
+            continue
+        while (rest := stream.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+            pass
+        yield None
+
+
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise NotJson(f"has the key {json.dumps(twice)} twice in one object")
+    return members
+
+
+def _no_constant(name: str) -> object:
+    raise NotJson(f"is not JSON: {name} is no JSON value")
