@@ -42,7 +42,7 @@ class Edit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One document that the reconciler would write: its name, the call, and the document before and after."""
+    """One document that a repair writes: its name, the call, and the document before and after."""
 
     document: str
     call: str
@@ -68,7 +68,11 @@ class NotRepaired:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All that is said of one case; ``key`` is empty where the bucket has no customer managed key."""
+    """All that is said of one case.
+
+    ``key`` is empty where the bucket has no customer managed key. ``writes`` are made by the reconciler only where
+    ``refused``, the reason to leave such a role alone, is None.
+    """
 
     id: str
     role: Role
@@ -78,6 +82,7 @@ class Evaluation:
     key: tuple[GrantJudgement, ...]
     writes: tuple[Write, ...]
     withheld: tuple[NotRepaired, ...]
+    refused: str | None
 
     @property
     def is_usable(self) -> bool:
@@ -96,7 +101,7 @@ def evaluate_case(case: Case) -> Evaluation:
     observed = Observed(case.role, case.policies, ((case.bucket.name, Present(case.bucket)),))
     findings = diagnose(observed, case.surroundings)
     plan = plan_repair(observed, findings)
-    refusal = _refusal(case.role)
+    unmodifiable = tuple(str(obstacle) for obstacle in unmodifiable_obstacles(case.role))
     key = judge_key(case.role, case.policies, case.bucket, case.surroundings)
     return Evaluation(
         id=case.id,
@@ -105,18 +110,17 @@ def evaluate_case(case: Case) -> Evaluation:
         trust=judge_trust(case.role, case.surroundings),
         grants=judge_grants(case.role, case.policies, case.bucket, case.surroundings),
         key=key,
-        writes=() if refusal else tuple(_write(step, case.role) for step in plan.steps),
-        withheld=(*_withheld(case, findings, plan, refusal), *_key_withheld(case.bucket, key)),
+        writes=() if unmodifiable else tuple(_write(step, case.role) for step in plan.steps),
+        withheld=(*_withheld(case, findings, plan, unmodifiable), *_key_withheld(case.bucket, key)),
+        refused=_refusal(case.role),
     )
 
 
 def _refusal(role: Role) -> str | None:
-    """Why the reconciler would not touch this role at all, as far as its documents tell; None where they do not.
+    """Why the remediator would not touch this role, whatever its tags say; None where its trust policy tells no reason.
 
-    What depends on a deployment's configuration (patterns, accounts, tags) is not known here.
+    What depends on a deployment's configuration (patterns, accounts) is not known here.
     """
-    for obstacle in unmodifiable_obstacles(role):
-        return str(obstacle)
     match role.trust:
         case Present(value=document):
             return sign_of_others(document, account=role.arn.account)
@@ -146,19 +150,21 @@ def _trust_edit(step: TrustStep, role: Role) -> Edit:
     return Edit.MERGED if merged is not None and same_policy(step.after, merged) else Edit.REPLACED
 
 
-def _withheld(case: Case, findings: Iterable[Finding], plan: RepairPlan, refusal: str | None) -> Iterable[NotRepaired]:
+def _withheld(
+    case: Case, findings: Iterable[Finding], plan: RepairPlan, unmodifiable: tuple[str, ...]
+) -> Iterable[NotRepaired]:
     in_the_way = {withheld.finding: withheld.because for withheld in plan.withheld}
     for finding in findings:
-        why = in_the_way.get(finding, ())
-        if finding.code not in REPAIRABLE:
-            why = finding.because
-        elif not why and refusal is None:
-            continue
+        why = finding.because
+        if finding.code in REPAIRABLE:
+            why = tuple(dict.fromkeys((*unmodifiable, *in_the_way.get(finding, ()))))
+            if not why:
+                continue
         yield NotRepaired(
             finding=finding.code,
             subject=finding.subject,
             actions=finding.actions,
-            because=tuple(dict.fromkeys((refusal, *why) if refusal else why)),
+            because=why,
             statements=bucket_policy_statements(case.role, case.bucket.name)
             if finding.code is FindingCode.GRANT_BEYOND_ROLE
             else (),

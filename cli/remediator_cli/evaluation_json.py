@@ -21,6 +21,7 @@ def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
         "fix_by": {each.action: sorted(each.fix_by) for each in (*evaluation.grants, *evaluation.key) if each.fix_by},
         "writes": [_write(each) for each in evaluation.writes],
         "withheld": [_withheld(each) for each in evaluation.withheld],
+        "refused": evaluation.refused,
     }
     return record
 

@@ -79,8 +79,10 @@ def _sides(judgement: GrantJudgement) -> Iterator[str]:
 def _repair(evaluation: Evaluation) -> Iterator[RenderableType]:
     if evaluation.is_usable:
         yield Text("Nothing to repair.", style="green")
+    elif evaluation.refused:
+        yield Text.assemble("The remediator would leave this role alone: ", (plain(evaluation.refused), "bold"))
     for write in evaluation.writes:
-        yield Text(f"Would write the {write.document} ({write.call}; {_EDITS[write.edit]}):")
+        yield Text(f"The repair: write the {write.document} ({write.call}; {_EDITS[write.edit]}):")
         yield Padding(_diff(document_diff(write.before, write.after)), (0, 0, 0, 2))
     said = {reason.partition(": ")[2] for reason in evaluation.because}
     for withheld in evaluation.withheld:

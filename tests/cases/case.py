@@ -1,4 +1,4 @@
-"""Named policy scenarios: documents in, verdicts out, one JSON object a line."""
+"""Named policy scenarios: documents in, verdicts out, one JSON object a line, read as the command line reads them."""
 
 from __future__ import annotations
 
@@ -7,21 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from remediator.core.arn import RoleArn
-from remediator.core.policy.document import PolicyDocument, read_policy
-from remediator.core.reading import Absent, Present, Reading
-from remediator.core.state import (
-    Bucket,
-    CustomerKey,
-    InlinePolicy,
-    ManagedPolicy,
-    PublicAccessBlock,
-    Role,
-    RolePolicies,
-    Surroundings,
-)
+from remediator.core.state import Bucket, Role, RolePolicies, Surroundings
+from remediator_cli.cases import read_case
 
 HERE = Path(__file__).parent
+FILES = ("policy_cases.jsonl", "more_cases.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,83 +27,15 @@ class Case:
     expected: dict[str, Any]
 
 
-def read_cases(name: str) -> list[Case]:
-    """All cases of a file beside this one."""
-    return [case_from(json.loads(line)) for line in (HERE / name).read_text().splitlines()]
+def read_cases(*names: str) -> list[Case]:
+    """All cases of some files beside this one; of all of them where none is named."""
+    return [_expected(json.loads(line)) for name in names or FILES for line in _lines(name)]
 
 
-def case_from(line: dict[str, Any]) -> Case:
-    """The case that one parsed line describes."""
-    return Case(
-        id=line["id"],
-        sentence=line["what"],
-        role=role_from(line["role"]),
-        policies=policies_from(line["role"]),
-        bucket=bucket_from(line["bucket"]),
-        surroundings=surroundings_from(line.get("env") or {}),
-        expected=line["expected"],
-    )
+def _lines(name: str) -> list[str]:
+    return (HERE / name).read_text(encoding="utf-8").splitlines()
 
 
-def role_from(role: dict[str, Any]) -> Role:
-    """The role, without its policies."""
-    boundary = role.get("boundary")
-    return Role(
-        arn=RoleArn.parse(role["arn"]),
-        role_id=role["role_id"],
-        tags=role["tags"],
-        trust=read_policy(role["trust"]),
-        boundary_arn=boundary["arn"] if boundary else None,
-    )
-
-
-def policies_from(role: dict[str, Any]) -> RolePolicies:
-    """The role's policies."""
-    boundary: Reading[ManagedPolicy] = Absent()
-    if role.get("boundary"):
-        boundary = Present(ManagedPolicy(role["boundary"]["arn"], read_policy(role["boundary"]["document"])))
-    return RolePolicies(
-        inline=Present(tuple(InlinePolicy(name, read_policy(each)) for name, each in role["inline"].items())),
-        attached=Present(tuple(ManagedPolicy(each["arn"], read_policy(each["document"])) for each in role["managed"])),
-        boundary=boundary,
-    )
-
-
-def bucket_from(bucket: dict[str, Any]) -> Bucket:
-    """The bucket, with its key where it is the customer's."""
-    encryption = bucket["encryption"]
-    key = None
-    if "key_policy" in encryption:
-        key = CustomerKey(encryption["key_arn"], read_policy(encryption["key_policy"]))
-    block = bucket.get("bpa") or {}
-    return Bucket(
-        name=bucket["name"],
-        account=bucket["account"],
-        region=bucket["region"],
-        policy=read_policy(bucket["policy"]),
-        public_access_block=PublicAccessBlock(
-            block.get("BlockPublicPolicy", False), block.get("RestrictPublicBuckets", False)
-        ),
-        key=key,
-    )
-
-
-def surroundings_from(env: dict[str, Any]) -> Surroundings:
-    """What the case says about the requests."""
-    levels = env.get("scp")
-    context = {
-        key: (value,) if isinstance(value, str) else tuple(value) for key, value in env.get("context", {}).items()
-    }
-    return Surroundings(
-        organization=env.get("org"),
-        service_control_policies=None
-        if levels is None
-        else tuple(tuple(_document(each) for each in level) for level in levels),
-        context=context,
-    )
-
-
-def _document(value: object) -> PolicyDocument:
-    reading = read_policy(value)
-    assert isinstance(reading, Present)
-    return reading.value
+def _expected(line: dict[str, Any]) -> Case:
+    case = read_case(line)
+    return Case(case.id, line["what"], case.role, case.policies, case.bucket, case.surroundings, line["expected"])

@@ -8,7 +8,7 @@ from remediator.core.grants import judge_grants, judge_key
 from remediator.core.trust import judge_trust
 from tests.cases.case import Case, read_cases
 
-CASES = [*read_cases("policy_cases.jsonl"), *read_cases("more_cases.jsonl")]
+CASES = read_cases()
 
 
 def _name(case: Case) -> str:

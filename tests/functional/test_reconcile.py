@@ -548,3 +548,15 @@ def test_a_bucket_of_another_account_that_nobody_opened_is_beyond_the_role(world
     outcome = world.reconcile(buckets=Buckets(Present(foreign)))
     assert codes(outcome.findings) == [FindingCode.GRANT_BEYOND_ROLE]
     assert list(world.inline()) == ["granted"]
+
+
+@pytest.mark.parametrize(
+    ("until", "kind"), [("2026-03-04T10:00:00Z", OutcomeKind.CLEAN), ("2026-03-05T00:00:00Z", OutcomeKind.NEEDS_PERSON)]
+)
+def test_a_deny_up_to_a_date_is_judged_at_the_time_of_the_reconcile(
+    world: World, until: str, kind: OutcomeKind
+) -> None:
+    world.create_role(EC2_STATEMENT)
+    deny = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"DateLessThan": {"aws:CurrentTime": until}}}
+    world.grant(bucket_grant(), deny)
+    assert world.reconcile().kind is kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -22,6 +23,7 @@ from remediator.settings import Settings
 from tests.examples import ACCOUNT, BUCKET, ENROLLED, OWN_ROLE_ARN, a_cause, policy, settings
 
 ROLE = "head-node"
+NOW = datetime(2026, 3, 4, 10, 0, 20, tzinfo=UTC)
 READS = ("Get", "List", "Head", "Receive")
 
 
@@ -101,6 +103,7 @@ class World:
             "buckets": self.buckets,
             "settings": self.settings,
             "own_role_arn": OWN_ROLE_ARN,
+            "now": NOW,
             "pause": self.pauses.append,
             **overrides,
         }

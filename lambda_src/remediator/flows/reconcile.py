@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol, assert_never
 
 from remediator.core.diagnose import Finding, FindingCode, Observed, diagnose
@@ -13,7 +14,7 @@ from remediator.core.outcome import Applied, NotApplied, Outcome, OutcomeKind, S
 from remediator.core.plan import InlinePolicyStep, Step, TrustStep, plan_repair
 from remediator.core.policy.document import PolicyDocument, same_policy
 from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import Bucket, Role, RolePolicies
+from remediator.core.state import Bucket, Role, RolePolicies, Surroundings
 from remediator.core.trust import TrustVerdict, judge_trust
 from remediator.errors import (
     AwsError,
@@ -86,17 +87,20 @@ def reconcile(
     buckets: BucketReader,
     settings: Settings,
     own_role_arn: str,
+    now: datetime,
     pause: Callable[[float], None],
 ) -> Outcome:
     """Reconcile one role of ``account`` and say what came of it; doing it again writes nothing.
 
     ``causes`` are the calls that made us look, oldest first. Where all of them are our own writes, nothing is written.
-    ``own_role_arn`` is the ARN of the role that we run as, ``pause`` waits for some seconds.
+    ``own_role_arn`` is the ARN of the role that we run as, ``now`` the time (with its zone) at which conditions on
+    the date are judged, and ``pause`` waits for some seconds.
     Raises TransientError and ChangedMeanwhile where nothing was written and looking again later can help.
     """
     own = bool(causes) and all(cause.actor.issuer_arn == own_role_arn for cause in causes)
     progress = _Progress()
-    run = _Run(role_name, causes, account, roles, buckets, settings, pause, own)
+    surroundings = Surroundings(context={"aws:CurrentTime": (now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),)})
+    run = _Run(role_name, causes, account, roles, buckets, settings, surroundings, pause, own)
     for _ in range(ATTEMPTS):
         try:
             outcome = run.attempt(progress)
@@ -118,6 +122,7 @@ class _Run:
     roles: RoleStore
     buckets: BucketReader
     settings: Settings
+    surroundings: Surroundings
     pause: Callable[[float], None]
     own: bool
 
@@ -144,7 +149,7 @@ class _Run:
 
     def _repair(self, role: Role, enrollment: Enrolled, progress: _Progress) -> Outcome:
         observed = Observed(role, self.roles.read_policies(role), self._read_buckets(enrollment.cloud))
-        findings = diagnose(observed)
+        findings = diagnose(observed, self.surroundings)
         plan = plan_repair(observed, findings)
         proposed: tuple[Step, ...] = ()
         if enrollment.mode is Mode.OBSERVE or self.own:
@@ -219,7 +224,7 @@ class _Run:
 
     def _is_trusted(self) -> bool:
         reading = self.roles.read_role(self.role_name)
-        return isinstance(reading, Present) and judge_trust(reading.value).verdict is TrustVerdict.OK
+        return isinstance(reading, Present) and judge_trust(reading.value, self.surroundings).verdict is TrustVerdict.OK
 
     def _apply_inline_policy(self, step: InlinePolicyStep) -> bool:
         match self.roles.read_inline_policy(self.role_name, step.name):

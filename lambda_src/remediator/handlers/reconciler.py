@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -85,6 +86,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
             buckets=_buckets(),
             settings=_settings(),
             own_role_arn=os.environ["REMEDIATOR_ROLE_ARN"],
+            now=datetime.now(UTC),
             pause=time.sleep,
         )
         _log(outcome)
