@@ -66,7 +66,7 @@ def parse_json(text: str) -> object:
     try:
         return json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        raise NotJson(f"is not JSON: {error.msg} at column {error.colno}") from error
+        raise NotJson(f"is not JSON: {error.msg} (column {error.colno})") from error
     except RecursionError as error:
         raise NotJson("is nested too deeply") from error
     except ValueError as error:  # of Python's limit on the digits of a number
@@ -80,11 +80,11 @@ def _read_stream(stream: BinaryIO, label: str) -> Iterator[JsonLine | Fault]:
             yield Fault(place, f"is longer than {LONGEST_LINE // 1024**2} MiB")
             continue
         try:
-            text = line.decode("utf-8-sig")
+            text = line.decode("utf-8-sig").rstrip()
         except UnicodeDecodeError as error:
             yield Fault(place, f"is not UTF-8: byte {error.start + 1} cannot be read")
             continue
-        if not text.strip():
+        if not text:
             continue
         try:
             value = parse_json(text)

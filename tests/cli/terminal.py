@@ -7,9 +7,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
@@ -55,16 +56,16 @@ def command() -> list[str]:
     return [sys.executable, "-m", "remediator_cli"]
 
 
-def environment(**more: str) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """An environment without credentials and without anything that the tests' own environment sets."""
     roots = os.pathsep.join([str(ROOT / "lambda_src"), str(ROOT / "cli")])
-    return {"PYTHONPATH": roots, "PATH": os.defpath, "LANG": "C.UTF-8", **more}
+    return {"PYTHONPATH": roots, "PATH": os.defpath, "LANG": "C.UTF-8"}
 
 
-def run(*arguments: str, stdin: bytes = b"", **variables: str) -> Answer:
-    """Run a command in a process of its own."""
+def run(*arguments: str, stdin: bytes = b"", variables: Mapping[str, str] = MappingProxyType({})) -> Answer:
+    """Run a command in a process of its own, with more variables in its environment."""
     ran = subprocess.run(  # our own program
-        [*command(), *arguments], input=stdin, capture_output=True, check=False, env=environment(**variables)
+        [*command(), *arguments], input=stdin, capture_output=True, check=False, env={**environment(), **variables}
     )
     return Answer(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
 

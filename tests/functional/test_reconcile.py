@@ -553,10 +553,19 @@ def test_a_bucket_of_another_account_that_nobody_opened_is_beyond_the_role(world
 @pytest.mark.parametrize(
     ("until", "kind"), [("2026-03-04T10:00:00Z", OutcomeKind.CLEAN), ("2026-03-05T00:00:00Z", OutcomeKind.NEEDS_PERSON)]
 )
-def test_a_deny_up_to_a_date_is_judged_at_the_time_of_the_reconcile(
-    world: World, until: str, kind: OutcomeKind
-) -> None:
+def test_a_deny_up_to_a_date_is_judged_at_the_time_of_the_look(world: World, until: str, kind: OutcomeKind) -> None:
     world.create_role(EC2_STATEMENT)
     deny = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"DateLessThan": {"aws:CurrentTime": until}}}
     world.grant(bucket_grant(), deny)
     assert world.reconcile().kind is kind
+
+
+def test_a_statement_of_ours_that_was_turned_into_a_deny_is_somebodys_will_and_stays(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    world.reconcile()
+    denied = [{**statement, "Effect": "Deny"} for statement in world.inline()[OWN_POLICY_NAME]["Statement"]]
+    world.grant(*denied, name=OWN_POLICY_NAME)
+    outcome = world.reconcile()
+    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert codes(outcome.findings) == [FindingCode.GRANT_BLOCKED]
+    assert world.inline()[OWN_POLICY_NAME]["Statement"] == denied

@@ -146,3 +146,12 @@ def test_a_condition_or_a_deny_on_the_trust_never_leads_to_a_write(observed: Obs
     codes = {finding.code for finding in diagnose(observed)}
     if codes & {FindingCode.TRUST_BLOCKED, FindingCode.TRUST_CONDITIONAL, FindingCode.TRUST_UNDECIDED}:
         assert not any(isinstance(step, TrustStep) for step in planned(observed).steps)
+
+
+@QUICK
+@given(observed_roles())
+def test_no_deny_is_ever_removed_or_changed_wherever_it_stands_and_whatever_it_is_called(observed: Observed) -> None:
+    for step in planned(observed).steps:
+        if step.before is not None:
+            kept = raw_statements(step.after)
+            assert all(deny in kept for deny in raw_statements(step.before) if deny.get("Effect") == "Deny")

@@ -42,7 +42,7 @@ def evaluate(
     A line that cannot be read is reported on standard error, the others are answered, and the exit code is 2.
     """
     names = files or [STANDARD_INPUT]
-    if not files and sys.stdin.isatty():
+    if not files and _is_terminal():
         raise typer.BadParameter("name a file, or pipe cases in (- reads them from the terminal)", param_hint="FILE")
     code = evaluate_files(names, Form.HUMAN if human else Form.JSON)
     if code is ExitCode.FOUND and not check:
@@ -66,7 +66,15 @@ def evaluate_files(names: Sequence[str], form: Form) -> ExitCode:
             complain(line.place, str(error))
             code = ExitCode.BAD_INPUT
             continue
+        except Exception as error:  # noqa: BLE001  # one line that we stumble over shall cost no other
+            complain(line.place, f"met a fault of this program: {type(error).__name__}: {error}")
+            code = ExitCode.ERROR
+            continue
         show(form, record, table)
         if code is ExitCode.OK and not evaluation.is_usable:
             code = ExitCode.FOUND
     return code
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()

@@ -19,6 +19,7 @@ from remediator.core.grants import (
 )
 from remediator.core.policy.document import PolicyDocument, same_policy
 from remediator.core.policy.explain import Reason
+from remediator.core.policy.own import turned_into_deny
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import Bucket, Role, RolePolicies, Surroundings
 from remediator.core.trust import TrustVerdict, judge_trust
@@ -170,6 +171,8 @@ def _altered_grant(observed: Observed, findings: Iterable[Finding]) -> tuple[Fin
     desired = desired_own_policy(observed, findings)
     if desired is None or not isinstance(current, Present) or same_policy(current.value, desired):
         return ()
+    if turned_into_deny(current.value):
+        return ()  # somebody means it; the blocked grant is told
     because = f"the statements that we wrote into the inline policy {OWN_POLICY_NAME} were changed"
     return (Finding(FindingCode.GRANT_ALTERED, OWN_POLICY_NAME, (because,)),)
 

@@ -124,4 +124,4 @@ def conclude(
         return OutcomeKind.REPAIRED
     if proposed:
         return OutcomeKind.WOULD_REPAIR
-    return OutcomeKind.CLEAN
+    return OutcomeKind.NEEDS_PERSON if findings else OutcomeKind.CLEAN

@@ -93,7 +93,7 @@ def _grant(observed: Observed, findings: tuple[Finding, ...]) -> list[Step | Wit
         case Unreadable(why=why):
             return [Withheld(finding, (why,)) for finding in concerned]
     if desired is None:
-        return []
+        return [Withheld(finding, ("what our policy should say cannot be told",)) for finding in concerned]
     obstacles = inline_write_obstacles(observed.policies, desired)
     if obstacles:
         return [Withheld(finding, _texts(obstacles)) for finding in concerned]

@@ -82,6 +82,13 @@ def buckets_granted_by(document: PolicyDocument, partition: str) -> tuple[str, .
     return tuple(sorted(names))
 
 
+def turned_into_deny(document: PolicyDocument) -> bool:
+    """Whether somebody made a Deny of one of our statements in our inline policy: then it is theirs, and stays."""
+    return any(
+        statement.sid in (BUCKET_SID, OBJECTS_SID) and statement.effect == "Deny" for statement in document.statements
+    )
+
+
 def inline_write_obstacles(
     policies: RolePolicies, after: PolicyDocument, quota: int = INLINE_QUOTA
 ) -> tuple[Obstacle, ...]:
@@ -107,6 +114,11 @@ def inline_write_obstacles(
         if isinstance(policy.document, Present):
             if is_own:
                 obstacles += faults_obstacles(f"the inline policy {OWN_POLICY_NAME}", policy.document.value)
+                if turned_into_deny(policy.document.value):
+                    text = (
+                        f"Somebody has turned our statement in {OWN_POLICY_NAME} into a Deny; a Deny is never removed."
+                    )
+                    obstacles.append(Obstacle("denied", text))
             else:
                 total += policy_size(policy.document.value)
         elif is_own and isinstance(policy.document, Unreadable):

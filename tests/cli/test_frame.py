@@ -1,0 +1,133 @@
+"""What all commands have in common: help, version, errors, pipes, and what they never import."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from remediator import __version__
+from remediator.errors import RemediatorError
+from remediator_cli.commands import evaluate as command
+from stacks.bundle import build_bundle
+from tests.cases.case import FILES, HERE
+from tests.cli.terminal import ROOT, Remediator, case, environment, lines, run
+from tests.cli.terminal import command as program
+from tests.examples import settings
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_the_version_is_that_of_the_package(remediator: Remediator) -> None:
+    answer = remediator("--version")
+    assert (answer.code, answer.out) == (0, f"remediator {__version__}\n")
+
+
+def test_help_lists_the_commands_and_each_has_examples(remediator: Remediator) -> None:
+    assert remediator("--help").code == 0
+    assert "evaluate" in remediator("--help").out
+    helped = remediator("evaluate", "--help")
+    assert helped.code == 0
+    for example in command.EXAMPLES.strip().splitlines():
+        assert example in helped.out
+
+
+def test_without_a_command_there_is_help(remediator: Remediator) -> None:
+    answer = remediator()
+    assert answer.code == 2
+    assert "Usage: remediator" in answer.out + answer.err
+
+
+@pytest.mark.parametrize("arguments", [("evalute",), ("evaluate", "--humn"), ("evaluate", "--human=x")])
+def test_a_wrong_call_ends_with_2_and_says_what_is_wrong(arguments: tuple[str, ...], remediator: Remediator) -> None:
+    answer = remediator(*arguments)
+    assert (answer.code, answer.out) == (2, "")
+    assert arguments[-1].partition("=")[0] in answer.err
+    assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RemediatorError("Name a region."), "error: Name a region.\n"),
+        (KeyError("x"), "error: this is a fault of the program: KeyError: 'x'\n"),
+    ],
+)
+def test_an_error_is_one_line_and_no_traceback(
+    error: Exception, said: str, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(command, "read_json_lines", fail)
+    answer = remediator("evaluate", stdin=b"x")
+    assert (answer.code, answer.out, answer.err) == (1, "", said)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_can_complete_commands_and_options(shell: str) -> None:
+    words = {"COMP_WORDS": "remediator ev", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "remediator ev"}
+    asked = {"_REMEDIATOR_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    assert "evaluate" in run(variables={**words, **asked}).out
+
+
+def test_evaluating_imports_no_sdk_and_opens_no_connection() -> None:
+    script = (
+        "import socket, sys\n"
+        "def refuse(*_, **__): raise AssertionError('a connection')\n"
+        "socket.socket.connect = socket.create_connection = refuse\n"
+        f"sys.argv = ['remediator', 'evaluate', {str(HERE / FILES[0])!r}]\n"
+        "from remediator_cli.app import main\n"
+        "try: main()\n"
+        "finally: print(*sorted(sys.modules), file=sys.stderr)\n"
+    )
+    ran = subprocess.run(  # our own interpreter and script
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment()
+    )
+    imported = {name.partition(".")[0] for name in ran.stderr.split()}
+    assert "remediator_cli" in imported
+    assert not imported & {"boto3", "botocore", "aws_lambda_powertools", "urllib3", "aws_cdk"}
+
+
+def test_a_line_is_answered_before_the_next_one_comes() -> None:
+    with subprocess.Popen(  # our own program
+        [*program(), "evaluate"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
+    ) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        for name in ("first", "second"):
+            running.stdin.write(lines(case(id=name)))
+            running.stdin.flush()
+            assert running.stdout.readline().startswith(f'{{"id": "{name}"'.encode())
+        running.stdin.close()
+        assert running.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("form", ["", "--human"])
+def test_a_reader_that_goes_away_ends_the_program_quietly(form: str, tmp_path: Path) -> None:
+    roles = tmp_path / "roles.jsonl"
+    roles.write_bytes(lines(*[case()] * 2_000))
+    pipe = f"{' '.join(program())} evaluate {form} {roles} | head -n 1; echo ${{PIPESTATUS[0]}} >&2"
+    ran = subprocess.run(  # our own program
+        ["/bin/bash", "-c", pipe], capture_output=True, text=True, check=True, env=environment()
+    )
+    assert ran.stdout.count("\n") == 1
+    assert ran.stderr == "141\n"
+
+
+def test_the_functions_zip_holds_nothing_of_the_command_line(tmp_path: Path) -> None:
+    bundle = build_bundle(settings(), tmp_path)
+    names = {path.name.lower() for path in bundle.rglob("*")}
+    assert "remediator" in names
+    assert not names & {"remediator_cli", "cli", "typer", "rich"}
+
+
+def test_the_installed_packages_are_those_that_the_tests_run_with() -> None:
+    pinned = dict(re.findall(r"^([a-z-]+)==([0-9.]+)", (ROOT / "requirements-dev.in").read_text(), re.MULTILINE))
+    for requirement in PROJECT["project"]["dependencies"]:
+        name, _, version = requirement.partition("==")
+        assert pinned[name] == version
