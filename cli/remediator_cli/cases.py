@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from remediator.core.arn import RoleArn
-from remediator.core.message import plain
 from remediator.core.policy.document import PolicyDocument, read_policy
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import (
@@ -258,5 +257,7 @@ def _shown(value: object) -> str:
             return "an object"
         case list():
             return f"a list of {len(value)}"
+        case str() if len(value) > _SHOWN_CHARACTERS:
+            return f"{json.dumps(value[:_SHOWN_CHARACTERS])}... ({len(value)} characters)"
         case _:
-            return plain(json.dumps(value), _SHOWN_CHARACTERS)
+            return json.dumps(value)

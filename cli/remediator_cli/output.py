@@ -48,7 +48,8 @@ def complain(place: str, why: str) -> None:
 
     Foreign text in it can neither break the line nor reach the terminal as a control sequence.
     """
-    print(plain(f"{place}: {why}", _COMPLAINT_LIMIT), file=sys.stderr, flush=True)  # noqa: T201  # this is the place
+    text = f"{place}: {why}"[: _COMPLAINT_LIMIT + 1]
+    print(plain(text, _COMPLAINT_LIMIT), file=sys.stderr, flush=True)  # noqa: T201  # this is the place
 
 
 def print_anything() -> None:

@@ -45,15 +45,12 @@ def test_a_usable_role_is_a_table_of_reasons(remediator: Remediator) -> None:
 
 def test_a_repair_is_shown_as_a_diff(remediator: Remediator) -> None:
     out = remediator("evaluate", "--human", stdin=lines(BROKEN)).out
-    assert "The repair: write the trust policy (iam:UpdateAssumeRolePolicy; one statement more at its end):" in words(
-        out
-    )
     assert '  +      "Sid": "AnyscaleRemediatorEC2Trust",\n' in out
     assert '         "Action": "sts:AssumeRole"\n' in out
-    assert "write the inline policy AnyscaleRemediatorS3Access (iam:PutRolePolicy; it does not exist yet):" in words(
-        out
-    )
-    assert "An Allow in the bucket policy or in the role's policies would help." in text
+    out = words(out)
+    assert "The repair: write the trust policy (iam:UpdateAssumeRolePolicy; one statement more at its end):" in out
+    assert "write the inline policy AnyscaleRemediatorS3Access (iam:PutRolePolicy; it does not exist yet):" in out
+    assert "An Allow in the bucket policy or in the role's policies would help." in out
 
 
 def test_what_is_not_repaired_is_told_with_what_stands_in_the_way(remediator: Remediator) -> None:
@@ -78,7 +75,7 @@ def test_a_role_that_would_be_left_alone_is_told_so_where_it_is_broken(remediato
     assert "leave this role alone" not in out
 
 
-@pytest.mark.parametrize("columns", [1, 20, 40, 80, 200])
+@pytest.mark.parametrize("columns", [1, 40, 120])
 def test_every_case_fits_every_width(columns: int) -> None:
     answer = run("evaluate", "--human", *(str(HERE / name) for name in FILES), variables={"COLUMNS": str(columns)})
     assert (answer.code, answer.err) == (0, "")

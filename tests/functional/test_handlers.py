@@ -31,8 +31,10 @@ class Context:
     invoked_function_arn: str = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:remediator"
     aws_request_id: str = "00000000-0000-4000-8000-000000000000"
 
+    milliseconds_left: int = 60_000
+
     def get_remaining_time_in_millis(self) -> int:
-        return 30_000
+        return self.milliseconds_left
 
 
 @pytest.fixture(autouse=True)
@@ -243,3 +245,13 @@ def _messages(url: str) -> Any:
 @pytest.mark.parametrize(("count", "seconds"), [(1, 15), (2, 30), (4, 120), (7, 900), (1000, 900)])
 def test_a_message_that_keeps_failing_is_delivered_less_and_less_often(count: int, seconds: int) -> None:
     assert FailedDelivery("r", count).delay == seconds
+
+
+def test_a_role_is_not_begun_when_the_invocation_is_about_to_end(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    route(load("TagRole"))
+    (message,) = world.queued()
+    assert failures(reconciler.handle(batch(message["Body"]), Context(milliseconds_left=5_000))) == ["m0"]
+    assert world.trust() == [LAMBDA_STATEMENT]
+    assert failures(reconciler.handle(batch(message["Body"]), Context())) == []
+    assert world.trusts_ec2()

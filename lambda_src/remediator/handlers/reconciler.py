@@ -29,6 +29,9 @@ from remediator.gateways.topic import AlertsTopic
 from remediator.handlers.runtime import CLIENT_CONFIG, account_of, failed_deliveries
 from remediator.settings import Settings, load_settings
 
+_ENOUGH_MILLISECONDS = 20_000
+"""What one role takes at the worst: all reads slow, two writes, and waiting until both can be seen."""
+
 logger = Logger()
 metrics = Metrics()
 tracer = Tracer(patch_modules=("botocore",))
@@ -78,6 +81,8 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
         if request.role_name in done:
             logger.info("reconciled already with an earlier message of this batch")
             return
+        if context.get_remaining_time_in_millis() < _ENOUGH_MILLISECONDS:
+            raise TransientError("reconcile", "too little time", "the invocation is about to end; the next one does it")
         outcome = reconcile(
             request.role_name,
             causes[request.role_name],

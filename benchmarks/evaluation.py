@@ -1,0 +1,206 @@
+"""How many whole roles are evaluated per second on one core, beside the time to parse the same JSON.
+
+``python -m benchmarks.evaluation [--rounds N] [--json FILE]`` prints a table and, if asked, writes the figures as JSON.
+The cases are the named policy scenarios of the tests. In every round each kind of work is done once over all cases,
+one kind after the other, so that whatever else the machine does disturbs all of them alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import ROOT
+from remediator.core.diagnose import Observed, diagnose
+from remediator.core.grants import judge_grants, judge_key
+from remediator.core.plan import plan_repair
+from remediator.core.reading import Present
+from remediator.core.trust import judge_trust
+from remediator_cli.cases import Case, read_case
+from remediator_cli.evaluation import evaluate_case
+from remediator_cli.evaluation_json import evaluation_record
+from remediator_cli.json_lines import parse_json
+
+FILES = ("policy_cases.jsonl", "more_cases.jsonl")
+FLOOR = "parse the JSON"
+MEASURED = "read and judge"
+AIM = 15.0
+"""At most so many times as long as parsing: evaluation shall never be what a caller waits for."""
+DEFAULT_ROUNDS = 21
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One kind of work on all cases; ``what`` says what is done for each of them."""
+
+    name: str
+    what: str
+    run: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Seconds that one kind of work took over all cases, and its ratios to the floor; best and median of all rounds.
+
+    The ratio of the medians and the one of the best differ little where the run was quiet.
+    """
+
+    name: str
+    what: str
+    best: float
+    median: float
+    best_ratio: float
+    median_ratio: float
+    roles_per_second: float
+
+
+def kinds_of_work(lines: Sequence[str]) -> tuple[Work, ...]:
+    """What is measured, the floor first."""
+    values = [json.loads(line) for line in lines]
+    cases = [read_case(value) for value in values]
+
+    def parse() -> None:
+        for line in lines:
+            json.loads(line)
+
+    def read() -> None:
+        for value in values:
+            read_case(value)
+
+    def judge() -> None:
+        for case in cases:
+            _judge(case)
+
+    def read_and_judge() -> None:
+        for value in values:
+            _judge(read_case(value))
+
+    def plan() -> None:
+        for case in cases:
+            observed = Observed(case.role, case.policies, ((case.bucket.name, Present(case.bucket)),))
+            plan_repair(observed, diagnose(observed, case.surroundings))
+
+    def command() -> None:
+        for line in lines:
+            json.dumps(evaluation_record(evaluate_case(read_case(parse_json(line)))))
+
+    return (
+        Work(FLOOR, "json.loads of the whole case", parse),
+        Work("read", "from parsed JSON to typed documents", read),
+        Work("judge", "trust, eight S3 actions, key, with reasons", judge),
+        Work(MEASURED, "both: from parsed JSON to verdicts", read_and_judge),
+        Work("diagnose and plan", "findings and the documents to write", plan),
+        Work("the command line", "remediator evaluate, from text to text", command),
+    )
+
+
+def _judge(case: Case) -> None:
+    judge_trust(case.role, case.surroundings)
+    judge_grants(case.role, case.policies, case.bucket, case.surroundings)
+    judge_key(case.role, case.policies, case.bucket, case.surroundings)
+
+
+def measure(works: Sequence[Work], rounds: int, roles: int) -> tuple[Figure, ...]:
+    """Do all kinds of work in turn, ``rounds`` times after one to warm up, without the garbage collector's pauses."""
+    seconds: dict[str, list[float]] = {work.name: [] for work in works}
+    for number in range(rounds + 1):
+        for work in works:
+            gc.collect()
+            gc.disable()
+            start = time.perf_counter()
+            work.run()
+            elapsed = time.perf_counter() - start
+            gc.enable()
+            if number:
+                seconds[work.name].append(elapsed)
+    floor = seconds[works[0].name]
+    return tuple(
+        Figure(
+            name=work.name,
+            what=work.what,
+            best=min(seconds[work.name]),
+            median=statistics.median(seconds[work.name]),
+            best_ratio=min(seconds[work.name]) / min(floor),
+            median_ratio=statistics.median(one / other for one, other in zip(seconds[work.name], floor, strict=True)),
+            roles_per_second=roles / statistics.median(seconds[work.name]),
+        )
+        for work in works
+    )
+
+
+def figures_table(figures: Sequence[Figure], roles: int) -> Table:
+    """The figures for people."""
+    table = Table(title=f"Evaluation of {roles} roles on one core", box=box.SIMPLE_HEAD)
+    for heading in ("work", "for each role", "best ms", "median ms", "roles/s", "best ×", "median ×"):
+        table.add_column(heading, justify="left" if heading in {"work", "for each role"} else "right")
+    for figure in figures:
+        table.add_row(
+            *(figure.name, figure.what, f"{figure.best * 1e3:.1f}", f"{figure.median * 1e3:.1f}"),
+            *(f"{figure.roles_per_second:,.0f}", f"{figure.best_ratio:.1f}", f"{figure.median_ratio:.1f}"),
+            style="bold" if figure.name == MEASURED else "",
+        )
+    return table
+
+
+def figures_json(figures: Sequence[Figure], roles: int, rounds: int) -> dict[str, Any]:
+    """The figures for programs, with what they were measured on."""
+    ratio = next(figure.median_ratio for figure in figures if figure.name == MEASURED)
+    return {
+        "benchmark": "evaluation",
+        "roles": roles,
+        "rounds": rounds,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "aim": AIM,
+        "ratio": round(ratio, 2),
+        "figures": [
+            {
+                "work": figure.name,
+                "what": figure.what,
+                "best_seconds": figure.best,
+                "median_seconds": figure.median,
+                "roles_per_second": round(figure.roles_per_second),
+                "best_ratio": round(figure.best_ratio, 2),
+                "median_ratio": round(figure.median_ratio, 2),
+            }
+            for figure in figures
+        ],
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print the table, and write the figures where ``--json`` says."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.evaluation", description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=DEFAULT_ROUNDS, help="how often each kind of work is done")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
+    asked = parser.parse_args(arguments)
+    if asked.rounds < 1:
+        parser.error("--rounds: at least 1 is needed")
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one core, and always the same
+    lines = [line for name in FILES for line in (ROOT / "tests" / "cases" / name).read_text("utf-8").splitlines()]
+    figures = measure(kinds_of_work(lines), asked.rounds, len(lines))
+    Console(width=None if sys.stdout.isatty() else 120).print(figures_table(figures, len(lines)))
+    record = figures_json(figures, len(lines), asked.rounds)
+    sys.stdout.write(f"{MEASURED}: {record['ratio']} times as long as parsing the same JSON; the aim is {AIM:g}.\n")
+    if asked.json:
+        asked.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
