@@ -62,6 +62,11 @@ playground-mail: setup ## print the alerts that it has sent
 playground-stop: setup ## stop it
 	@$(BIN)/python -m demo.playground stop
 
+.PHONY: bench
+bench: setup ## measure: evaluations of roles per second, beside parsing the same JSON
+	@mkdir -p .build
+	@$(BIN)/python -m benchmarks.evaluation --json .build/evaluation.json
+
 .PHONY: synth
 synth: setup ## write the CloudFormation templates to cdk.out/
 	@npx --no-install cdk synth --quiet

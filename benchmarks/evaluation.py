@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich import box
 from rich.console import Console
@@ -38,6 +38,8 @@ from remediator_cli.json_lines import parse_json
 FILES = ("policy_cases.jsonl", "more_cases.jsonl")
 FLOOR = "parse the JSON"
 MEASURED = "read and judge"
+T = TypeVar("T")
+
 AIM = 15.0
 """At most so many times as long as parsing: evaluation shall never be what a caller waits for."""
 DEFAULT_ROUNDS = 21
@@ -72,46 +74,41 @@ def kinds_of_work(lines: Sequence[str]) -> tuple[Work, ...]:
     """What is measured, the floor first."""
     values = [json.loads(line) for line in lines]
     cases = [read_case(value) for value in values]
-
-    def parse() -> None:
-        for line in lines:
-            json.loads(line)
-
-    def read() -> None:
-        for value in values:
-            read_case(value)
-
-    def judge() -> None:
-        for case in cases:
-            _judge(case)
-
-    def read_and_judge() -> None:
-        for value in values:
-            _judge(read_case(value))
-
-    def plan() -> None:
-        for case in cases:
-            observed = Observed(case.role, case.policies, ((case.bucket.name, Present(case.bucket)),))
-            plan_repair(observed, diagnose(observed, case.surroundings))
-
-    def command() -> None:
-        for line in lines:
-            json.dumps(evaluation_record(evaluate_case(read_case(parse_json(line)))))
-
     return (
-        Work(FLOOR, "json.loads of the whole case", parse),
-        Work("read", "from parsed JSON to typed documents", read),
-        Work("judge", "trust, eight S3 actions, key, with reasons", judge),
-        Work(MEASURED, "both: from parsed JSON to verdicts", read_and_judge),
-        Work("diagnose and plan", "findings and the documents to write", plan),
-        Work("the command line", "remediator evaluate, from text to text", command),
+        Work(FLOOR, "json.loads of the whole case", _over(lines, json.loads)),
+        Work("read", "from parsed JSON to typed documents", _over(values, read_case)),
+        Work("judge", "trust, eight S3 actions, key", _over(cases, _judge)),
+        Work(MEASURED, "both: from parsed JSON to verdicts", _over(values, _read_and_judge)),
+        Work("diagnose and plan", "findings and the documents to write", _over(cases, _plan)),
+        Work("the command line", "evaluate, from text to text", _over(lines, _answer)),
     )
+
+
+def _over(items: Sequence[T], do: Callable[[T], object]) -> Callable[[], None]:
+    def run() -> None:
+        for item in items:
+            do(item)
+
+    return run
 
 
 def _judge(case: Case) -> None:
     judge_trust(case.role, case.surroundings)
     judge_grants(case.role, case.policies, case.bucket, case.surroundings)
     judge_key(case.role, case.policies, case.bucket, case.surroundings)
+
+
+def _read_and_judge(value: object) -> None:
+    _judge(read_case(value))
+
+
+def _plan(case: Case) -> None:
+    observed = Observed(case.role, case.policies, ((case.bucket.name, Present(case.bucket)),))
+    plan_repair(observed, diagnose(observed, case.surroundings))
+
+
+def _answer(line: str) -> None:
+    json.dumps(evaluation_record(evaluate_case(read_case(parse_json(line)))))
 
 
 def measure(works: Sequence[Work], rounds: int, roles: int) -> tuple[Figure, ...]:
@@ -145,7 +142,7 @@ def measure(works: Sequence[Work], rounds: int, roles: int) -> tuple[Figure, ...
 def figures_table(figures: Sequence[Figure], roles: int) -> Table:
     """The figures for people."""
     table = Table(title=f"Evaluation of {roles} roles on one core", box=box.SIMPLE_HEAD)
-    for heading in ("work", "for each role", "best ms", "median ms", "roles/s", "best ×", "median ×"):
+    for heading in ("work", "for each role", "best ms", "median ms", "roles/s", "best ratio", "median ratio"):
         table.add_column(heading, justify="left" if heading in {"work", "for each role"} else "right")
     for figure in figures:
         table.add_row(

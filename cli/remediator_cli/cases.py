@@ -49,7 +49,7 @@ class Case:
 
 def read_case(value: object) -> Case:
     """The case that a parsed JSON value describes; raises MalformedCase with the first thing that is wrong."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise MalformedCase(f"found {_shown(value)}; needed is a JSON object with id, role and bucket")
     case = _Object(value, "")
     case_id, role, bucket = case.text("id"), case.inner("role"), case.inner("bucket")
@@ -60,7 +60,7 @@ def read_case(value: object) -> Case:
         role=Role(
             arn=arn,
             role_id=role.text("role_id"),
-            tags={key: _text(tag, f"role.tags.{key}") for key, tag in role.inner("tags").members.items()},
+            tags=_tags(role.inner("tags")),
             trust=read_policy(role.needed("trust")),
             boundary_arn=boundary_arn,
         ),
@@ -86,7 +86,9 @@ class _Object:
         return self.members[name]
 
     def text(self, name: str) -> str:
-        text = _text(self.needed(name), self.place(name))
+        text = self.needed(name)
+        if not isinstance(text, str):
+            raise _unexpected(self.place(name), text, "a text")
         if not text:
             raise MalformedCase(f"{self.place(name)} is empty")
         return text
@@ -101,15 +103,18 @@ class _Object:
         return bool(flag)
 
     def inner(self, name: str) -> _Object:
-        return _Object(_object(self.needed(name), self.place(name)), self.place(name))
+        return _object(self.needed(name), self.place(name))
 
     def optional_inner(self, name: str) -> _Object:
         """An empty one where it is missing or null."""
-        return _Object({}, self.place(name)) if self.members.get(name) is None else self.inner(name)
+        return _NOTHING if self.members.get(name) is None else self.inner(name)
 
     def items(self, name: str) -> list[tuple[object, str]]:
         """The items, each with its place."""
         return _list(self.needed(name), self.place(name))
+
+
+_NOTHING = _Object({}, "")
 
 
 def _role_arn(role: _Object) -> RoleArn:
@@ -117,6 +122,10 @@ def _role_arn(role: _Object) -> RoleArn:
         return RoleArn.parse(role.text("arn"))
     except MalformedArn as error:
         raise MalformedCase(f"role.arn: {error}") from error
+
+
+def _tags(tags: _Object) -> dict[str, str]:
+    return {key: _text(tag, tags.place(key)) for key, tag in tags.members.items()}
 
 
 def _inline(role: _Object) -> tuple[InlinePolicy, ...]:
@@ -127,7 +136,7 @@ def _inline(role: _Object) -> tuple[InlinePolicy, ...]:
 
 
 def _managed(role: _Object) -> tuple[ManagedPolicy, ...]:
-    policies = [_Object(_object(each, place), place) for each, place in role.items("managed")]
+    policies = [_object(each, place) for each, place in role.items("managed")]
     return tuple(
         ManagedPolicy(policy.text("arn"), _document(policy.needed("document"), policy.place("document")))
         for policy in policies
@@ -174,6 +183,8 @@ def _key(encryption: _Object) -> CustomerKey | None:
 
 
 def _surroundings(env: _Object) -> Surroundings:
+    if not env.members:
+        return Surroundings()
     context = _network(env)
     for key, value in env.optional_inner("context").members.items():
         place = f"env.context.{key}"
@@ -194,7 +205,7 @@ def _network(env: _Object) -> dict[str, tuple[str, ...]]:
         return {}
     if isinstance(network, str) and network.startswith("vpce-"):
         network = {"vpce": network}
-    if not isinstance(network, Mapping) or not network.keys() <= _NETWORK_KEYS.keys():
+    if not isinstance(network, dict) or not network.keys() <= _NETWORK_KEYS.keys():
         needed = f'"{_NAT}", the id of a VPC endpoint, or an object with {", ".join(_NETWORK_KEYS)}'
         raise _unexpected("env.network", network, needed)
     return {_NETWORK_KEYS[name]: (_text(value, f"env.network.{name}"),) for name, value in network.items()}
@@ -234,10 +245,10 @@ def _text(value: object, place: str) -> str:
     return value
 
 
-def _object(value: object, place: str) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
+def _object(value: object, place: str) -> _Object:
+    if not isinstance(value, dict):
         raise _unexpected(place, value, "an object")
-    return value
+    return _Object(value, place)
 
 
 def _list(value: object, place: str) -> list[tuple[object, str]]:
@@ -253,7 +264,7 @@ def _unexpected(place: str, found: object, needed: str) -> MalformedCase:
 def _shown(value: object) -> str:
     """A found value, short enough for one line."""
     match value:
-        case Mapping():
+        case dict():
             return "an object"
         case list():
             return f"a list of {len(value)}"

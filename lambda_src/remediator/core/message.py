@@ -280,8 +280,8 @@ def _changes(outcome: Outcome) -> Iterable[Change]:
 
 def _change(step: Step, state: str, note: str = "") -> Change:
     match step:
-        case TrustStep(before=before, after=after):
-            return Change("trust policy", state, before, after, note)
+        case TrustStep(before=before, after=after, merged=merged):
+            return Change("trust policy", state, before, after, " ".join(filter(None, (merged, note))))
         case InlinePolicyStep(name=name, before=before, after=after):
             return Change(f"inline policy {name}", state, before, after, note)
 

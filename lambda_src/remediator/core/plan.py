@@ -15,10 +15,15 @@ from remediator.core.trust import add_ec2_trust, merged_ec2_trust, trust_write_o
 
 @dataclass(frozen=True, slots=True)
 class TrustStep:
-    """Write the role's trust policy: ``before`` is what it must still be just before the write."""
+    """Write the role's trust policy: ``before`` is what it must still be just before the write.
+
+    ``merged`` says why EC2 joins the services of a statement that is there, instead of getting one of its own; it is
+    empty where it gets its own.
+    """
 
     before: PolicyDocument
     after: PolicyDocument
+    merged: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,10 @@ def _trust(observed: Observed, finding: Finding) -> Step | Withheld:
     if obstacles:
         merged = merged_ec2_trust(before, role.arn.partition)
         if merged is not None and not trust_write_obstacles(role, merged):
-            return TrustStep(before, merged)
+            why = " ".join(_texts(obstacles))
+            return TrustStep(
+                before, merged, f"EC2 joins the services of an existing statement, because one more does not fit. {why}"
+            )
         return Withheld(finding, _texts(obstacles))
     return TrustStep(before, after)
 

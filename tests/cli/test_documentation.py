@@ -1,0 +1,71 @@
+"""The commands in docs/command-line.md do what stands there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from remediator_cli.exits import ExitCode
+from tests.cli.terminal import ROOT, Json, command, environment
+
+PAGE = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+(CASE,) = [json.loads(text) for kind, text in BLOCKS if kind == "json"]
+(SCRIPT,) = [text for kind, text in BLOCKS if kind == "sh" and text.startswith("#!")]
+
+
+def documented() -> Iterator[tuple[str, str]]:
+    """Each command that is shown with its output."""
+    for kind, text in BLOCKS:
+        if kind == "console":
+            typed, _, printed = text.removeprefix("$ ").partition("\n")
+            yield typed, printed
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Path:
+    """A folder with the files that the page speaks of, and the commands that it calls."""
+    role: Json = CASE["role"]
+    (tmp_path / "head-node.jsonl").write_text(json.dumps(CASE) + "\n")
+    (tmp_path / "trust.json").write_text(json.dumps(role["trust"], indent=2))
+    (tmp_path / "data.json").write_text(json.dumps(role["inline"]["data"], indent=2))
+    (tmp_path / "check-role.sh").write_text(SCRIPT)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, arguments in (("remediator", command()), ("python3", [sys.executable])):
+        (programs / name).write_text(f'#!/bin/sh\nexec {shlex.join(arguments)} "$@"\n')
+        (programs / name).chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("typed", "printed"), documented(), ids=lambda value: value.split("\n")[0])
+def test_a_documented_command_prints_what_is_shown(typed: str, printed: str, shell: Path) -> None:
+    path = os.pathsep.join([str(shell / "bin"), os.defpath])
+    ran = subprocess.run(
+        ["/bin/sh", "-c", typed],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=shell,
+        env={**environment(), "PATH": path, "COLUMNS": "80"},
+    )
+    assert ran.stderr == ""
+    assert ran.stdout.rstrip() == printed.rstrip()
+
+
+def test_the_exit_codes_are_those_that_there_are() -> None:
+    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}
+    assert listed == {code.value for code in ExitCode}
+
+
+def test_what_the_page_links_to_exists() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", PAGE):
+        assert (ROOT / "docs" / target).is_file(), target

@@ -1,0 +1,77 @@
+"""Which writes a diagnosis leads to, where quotas stand in the way."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from remediator.core.diagnose import FindingCode, Observed, diagnose
+from remediator.core.message import describe, render
+from remediator.core.outcome import Applied, Outcome, OutcomeKind
+from remediator.core.plan import TrustStep, plan_repair
+from remediator.core.policy.document import policy_size
+from remediator.core.reading import Absent, Present
+from remediator.core.state import Bucket, InlinePolicy, RolePolicies
+from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, a_role, bucket_grant, document
+
+GRANTED = RolePolicies(Present((InlinePolicy("granted", Present(document(bucket_grant()))),)), Present(()), Absent())
+
+
+def observed(*trust: Any, policies: RolePolicies = GRANTED) -> Observed:
+    bucket = Bucket(BUCKET, ACCOUNT, "us-east-1", policy=Absent())
+    return Observed(a_role(*trust), policies, ((BUCKET, Present(bucket)),))
+
+
+def padding(size: int) -> dict[str, Any]:
+    """A statement about one of our own roles, of ``size`` characters."""
+    short = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/"}, "Action": "sts:TagSession"}
+    missing = size - len(json.dumps(short, separators=(",", ":")))
+    return {**short, "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/{'x' * missing}"}}
+
+
+def test_where_one_more_statement_does_not_fit_ec2_joins_a_plain_list_of_services_and_that_is_said() -> None:
+    near = observed(LAMBDA_STATEMENT, padding(1_800))
+    assert policy_size(near.role.trust.value) < 2_048  # type: ignore[union-attr]  # it was just read
+    (step,) = plan_repair(near, diagnose(near)).steps
+    assert isinstance(step, TrustStep)
+    assert step.merged
+    assert "2,048" in step.merged
+    assert policy_size(step.after) <= 2_048
+    told = describe(
+        Outcome(OutcomeKind.REPAIRED, ACCOUNT, "head-node", (), role_arn=str(near.role.arn), results=(Applied(step),))
+    )
+    assert told is not None
+    assert "joins the services of an existing statement" in render(told).text
+
+
+def test_where_nothing_fits_the_repair_is_withheld_with_the_numbers() -> None:
+    full = observed(padding(1_950))
+    findings = diagnose(full)
+    plan = plan_repair(full, findings)
+    assert plan.steps == ()
+    (withheld,) = plan.withheld
+    assert withheld.finding.code is FindingCode.TRUST_MISSING
+    assert "2,048" in withheld.because[0]
+
+
+def test_where_it_fits_ec2_gets_a_statement_of_its_own() -> None:
+    roomy = observed(LAMBDA_STATEMENT)
+    (step,) = plan_repair(roomy, diagnose(roomy)).steps
+    assert isinstance(step, TrustStep)
+    assert step.merged == ""
+    assert len(step.after.statements) == 2
+
+
+def test_a_role_without_room_for_one_more_inline_policy_is_told_so() -> None:
+    filler = document(
+        {
+            "Effect": "Allow",
+            "Action": "ec2:*",
+            "Resource": [f"arn:aws:ec2:us-east-1:{ACCOUNT}:x/{n:05}" for n in range(250)],
+        }
+    )
+    policies = RolePolicies(Present((InlinePolicy("filler", Present(filler)),)), Present(()), Absent())
+    full = observed(EC2_STATEMENT, policies=policies)
+    plan = plan_repair(full, diagnose(full))
+    assert plan.steps == ()
+    assert "10,240" in plan.withheld[0].because[0]
