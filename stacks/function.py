@@ -53,7 +53,7 @@ class QueueFunction(Construct):
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             description=f"Execution role of the Anyscale role remediator's {name}",
         )
-        # What a log says of a repair, the alert has said already; nothing is left behind when the stack is deleted.
+        # Alerts say what a log says of a repair, so nothing is left behind when the stack is deleted.
         log_group = logs.LogGroup(self, "Logs", removal_policy=RemovalPolicy.DESTROY)
         retention = log_group.node.default_child
         if not isinstance(retention, logs.CfnLogGroup):

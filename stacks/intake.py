@@ -9,7 +9,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from remediator.core.event import DETAIL_TYPE, WATCHED_IAM_EVENTS
-from stacks.queues import dead_letter_queue
+from stacks.queues import MAX_RECEIVE_COUNT, dead_letter_queue
 
 
 class Intake(Construct):
@@ -29,7 +29,7 @@ class Intake(Construct):
             enforce_ssl=True,
             # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-queueconfig
             visibility_timeout=Duration.seconds(6 * consumer_timeout.to_seconds()),
-            dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=5, queue=self.dead_letters),
+            dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=MAX_RECEIVE_COUNT, queue=self.dead_letters),
         )
         self.undelivered = dead_letter_queue(self, "Undelivered")
         Validations.of(self.undelivered).acknowledge(

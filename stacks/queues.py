@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aws_cdk import Duration
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
+
+MAX_RECEIVE_COUNT: Final = 8
+"""How often a message is tried: with the functions' growing delays, for about half an hour of trouble at AWS."""
 
 
 class WorkQueue(Construct):
@@ -28,7 +33,7 @@ class WorkQueue(Construct):
             enforce_ssl=True,
             # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-queueconfig
             visibility_timeout=Duration.seconds(6 * consumer_timeout.to_seconds()),
-            dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=5, queue=self.dead_letters),
+            dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=MAX_RECEIVE_COUNT, queue=self.dead_letters),
         )
 
 

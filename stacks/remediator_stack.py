@@ -14,10 +14,11 @@ from remediator.settings import Settings
 from stacks.alerts import Alerts
 from stacks.function import QueueFunction
 from stacks.intake import Intake
-from stacks.queues import WorkQueue
+from stacks.queues import MAX_RECEIVE_COUNT, WorkQueue
 
 _ROUTER_TIMEOUT: Final = Duration.seconds(30)
-_RECONCILER_TIMEOUT: Final = Duration.seconds(60)
+# Several times what the reconciler keeps for a role that it begins, so that a batch has room.
+_RECONCILER_TIMEOUT: Final = Duration.seconds(120)
 
 
 class RemediatorStack(Stack):
@@ -60,7 +61,7 @@ class RemediatorStack(Stack):
             description="Compares a role with what it should be, repairs it, and tells people; the only writer",
             bundle=bundle,
             timeout=_RECONCILER_TIMEOUT,
-            environment={"ALERTS_TOPIC_ARN": alerts.topic.topic_arn},
+            environment={"ALERTS_TOPIC_ARN": alerts.topic.topic_arn, "MAX_RECEIVE_COUNT": str(MAX_RECEIVE_COUNT)},
             settings=settings,
         )
         reconciler.works_off(work.queue)

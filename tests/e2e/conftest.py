@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.account import DemoAccount
+from demo.account import BUCKET, DemoAccount
 from demo.embedded import EmbeddedAws
 
 
@@ -32,7 +32,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoAccount]:
 
 @pytest.fixture
 def account(stage: DemoAccount) -> DemoAccount:
-    """The same, at rest, with all e-mails read."""
+    """The same, at rest, with nothing denied on the bucket and all e-mails read."""
+    stage.s3.delete_bucket_policy(Bucket=BUCKET)
     stage.settle(0.5)
     stage.new_letters()
     return stage

@@ -191,6 +191,11 @@ def test_a_record_of_another_account_and_a_failed_call_reach_nobody(account: Dem
     account.aws.publish("aws.iam", "AWS API Call via CloudTrail", detail)
     account.settle()
     assert received(account) == before
+    of_another = {**detail, "recipientAccountId": "999999999999", "requestParameters": {"roleName": role}}
+    del of_another["errorCode"]
+    account.aws.publish("aws.iam", "AWS API Call via CloudTrail", of_another)
+    account.settle()
+    assert ignored(account, "it belongs to account 999999999999") == 1
     assert account.new_letters() == []
 
 
@@ -307,10 +312,20 @@ def in_flight(account: DemoAccount, queue: str) -> int:
     return int(told["ApproximateNumberOfMessagesNotVisible"])
 
 
+def ignored(account: DemoAccount, why: str) -> int:
+    """How many events the router has ignored for that reason, by its log."""
+    return sum(f'"why":"{why}' in line for line in router_log(account))
+
+
 def received(account: DemoAccount) -> int:
     """How many events the router has been given so far, by its log."""
+    return sum(line.count('"message_id"') for line in router_log(account))
+
+
+def router_log(account: DemoAccount) -> list[str]:
+    """All lines that the router has logged."""
     logs = account.aws.client("logs")
     name = account.outputs["RouterFunctionName"]
     configuration = account.aws.client("lambda").get_function_configuration(FunctionName=name)
     events = logs.filter_log_events(logGroupName=configuration["LoggingConfig"]["LogGroup"])["events"]
-    return sum(event["message"].count('"message_id"') for event in events)
+    return [event["message"] for event in events]

@@ -78,6 +78,24 @@ def test_a_fresh_tag_that_cannot_be_seen_yet_is_looked_at_again(world: World) ->
     assert isinstance(send(world, "TagRole", now=LATER), Dropped)
 
 
+def test_a_fresh_end_of_a_pause_that_cannot_be_seen_yet_is_looked_at_again(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT, tags={**ENROLLED, "anyscale:remediation": "off"})
+    resumed = copy.deepcopy(load("UntagRole"))
+    resumed["detail"]["requestParameters"]["tagKeys"] = ["anyscale:remediation"]
+    arguments: dict[str, Any] = {"roles": world.roles, "queue": world.queue, "settings": world.settings}
+    with pytest.raises(NotYetVisible):
+        dispatch(resumed, account=ACCOUNT, now=SOON, **arguments)
+    assert isinstance(dispatch(resumed, account=ACCOUNT, now=LATER, **arguments), Dropped)
+
+
+def test_a_fresh_pause_is_no_contradiction(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT, tags={**ENROLLED, "anyscale:remediation": "off"})
+    paused = copy.deepcopy(load("TagRole"))
+    paused["detail"]["requestParameters"]["tags"] = [{"key": "anyscale:remediation", "value": "off"}]
+    arguments: dict[str, Any] = {"roles": world.roles, "queue": world.queue, "settings": world.settings}
+    assert isinstance(dispatch(paused, account=ACCOUNT, now=SOON, **arguments), Dropped)
+
+
 def test_a_fresh_tag_of_another_key_is_not_waited_for(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT, tags={})
     event = copy.deepcopy(load("TagRole"))

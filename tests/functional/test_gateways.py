@@ -226,3 +226,15 @@ def test_each_region_gets_one_client(world: World) -> None:
     for region in ("us-west-2", "us-east-1", "us-west-2"):
         gateway.read_bucket(BUCKET, region=region, account=ACCOUNT)
     assert made == ["us-west-2", "us-east-1"]
+
+
+@pytest.mark.parametrize("code", ["MethodNotAllowed", "PermanentRedirect", "InvalidToken", "SomethingNew"])
+def test_a_bucket_that_s3_refuses_to_show_for_any_reason_is_unreadable(code: str) -> None:
+    gateway, _ = bucket_gateway(code, 405)
+    assert isinstance(gateway.read_bucket(BUCKET, region="us-east-1", account=ACCOUNT), Unreadable)
+
+
+def test_a_role_that_iam_refuses_to_show_for_an_unknown_reason_is_unreadable(stubbed: Any) -> None:
+    gateway, stubber = stubbed
+    stubber.add_client_error("get_role", "SomethingNew", http_status_code=400)
+    assert isinstance(gateway.read_role(ROLE), Unreadable)

@@ -15,6 +15,7 @@ import pytest
 from moto.sqs.models import sqs_backends
 
 from remediator.core.event import WATCHED_CALLS
+from remediator.errors import TransientError
 from remediator.gateways.queue import FailedDelivery
 from remediator.handlers import reconciler, router
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, ENROLLED, LAMBDA_STATEMENT, OWN_ROLE_ARN, bucket_grant
@@ -31,7 +32,7 @@ class Context:
     invoked_function_arn: str = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:remediator"
     aws_request_id: str = "00000000-0000-4000-8000-000000000000"
 
-    milliseconds_left: int = 60_000
+    milliseconds_left: int = 120_000
 
     def get_remaining_time_in_millis(self) -> int:
         return self.milliseconds_left
@@ -44,6 +45,7 @@ def functions(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("CONSUMED_QUEUE_URL", world.consumed_url)
     monkeypatch.setenv("ALERTS_TOPIC_ARN", world.topic_arn)
     monkeypatch.setenv("REMEDIATOR_ROLE_ARN", OWN_ROLE_ARN)
+    monkeypatch.setenv("MAX_RECEIVE_COUNT", "8")
     caches = [
         getattr(module, name)
         for module in (router, reconciler)
@@ -255,3 +257,66 @@ def test_a_role_is_not_begun_when_the_invocation_is_about_to_end(world: World) -
     assert world.trust() == [LAMBDA_STATEMENT]
     assert failures(reconciler.handle(batch(message["Body"]), Context())) == []
     assert world.trusts_ec2()
+
+
+class Broken:
+    """A reader of buckets that AWS throttles."""
+
+    def read_bucket(self, name: str, *, region: str, account: str) -> Any:
+        raise TransientError("s3:GetBucketPolicy", "SlowDown", "Please reduce your request rate.")
+
+
+def test_a_request_that_keeps_failing_is_told_with_its_last_try(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.create_role(EC2_STATEMENT)
+    route(load("TagRole"))
+    (message,) = world.queued()
+    monkeypatch.setattr(reconciler, "_buckets", Broken)
+    for count in range(1, 9):
+        event = batch(message["Body"])
+        event["Records"][0]["attributes"]["ApproximateReceiveCount"] = str(count)
+        assert failures(reconciler.handle(event, Context())) == ["m0"]
+        assert len(world.alerts()) == (1 if count == 8 else 0)
+
+
+def test_an_unreadable_request_is_logged_under_its_own_message_and_no_others(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    route(load("TagRole"))
+    (message,) = world.queued()
+    log = io.StringIO()
+    handler = reconciler.logger.registered_handler
+    assert isinstance(handler, logging.StreamHandler)
+    before = handler.setStream(log)
+    try:
+        reconciler.handle(batch(message["Body"], "poison"), Context())
+    finally:
+        handler.setStream(before or sys.stdout)
+    (warning,) = [line for line in map(json.loads, log.getvalue().splitlines()) if line["level"] == "WARNING"]
+    assert warning["message_id"] == "m1"
+    assert warning.get("role") is None
+
+
+class Deaf:
+    """A topic that takes nothing."""
+
+    def publish(self, alert: Any) -> None:
+        raise TransientError("sns:Publish", "Throttling", "Rate exceeded")
+
+
+def test_an_alert_that_cannot_be_published_stands_in_the_log_and_is_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    route(load("TagRole"))
+    monkeypatch.setattr(reconciler, "_topic", Deaf)
+    log = io.StringIO()
+    handler = reconciler.logger.registered_handler
+    assert isinstance(handler, logging.StreamHandler)
+    before = handler.setStream(log)
+    capsys.readouterr()
+    try:
+        assert failures(reconcile_queued(world)) == ["m0"]
+    finally:
+        handler.setStream(before or sys.stdout)
+    (error,) = [line for line in map(json.loads, log.getvalue().splitlines()) if line["level"] == "ERROR"]
+    assert "Repaired; nothing for you to do now." in error["alert"]
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["AlertsLost"] == [1.0]

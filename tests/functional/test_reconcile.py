@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,18 +12,20 @@ import pytest
 from remediator.core.diagnose import FindingCode
 from remediator.core.event import Actor, Cause
 from remediator.core.grants import OWN_POLICY_NAME
-from remediator.core.outcome import OutcomeKind
+from remediator.core.outcome import OutcomeKind, Unconfirmed
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import Bucket, Role, RolePolicies
 from remediator.errors import (
     ChangedMeanwhile,
     DeniedError,
+    NotYetVisible,
     QuotaError,
     RejectedError,
     TransientError,
 )
 from remediator.gateways.iam import IamGateway
+from remediator.gateways.s3 import S3Gateway
 from tests.examples import (
     ACCOUNT,
     BUCKET,
@@ -36,7 +39,9 @@ from tests.examples import (
     policy,
     settings,
 )
-from tests.functional.world import ROLE, World
+from tests.functional.world import NOW, ROLE, World
+
+LATER = NOW + timedelta(hours=1)
 
 DENY_BUCKET = {
     "Sid": "Freeze",
@@ -406,7 +411,7 @@ def test_a_first_write_is_still_told_when_the_role_is_unenrolled_before_the_seco
 def test_a_write_that_aws_refuses_is_told_as_failed_with_its_reason(world: World, error: Exception) -> None:
     world.create_role(LAMBDA_STATEMENT)
     world.grant(bucket_grant())
-    outcome = world.reconcile(roles=Interfering(world, before_trust_write=raising(error)))
+    outcome = world.reconcile(roles=Interfering(world, before_trust_write=raising(error)), now=LATER)
     assert outcome.kind is OutcomeKind.FAILED
     assert not outcome.to_be_retried
     assert str(error) in outcome.results[0].why  # type: ignore[union-attr]  # a failed outcome's result has a reason
@@ -431,16 +436,140 @@ def test_one_throttled_write_does_not_hide_the_other_that_went_through(world: Wo
     assert world.trusts_ec2()
 
 
-def test_a_write_undone_before_it_was_read_back_is_not_told_as_repaired(world: World) -> None:
+def test_a_write_undone_before_it_was_read_back_is_told_as_not_seen_and_looked_at_again(
+    world: World,
+) -> None:
     world.create_role(LAMBDA_STATEMENT)
     world.grant(bucket_grant())
     undo = json.dumps(policy(LAMBDA_STATEMENT))
     roles = Interfering(
         world, after_trust_write=lambda: world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=undo)
     )
-    with pytest.raises(TransientError):
-        world.reconcile(roles=roles)
+    outcome = world.reconcile(roles=roles)
+    assert outcome.kind is OutcomeKind.FAILED
+    assert isinstance(outcome.results[0], Unconfirmed)
+    assert outcome.is_told
+    assert outcome.to_be_retried
     assert sum(world.pauses) < 5
+
+
+def test_a_write_whose_answer_was_lost_is_found_by_reading_back(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    lost = TransientError("iam:UpdateAssumeRolePolicy", "ReadTimeoutError", "")
+    assert world.reconcile(roles=Interfering(world, after_trust_write=raising(lost))).kind is OutcomeKind.REPAIRED
+    assert world.trusts_ec2()
+
+
+def test_a_write_denied_just_after_the_tag_was_set_is_tried_again(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    error = DeniedError("iam:UpdateAssumeRolePolicy", "AccessDenied", "not authorized")
+    with pytest.raises(TransientError):
+        world.reconcile(roles=Interfering(world, before_trust_write=raising(error)))
+
+
+def test_what_was_written_is_told_although_the_rest_keeps_changing(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    counter = iter(range(100))
+
+    def meddle() -> None:
+        if world.trusts_ec2():
+            world.grant({**bucket_grant("elsewhere"), "Sid": f"S{next(counter)}"}, name=OWN_POLICY_NAME)
+
+    outcome = world.reconcile(roles=Interfering(world, before_inline_read=meddle))
+    assert outcome.kind is OutcomeKind.FAILED
+    assert len(outcome.applied) == 1
+    assert outcome.is_told
+    assert outcome.to_be_retried
+
+
+def test_a_later_success_replaces_an_earlier_failure_of_the_same_document(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    throttled = iter([raising(TransientError("iam:UpdateAssumeRolePolicy", "Throttling", "Rate exceeded"))])
+    meddled = iter([lambda: world.grant(bucket_grant("elsewhere"), name=OWN_POLICY_NAME)])
+
+    def throttle_once() -> None:
+        next(throttled, lambda: None)()
+
+    def meddle_once() -> None:
+        if OWN_POLICY_NAME not in world.inline():
+            next(meddled, lambda: None)()
+
+    roles = Interfering(world, before_trust_write=throttle_once, before_inline_read=meddle_once)
+    outcome = world.reconcile(roles=roles)
+    assert outcome.kind is OutcomeKind.REPAIRED
+    assert len(outcome.results) == 2
+
+
+def test_a_pause_asked_for_between_the_two_writes_stops_the_second(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    off = [{"Key": "anyscale:remediation", "Value": "off"}]
+    outcome = world.reconcile(
+        roles=Interfering(world, after_trust_write=lambda: world.iam.tag_role(RoleName=ROLE, Tags=off))
+    )
+    assert world.inline() == {}
+    assert outcome.kind is OutcomeKind.REPAIRED
+    assert codes(outcome.findings) == [FindingCode.TRUST_MISSING]
+
+
+@pytest.mark.parametrize("reading", [Absent(), Unreadable("denied")])
+def test_our_changed_statements_are_not_restored_while_the_bucket_is_absent_or_unreadable(
+    world: World, reading: Reading[Bucket]
+) -> None:
+    world.create_role(EC2_STATEMENT)
+    world.reconcile()
+    narrowed = [{**s, "Action": "s3:GetObject"} for s in world.inline()[OWN_POLICY_NAME]["Statement"]]
+    world.grant(*narrowed, name=OWN_POLICY_NAME)
+    assert world.reconcile(buckets=Buckets(reading)).kind is OutcomeKind.NEEDS_PERSON
+    assert world.writes == []
+
+
+class OneBucketDown(S3Gateway):
+    """S3, of which one bucket's Region does not answer."""
+
+    def read_bucket(self, name: str, *, region: str, account: str) -> Reading[Bucket]:
+        if name == BUCKET:
+            raise TransientError("s3:GetBucketPolicy", "ServiceUnavailable", "")
+        return super().read_bucket(name, region=region, account=account)
+
+
+def test_a_bucket_that_does_not_answer_keeps_the_grant_waiting_but_not_the_trust(world: World) -> None:
+    other = "anyscale-production-logs"
+    world.s3.create_bucket(Bucket=other)
+    world.settings = settings(buckets=[{"name": name, "region": "us-east-1"} for name in (BUCKET, other)])
+    world.create_role(LAMBDA_STATEMENT)
+    down = OneBucketDown(lambda _: world.s3)
+    outcome = world.reconcile(buckets=down)
+    assert world.trusts_ec2()
+    assert world.inline() == {}
+    assert outcome.to_be_retried
+    with pytest.raises(TransientError):
+        world.reconcile(buckets=down)
+
+
+def test_a_role_whose_fresh_enrolment_cannot_be_seen_is_looked_at_again(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT, tags={})
+    with pytest.raises(NotYetVisible):
+        world.reconcile(a_cause("TagRole"))
+    assert world.reconcile(a_cause("TagRole"), now=LATER).kind is OutcomeKind.NOT_ENROLLED
+
+
+def test_a_managed_policy_that_was_deleted_and_created_again_is_read_anew(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+
+    def create(bucket: str) -> str:
+        document = json.dumps(policy(bucket_grant(bucket)))
+        arn: str = world.iam.create_policy(PolicyName="access", PolicyDocument=document)["Policy"]["Arn"]
+        world.iam.attach_role_policy(RoleName=ROLE, PolicyArn=arn)
+        return arn
+
+    arn = create(BUCKET)
+    assert world.reconcile().kind is OutcomeKind.CLEAN
+    world.iam.detach_role_policy(RoleName=ROLE, PolicyArn=arn)
+    world.iam.delete_policy(PolicyArn=arn)
+    assert create("elsewhere") == arn
+    assert codes(world.reconcile().findings) == [FindingCode.GRANT_MISSING]
 
 
 class Stale(IamGateway):

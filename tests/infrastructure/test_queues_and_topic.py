@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from stacks.queues import MAX_RECEIVE_COUNT
 from tests.infrastructure.templates import Synthesised, listed
 
 QUEUES = ("IntakeQueue", "IntakeDeadLetters", "IntakeUndelivered", "WorkQueue", "WorkDeadLetters")
@@ -58,7 +59,10 @@ def test_the_other_queues_let_nobody_in_by_their_own_policy(example: Synthesised
 def test_what_fails_five_times_is_kept_for_fourteen_days(example: Synthesised, queue: str, letters: str) -> None:
     _, resource = example.named("AWS::SQS::Queue", queue)
     name, dead_letters = example.named("AWS::SQS::Queue", letters)
-    assert resource["Properties"]["RedrivePolicy"] == {"deadLetterTargetArn": f"{name}.Arn", "maxReceiveCount": 5}
+    assert resource["Properties"]["RedrivePolicy"] == {
+        "deadLetterTargetArn": f"{name}.Arn",
+        "maxReceiveCount": MAX_RECEIVE_COUNT,
+    }
     assert dead_letters["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
     assert dead_letters["Properties"].get("FifoQueue") == resource["Properties"].get("FifoQueue")
 

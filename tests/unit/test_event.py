@@ -62,9 +62,9 @@ def test_a_call_through_cloudformation_names_both_the_session_and_the_service() 
 def test_tags_that_a_call_sets_and_removes_are_kept_as_hints() -> None:
     tagged, created, untagged = (parse_event(load(n), account=ACCOUNT) for n in ("TagRole", "CreateRole", "UntagRole"))
     assert isinstance(tagged, RoleTrigger)
-    assert tagged.tagged == ("anyscale:cluster-role",)
+    assert tagged.tagged == {"anyscale:cluster-role": "production"}
     assert isinstance(created, RoleTrigger)
-    assert created.tagged == ("team", "anyscale:cluster-role")
+    assert created.tagged == {"team": "ml-platform", "anyscale:cluster-role": "production"}
     assert isinstance(untagged, RoleTrigger)
     assert untagged.untagged == ("anyscale:cluster-role",)
 

@@ -116,7 +116,7 @@ def test_a_failed_write_is_told_as_not_done_with_its_reason() -> None:
     told = alert(outcome(OutcomeKind.FAILED, results=(failed, Applied(GRANT_STEP))))
     assert "What could not be done: trust policy\n  iam:UpdateAssumeRolePolicy failed with LimitExceeded" in told.text
     assert "What was done: inline policy" in told.text
-    assert "It will not be tried again by itself." in told.text
+    assert "It is not tried again by itself." in told.text
 
 
 def test_a_finding_for_a_person_comes_with_its_reason_and_what_to_do() -> None:

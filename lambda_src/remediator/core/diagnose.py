@@ -44,6 +44,8 @@ class FindingCode(StrEnum):
 REPAIRABLE = frozenset({FindingCode.TRUST_MISSING, FindingCode.GRANT_MISSING, FindingCode.GRANT_ALTERED})
 """The findings that adding, or restoring, a statement of ours can repair. All others are for a person."""
 
+TRUST_SUBJECT = "trust policy"
+
 REQUIRED_ACTIONS = frozenset((*REQUIRED_OBJECT_ACTIONS, *REQUIRED_BUCKET_ACTIONS))
 
 
@@ -99,8 +101,8 @@ def own_policy_reading(policies: RolePolicies) -> Reading[PolicyDocument]:
 def desired_own_policy(observed: Observed, findings: Iterable[Finding]) -> PolicyDocument | None:
     """Our inline policy as it should be; None where none is needed, or where it cannot be said.
 
-    It names the buckets of the cloud that are missing a grant, and those that it names already: never a bucket that
-    is blocked, undecided or absent, because an Allow does not help there.
+    It names the buckets of the cloud that are missing a grant, and those that it names already: it never comes to name
+    a bucket that is blocked, undecided or absent, because an Allow does not help there.
     """
     current = own_policy_reading(observed.policies)
     partition = observed.role.arn.partition
@@ -128,7 +130,7 @@ def _trust_findings(role: Role, surroundings: Surroundings) -> tuple[Finding, ..
         TrustVerdict.UNDECIDED: FindingCode.TRUST_UNDECIDED,
     }
     code = codes[judgement.verdict]
-    return () if code is None else (Finding(code, "trust policy", _sentences(judgement.because), ("sts:AssumeRole",)),)
+    return () if code is None else (Finding(code, TRUST_SUBJECT, _sentences(judgement.because), ("sts:AssumeRole",)),)
 
 
 def _bucket_findings(
@@ -165,8 +167,10 @@ def _grant_findings(bucket: str, required: list[GrantJudgement]) -> tuple[Findin
 
 def _altered_grant(observed: Observed, findings: Iterable[Finding]) -> tuple[Finding, ...]:
     findings = tuple(findings)
-    if any(finding.code is FindingCode.GRANT_MISSING for finding in findings):
-        return ()  # the repair of the missing grant restores our statements anyway
+    if any(finding.subject != TRUST_SUBJECT for finding in findings):
+        # A missing grant restores our statements anyway. Where a bucket is blocked, undecided, absent or of somebody
+        # else, our statements are left as they are: restoring them could grant on such a bucket.
+        return ()
     current = own_policy_reading(observed.policies)
     desired = desired_own_policy(observed, findings)
     if desired is None or not isinstance(current, Present) or same_policy(current.value, desired):

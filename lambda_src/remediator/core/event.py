@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -52,6 +52,12 @@ WATCHED: Mapping[tuple[str, str], WatchedCall] = MappingProxyType(
 )
 WATCHED_IAM_EVENTS = tuple(call.name for call in WATCHED_CALLS if call.event_source == "iam.amazonaws.com")
 
+FRESH = timedelta(minutes=2)
+"""How long a read that contradicts an event is taken for not yet consistent, and is made again.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+"""
+
 # https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html (RoleName)
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _LONGEST_TEXT = 1_024
@@ -89,14 +95,14 @@ class Cause:
 class RoleTrigger:
     """An event that concerns one role.
 
-    ``tagged`` holds the keys of the tags that the call set, ``untagged`` the keys that it removed: only hints to tell a
-    read that is not yet consistent from the truth.
+    ``tagged`` holds the tags that the call set, by key, ``untagged`` the keys of those that it removed: only hints to
+    tell a read that is not yet consistent from the truth.
     """
 
     account: str
     role_name: str
     cause: Cause
-    tagged: tuple[str, ...] = ()
+    tagged: Mapping[str, str] = field(default_factory=dict)
     untagged: tuple[str, ...] = ()
 
 
@@ -151,11 +157,13 @@ def _role_trigger(detail: Mapping[str, object], *, account: str) -> RoleTrigger:
         account=account,
         role_name=role_name,
         cause=_cause(detail),
-        tagged=tuple(
-            key
+        tagged={
+            key: value
             for tag in _sequence(parameters.get("tags"))
-            if isinstance(tag, Mapping) and isinstance(key := tag.get("key"), str)
-        ),
+            if isinstance(tag, Mapping)
+            and isinstance(key := tag.get("key"), str)
+            and isinstance(value := tag.get("value"), str)
+        },
         untagged=tuple(key for key in _sequence(parameters.get("tagKeys")) if isinstance(key, str)),
     )
 
@@ -181,6 +189,12 @@ def _actor(detail: Mapping[str, object]) -> Actor:
         invoked_by=invoked_by,
         user_agent=_text(detail.get("userAgent")),
     )
+
+
+def is_fresh(cause: Cause, now: datetime) -> bool:
+    """Whether a call was made so recently that a read which contradicts it may not be consistent yet."""
+    time = parse_time(cause.time)
+    return time is not None and now - time < FRESH
 
 
 def parse_time(text: str) -> datetime | None:

@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from remediator.core.diagnose import Finding, FindingCode
 from remediator.core.event import Cause
-from remediator.core.outcome import Applied, NotApplied, Outcome, OutcomeKind
+from remediator.core.outcome import Applied, NotApplied, Outcome, OutcomeKind, Unconfirmed, is_retried
 from remediator.core.permanent import PermanentFix, permanent_fix
 from remediator.core.plan import InlinePolicyStep, Step, TrustStep
 from remediator.core.policy.document import PolicyDocument
@@ -43,7 +43,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One document before and after; ``state`` is ``applied``, ``proposed`` or ``not applied``, ``note`` says why."""
+    """One document before and after; ``state`` is a key of ``_CHANGE_TITLES``, ``note`` says why."""
 
     document: str
     state: str
@@ -188,6 +188,13 @@ _HEADLINES = {
     OutcomeKind.FAILED: "Please look: a repair failed.",
 }
 
+_CHANGE_TITLES = {
+    "applied": "What was done",
+    "proposed": "What would be done",
+    "unconfirmed": "What was written, but cannot be seen yet",
+    "not applied": "What could not be done",
+}
+
 _SUBJECTS = {
     OutcomeKind.REPAIRED: "repaired",
     OutcomeKind.WOULD_REPAIR: "broken, not repaired (observe mode)",
@@ -208,6 +215,10 @@ def describe(outcome: Outcome, *, buckets: tuple[str, ...] = ()) -> Notification
     headline = _HEADLINES[outcome.kind]
     if outcome.kind is OutcomeKind.NEEDS_PERSON and outcome.applied:
         headline = "Please look: part of it was repaired, the rest must not be repaired automatically."
+    if outcome.kind is OutcomeKind.FAILED and not outcome.results:
+        headline = "Please look: whether this role is broken could not be found out."
+    elif outcome.kind is OutcomeKind.FAILED and not any(isinstance(result, NotApplied) for result in outcome.results):
+        headline = "Written, but not all of it can be seen yet. We look again; you are told if it stays broken."
     return Notification(
         kind=outcome.kind,
         severity=severity,
@@ -274,6 +285,8 @@ def _changes(outcome: Outcome) -> Iterable[Change]:
         match result:
             case Applied(step=step):
                 yield _change(step, "applied")
+            case Unconfirmed(step=step, why=why):
+                yield _change(step, "unconfirmed", why)
             case NotApplied(step=step, why=why):
                 yield _change(step, "not applied", why)
 
@@ -294,10 +307,10 @@ def _to_do(outcome: Outcome) -> Iterable[Point]:
     yield from (Point(_advice(finding)) for finding in outcome.for_a_person if finding not in held)
     for result in outcome.results:
         if isinstance(result, NotApplied):
-            again = (
-                "It will be tried again within minutes." if result.retried else "It will not be tried again by itself."
-            )
+            again = "It is tried again within minutes." if is_retried(result) else "It is not tried again by itself."
             yield Point(f"{_change(result.step, '').document}: {again}", (result.why,))
+    if outcome.kind is OutcomeKind.FAILED and not outcome.results:
+        yield Point("Mend what is named above, then let the remediator look again by touching a tag of the role.")
 
 
 def _advice(finding: Finding) -> str:
@@ -353,10 +366,9 @@ def _shown(sentences: tuple[str, ...], detail: _Detail) -> tuple[str, ...]:
 
 
 def _change_text(change: Change, detail: _Detail) -> str:
-    titles = {"applied": "What was done", "proposed": "What would be done", "not applied": "What could not be done"}
     note = f"\n  {plain(change.note, detail.length)}" if change.note else ""
     diff = document_diff(change.before, change.after) if detail.documents else "(the document is too long to be shown)"
-    return f"{titles[change.state]}: {change.document}{note}\n{_indented(diff)}"
+    return f"{_CHANGE_TITLES[change.state]}: {change.document}{note}\n{_indented(diff)}"
 
 
 def _causes(causes: tuple[Cause, ...]) -> Iterable[str]:

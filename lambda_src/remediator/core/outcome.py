@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from remediator.core.diagnose import REPAIRABLE, Finding
 from remediator.core.event import Cause
 from remediator.core.plan import Step, Withheld
+from remediator.core.request import ReconcileRequest
 
 
 class OutcomeKind(StrEnum):
@@ -44,15 +45,23 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """The step was, or may have been, written, but its effect could not be seen yet; it is looked at again."""
+
+    step: Step
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotApplied:
-    """The step was not written, or its effect could not be seen; ``why`` says which and what AWS answered."""
+    """The step was not written; ``why`` is what AWS answered. ``retried``: trying again later can help."""
 
     step: Step
     why: str
     retried: bool = False
 
 
-StepResult: TypeAlias = Applied | NotApplied
+StepResult: TypeAlias = Applied | Unconfirmed | NotApplied
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,7 @@ class Outcome:
     ``role_arn`` is None where the role could not be read. ``cloud`` is None where it is unknown. ``results`` are the
     steps that were tried, ``proposed`` the steps that observe mode left undone. ``causes`` are the calls that made us
     look, oldest first; ``own`` says that all of them were our own writes. ``notes`` are further sentences for a person.
+    ``again`` says that the request must go back to the queue, because not everything could be done or seen.
     """
 
     kind: OutcomeKind
@@ -77,6 +87,7 @@ class Outcome:
     withheld: tuple[Withheld, ...] = ()
     notes: tuple[str, ...] = ()
     own: bool = False
+    again: bool = False
 
     @property
     def is_told(self) -> bool:
@@ -101,8 +112,26 @@ class Outcome:
 
     @property
     def to_be_retried(self) -> bool:
-        """Whether AWS asked to try again later, so that the request must go back to the queue."""
-        return any(isinstance(result, NotApplied) and result.retried for result in self.results)
+        """Whether the request must go back to the queue."""
+        return self.again or any(is_retried(result) for result in self.results)
+
+    @property
+    def may_have_written(self) -> bool:
+        """Whether anything was written, or may have been, so that people must be told whatever comes next."""
+        return any(isinstance(result, (Applied, Unconfirmed)) for result in self.results)
+
+
+def is_retried(result: StepResult) -> bool:
+    """Whether looking again later can turn the result into a better one."""
+    match result:
+        case Applied():
+            return False
+        case Unconfirmed():
+            return True
+        case NotApplied(retried=retried):
+            return retried
+        case _ as never:
+            assert_never(never)
 
 
 def conclude(
@@ -116,7 +145,7 @@ def conclude(
 
     A failed write comes before findings for a person, those before a repair, and a repair before a proposal.
     """
-    if any(isinstance(result, NotApplied) for result in results):
+    if any(not isinstance(result, Applied) for result in results):
         return OutcomeKind.FAILED
     if withheld or any(finding.code not in REPAIRABLE for finding in findings):
         return OutcomeKind.NEEDS_PERSON
@@ -125,3 +154,14 @@ def conclude(
     if proposed:
         return OutcomeKind.WOULD_REPAIR
     return OutcomeKind.NEEDS_PERSON if findings else OutcomeKind.CLEAN
+
+
+def gave_up(request: ReconcileRequest, why: str) -> Outcome:
+    """The outcome of a request that kept failing until nobody tries any longer."""
+    return Outcome(
+        kind=OutcomeKind.FAILED,
+        account=request.account,
+        role_name=request.role_name,
+        causes=(request.cause,),
+        why=f"Every try failed, and the request now lies in the dead-letter queue. The last time: {why}",
+    )

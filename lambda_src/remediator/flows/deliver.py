@@ -17,15 +17,18 @@ class AlertSink(Protocol):
         ...
 
 
-def deliver(outcome: Outcome, *, topic: AlertSink, settings: Settings) -> Alert | None:
-    """Publish the outcome's alert and return it; None where nobody needs to be told. Raises AwsError."""
+def alert_of(outcome: Outcome, settings: Settings) -> Alert | None:
+    """The outcome's alert; None where nobody needs to be told."""
     if not outcome.is_told:
         return None
     cloud = None if outcome.cloud is None else settings.cloud(outcome.cloud)
     buckets = () if cloud is None else tuple(bucket.name for bucket in cloud.buckets)
     notification = describe(outcome, buckets=buckets)
-    if notification is None:
-        return None
-    alert = render(notification)
-    topic.publish(alert)
-    return alert
+    return None if notification is None else render(notification)
+
+
+def deliver(outcome: Outcome, *, topic: AlertSink, settings: Settings) -> None:
+    """Publish the outcome's alert, if somebody needs to be told. Raises AwsError."""
+    alert = alert_of(outcome, settings)
+    if alert is not None:
+        topic.publish(alert)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol, TypeAlias, assert_never
 
 from remediator.core.enrollment import Enrolled, NotEnrolled, Off, Refused, decide_enrollment
-from remediator.core.event import Ignored, RoleTrigger, parse_event, parse_time
+from remediator.core.event import Ignored, RoleTrigger, is_fresh, parse_event
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.request import ReconcileRequest, request_for
 from remediator.core.state import Role
 from remediator.errors import NotYetVisible, RemediatorError
-from remediator.settings import Settings
-
-FRESH = timedelta(minutes=2)
-"""How long a read that contradicts an event is taken for not yet consistent; it is shorter than a redelivery."""
+from remediator.settings import MODE_TAG, Settings
 
 
 class RoleReader(Protocol):
@@ -75,7 +72,7 @@ def _dispatch_role(
 ) -> Dispatched:
     match roles.read_role(trigger.role_name):
         case Absent():
-            if trigger.cause.call == "CreateRole" and _is_fresh(trigger, now):
+            if trigger.cause.call == "CreateRole" and is_fresh(trigger.cause, now):
                 raise NotYetVisible(f"role {trigger.role_name} was just created, but cannot be seen yet")
             return Dropped("the role does not exist (any more)", trigger.role_name)
         case Unreadable(why=why):
@@ -84,11 +81,9 @@ def _dispatch_role(
             pass
     enrollment = decide_enrollment(role, settings, account=trigger.account)
     match enrollment:
-        case NotEnrolled(why=why):
-            if settings.enrollment_tag in trigger.tagged and _is_fresh(trigger, now):
-                raise NotYetVisible(f"role {trigger.role_name} was just tagged, but the tag cannot be seen yet")
-            return Dropped(why, trigger.role_name)
-        case Off(why=why):
+        case NotEnrolled(why=why) | Off(why=why):
+            if is_fresh(trigger.cause, now) and _contradicts(trigger, role, (settings.enrollment_tag, MODE_TAG)):
+                raise NotYetVisible(f"the tags of role {trigger.role_name} were just changed, and cannot be seen yet")
             return Dropped(why, trigger.role_name)
         case Enrolled() | Refused():
             request = request_for(trigger)
@@ -98,6 +93,10 @@ def _dispatch_role(
             assert_never(never)
 
 
-def _is_fresh(trigger: RoleTrigger, now: datetime) -> bool:
-    time = parse_time(trigger.cause.time)
-    return time is not None and now - time < FRESH
+def _contradicts(trigger: RoleTrigger, role: Role, keys: tuple[str, ...]) -> bool:
+    """Whether the role, as it was read, shows other tags than the event says it has by now."""
+    return any(
+        (key in trigger.tagged and role.tags.get(key) != trigger.tagged[key])
+        or (key in trigger.untagged and key in role.tags)
+        for key in keys
+    )

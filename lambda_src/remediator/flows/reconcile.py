@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol, assert_never
 
 from remediator.core.diagnose import Finding, FindingCode, Observed, diagnose
 from remediator.core.enrollment import Enrolled, NotEnrolled, Off, Refused, decide_enrollment
-from remediator.core.event import Cause
-from remediator.core.outcome import Applied, NotApplied, Outcome, OutcomeKind, StepResult, conclude
+from remediator.core.event import Cause, is_fresh
+from remediator.core.outcome import Applied, NotApplied, Outcome, OutcomeKind, StepResult, Unconfirmed, conclude
 from remediator.core.plan import InlinePolicyStep, Step, TrustStep, plan_repair
 from remediator.core.policy.document import PolicyDocument, same_policy
 from remediator.core.reading import Absent, Present, Reading, Unreadable
@@ -19,10 +20,14 @@ from remediator.core.trust import TrustVerdict, judge_trust
 from remediator.errors import (
     AwsError,
     ChangedMeanwhile,
+    DeniedError,
     NotFoundError,
+    NotYetVisible,
     TransientError,
 )
 from remediator.settings import Cloud, Mode, Settings
+
+_ENROLLING = frozenset({"CreateRole", "TagRole"})
 
 ATTEMPTS = 3
 """How often we look anew when a document changes between looking and writing."""
@@ -72,10 +77,16 @@ class _Changed(Exception):
 
 @dataclass(slots=True)
 class _Progress:
-    """What has been written so far, over all attempts, and the findings that led to it."""
+    """What has been tried so far, over all attempts: the latest result for each document, and what it repaired."""
 
-    results: list[StepResult] = field(default_factory=list)
+    results: dict[str, StepResult] = field(default_factory=dict)
     repaired: list[Finding] = field(default_factory=list)
+    role: Role | None = None
+    cloud: str | None = None
+
+    @property
+    def may_have_written(self) -> bool:
+        return any(isinstance(result, (Applied, Unconfirmed)) for result in self.results.values())
 
 
 def reconcile(
@@ -95,23 +106,22 @@ def reconcile(
     ``causes`` are the calls that made us look, oldest first. Where all of them are our own writes, nothing is written.
     ``own_role_arn`` is the ARN of the role that we run as, ``now`` the time (with its zone) at which conditions on
     the date are judged, and ``pause`` waits for some seconds.
-    Raises TransientError and ChangedMeanwhile where nothing was written and looking again later can help.
+    Raises TransientError, ChangedMeanwhile and NotYetVisible where looking again later can help and nothing was
+    written; where something was, that is an outcome to be told, and ``to_be_retried`` asks for the other look.
     """
     own = bool(causes) and all(cause.actor.issuer_arn == own_role_arn for cause in causes)
     progress = _Progress()
-    surroundings = Surroundings(context={"aws:CurrentTime": (now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),)})
-    run = _Run(role_name, causes, account, roles, buckets, settings, surroundings, pause, own)
-    for _ in range(ATTEMPTS):
-        try:
-            outcome = run.attempt(progress)
-        except (_Changed, NotFoundError):
-            continue
-        if outcome.to_be_retried and not outcome.applied:
-            raise TransientError(
-                "repair", "to be retried", "; ".join(r.why for r in outcome.results if isinstance(r, NotApplied))
-            )
-        return outcome
-    raise ChangedMeanwhile(f"role {role_name} changed {ATTEMPTS} times while it was about to be repaired")
+    at = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    surroundings = Surroundings(context={"aws:CurrentTime": (at,)})
+    fresh = any(is_fresh(cause, now) for cause in causes)
+    run = _Run(role_name, causes, account, roles, buckets, settings, surroundings, pause, own, fresh)
+    try:
+        return run.to_the_end(progress)
+    except (TransientError, ChangedMeanwhile, NotYetVisible) as error:
+        if not progress.may_have_written:
+            raise
+        # Something was written: that must be told now, because the next look will find it in order.
+        return run.interrupted(progress, why=f"The rest is tried again within minutes: {error}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +135,19 @@ class _Run:
     surroundings: Surroundings
     pause: Callable[[float], None]
     own: bool
+    fresh: bool
+
+    def to_the_end(self, progress: _Progress) -> Outcome:
+        for _ in range(ATTEMPTS):
+            try:
+                outcome = self.attempt(progress)
+            except (_Changed, NotFoundError):
+                continue
+            if outcome.to_be_retried and not outcome.may_have_written:
+                reasons = "; ".join(result.why for result in outcome.results if not isinstance(result, Applied))
+                raise TransientError("repair", "to be retried", reasons)
+            return outcome
+        raise ChangedMeanwhile(f"role {self.role_name} changed {ATTEMPTS} times while it was about to be repaired")
 
     def attempt(self, progress: _Progress) -> Outcome:
         match self.roles.read_role(self.role_name):
@@ -137,6 +160,8 @@ class _Run:
         enrollment = decide_enrollment(role, self.settings, account=self.account)
         match enrollment:
             case NotEnrolled(why=why):
+                if self.fresh and any(cause.call in _ENROLLING for cause in self.causes):
+                    raise NotYetVisible(f"role {self.role_name} was enrolled a moment ago, and now it is not: {why}")
                 return self._ended(progress, OutcomeKind.NOT_ENROLLED, role, why=why)
             case Off(why=why):
                 return self._ended(progress, OutcomeKind.OFF, role, why=why)
@@ -148,23 +173,28 @@ class _Run:
                 assert_never(never)
 
     def _repair(self, role: Role, enrollment: Enrolled, progress: _Progress) -> Outcome:
-        observed = Observed(role, self.roles.read_policies(role), self._read_buckets(enrollment.cloud))
+        progress.role, progress.cloud = role, enrollment.cloud.name
+        policies = self.roles.read_policies(role)
+        buckets, unreached = self._read_buckets(enrollment.cloud)
+        observed = Observed(role, policies, buckets)
         findings = diagnose(observed, self.surroundings)
         plan = plan_repair(observed, findings)
+        # What our own policy should say depends on all buckets; trust does not.
+        steps = tuple(step for step in plan.steps if unreached is None or isinstance(step, TrustStep))
         proposed: tuple[Step, ...] = ()
         if enrollment.mode is Mode.OBSERVE or self.own:
-            proposed = plan.steps
+            proposed = steps
         else:
-            for step in plan.steps:
-                result = self._apply(step, role, enrollment)
-                progress.results.append(result)
-                if isinstance(result, Applied):
+            for step in steps:
+                progress.results[_document_of(step)] = result = self._apply(step, role, enrollment)
+                if not isinstance(result, NotApplied):
                     progress.repaired.extend(finding for finding in findings if _is_repaired_by(finding, step))
+        if unreached is not None:
+            raise unreached
         all_findings = tuple(dict.fromkeys((*progress.repaired, *findings)))
-        results = tuple(progress.results)
-        kind = conclude(findings=all_findings, proposed=proposed, results=results, withheld=plan.withheld)
+        results = tuple(progress.results.values())
         return Outcome(
-            kind=kind,
+            kind=conclude(findings=all_findings, proposed=proposed, results=results, withheld=plan.withheld),
             account=self.account,
             role_name=self.role_name,
             causes=self.causes,
@@ -178,94 +208,129 @@ class _Run:
             own=self.own,
         )
 
-    def _read_buckets(self, cloud: Cloud) -> tuple[tuple[str, Reading[Bucket]], ...]:
-        return tuple(
-            (
-                bucket.name,
-                self.buckets.read_bucket(
-                    bucket.name, region=bucket.region, account=bucket.account or cloud.account or self.account
-                ),
-            )
-            for bucket in cloud.buckets
-        )
+    def _read_buckets(self, cloud: Cloud) -> tuple[tuple[tuple[str, Reading[Bucket]], ...], TransientError | None]:
+        """The buckets that could be reached, and the error of one that could not be reached for now."""
+        reached: list[tuple[str, Reading[Bucket]]] = []
+        unreached: TransientError | None = None
+        for bucket in cloud.buckets:
+            account = bucket.account or cloud.account or self.account
+            try:
+                reading = self.buckets.read_bucket(bucket.name, region=bucket.region, account=account)
+            except TransientError as error:
+                unreached = error
+            else:
+                reached.append((bucket.name, reading))
+        return tuple(reached), unreached
 
     def _apply(self, step: Step, role: Role, enrollment: Enrolled) -> StepResult:
+        """Write one step if everything is still as planned, and see that it took effect; raises _Changed otherwise."""
+        now = self._still_as_planned(role, enrollment)
+        match step:
+            case TrustStep():
+                if not isinstance(now.trust, Present) or not same_policy(now.trust.value, step.before):
+                    raise _Changed
+                write = partial(self.roles.write_trust, self.role_name, step.after)
+                return self._write(step, write, self._is_trusted)
+            case InlinePolicyStep():
+                if not self._is_still(step):
+                    raise _Changed
+                write = partial(self.roles.write_inline_policy, self.role_name, step.name, step.after)
+                return self._write(step, write, partial(self._is_written, step))
+            case _ as never:
+                assert_never(never)
+
+    def _write(self, step: Step, write: Callable[[], None], is_in_effect: Callable[[], bool]) -> StepResult:
+        lost: TransientError | None = None
         try:
-            match step:
-                case TrustStep():
-                    seen = self._apply_trust(step, role, enrollment)
-                case InlinePolicyStep():
-                    seen = self._apply_inline_policy(step)
-                case _ as never:
-                    assert_never(never)
+            write()
         except TransientError as error:
-            return NotApplied(step, str(error), retried=True)
+            lost = error  # it may have taken effect all the same: an answer can be lost
+        except DeniedError as error:
+            # Our permission hangs on the enrolment tag, and IAM may not know of a fresh one yet.
+            return NotApplied(step, str(error), retried=self.fresh)
         except NotFoundError:
             raise
         except AwsError as error:
             return NotApplied(step, str(error))
-        if not seen:
-            return NotApplied(step, "It was written, but reading it back does not show it.", retried=True)
-        return Applied(step)
+        try:
+            if self._seen(is_in_effect, (0.0,) if lost else READ_BACK_PAUSES):
+                return Applied(step)
+        except TransientError as error:
+            return Unconfirmed(step, f"Reading it back failed: {error}")
+        if lost is not None:
+            return NotApplied(step, str(lost), retried=True)
+        return Unconfirmed(step, "Reading it back does not show it yet; or somebody has undone it at once.")
 
-    def _apply_trust(self, step: TrustStep, role: Role, enrollment: Enrolled) -> bool:
+    def _still_as_planned(self, role: Role, enrollment: Enrolled) -> Role:
+        """The role as it is just before a write: the same one, enrolled in the same way. Raises _Changed otherwise."""
         match self.roles.read_role(self.role_name):
             case Present(value=now) if (
                 now.role_id == role.role_id
-                and isinstance(now.trust, Present)
-                and same_policy(now.trust.value, step.before)
                 and decide_enrollment(now, self.settings, account=self.account) == enrollment
             ):
-                pass
+                return now
             case _:
                 raise _Changed
-        self.roles.write_trust(self.role_name, step.after)
-        return self._seen(self._is_trusted)
 
     def _is_trusted(self) -> bool:
         reading = self.roles.read_role(self.role_name)
         return isinstance(reading, Present) and judge_trust(reading.value, self.surroundings).verdict is TrustVerdict.OK
 
-    def _apply_inline_policy(self, step: InlinePolicyStep) -> bool:
+    def _is_still(self, step: InlinePolicyStep) -> bool:
         match self.roles.read_inline_policy(self.role_name, step.name):
-            case Present(value=now) if step.before is not None and same_policy(now, step.before):
-                pass
-            case Absent() if step.before is None:
-                pass
-            case _:
-                raise _Changed
-        self.roles.write_inline_policy(self.role_name, step.name, step.after)
-        return self._seen(lambda: self._is_written(step))
+            case Present(value=now):
+                return step.before is not None and same_policy(now, step.before)
+            case Absent():
+                return step.before is None
+            case Unreadable():
+                return False
+            case _ as never:
+                assert_never(never)
 
     def _is_written(self, step: InlinePolicyStep) -> bool:
         reading = self.roles.read_inline_policy(self.role_name, step.name)
         return isinstance(reading, Present) and same_policy(reading.value, step.after)
 
-    def _seen(self, look: Callable[[], bool]) -> bool:
-        for seconds in READ_BACK_PAUSES:
+    def _seen(self, look: Callable[[], bool], pauses: tuple[float, ...]) -> bool:
+        for seconds in pauses:
             if seconds:
                 self.pause(seconds)
             if look():
                 return True
         return False
 
+    def interrupted(self, progress: _Progress, *, why: str) -> Outcome:
+        """The outcome of a reconcile that was cut short after something was, or may have been, written."""
+        return replace(self._ended(progress, OutcomeKind.FAILED, why=why), kind=OutcomeKind.FAILED, again=True)
+
     def _ended(
         self, progress: _Progress, kind: OutcomeKind, role: Role | None = None, *, cloud: str | None = None, why: str
     ) -> Outcome:
         """The outcome for a role that is not ours to repair (any more); what was written before that is still told."""
-        results = tuple(progress.results)
+        results = tuple(progress.results.values())
+        known = role or progress.role
         return Outcome(
             kind=conclude(results=results) if results else kind,
             account=self.account,
             role_name=self.role_name,
             causes=self.causes,
-            role_arn=None if role is None else str(role.arn),
-            cloud=cloud,
+            role_arn=None if known is None else str(known.arn),
+            cloud=cloud or progress.cloud,
             why=why,
             findings=tuple(progress.repaired),
             results=results,
             own=self.own,
         )
+
+
+def _document_of(step: Step) -> str:
+    match step:
+        case TrustStep():
+            return "trust policy"
+        case InlinePolicyStep(name=name):
+            return f"inline policy {name}"
+        case _ as never:
+            assert_never(never)
 
 
 def _is_repaired_by(finding: Finding, step: Step) -> bool:

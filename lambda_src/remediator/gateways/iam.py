@@ -8,23 +8,26 @@ from remediator.core.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, policy_text, read_policy
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import InlinePolicy, ManagedPolicy, Role, RolePolicies
-from remediator.errors import DeniedError, NotFoundError
+from remediator.errors import AwsError, NotFoundError, TransientError
 from remediator.gateways.aws_errors import translated
 
 if TYPE_CHECKING:
     from mypy_boto3_iam.client import IAMClient
 
+_KEPT_VERSIONS = 500
+
 
 class IamGateway:
     """IAM as the flows see it.
 
-    Every method raises the errors of ``remediator.errors``: TransientError where trying again later can help. A denied
-    read is no error but the reading Unreadable, because it must be told to a person and not be retried.
+    Every method raises TransientError where trying again later can help. A read that AWS refuses for another reason is
+    no error but the reading Unreadable, because it must be told to a person. Writes raise any AwsError.
     """
 
     def __init__(self, client: IAMClient) -> None:
         self._client = client
-        # A version of a managed policy never changes, so one read serves as long as the execution environment lives.
+        # A version of a managed policy never changes. The key has the policy's id, not its ARN: a policy that is
+        # deleted and created again keeps its ARN, and its first version is v1 once more.
         self._versions: dict[tuple[str, str], Reading[PolicyDocument]] = {}
 
     def read_role(self, role_name: str) -> Reading[Role]:
@@ -37,7 +40,9 @@ class IamGateway:
                 role = self._client.get_role(RoleName=role_name)["Role"]
         except NotFoundError:
             return Absent()
-        except DeniedError as error:
+        except TransientError:
+            raise
+        except AwsError as error:
             return Unreadable(str(error))
         return Present(
             Role(
@@ -70,7 +75,9 @@ class IamGateway:
                 answer = self._client.get_role_policy(RoleName=role_name, PolicyName=policy_name)
         except NotFoundError:
             return Absent()
-        except DeniedError as error:
+        except TransientError:
+            raise
+        except AwsError as error:
             return Unreadable(str(error))
         return read_policy(answer["PolicyDocument"])
 
@@ -97,7 +104,9 @@ class IamGateway:
             with translated("iam:ListRolePolicies"):
                 pages = self._client.get_paginator("list_role_policies").paginate(RoleName=role_name)
                 names = [name for page in pages for name in page["PolicyNames"]]
-        except DeniedError as error:
+        except (TransientError, NotFoundError):
+            raise
+        except AwsError as error:
             return Unreadable(str(error))
         policies = []
         for name in names:
@@ -112,7 +121,9 @@ class IamGateway:
             with translated("iam:ListAttachedRolePolicies"):
                 pages = self._client.get_paginator("list_attached_role_policies").paginate(RoleName=role_name)
                 arns = [policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"]]
-        except DeniedError as error:
+        except (TransientError, NotFoundError):
+            raise
+        except AwsError as error:
             return Unreadable(str(error))
         return Present(tuple(self._managed_policy(arn) for arn in arns))
 
@@ -123,11 +134,16 @@ class IamGateway:
         """
         try:
             with translated("iam:GetPolicy"):
-                version = self._client.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-            if (arn, version) not in self._versions:
+                policy = self._client.get_policy(PolicyArn=arn)["Policy"]
+            key = (policy["PolicyId"], policy["DefaultVersionId"])
+            if key not in self._versions:
                 with translated("iam:GetPolicyVersion"):
-                    answer = self._client.get_policy_version(PolicyArn=arn, VersionId=version)
-                self._versions[arn, version] = read_policy(answer["PolicyVersion"].get("Document"))
-        except DeniedError as error:
+                    answer = self._client.get_policy_version(PolicyArn=arn, VersionId=policy["DefaultVersionId"])
+                if len(self._versions) >= _KEPT_VERSIONS:
+                    self._versions.clear()
+                self._versions[key] = read_policy(answer["PolicyVersion"].get("Document"))
+        except (TransientError, NotFoundError):
+            raise
+        except AwsError as error:
             return ManagedPolicy(arn, Unreadable(str(error)))
-        return ManagedPolicy(arn, self._versions[arn, version])
+        return ManagedPolicy(arn, self._versions[key])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from remediator.core.policy.document import read_policy
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import Bucket
-from remediator.errors import DeniedError, NotFoundError
+from remediator.errors import AwsError, NotFoundError, TransientError
 from remediator.gateways.aws_errors import translated
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ class S3Gateway:
     def read_bucket(self, name: str, *, region: str, account: str) -> Reading[Bucket]:
         """The bucket with its policy, if it belongs to ``account`` (12 digits).
 
-        Unreadable where S3 denies the read, which it does too where another account owns the bucket: somebody else
-        may have taken the name, and nothing is granted on such a bucket. Raises TransientError.
+        Unreadable where S3 refuses the read, which it does too where another account owns the bucket: somebody else
+        may have taken the name, and S3 shows a bucket's policy to its owner's account only. Raises TransientError.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
         """
         if region not in self._clients:
@@ -38,8 +38,11 @@ class S3Gateway:
             if error.code == "NoSuchBucketPolicy":
                 return Present(Bucket(name=name, account=account, region=region, policy=Absent()))
             return Absent()
-        except DeniedError as error:
+        except TransientError:
+            raise
+        except AwsError as error:
             return Unreadable(
-                f"{error}. Either account {account} does not own the bucket, or its policy, or ours, denies the read"
+                f"{error}. Either the bucket belongs to another account than ours or than {account}, or its Region is "
+                f"not {region}, or its policy, or ours, denies the read"
             )
         return Present(Bucket(name=name, account=account, region=region, policy=read_policy(answer["Policy"])))

@@ -17,10 +17,10 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from remediator.core.event import Cause
-from remediator.core.outcome import Outcome, OutcomeKind
+from remediator.core.outcome import Outcome, OutcomeKind, gave_up
 from remediator.core.request import parse_request
 from remediator.errors import AwsError, MalformedRequest, RemediatorError, TransientError
-from remediator.flows.deliver import deliver
+from remediator.flows.deliver import alert_of, deliver
 from remediator.flows.reconcile import reconcile
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.queue import ConsumedQueue
@@ -29,8 +29,12 @@ from remediator.gateways.topic import AlertsTopic
 from remediator.handlers.runtime import CLIENT_CONFIG, account_of, failed_deliveries
 from remediator.settings import Settings, load_settings
 
-_ENOUGH_MILLISECONDS = 20_000
-"""What one role takes at the worst: all reads slow, two writes, and waiting until both can be seen."""
+ENOUGH_MILLISECONDS = 45_000
+"""What is left for a role that is begun: some twenty calls, a few of them slow, and waiting until both writes are seen.
+
+A role that AWS keeps waiting longer than that is cut off by the function's timeout, which is a multiple of it, and is
+looked at again when the message's visibility timeout ends.
+"""
 
 logger = Logger()
 metrics = Metrics()
@@ -74,6 +78,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
     done: set[str] = set()
 
     def work(record: SQSRecord) -> None:
+        logger.append_keys(message_id=record.message_id, role=None, event_id=None)
         request = parse_request(record.body)
         logger.append_keys(role=request.role_name, event_id=request.cause.event_id)
         if request.account != account:
@@ -81,23 +86,27 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
         if request.role_name in done:
             logger.info("reconciled already with an earlier message of this batch")
             return
-        if context.get_remaining_time_in_millis() < _ENOUGH_MILLISECONDS:
+        if context.get_remaining_time_in_millis() < ENOUGH_MILLISECONDS:
             raise TransientError("reconcile", "too little time", "the invocation is about to end; the next one does it")
-        outcome = reconcile(
-            request.role_name,
-            causes[request.role_name],
-            account=account,
-            roles=_roles(),
-            buckets=_buckets(),
-            settings=_settings(),
-            own_role_arn=os.environ["REMEDIATOR_ROLE_ARN"],
-            now=datetime.now(UTC),
-            pause=time.sleep,
-        )
-        _log(outcome)
-        deliver(outcome, topic=_topic(), settings=_settings())
+        try:
+            outcome = reconcile(
+                request.role_name,
+                causes[request.role_name],
+                account=account,
+                roles=_roles(),
+                buckets=_buckets(),
+                settings=_settings(),
+                own_role_arn=os.environ["REMEDIATOR_ROLE_ARN"],
+                now=datetime.now(UTC),
+                pause=time.sleep,
+            )
+        except RemediatorError as error:
+            if int(record.attributes.approximate_receive_count) >= int(os.environ["MAX_RECEIVE_COUNT"]):
+                _tell(gave_up(request, str(error)))
+            raise
+        _tell(outcome)
         if outcome.to_be_retried:
-            raise TransientError("repair", "to be retried", "part of the repair was told, the rest is tried again")
+            raise TransientError("repair", "to be retried", "what could be done was told, the rest is tried again")
         done.add(request.role_name)
 
     processor = SqsFifoPartialProcessor(
@@ -122,6 +131,22 @@ def _causes_by_role(event: dict[str, Any]) -> dict[str, tuple[Cause, ...]]:
             continue  # it fails in its own turn, where it is reported
         causes[request.role_name] = (*causes.get(request.role_name, ()), request.cause)
     return causes
+
+
+def _tell(outcome: Outcome) -> None:
+    _log(outcome)
+    try:
+        deliver(outcome, topic=_topic(), settings=_settings())
+    except AwsError as error:
+        # The next look may find nothing wrong any more, and then nobody would ever be told: keep it here.
+        metrics.add_metric("AlertsLost", MetricUnit.Count, 1)
+        logger.exception("the alert could not be published", why=str(error), alert=_text_of(outcome))
+        raise
+
+
+def _text_of(outcome: Outcome) -> str:
+    alert = alert_of(outcome, _settings())
+    return "" if alert is None else alert.text
 
 
 def _log(outcome: Outcome) -> None:

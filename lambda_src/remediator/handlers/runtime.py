@@ -14,9 +14,9 @@ from remediator.gateways.queue import FailedDelivery
 CLIENT_CONFIG = Config(
     # Standard mode backs off with jitter; what is still throttled after that goes back to the queue.
     # https://docs.aws.amazon.com/boto3/latest/guide/retries.html
-    retries={"mode": "standard", "total_max_attempts": 4},
-    connect_timeout=3,
-    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    connect_timeout=2,
+    read_timeout=5,
     user_agent_extra=f"anyscale-role-remediator/{__version__}",
 )
 
