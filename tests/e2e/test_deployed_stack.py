@@ -205,7 +205,8 @@ def test_without_the_permission_to_write_the_repair_fails_and_the_alert_names_th
     role = healthy(account)
     with without(account, "iam:UpdateAssumeRolePolicy", of="Reconciler"):
         account.as_alice.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(LAMBDA_TRUST))
-        wait_until(account.has_new_letters, "The alert")
+        # Told when the denial can no longer come from a tag that IAM does not know of yet.
+        wait_until(account.has_new_letters, "The alert", seconds=120)
         account.settle()
         (letter,) = account.new_letters()
         assert "repair failed" in letter.subject

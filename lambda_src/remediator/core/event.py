@@ -191,10 +191,10 @@ def _actor(detail: Mapping[str, object]) -> Actor:
     )
 
 
-def is_fresh(cause: Cause, now: datetime) -> bool:
-    """Whether a call was made so recently that a read which contradicts it may not be consistent yet."""
+def is_fresh(cause: Cause, now: datetime, *, within: timedelta = FRESH) -> bool:
+    """Whether a call was made so recently that what contradicts it may not be consistent yet."""
     time = parse_time(cause.time)
-    return time is not None and now - time < FRESH
+    return time is not None and now - time < within
 
 
 def parse_time(text: str) -> datetime | None:

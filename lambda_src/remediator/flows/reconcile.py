@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol, assert_never
 
@@ -26,6 +26,9 @@ from remediator.errors import (
     TransientError,
 )
 from remediator.settings import Cloud, Mode, Settings
+
+TAG_LAG = timedelta(seconds=30)
+"""How long a denied write is put down to a tag that IAM's authorisation does not know of yet."""
 
 _ENROLLING = frozenset({"CreateRole", "TagRole"})
 
@@ -114,7 +117,8 @@ def reconcile(
     at = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     surroundings = Surroundings(context={"aws:CurrentTime": (at,)})
     fresh = any(is_fresh(cause, now) for cause in causes)
-    run = _Run(role_name, causes, account, roles, buckets, settings, surroundings, pause, own, fresh)
+    tag_may_lag = any(is_fresh(cause, now, within=TAG_LAG) for cause in causes)
+    run = _Run(role_name, causes, account, roles, buckets, settings, surroundings, pause, own, fresh, tag_may_lag)
     try:
         return run.to_the_end(progress)
     except (TransientError, ChangedMeanwhile, NotYetVisible) as error:
@@ -136,6 +140,7 @@ class _Run:
     pause: Callable[[float], None]
     own: bool
     fresh: bool
+    tag_may_lag: bool
 
     def to_the_end(self, progress: _Progress) -> Outcome:
         for _ in range(ATTEMPTS):
@@ -247,7 +252,7 @@ class _Run:
             lost = error  # it may have taken effect all the same: an answer can be lost
         except DeniedError as error:
             # Our permission hangs on the enrolment tag, and IAM may not know of a fresh one yet.
-            return NotApplied(step, str(error), retried=self.fresh)
+            return NotApplied(step, str(error), retried=self.tag_may_lag)
         except NotFoundError:
             raise
         except AwsError as error:
