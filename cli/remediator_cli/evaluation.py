@@ -17,11 +17,11 @@ from remediator.core.grants import (
     judge_key,
 )
 from remediator.core.plan import InlinePolicyStep, RepairPlan, Step, TrustStep, plan_repair
-from remediator.core.policy.document import PolicyDocument, same_policy
+from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.limits import unmodifiable_obstacles
 from remediator.core.reading import Absent, Present, Unreadable
 from remediator.core.state import Bucket, Role
-from remediator.core.trust import TrustJudgement, judge_trust, merged_ec2_trust
+from remediator.core.trust import TrustJudgement, judge_trust
 from remediator_cli.cases import Case
 
 TRUST_POLICY = "trust policy"
@@ -42,13 +42,17 @@ class Edit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One document that a repair writes: its name, the call, and the document before and after."""
+    """One document that a repair writes: its name, the call, and the document before and after.
+
+    ``note`` says why the smaller edit was chosen; it is empty for the others.
+    """
 
     document: str
     call: str
     edit: Edit
     before: PolicyDocument | None
     after: PolicyDocument
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ def evaluate_case(case: Case) -> Evaluation:
         trust=judge_trust(case.role, case.surroundings),
         grants=judge_grants(case.role, case.policies, case.bucket, case.surroundings),
         key=key,
-        writes=() if unmodifiable else tuple(_write(step, case.role) for step in plan.steps),
+        writes=() if unmodifiable else tuple(_write(step) for step in plan.steps),
         withheld=(*_withheld(case, findings, plan, unmodifiable), *_key_withheld(case.bucket, key)),
         refused=_refusal(case.role),
     )
@@ -132,10 +136,10 @@ def _refusal(role: Role) -> str | None:
             assert_never(never)
 
 
-def _write(step: Step, role: Role) -> Write:
+def _write(step: Step) -> Write:
     match step:
         case TrustStep(before=before, after=after):
-            return Write(TRUST_POLICY, "iam:UpdateAssumeRolePolicy", _trust_edit(step, role), before, after)
+            return Write(TRUST_POLICY, "iam:UpdateAssumeRolePolicy", _trust_edit(step), before, after, step.merged)
         case InlinePolicyStep(name=name, before=before, after=after):
             edit = Edit.CREATED if before is None else Edit.REPLACED
             return Write(f"inline policy {name}", "iam:PutRolePolicy", edit, before, after)
@@ -143,11 +147,10 @@ def _write(step: Step, role: Role) -> Write:
             assert_never(never)
 
 
-def _trust_edit(step: TrustStep, role: Role) -> Edit:
-    if len(step.after.statements) > len(step.before.statements):
-        return Edit.APPENDED
-    merged = merged_ec2_trust(step.before, role.arn.partition)
-    return Edit.MERGED if merged is not None and same_policy(step.after, merged) else Edit.REPLACED
+def _trust_edit(step: TrustStep) -> Edit:
+    if step.merged:
+        return Edit.MERGED
+    return Edit.APPENDED if len(step.after.statements) > len(step.before.statements) else Edit.REPLACED
 
 
 def _withheld(

@@ -27,13 +27,16 @@ def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _write(write: Write) -> dict[str, Any]:
-    return {
+    record: dict[str, Any] = {
         "document": write.document,
         "call": write.call,
         "edit": write.edit.value,
         "before": None if write.before is None else write.before.raw,
         "after": write.after.raw,
     }
+    if write.note:
+        record["note"] = write.note
+    return record
 
 
 def _withheld(withheld: NotRepaired) -> dict[str, Any]:

@@ -83,6 +83,8 @@ def _repair(evaluation: Evaluation) -> Iterator[RenderableType]:
         yield Text.assemble("The remediator would leave this role alone: ", (plain(evaluation.refused), "bold"))
     for write in evaluation.writes:
         yield Text(f"The repair: write the {write.document} ({write.call}; {_EDITS[write.edit]}):")
+        if write.note:
+            yield Text(plain(write.note))
         yield Padding(_diff(document_diff(write.before, write.after)), (0, 0, 0, 2))
     said = {reason.partition(": ")[2] for reason in evaluation.because}
     for withheld in evaluation.withheld:

@@ -46,7 +46,7 @@ def shell(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("typed", "printed"), documented(), ids=lambda value: value.split("\n")[0])
+@pytest.mark.parametrize(("typed", "printed"), list(documented()), ids=lambda value: value.split("\n")[0])
 def test_a_documented_command_prints_what_is_shown(typed: str, printed: str, shell: Path) -> None:
     path = os.pathsep.join([str(shell / "bin"), os.defpath])
     ran = subprocess.run(

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from remediator.core.diagnose import FindingCode
-from remediator.core.grants import KEY_ACTIONS, GrantVerdict
+from remediator.core.grants import KEY_ACTIONS, REQUIRED_BUCKET_ACTIONS, REQUIRED_OBJECT_ACTIONS, GrantVerdict
 from remediator.core.trust import TrustVerdict
 from remediator_cli.evaluation import Edit
 from tests.cases.case import FILES, HERE
@@ -95,6 +95,23 @@ def test_what_a_repair_writes_repairs_the_role_and_leaves_nothing_to_write(
             assert record["ec2_trust"] == "ok"
         if any(write["document"] != "trust policy" for write in before["writes"]):
             assert set(record["s3"].values()) == {"allowed"}
+
+
+def test_the_repair_is_about_what_the_verdicts_say(answers: dict[str, Json]) -> None:
+    required = {*REQUIRED_OBJECT_ACTIONS, *REQUIRED_BUCKET_ACTIONS}
+    for record in answers.values():
+        repair = record["repair"]
+        trust_is_wrong = record["ec2_trust"] != "ok"
+        grant_is_wrong = any(record["s3"][action] != "allowed" for action in required)
+        key_is_wrong = any(verdict != "allowed" for verdict in record.get("kms", {}).values())
+        told = {left["finding"].partition("-")[0] for left in repair["withheld"]} | {
+            "trust" if write["document"] == "trust policy" else "grant" for write in repair["writes"]
+        }
+        assert told == {
+            kind
+            for kind, is_wrong in (("trust", trust_is_wrong), ("grant", grant_is_wrong), ("key", key_is_wrong))
+            if is_wrong
+        }, record["id"]
 
 
 def test_every_document_before_is_the_one_of_the_case(answers: dict[str, Json]) -> None:
@@ -188,6 +205,7 @@ def test_the_smaller_edit_is_told_where_a_new_statement_would_not_fit(remediator
     trust = full_trust(2_000, "lambda.amazonaws.com")
     (write,) = conforms(remediator("evaluate", stdin=lines(case(role={"trust": trust}))).record)["repair"]["writes"]
     assert write["edit"] == "merged"
+    assert write["note"].endswith("would have 2,124 characters; the quota is 2,048 (ACLSizePerRole).")
     assert write["after"]["Statement"][0]["Principal"] == {"Service": ["lambda.amazonaws.com", "ec2.amazonaws.com"]}
 
 
@@ -309,9 +327,17 @@ def test_organization_controls_and_context_are_parts_of_the_case(remediator: Rem
     assert set(remediator("evaluate", stdin=lines(given)).record["s3"].values()) == {"allowed"}
     given = case(env={"scp": [[document({**ACCESS, "Action": "ec2:*"})]]})
     assert set(remediator("evaluate", stdin=lines(given)).record["s3"].values()) == {"blocked"}
-    sized = deny(Condition={"NumericGreaterThan": {"aws:Moon": 3}, "Bool": {"aws:Full": "true"}})
+    sized = deny(Condition={"NumericGreaterThan": {"aws:Moon": 3}, "StringEquals": {"aws:Full": "true"}})
     given = case(role={"inline": {"data": document(ACCESS, sized)}}, env={"context": {"aws:Moon": 4, "aws:Full": True}})
     assert set(remediator("evaluate", stdin=lines(given)).record["s3"].values()) == {"blocked"}
+
+
+def test_a_key_with_no_value_in_the_context_is_not_carried(remediator: Remediator) -> None:
+    plain = {**ACCESS, "Condition": {"Null": {"aws:SecureTransport": "true"}}}
+    given = case(role={"inline": {"data": document(plain)}})
+    assert set(remediator("evaluate", stdin=lines(given)).record["s3"].values()) == {"missing"}
+    given["env"] = {"context": {"aws:SecureTransport": []}}
+    assert set(remediator("evaluate", stdin=lines(given)).record["s3"].values()) == {"allowed"}
 
 
 def test_a_boundary_may_be_given_as_its_document_alone(remediator: Remediator) -> None:
@@ -332,6 +358,7 @@ def test_check_ends_with_3_where_a_role_is_not_usable(remediator: Remediator) ->
     assert remediator("evaluate", "--check", stdin=lines(case(), broken, case())).code == 3
     assert remediator("evaluate", stdin=lines(broken)).code == 0
     assert remediator("evaluate", "--check", stdin=lines(broken) + b"x\n").code == 2
+    assert remediator("evaluate", "--check", stdin=b"x\n" + lines(broken)).code == 2
 
 
 def test_several_files_and_standard_input_are_read_in_their_order(remediator: Remediator, tmp_path: Path) -> None:
