@@ -53,6 +53,13 @@ def test_a_repair_is_shown_as_a_diff(remediator: Remediator) -> None:
     assert "An Allow in the bucket policy or in the role's policies would help." in out
 
 
+def test_the_smaller_edit_is_shown_with_its_reason(remediator: Remediator) -> None:
+    full = document({**LAMBDA, "Sid": "S" * 1_850})
+    out = words(remediator("evaluate", "--human", stdin=lines(case(role={"trust": full}))).out)
+    assert "(iam:UpdateAssumeRolePolicy; the smaller edit, because a new statement would not fit):" in out
+    assert "EC2 joins the services of an existing statement, because one more does not fit." in out
+
+
 def test_what_is_not_repaired_is_told_with_what_stands_in_the_way(remediator: Remediator) -> None:
     stale = {**LAMBDA, "Principal": {"AWS": "AROADELETEDROLE000001"}}
     out = remediator("evaluate", "--human", stdin=lines(case(role={"trust": document(stale)}))).out
