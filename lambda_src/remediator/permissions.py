@@ -23,11 +23,18 @@ class Access(StrEnum):
 class Target(StrEnum):
     """What a call is made on."""
 
+    WHOLE_ACCOUNT = "the account: the call knows no narrower resource"
     ANY_ROLE = "any role of the account"
     """Reading only: a role outside the allow list must be read to be refused with its reason."""
+    ANY_INSTANCE_PROFILE = "any instance profile of the account"
     ENROLLED_ROLES = "roles that carry the enrolment tag and that a cloud in repair mode allows"
+    PASSED_ROLES = "roles that a cloud in repair mode allows and whose instance profiles it repairs, for EC2 only"
+    REPAIRED_INSTANCE_PROFILES = "instance profiles whose paths and names such a cloud allows for roles"
     ANY_MANAGED_POLICY = "any managed policy, of the account or of AWS"
+    CUSTOMER_POLICIES = "any managed policy of the account"
     CONFIGURED_BUCKETS = "the buckets in the configuration"
+    GRANTING_BUCKETS = "the buckets of clouds in repair mode that grant, or granted before, through bucket policies"
+    CONFIGURED_KEYS = "the KMS keys in the configuration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +49,51 @@ class Permission:
     target: Target
 
 
-ROUTER: Final = (Permission("iam:GetRole", Access.READ, Target.ANY_ROLE),)
+_BUCKETS: Final = (
+    Permission("s3:GetBucketPolicy", Access.READ, Target.CONFIGURED_BUCKETS),
+    Permission("s3:GetBucketPublicAccessBlock", Access.READ, Target.CONFIGURED_BUCKETS),
+    Permission("s3:GetEncryptionConfiguration", Access.READ, Target.CONFIGURED_BUCKETS),
+    Permission("kms:DescribeKey", Access.READ, Target.CONFIGURED_KEYS),
+    Permission("kms:GetKeyPolicy", Access.READ, Target.CONFIGURED_KEYS),
+)
+_MANAGED_POLICIES: Final = (
+    Permission("iam:GetPolicy", Access.READ, Target.ANY_MANAGED_POLICY),
+    Permission("iam:GetPolicyVersion", Access.READ, Target.ANY_MANAGED_POLICY),
+)
+
+ROUTER: Final = (
+    Permission("iam:GetRole", Access.READ, Target.ANY_ROLE),
+    Permission("iam:ListEntitiesForPolicy", Access.READ, Target.CUSTOMER_POLICIES),
+)
+
+SWEEPER: Final = (
+    Permission("iam:GetAccountAuthorizationDetails", Access.READ, Target.WHOLE_ACCOUNT),
+    *_MANAGED_POLICIES,
+    *_BUCKETS,
+)
 
 RECONCILER: Final = (
     Permission("iam:GetRole", Access.READ, Target.ANY_ROLE),
     Permission("iam:ListRolePolicies", Access.READ, Target.ANY_ROLE),
     Permission("iam:GetRolePolicy", Access.READ, Target.ANY_ROLE),
     Permission("iam:ListAttachedRolePolicies", Access.READ, Target.ANY_ROLE),
-    Permission("iam:GetPolicy", Access.READ, Target.ANY_MANAGED_POLICY),
-    Permission("iam:GetPolicyVersion", Access.READ, Target.ANY_MANAGED_POLICY),
-    Permission("s3:GetBucketPolicy", Access.READ, Target.CONFIGURED_BUCKETS),
+    Permission("iam:ListInstanceProfilesForRole", Access.READ, Target.ANY_ROLE),
+    Permission("iam:GetInstanceProfile", Access.READ, Target.ANY_INSTANCE_PROFILE),
+    *_MANAGED_POLICIES,
+    *_BUCKETS,
     Permission("iam:UpdateAssumeRolePolicy", Access.WRITE, Target.ENROLLED_ROLES),
     Permission("iam:PutRolePolicy", Access.WRITE, Target.ENROLLED_ROLES),
+    Permission("iam:DeleteRolePolicy", Access.WRITE, Target.ENROLLED_ROLES),
+    Permission("s3:PutBucketPolicy", Access.WRITE, Target.GRANTING_BUCKETS),
+    Permission("s3:DeleteBucketPolicy", Access.WRITE, Target.GRANTING_BUCKETS),
+    Permission("iam:CreateInstanceProfile", Access.WRITE, Target.REPAIRED_INSTANCE_PROFILES),
+    Permission("iam:AddRoleToInstanceProfile", Access.WRITE, Target.REPAIRED_INSTANCE_PROFILES),
+    Permission("iam:PassRole", Access.WRITE, Target.PASSED_ROLES),
 )
+"""A target that the configuration leaves empty, such as the keys of clouds without any, grants nothing."""
 
 PERMISSIONS: Final[Mapping[str, tuple[Permission, ...]]] = MappingProxyType(
-    {"router": ROUTER, "reconciler": RECONCILER}
+    {"router": ROUTER, "sweeper": SWEEPER, "reconciler": RECONCILER}
 )
 """The permissions of each function, by its name."""
 

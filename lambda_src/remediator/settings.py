@@ -29,6 +29,7 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.h
 DEFAULT_REGION: Final = "us-east-1"
 DEFAULT_ENROLLMENT_TAG: Final = "anyscale:cluster-role"
 DEFAULT_LOG_RETENTION_DAYS: Final = 90
+DEFAULT_SWEEP_MINUTES: Final = 60
 
 MODE_TAG: Final = "anyscale:remediation"
 """The tag by which a role narrows what the configuration permits; unlike the enrolment tag it is not configurable."""
@@ -56,6 +57,19 @@ class GrantSide(StrEnum):
 
     ROLE_POLICY = "role-policy"
     """One inline policy of our own in the role."""
+    BUCKET_POLICY = "bucket-policy"
+    """One statement of our own in the policy of each bucket, naming the roles that need it."""
+
+
+class InstanceProfileMode(StrEnum):
+    """What is done about a role that has no instance profile of its own name."""
+
+    REPORT = "report"
+    """Tell people, with the commands that mend it."""
+    REPAIR = "repair"
+    """Create the instance profile and put the role into it."""
+    IGNORE = "ignore"
+    """Nothing: the cloud, or its compute configurations, name another instance profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +96,23 @@ class BucketSettings:
     """A bucket that a cloud's roles must reach.
 
     ``region`` is where it lives. ``account`` is the account that owns it, and None only where no account is
-    configured at all: then it is the account that the remediator is deployed to.
+    configured at all: then it is the account that the remediator is deployed to. ``key`` is the ARN of the customer
+    managed KMS key that it is encrypted with, None where S3's own keys are used.
     """
 
     name: str
     region: str
     account: str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
     """An Anyscale cloud: what its roles must be able to do, and what may be done to them.
 
-    ``name`` is the value of the enrolment tag. ``account`` is the account of its roles, and None where none is
-    configured: then it is the account that the remediator is deployed to.
+    ``name`` is the value of the enrolment tag. ``grant`` is the side where a missing grant is put, ``former_grant`` the
+    one where it was put before: what we own there is removed. ``account`` is the account of its roles, and None where
+    none is configured: then it is the account that the remediator is deployed to.
     """
 
     name: str
@@ -103,7 +120,14 @@ class Cloud:
     roles: tuple[RolePattern, ...]
     mode: Mode = Mode.REPAIR
     grant: GrantSide = GrantSide.ROLE_POLICY
+    former_grant: GrantSide | None = None
+    instance_profile: InstanceProfileMode = InstanceProfileMode.REPORT
     account: str | None = None
+
+    @property
+    def writes_bucket_policies(self) -> bool:
+        """Whether a repair may write the policies of the cloud's buckets."""
+        return GrantSide.BUCKET_POLICY in (self.grant, self.former_grant)
 
     def allows(self, path_and_name: str) -> bool:
         """Whether a role may be enrolled in this cloud, by the part of its ARN after ``role/``."""
@@ -115,7 +139,8 @@ class Settings:
     """The whole configuration, with all defaults filled in.
 
     ``region`` is the home region, ``account`` the account to deploy to (None: whichever the credentials lead to).
-    ``enrollment_tag`` is the key of the tag whose value names a role's cloud.
+    ``enrollment_tag`` is the key of the tag whose value names a role's cloud. ``sweep_minutes`` is the time between two
+    sweeps.
     """
 
     clouds: tuple[Cloud, ...]
@@ -124,6 +149,7 @@ class Settings:
     enrollment_tag: str = DEFAULT_ENROLLMENT_TAG
     emails: tuple[str, ...] = ()
     log_retention_days: int = DEFAULT_LOG_RETENTION_DAYS
+    sweep_minutes: int = DEFAULT_SWEEP_MINUTES
 
     @property
     def partition(self) -> str:
@@ -133,6 +159,37 @@ class Settings:
     def cloud(self, name: str) -> Cloud | None:
         """The cloud of that name, or None; case counts."""
         return next((cloud for cloud in self.clouds if cloud.name == name), None)
+
+    def clouds_of_bucket(self, name: str) -> tuple[Cloud, ...]:
+        """The clouds whose roles must reach the bucket of that name."""
+        return tuple(cloud for cloud in self.clouds if any(bucket.name == name for bucket in cloud.buckets))
+
+    def clouds_of_key(self, arn: str) -> tuple[Cloud, ...]:
+        """The clouds that have a bucket encrypted with the key of that ARN."""
+        return tuple(cloud for cloud in self.clouds if any(bucket.key == arn for bucket in cloud.buckets))
+
+    def buckets_in(self, region: str) -> tuple[BucketSettings, ...]:
+        """Every bucket of that Region once, in the order of the configuration."""
+        found = {bucket.name: bucket for cloud in self.clouds for bucket in cloud.buckets if bucket.region == region}
+        return tuple(found.values())
+
+    @property
+    def other_regions(self) -> tuple[str, ...]:
+        """The Regions of buckets outside the home region, sorted."""
+        return tuple(sorted({bucket.region for cloud in self.clouds for bucket in cloud.buckets} - {self.region}))
+
+    def shared_bucket(self, cloud: Cloud) -> str | None:
+        """The bucket that stands for all documents that a repair of the cloud's roles may write; None: only the role.
+
+        Clouds whose repairs write the policy of a common bucket, directly or through further clouds, get the same one.
+        """
+        if not cloud.writes_bucket_policies:
+            return None
+        writing = [{bucket.name for bucket in each.buckets} for each in self.clouds if each.writes_bucket_policies]
+        names = {bucket.name for bucket in cloud.buckets}
+        while joined := [other for other in writing if other & names and not other <= names]:
+            names = names.union(*joined)
+        return min(names)
 
 
 def parse_settings(value: object) -> Settings:
@@ -167,20 +224,28 @@ def settings_json(settings: Settings) -> str:
     return json.dumps(
         {
             "region": settings.region,
-            **_account(settings.account),
+            **_given("account", settings.account),
             "enrollmentTag": settings.enrollment_tag,
             "emails": settings.emails,
             "logRetentionDays": settings.log_retention_days,
+            "sweepMinutes": settings.sweep_minutes,
             "clouds": {
                 cloud.name: {
                     "buckets": [
-                        {"name": bucket.name, "region": bucket.region, **_account(bucket.account)}
+                        {
+                            "name": bucket.name,
+                            "region": bucket.region,
+                            **_given("account", bucket.account),
+                            **_given("key", bucket.key),
+                        }
                         for bucket in cloud.buckets
                     ],
                     "roles": [pattern.text for pattern in cloud.roles],
                     "mode": cloud.mode,
                     "grant": cloud.grant,
-                    **_account(cloud.account),
+                    **_given("formerGrant", cloud.former_grant),
+                    "instanceProfile": cloud.instance_profile,
+                    **_given("account", cloud.account),
                 }
                 for cloud in settings.clouds
             },
@@ -189,8 +254,8 @@ def settings_json(settings: Settings) -> str:
     )
 
 
-def _account(account: str | None) -> dict[str, str]:
-    return {} if account is None else {"account": account}
+def _given(key: str, value: str | None) -> dict[str, str]:
+    return {} if value is None else {key: value}
 
 
 # Reading. A reader notes each fault and goes on; what it returns beside a fault is a stand-in that nobody sees,
@@ -252,7 +317,10 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 
 def _read_settings(value: object, place: _Place) -> Settings:
     fields = _object(
-        value, place, needed=("clouds",), optional=("region", "account", "enrollmentTag", "emails", "logRetentionDays")
+        value,
+        place,
+        needed=("clouds",),
+        optional=("region", "account", "enrollmentTag", "emails", "logRetentionDays", "sweepMinutes"),
     )
     region = _text(fields.get("region", DEFAULT_REGION), place.key("region"), _home_region_complaint)
     account = _optional_account(fields, place, None)
@@ -277,6 +345,7 @@ def _read_settings(value: object, place: _Place) -> Settings:
         log_retention_days=_log_retention(
             fields.get("logRetentionDays", DEFAULT_LOG_RETENTION_DAYS), place.key("logRetentionDays")
         ),
+        sweep_minutes=_sweep_minutes(fields.get("sweepMinutes", DEFAULT_SWEEP_MINUTES), place.key("sweepMinutes")),
     )
 
 
@@ -292,6 +361,7 @@ def _read_clouds(value: object, place: _Place, partition: str | None, account: s
     return clouds
 
 
+_CLOUD_OPTIONS: Final = ("mode", "grant", "formerGrant", "instanceProfile", "account")
 _CLOUD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -302,9 +372,9 @@ def _read_cloud(name: object, value: object, clouds: _Place, partition: str | No
             "beginning with a letter or digit, because it is the value of the enrolment tag"
         )
     place = clouds.key(str(name))
-    fields = _object(value, place, needed=("buckets", "roles"), optional=("mode", "grant", "account"))
+    fields = _object(value, place, needed=("buckets", "roles"), optional=_CLOUD_OPTIONS)
     account = _optional_account(fields, place, account)
-    return Cloud(
+    cloud = Cloud(
         name=str(name),
         buckets=_list(
             fields["buckets"],
@@ -326,18 +396,49 @@ def _read_cloud(name: object, value: object, clouds: _Place, partition: str | No
         else (),
         mode=_choice(fields.get("mode", Mode.REPAIR), place.key("mode"), Mode),
         grant=_choice(fields.get("grant", GrantSide.ROLE_POLICY), place.key("grant"), GrantSide),
+        former_grant=_choice(fields["formerGrant"], place.key("formerGrant"), GrantSide)
+        if "formerGrant" in fields
+        else None,
+        instance_profile=_choice(
+            fields.get("instanceProfile", InstanceProfileMode.REPORT), place.key("instanceProfile"), InstanceProfileMode
+        ),
         account=account,
     )
+    _refuse_impossible_sides(cloud, place)
+    return cloud
+
+
+def _refuse_impossible_sides(cloud: Cloud, place: _Place) -> None:
+    if cloud.former_grant is cloud.grant:
+        place.key("formerGrant").unexpected(
+            cloud.former_grant, '"grant" is the same; it is the side where grants were put before "grant" was changed'
+        )
+    if cloud.writes_bucket_policies:
+        for index, bucket in enumerate(cloud.buckets):
+            if bucket.account != cloud.account:
+                # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html (MethodNotAllowed)
+                place.key("buckets").item(index).key("account").unexpected(
+                    bucket.account,
+                    'with "bucket-policy" the bucket must be in the account of the roles, because only the account '
+                    "that owns a bucket can write its policy",
+                )
 
 
 def _read_bucket(value: object, place: _Place, partition: str | None, account: str | None) -> BucketSettings:
-    fields = _object(value, place, needed=("name", "region"), optional=("account",))
-    return BucketSettings(
-        name=_text(fields["name"], place.key("name"), _bucket_name_complaint) if "name" in fields else "",
-        region=_text(fields["region"], place.key("region"), lambda text: _region_complaint(text, partition))
+    fields = _object(value, place, needed=("name", "region"), optional=("account", "key"))
+    name = _text(fields["name"], place.key("name"), _bucket_name_complaint) if "name" in fields else ""
+    region = (
+        _text(fields["region"], place.key("region"), lambda text: _region_complaint(text, partition))
         if "region" in fields
-        else "",
+        else ""
+    )
+    return BucketSettings(
+        name=name,
+        region=region,
         account=_optional_account(fields, place, account),
+        key=_text(fields["key"], place.key("key"), lambda text: _key_complaint(text, region, partition))
+        if "key" in fields
+        else None,
     )
 
 
@@ -355,7 +456,7 @@ def _refuse_several_accounts(clouds: tuple[Cloud, ...], account: str | None, pla
 
 
 def _refuse_contradicting_buckets(clouds: tuple[Cloud, ...], place: _Place) -> None:
-    """Two clouds may share a bucket, but a bucket has one region and one owner."""
+    """Two clouds may share a bucket, but a bucket has one region, one owner and one key."""
     first: dict[str, tuple[Cloud, BucketSettings, str]] = {}
     for cloud in clouds:
         for index, bucket in enumerate(cloud.buckets):
@@ -366,8 +467,9 @@ def _refuse_contradicting_buckets(clouds: tuple[Cloud, ...], place: _Place) -> N
             for key, ours, theirs in (
                 ("region", bucket.region, known.region),
                 ("account", bucket.account, known.account),
+                ("key", bucket.key, known.key),
             ):
-                if ours and theirs and ours != theirs:
+                if ours != theirs and ((ours and theirs) or key == "key"):
                     here.key(key).unexpected(
                         ours, f"{where} gives {_shown(theirs)} for the same bucket {_shown(bucket.name)}"
                     )
@@ -463,6 +565,18 @@ def _log_retention(value: object, place: _Place) -> int:
     return DEFAULT_LOG_RETENTION_DAYS
 
 
+_LEAST_SWEEP_MINUTES, _MOST_SWEEP_MINUTES = 5, 24 * 60
+
+
+def _sweep_minutes(value: object, place: _Place) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and _LEAST_SWEEP_MINUTES <= value <= _MOST_SWEEP_MINUTES:
+        return value
+    place.unexpected(
+        value, f"allowed are {_LEAST_SWEEP_MINUTES} to {_MOST_SWEEP_MINUTES} (a day), the minutes between two sweeps"
+    )
+    return DEFAULT_SWEEP_MINUTES
+
+
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
 _OTHER_PARTITIONS = (
     (re.compile(r"cn-"), "aws-cn"),
@@ -514,6 +628,27 @@ def _bucket_name_complaint(text: str) -> str | None:
     for reserved in _RESERVED_SUFFIXES:
         if text.endswith(reserved):
             return f"S3 reserves names that end with {_shown(reserved)} ({_BUCKET_NAMING})"
+    return None
+
+
+_KEY_ARN = re.compile(r"arn:(?P<partition>[a-z-]+):kms:(?P<region>[a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]{1,128}")
+
+
+def _key_complaint(text: str, region: str, partition: str | None) -> str | None:
+    """The key of a bucket is in its Region.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+    """
+    match = _KEY_ARN.fullmatch(text)
+    if match is None:
+        return (
+            "allowed is the ARN of a KMS key (arn:PARTITION:kms:REGION:ACCOUNT:key/ID), not an alias, because an alias "
+            "can come to mean another key"
+        )
+    if region and match["region"] != region:
+        return f"a bucket's key must be in the Region of the bucket, {_shown(region)}"
+    if partition is not None and match["partition"] != partition:
+        return f"it is not in the partition {_shown(partition)} of the home region"
     return None
 
 

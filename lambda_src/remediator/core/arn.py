@@ -11,6 +11,12 @@ _ROLE_ARN = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role(?P<path>/(?:[\x21-\x7e]+/)?)(?P<name>[\w+=,.@-]{1,64})"
 )
 
+CUSTOMER_POLICY_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:policy/(?:[\x21-\x7e]+/)?[\w+=,.@-]{1,128}", re.ASCII)
+"""The ARN of a managed policy of an account; those of AWS itself have the account ``aws``."""
+
+KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]{1,128}", re.ASCII)
+"""The ARN of a KMS key."""
+
 SERVICE_DNS_SUFFIX = {"aws": "amazonaws.com", "aws-us-gov": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
 
 

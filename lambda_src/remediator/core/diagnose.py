@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+from remediator.core.desired import Desired
 from remediator.core.grants import (
     OWN_POLICY_NAME,
     REQUIRED_BUCKET_ACTIONS,
@@ -21,7 +22,7 @@ from remediator.core.policy.document import PolicyDocument, same_policy
 from remediator.core.policy.explain import Reason
 from remediator.core.policy.own import turned_into_deny
 from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import Bucket, Role, RolePolicies, Surroundings
+from remediator.core.state import Bucket, InstanceProfiles, Role, RolePolicies, Surroundings
 from remediator.core.trust import TrustVerdict, judge_trust
 
 
@@ -65,14 +66,22 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The role with its policies and the buckets of its cloud, by name, as they are now."""
+    """The role with its policies and the buckets of its cloud, by name, as they are now.
+
+    ``profiles`` is None where instance profiles were not looked at.
+    """
 
     role: Role
     policies: RolePolicies
     buckets: tuple[tuple[str, Reading[Bucket]], ...]
+    profiles: InstanceProfiles | None = None
 
 
-def diagnose(observed: Observed, surroundings: Surroundings | None = None) -> tuple[Finding, ...]:
+def diagnose(
+    observed: Observed,
+    surroundings: Surroundings | None = None,
+    desired: Desired = Desired(),  # noqa: B008  # it is frozen
+) -> tuple[Finding, ...]:
     """Every difference between the observed state and a usable cluster role, trust first, then bucket by bucket.
 
     An empty answer means that EC2 may assume the role and that it can read and write all buckets of its cloud.

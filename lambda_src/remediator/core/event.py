@@ -1,4 +1,4 @@
-"""From a CloudTrail record on the event bus to the role that it concerns.
+"""From a CloudTrail record on the event bus to what it concerns: a role, a managed policy, a bucket, a key.
 
 The event is a doorbell, never a witness: only names are taken from it, and the present state is read afterwards.
 CloudTrail cuts request parameters at 100 KB, and events come late, twice, out of order or not at all.
@@ -11,46 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
+from remediator.core.arn import CUSTOMER_POLICY_ARN, KEY_ARN
+from remediator.core.watched import UNWATCHED, WATCHED, Concern
 from remediator.errors import MalformedEvent
 
 DETAIL_TYPE = "AWS API Call via CloudTrail"
 
-
-@dataclass(frozen=True, slots=True)
-class WatchedCall:
-    """One API call that can break or enrol a role.
-
-    ``event_source`` and ``name`` are as CloudTrail spells them, ``bus_source`` is the source on the event bus.
-    """
-
-    event_source: str
-    name: str
-    bus_source: str
-
-
-def _iam(name: str) -> WatchedCall:
-    return WatchedCall("iam.amazonaws.com", name, "aws.iam")
-
-
-WATCHED_CALLS = (
-    _iam("UpdateAssumeRolePolicy"),
-    _iam("CreateRole"),
-    _iam("TagRole"),
-    _iam("UntagRole"),
-    _iam("PutRolePolicy"),
-    _iam("DeleteRolePolicy"),
-    _iam("AttachRolePolicy"),
-    _iam("DetachRolePolicy"),
-)
-"""The one table of watched calls: the rule of the stack, this parser and the fixtures are all held to it."""
-
-WATCHED: Mapping[tuple[str, str], WatchedCall] = MappingProxyType(
-    {(call.event_source, call.name): call for call in WATCHED_CALLS}
-)
-WATCHED_IAM_EVENTS = tuple(call.name for call in WATCHED_CALLS if call.event_source == "iam.amazonaws.com")
 
 FRESH = timedelta(minutes=2)
 """How long a read that contradicts an event is taken for not yet consistent, and is made again.
@@ -60,6 +28,10 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_
 
 # https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html (RoleName)
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
+# https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetInstanceProfile.html (InstanceProfileName)
+_INSTANCE_PROFILE_NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
+_BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
+"""Names of old buckets may be longer than those of new ones, and hold capitals and underscores."""
 _LONGEST_TEXT = 1_024
 """CloudTrail cuts userAgent and error texts here; nothing that we keep of an event needs to be longer."""
 
@@ -107,17 +79,52 @@ class RoleTrigger:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyTrigger:
+    """An event that concerns every role that uses a managed policy of ``account``, attached or as its boundary."""
+
+    account: str
+    policy_arn: str
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class BucketTrigger:
+    """An event that concerns every enrolled role of the clouds of a bucket, which may be anybody's."""
+
+    account: str
+    bucket: str
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTrigger:
+    """An event that concerns every enrolled role of the clouds with a bucket under this key."""
+
+    account: str
+    key_arn: str
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTrigger:
+    """An event that concerns every enrolled role of the account."""
+
+    account: str
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """An event that means nothing to us, with the reason."""
 
     why: str
 
 
-Trigger: TypeAlias = RoleTrigger | Ignored
+Trigger: TypeAlias = RoleTrigger | PolicyTrigger | BucketTrigger | KeyTrigger | AccountTrigger | Ignored
 
 
 def parse_event(envelope: object, *, account: str) -> Trigger:
-    """Say which role an EventBridge event concerns, or why it is ignored.
+    """Say what an EventBridge event concerns, or why it is ignored.
 
     ``envelope`` is the event as parsed from JSON, ``account`` the 12 digits of the account that we run in.
     Raises MalformedEvent where a watched call was made but cannot be read, so that it is kept for a person.
@@ -132,7 +139,10 @@ def parse_event(envelope: object, *, account: str) -> Trigger:
         raise MalformedEvent("the event's detail names no call: `eventSource` and `eventName` must be texts")
     call = WATCHED.get((event_source, name))
     if call is None:
-        return Ignored(f"{_clip(name)} of {_clip(event_source)} is not a watched call")
+        because = UNWATCHED.get((event_source, name))
+        return Ignored(
+            f"{_clip(name)} of {_clip(event_source)} is not a watched call{f': {because}' if because else ''}"
+        )
     # Only AWS itself can publish under a source that starts with "aws.", so any other source may be forged.
     # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html (Source)
     if envelope.get("source") != call.bus_source or envelope.get("detail-type") != DETAIL_TYPE:
@@ -142,20 +152,47 @@ def parse_event(envelope: object, *, account: str) -> Trigger:
     owner = detail.get("recipientAccountId") or envelope.get("account")
     if owner != account or envelope.get("account", account) != account:
         return Ignored(f"it belongs to account {_clip(str(owner))}, and we look after {account}")
-    return _role_trigger(detail, account=account)
+    return _trigger(call.concern, detail, account)
+
+
+def _trigger(concern: Concern, detail: Mapping[str, object], account: str) -> Trigger:
+    match concern:
+        case Concern.ROLE:
+            return _role_trigger(detail, account=account)
+        case Concern.INSTANCE_PROFILE:
+            return _instance_profile_trigger(detail, account=account)
+        case Concern.MANAGED_POLICY:
+            return _policy_trigger(detail, account=account)
+        case Concern.BUCKET:
+            name = _parameter(detail, "bucketName", _BUCKET_NAME, "the name of a bucket")
+            return BucketTrigger(account, name, _cause(detail))
+        case Concern.KEY:
+            return KeyTrigger(account, _key_arn(detail), _cause(detail))
+        case Concern.ACCOUNT:
+            return AccountTrigger(account, _cause(detail))
+        case _ as never:
+            assert_never(never)
+
+
+def _parameters(detail: Mapping[str, object]) -> Mapping[str, object]:
+    parameters = detail.get("requestParameters")
+    if not isinstance(parameters, Mapping):
+        raise MalformedEvent(f"{detail['eventName']} succeeded, but its `requestParameters` are {_kind(parameters)}")
+    return parameters
+
+
+def _parameter(detail: Mapping[str, object], key: str, form: re.Pattern[str], what: str) -> str:
+    value = _parameters(detail).get(key)
+    if not isinstance(value, str) or form.fullmatch(value) is None:
+        raise MalformedEvent(f"{detail['eventName']} succeeded, but its `requestParameters.{key}` is not {what}")
+    return value
 
 
 def _role_trigger(detail: Mapping[str, object], *, account: str) -> RoleTrigger:
-    name = detail["eventName"]
-    parameters = detail.get("requestParameters")
-    if not isinstance(parameters, Mapping):
-        raise MalformedEvent(f"{name} succeeded, but its `requestParameters` are {_kind(parameters)}")
-    role_name = parameters.get("roleName")
-    if not isinstance(role_name, str) or _ROLE_NAME.fullmatch(role_name) is None:
-        raise MalformedEvent(f"{name} succeeded, but its `requestParameters.roleName` is not the name of a role")
+    parameters = _parameters(detail)
     return RoleTrigger(
         account=account,
-        role_name=role_name,
+        role_name=_parameter(detail, "roleName", _ROLE_NAME, "the name of a role"),
         cause=_cause(detail),
         tagged={
             key: value
@@ -166,6 +203,31 @@ def _role_trigger(detail: Mapping[str, object], *, account: str) -> RoleTrigger:
         },
         untagged=tuple(key for key in _sequence(parameters.get("tagKeys")) if isinstance(key, str)),
     )
+
+
+def _instance_profile_trigger(detail: Mapping[str, object], *, account: str) -> RoleTrigger | Ignored:
+    name = _parameter(detail, "instanceProfileName", _INSTANCE_PROFILE_NAME, "the name of an instance profile")
+    if _ROLE_NAME.fullmatch(name) is None:
+        return Ignored("no role can have the name of that instance profile, which is longer than 64 characters")
+    return RoleTrigger(account, name, _cause(detail))
+
+
+def _policy_trigger(detail: Mapping[str, object], *, account: str) -> PolicyTrigger | Ignored:
+    arn = _parameter(detail, "policyArn", CUSTOMER_POLICY_ARN, "the ARN of a managed policy of an account")
+    # CloudTrail writes it as true; who sends "true" by hand is understood as well. What is cut off is looked at.
+    is_default = _parameters(detail).get("setAsDefault", False)
+    if detail["eventName"] == "CreatePolicyVersion" and is_default in (False, "false"):
+        return Ignored("the new version is not the default, so that it takes no effect before SetDefaultPolicyVersion")
+    return PolicyTrigger(account, arn, _cause(detail))
+
+
+def _key_arn(detail: Mapping[str, object]) -> str:
+    """The key's ARN: of the record's resources, because the parameters may name it by its id or by an alias."""
+    for resource in _sequence(detail.get("resources")):
+        arn = _mapping(resource).get("ARN")
+        if isinstance(arn, str) and KEY_ARN.fullmatch(arn):
+            return arn
+    return _parameter(detail, "keyId", KEY_ARN, "the ARN of a key, and neither are its `resources`")
 
 
 def _cause(detail: Mapping[str, object]) -> Cause:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from remediator.core.desired import Desired
 from remediator.core.diagnose import Finding, FindingCode, Observed, desired_own_policy, own_policy_reading
 from remediator.core.grants import OWN_POLICY_NAME, inline_write_obstacles
 from remediator.core.policy.document import PolicyDocument
@@ -28,14 +29,42 @@ class TrustStep:
 
 @dataclass(frozen=True, slots=True)
 class InlinePolicyStep:
-    """Write our own inline policy ``name``; ``before`` is None where the role does not have it yet."""
+    """Write our own inline policy ``name``.
+
+    ``before`` is None where the role does not have it yet, and ``after`` where it is deleted: what was ours on the
+    former side goes, once the new side is seen to grant.
+    """
 
     name: str
     before: PolicyDocument | None
-    after: PolicyDocument
+    after: PolicyDocument | None
 
 
-Step: TypeAlias = TrustStep | InlinePolicyStep
+@dataclass(frozen=True, slots=True)
+class BucketPolicyStep:
+    """Write the policy of ``bucket``, which ``account`` owns and which lives in ``region``.
+
+    ``before`` is None where the bucket has no policy yet, and ``after`` where it is deleted, because nothing but our
+    statement was in it.
+    """
+
+    bucket: str
+    account: str
+    region: str
+    before: PolicyDocument | None
+    after: PolicyDocument | None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceProfileStep:
+    """Put the role into the instance profile ``name``, which is created under ``path`` if ``is_new``."""
+
+    name: str
+    path: str
+    is_new: bool
+
+
+Step: TypeAlias = TrustStep | InlinePolicyStep | BucketPolicyStep | InstanceProfileStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +77,22 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class RepairPlan:
-    """What would be written, in this order, and which repairable findings are withheld."""
+    """What would be written, in this order, and which repairable findings are withheld.
+
+    ``removals`` take away what is ours on the side where grants were put before: they come last, and only after every
+    step was applied and seen.
+    """
 
     steps: tuple[Step, ...]
     withheld: tuple[Withheld, ...]
+    removals: tuple[Step, ...] = ()
 
 
-def plan_repair(observed: Observed, findings: tuple[Finding, ...]) -> RepairPlan:
+def plan_repair(
+    observed: Observed,
+    findings: tuple[Finding, ...],
+    desired: Desired = Desired(),  # noqa: B008  # it is frozen
+) -> RepairPlan:
     """The writes that repair the findings: none for a finding that is not repairable.
 
     Planning again with the state that the steps leave behind gives no steps.

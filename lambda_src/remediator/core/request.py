@@ -9,26 +9,33 @@ from dataclasses import asdict, dataclass
 from remediator.core.event import Actor, Cause, RoleTrigger
 from remediator.errors import MalformedRequest
 
-FORMAT = 1
+FORMAT = 2
 """Version of the message's form; a message of another version is dead-lettered, never guessed at."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcileRequest:
-    """Reconcile this role: a name and the cause, never a copy of state."""
+    """Reconcile this role: a name and the cause, never a copy of state.
+
+    ``bucket`` stands for all buckets whose policies the repair may write (``Settings.shared_bucket``), None where it
+    writes only to the role.
+    """
 
     account: str
     role_name: str
     cause: Cause
+    bucket: str | None = None
 
     @property
     def group(self) -> str:
         """The FIFO group (at most 128 characters): one per owner of the documents that a repair may write.
 
-        Messages of one group are handled one after the other, so that a role has one writer at a time.
+        Messages of one group are handled one after the other, so that a role and the policy of a bucket have one
+        writer at a time.
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html (MessageGroupId)
         """
-        return f"{self.account}/role/{self.role_name}"
+        owner = f"role/{self.role_name}" if self.bucket is None else f"bucket/{self.bucket}"
+        return f"{self.account}/{owner}"
 
     @property
     def deduplication_id(self) -> str:
@@ -39,9 +46,9 @@ class ReconcileRequest:
         return hashlib.sha256(f"{self.cause.event_id}\n{self.account}\n{self.role_name}".encode()).hexdigest()
 
 
-def request_for(trigger: RoleTrigger) -> ReconcileRequest:
-    """The request that a trigger asks for."""
-    return ReconcileRequest(account=trigger.account, role_name=trigger.role_name, cause=trigger.cause)
+def request_for(trigger: RoleTrigger, *, bucket: str | None = None) -> ReconcileRequest:
+    """The request that a trigger asks for; ``bucket`` as in ReconcileRequest."""
+    return ReconcileRequest(trigger.account, trigger.role_name, trigger.cause, bucket)
 
 
 def request_json(request: ReconcileRequest) -> str:
@@ -65,6 +72,7 @@ def parse_request(text: str) -> ReconcileRequest:
         request = ReconcileRequest(
             account=_string(message, "account"),
             role_name=_string(message, "role_name"),
+            bucket=_optional_string(message, "bucket"),
             cause=Cause(
                 event_id=_string(cause, "event_id"),
                 call=_string(cause, "call"),

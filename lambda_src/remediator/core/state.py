@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
 
 from remediator.core.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument
-from remediator.core.reading import Absent, Reading
+from remediator.core.reading import Absent, Present, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class ManagedPolicy:
 class Role:
     """A role as ``iam:GetRole`` shows it: one call, no policies.
 
-    ``role_id`` is the unique id (``AROA…``); ``tags`` keep their case, as IAM does.
+    ``role_id`` is the unique id (``AROA…``); ``tags`` keep their case, as IAM does. ``created`` is when the role was
+    created, with its zone, None where that is unknown.
     """
 
     arn: RoleArn
@@ -38,6 +41,30 @@ class Role:
     tags: Mapping[str, str]
     trust: Reading[PolicyDocument]
     boundary_arn: str | None = None
+    created: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceProfile:
+    """An instance profile, by its ARN and its name; ``role_names`` are the roles in it, one at most.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/iam-roles-for-amazon-ec2.html#ec2-instance-profile
+    """
+
+    arn: str
+    name: str
+    role_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceProfiles:
+    """The instance profiles of a role: those that hold it, and the one that has its name.
+
+    ``namesake`` is None where it was not looked at, because it holds the role, or to save a call.
+    """
+
+    holding: Reading[tuple[InstanceProfile, ...]]
+    namesake: Reading[InstanceProfile] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +91,38 @@ class PublicAccessBlock:
     restrict_public_buckets: bool = False
 
 
+class KeyState(StrEnum):
+    """Whether a KMS key can be used at all.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
+    """
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    PENDING_DELETION = "pending deletion"
+    UNAVAILABLE = "unavailable"
+    """Its key material is missing, or its key store cannot be reached."""
+
+
 @dataclass(frozen=True, slots=True)
 class CustomerKey:
-    """The customer managed KMS key that a bucket encrypts with by default."""
+    """A customer managed KMS key that a bucket is encrypted with; ``state`` is Absent where there is no such key."""
 
     arn: str
     policy: Reading[PolicyDocument]
+    state: Reading[KeyState] = field(default_factory=lambda: Present(KeyState.ENABLED))
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultEncryption:
+    """How a bucket encrypts new objects by default.
+
+    ``key`` is the customer managed key, by its ARN where that could be found out and else as the bucket names it (an
+    id, an alias); None where S3's own key or the AWS managed one is used, which need no grant.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-bucket-encryption.html
+    """
+
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +130,9 @@ class Bucket:
     """A bucket of the cloud.
 
     ``account`` is the account that owns it and ``region`` where it lives, both as configured and, for the account,
-    enforced with ``ExpectedBucketOwner`` when it is read. ``policy`` is Absent where the bucket has none.
-    ``public_access_block`` and ``key`` are None where they were not looked at.
+    enforced with ``ExpectedBucketOwner`` when it is read. ``policy`` is Absent where the bucket has none. ``key`` is
+    the key that the configuration (or a case) names, None where it names none. ``public_access_block`` and
+    ``encryption`` are None where they were not looked at.
     """
 
     name: str
@@ -87,6 +141,7 @@ class Bucket:
     policy: Reading[PolicyDocument]
     public_access_block: PublicAccessBlock | None = None
     key: CustomerKey | None = None
+    encryption: Reading[DefaultEncryption] | None = None
 
 
 @dataclass(frozen=True, slots=True)
