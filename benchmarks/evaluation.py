@@ -25,8 +25,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import ROOT
-from remediator.core.diagnose import Observed, diagnose
+from remediator.core.diagnose import diagnose
 from remediator.core.grants import judge_grants, judge_key
+from remediator.core.observed import Observed
 from remediator.core.plan import plan_repair
 from remediator.core.reading import Present
 from remediator.core.trust import judge_trust

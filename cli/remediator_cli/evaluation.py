@@ -7,24 +7,27 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-from remediator.core.diagnose import REPAIRABLE, Finding, FindingCode, Observed, diagnose
+from remediator.core.diagnose import diagnose
 from remediator.core.enrollment import sign_of_others
-from remediator.core.grants import (
-    GrantJudgement,
-    GrantVerdict,
-    bucket_policy_statements,
-    judge_grants,
-    judge_key,
+from remediator.core.finding import REPAIRABLE, TRUST_SUBJECT, Finding, FindingCode, bucket_policy_subject
+from remediator.core.grants import GrantJudgement, judge_grants, judge_key
+from remediator.core.observed import Observed
+from remediator.core.plan import (
+    BucketPolicyStep,
+    InlinePolicyStep,
+    InstanceProfileStep,
+    RepairPlan,
+    Step,
+    TrustStep,
+    plan_repair,
 )
-from remediator.core.plan import InlinePolicyStep, RepairPlan, Step, TrustStep, plan_repair
 from remediator.core.policy.document import PolicyDocument
-from remediator.core.policy.limits import unmodifiable_obstacles
+from remediator.core.policy.own_bucket import bucket_policy_statement
+from remediator.core.policy.own_key import key_policy_statement
 from remediator.core.reading import Absent, Present, Unreadable
 from remediator.core.state import Bucket, Role
 from remediator.core.trust import TrustJudgement, judge_trust
 from remediator_cli.cases import Case
-
-TRUST_POLICY = "trust policy"
 
 
 class Edit(StrEnum):
@@ -51,7 +54,7 @@ class Write:
     call: str
     edit: Edit
     before: PolicyDocument | None
-    after: PolicyDocument
+    after: PolicyDocument | None
     note: str = ""
 
 
@@ -59,11 +62,11 @@ class Write:
 class NotRepaired:
     """Something wrong that the reconciler would leave as it is, and why.
 
-    ``finding`` is the code of a finding or, for the key of the bucket, ``key-`` and the verdict. ``statements`` are
-    those that somebody else has to add, where they are known.
+    ``statements`` are those that somebody else has to add, to the policy of the bucket or of its key, where they are
+    known.
     """
 
-    finding: str
+    finding: FindingCode
     subject: str
     actions: tuple[str, ...]
     because: tuple[str, ...]
@@ -105,17 +108,15 @@ def evaluate_case(case: Case) -> Evaluation:
     observed = Observed(case.role, case.policies, ((case.bucket.name, Present(case.bucket)),))
     findings = diagnose(observed, case.surroundings)
     plan = plan_repair(observed, findings)
-    unmodifiable = tuple(str(obstacle) for obstacle in unmodifiable_obstacles(case.role))
-    key = judge_key(case.role, case.policies, case.bucket, case.surroundings)
     return Evaluation(
         id=case.id,
         role=case.role,
         bucket=case.bucket,
         trust=judge_trust(case.role, case.surroundings),
         grants=judge_grants(case.role, case.policies, case.bucket, case.surroundings),
-        key=key,
-        writes=() if unmodifiable else tuple(_write(step) for step in plan.steps),
-        withheld=(*_withheld(case, findings, plan, unmodifiable), *_key_withheld(case.bucket, key)),
+        key=judge_key(case.role, case.policies, case.bucket, case.surroundings),
+        writes=tuple(_write(step) for step in plan.steps),
+        withheld=tuple(_withheld(case, findings, plan)),
         refused=_refusal(case.role),
     )
 
@@ -139,10 +140,15 @@ def _refusal(role: Role) -> str | None:
 def _write(step: Step) -> Write:
     match step:
         case TrustStep(before=before, after=after):
-            return Write(TRUST_POLICY, "iam:UpdateAssumeRolePolicy", _trust_edit(step), before, after, step.merged)
+            return Write(TRUST_SUBJECT, "iam:UpdateAssumeRolePolicy", _trust_edit(step), before, after, step.merged)
         case InlinePolicyStep(name=name, before=before, after=after):
             edit = Edit.CREATED if before is None else Edit.REPLACED
             return Write(f"inline policy {name}", "iam:PutRolePolicy", edit, before, after)
+        case BucketPolicyStep(bucket=bucket, before=before, after=after):
+            edit = Edit.CREATED if before is None else Edit.REPLACED
+            return Write(bucket_policy_subject(bucket), "s3:PutBucketPolicy", edit, before, after)
+        case InstanceProfileStep():
+            raise ValueError("a case says nothing of instance profiles, so that none is planned")
         case _ as never:
             assert_never(never)
 
@@ -153,38 +159,23 @@ def _trust_edit(step: TrustStep) -> Edit:
     return Edit.APPENDED if len(step.after.statements) > len(step.before.statements) else Edit.REPLACED
 
 
-def _withheld(
-    case: Case, findings: Iterable[Finding], plan: RepairPlan, unmodifiable: tuple[str, ...]
-) -> Iterable[NotRepaired]:
+def _withheld(case: Case, findings: Iterable[Finding], plan: RepairPlan) -> Iterable[NotRepaired]:
     in_the_way = {withheld.finding: withheld.because for withheld in plan.withheld}
     for finding in findings:
         why = finding.because
         if finding.code in REPAIRABLE:
-            why = tuple(dict.fromkeys((*unmodifiable, *in_the_way.get(finding, ()))))
+            why = in_the_way.get(finding, ())
             if not why:
                 continue
-        yield NotRepaired(
-            finding=finding.code,
-            subject=finding.subject,
-            actions=finding.actions,
-            because=why,
-            statements=bucket_policy_statements(case.role, case.bucket.name)
-            if finding.code is FindingCode.GRANT_BEYOND_ROLE
-            else (),
-        )
+        yield NotRepaired(finding.code, finding.subject, finding.actions, why, _statements(case, finding))
 
 
-def _key_withheld(bucket: Bucket, judgements: Iterable[GrantJudgement]) -> Iterable[NotRepaired]:
-    """One for each verdict on the key that is not "allowed": nothing is ever written for a key."""
-    by_verdict: dict[GrantVerdict, list[GrantJudgement]] = {}
-    for judgement in judgements:
-        if judgement.verdict is not GrantVerdict.ALLOWED:
-            by_verdict.setdefault(judgement.verdict, []).append(judgement)
-    for verdict, judged in by_verdict.items():
-        reasons = dict.fromkeys(str(reason) for judgement in judged for reason in judgement.because)
-        yield NotRepaired(
-            finding=f"key-{verdict}",
-            subject=bucket.key.arn if bucket.key else bucket.name,
-            actions=tuple(sorted(judgement.action for judgement in judged)),
-            because=(*reasons, "No grant on a key is ever written."),
-        )
+def _statements(case: Case, finding: Finding) -> tuple[dict[str, object], ...]:
+    match finding.code:
+        case FindingCode.GRANT_BEYOND_ROLE:
+            arn = case.role.arn
+            return (bucket_policy_statement(case.bucket.name, (str(arn),), arn.partition),)
+        case FindingCode.KEY_BEYOND_ROLE:
+            return (key_policy_statement(case.role.arn),)
+        case _:
+            return ()

@@ -32,7 +32,7 @@ def _write(write: Write) -> dict[str, Any]:
         "call": write.call,
         "edit": write.edit.value,
         "before": None if write.before is None else write.before.raw,
-        "after": write.after.raw,
+        "after": None if write.after is None else write.after.raw,
     }
     if write.note:
         record["note"] = write.note

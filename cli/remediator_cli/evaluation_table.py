@@ -11,9 +11,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from remediator.core.diagnose import FindingCode
+from remediator.core.finding import FindingCode
+from remediator.core.finding_texts import FINDING_TEXTS
 from remediator.core.grants import GrantJudgement, GrantVerdict
-from remediator.core.message import FINDING_TEXTS, document_diff, plain
+from remediator.core.message import document_diff, plain
 from remediator.core.trust import TrustJudgement, TrustVerdict
 from remediator_cli.evaluation import Edit, Evaluation
 
@@ -36,11 +37,6 @@ _SIDES = {
     "identity": "the role's policies",
     "bucket_policy": "the bucket policy",
     "identity+bucket_policy": "both the role's policies and the bucket policy",
-}
-_KEY_MEANINGS = {
-    "key-missing": "The role may not use the key of the bucket: nothing grants it.",
-    "key-blocked": "The role is kept from using the key of the bucket.",
-    "key-undecided": "Whether the role may use the key of the bucket cannot be decided.",
 }
 
 
@@ -85,21 +81,22 @@ def _repair(evaluation: Evaluation) -> Iterator[RenderableType]:
         yield Text(f"The repair: write the {write.document} ({write.call}; {_EDITS[write.edit]}):")
         if write.note:
             yield Text(plain(write.note))
-        yield Padding(_diff(document_diff(write.before, write.after)), (0, 0, 0, 2))
+        before, after = (None if each is None else each.raw for each in (write.before, write.after))
+        yield Padding(_diff(document_diff(before, after)), (0, 0, 0, 2))
     said = {reason.partition(": ")[2] for reason in evaluation.because}
     for withheld in evaluation.withheld:
         yield _heading(withheld.finding)
         more = [f"- {plain(each)}" for each in withheld.because if each not in said]
         if withheld.statements:
-            more.append("- Its owner would have to add to the bucket policy:")
+            policy = "key policy" if withheld.finding is FindingCode.KEY_BEYOND_ROLE else "bucket policy"
+            more.append(f"- Its owner would have to add to the {policy}:")
             more.append(json.dumps(list(withheld.statements), indent=2))
         if more:
             yield Padding(Text("\n".join(more), overflow="fold"), (0, 0, 0, 2))
 
 
-def _heading(finding: str) -> Text:
-    meaning = _KEY_MEANINGS[finding] if finding in _KEY_MEANINGS else FINDING_TEXTS[FindingCode(finding)].meaning
-    return Text.assemble("Not repaired: ", (finding, "bold red"), f". {meaning}")
+def _heading(finding: FindingCode) -> Text:
+    return Text.assemble("Not repaired: ", (finding, "bold red"), f". {FINDING_TEXTS[finding].meaning}")
 
 
 def _diff(diff: str) -> Text:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 STANDARD_INPUT = "-"
 LONGEST_LINE = 32 * 1024 * 1024
@@ -32,6 +32,10 @@ class Fault:
     why: str
 
 
+Reader: TypeAlias = Callable[[BinaryIO, str], Iterator[JsonLine | Fault]]
+"""Reads the values of an open file; the text is the name of the file, for the places."""
+
+
 class NotJson(Exception):
     """A text is not one JSON value; the error says what is wrong with it."""
 
@@ -42,13 +46,21 @@ def read_json_lines(names: Sequence[str]) -> Iterator[JsonLine | Fault]:
     Blank lines are passed over, and so is a byte order mark at the start of a line. Every other line gives its value
     or a fault, and a file that cannot be read gives one fault.
     """
+    return read_each(names, _read_stream, needed="a file of JSON lines")
+
+
+def read_each(names: Sequence[str], read: Reader, *, needed: str) -> Iterator[JsonLine | Fault]:
+    """Open the files one after the other, ``-`` being standard input, and read them; one that cannot be is a fault.
+
+    ``needed`` says what a file should be, for who names a directory.
+    """
     for name in names:
         label = "<stdin>" if name == STANDARD_INPUT else name
         try:
             with nullcontext(sys.stdin.buffer) if name == STANDARD_INPUT else Path(name).open("rb") as stream:
-                yield from _read_stream(stream, label)
+                yield from read(stream, label)
         except IsADirectoryError:
-            yield Fault(label, "is a directory; needed is a file of JSON lines")
+            yield Fault(label, f"is a directory; needed is {needed}")
         except FileNotFoundError:
             yield Fault(label, "there is no such file")
         except OSError as error:

@@ -9,18 +9,18 @@ from typing import assert_never
 import pytest
 
 from remediator.core.arn import RoleArn
-from remediator.core.grants import (
+from remediator.core.grants import GrantVerdict
+from remediator.core.policy.calls import ec2_assumes, kms_context, s3_contexts
+from remediator.core.policy.context import Choice, Context, Gap, Prefixed, Span
+from remediator.core.policy.own import (
     ATTACHED_QUOTA,
-    BUCKET_POLICY_QUOTA,
     INLINE_QUOTA,
     REQUIRED_BUCKET_ACTIONS,
     REQUIRED_OBJECT_ACTIONS,
     WANTED_BUCKET_ACTIONS,
     WANTED_OBJECT_ACTIONS,
-    GrantVerdict,
 )
-from remediator.core.policy.calls import ec2_assumes, kms_context, s3_contexts
-from remediator.core.policy.context import Choice, Context, Gap, Prefixed, Span
+from remediator.core.policy.own_bucket import BUCKET_POLICY_QUOTA
 from remediator.core.reading import Absent
 from remediator.core.state import Bucket, Role, Surroundings
 from remediator.core.trust import LARGEST_TRUST_QUOTA, TRUST_QUOTA, TrustVerdict

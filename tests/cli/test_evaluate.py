@@ -10,8 +10,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from remediator.core.diagnose import FindingCode
-from remediator.core.grants import KEY_ACTIONS, REQUIRED_BUCKET_ACTIONS, REQUIRED_OBJECT_ACTIONS, GrantVerdict
+from remediator.core.finding import FindingCode
+from remediator.core.grants import GrantVerdict
+from remediator.core.policy.own import KEY_ACTIONS, REQUIRED_BUCKET_ACTIONS, REQUIRED_OBJECT_ACTIONS
 from remediator.core.trust import TrustVerdict
 from remediator_cli.evaluation import Edit
 from tests.cases.case import FILES, HERE
@@ -104,9 +105,12 @@ def test_the_repair_is_about_what_the_verdicts_say(answers: dict[str, Json]) -> 
         trust_is_wrong = record["ec2_trust"] != "ok"
         grant_is_wrong = any(record["s3"][action] != "allowed" for action in required)
         key_is_wrong = any(verdict != "allowed" for verdict in record.get("kms", {}).values())
-        told = {left["finding"].partition("-")[0] for left in repair["withheld"]} | {
-            "trust" if write["document"] == "trust policy" else "grant" for write in repair["writes"]
-        }
+        told = {left["finding"].partition("-")[0] for left in repair["withheld"]}
+        for write in repair["writes"]:
+            sids = {statement.get("Sid") for statement in write["after"]["Statement"]}
+            told |= {"trust"} if write["document"] == "trust policy" else set()
+            told |= {"grant"} if "AnyscaleRemediatorBucket" in sids else set()
+            told |= {"key"} if "AnyscaleRemediatorKeys" in sids else set()
         assert told == {
             kind
             for kind, is_wrong in (("trust", trust_is_wrong), ("grant", grant_is_wrong), ("key", key_is_wrong))
@@ -140,11 +144,14 @@ def test_the_members_of_an_answer_come_in_a_fixed_order(remediator: Remediator) 
 def test_the_schema_lists_the_verdicts_findings_and_edits_that_there_are() -> None:
     members = SCHEMA["properties"]
     repair = members["repair"]["properties"]
-    codes = {code.value for code in FindingCode} - {FindingCode.BUCKET_ABSENT, FindingCode.BUCKET_UNREADABLE}
-    keys = {f"key-{verdict}" for verdict in GrantVerdict if verdict is not GrantVerdict.ALLOWED}
+    not_in_a_case = {
+        *(FindingCode.BUCKET_ABSENT, FindingCode.BUCKET_UNREADABLE, FindingCode.KEY_UNUSABLE, FindingCode.KEY_UNKNOWN),
+        *(FindingCode.PROFILE_MISSING, FindingCode.PROFILE_OCCUPIED, FindingCode.PROFILE_UNDECIDED),
+    }
+    codes = {code.value for code in FindingCode if code not in not_in_a_case}
     assert members["ec2_trust"]["enum"] == [verdict.value for verdict in TrustVerdict]
     assert SCHEMA["$defs"]["verdict"]["enum"] == [verdict.value for verdict in GrantVerdict]
-    assert set(repair["withheld"]["items"]["properties"]["finding"]["enum"]) == codes | keys
+    assert set(repair["withheld"]["items"]["properties"]["finding"]["enum"]) == codes
     assert repair["writes"]["items"]["properties"]["edit"]["enum"] == [edit.value for edit in Edit]
 
 
@@ -274,14 +281,31 @@ def test_what_the_owner_of_another_accounts_bucket_has_to_add_is_told_and_works(
     ("statements", "code"),
     [
         ([{**EC2, "Principal": "*", "Action": "kms:*", "Resource": "*", "Effect": "Deny"}], "key-blocked"),
-        ([{**EC2, "Principal": {"AWS": "111111111111"}, "Action": "kms:*", "Resource": "*"}], "key-missing"),
-        ([], "key-blocked"),
+        ([], "key-beyond-role"),
     ],
 )
 def test_a_key_that_the_role_may_not_use_is_told(statements: list[Json], code: str, remediator: Remediator) -> None:
     key = {"sse": "aws:kms", "key_arn": KEY, "key_policy": document(*statements)}
     left = withheld(remediator, case(bucket={"encryption": key}))
     assert (left["finding"], left["subject"], left["actions"]) == (code, KEY, list(KEY_ACTIONS))
+
+
+def test_a_key_that_is_left_to_iam_is_granted_in_our_policy(remediator: Remediator) -> None:
+    to_iam = {**EC2, "Principal": {"AWS": "111111111111"}, "Action": "kms:*", "Resource": "*"}
+    broken = case(bucket={"encryption": {"sse": "aws:kms", "key_arn": KEY, "key_policy": document(to_iam)}})
+    repair = conforms(remediator("evaluate", stdin=lines(broken)).record)["repair"]
+    (write,) = repair["writes"]
+    assert repair["withheld"] == []
+    (statement,) = write["after"]["Statement"]
+    assert (statement["Action"], statement["Resource"]) == (list(KEY_ACTIONS), [KEY])
+    assert statement["Condition"] == {"StringEquals": {"kms:ViaService": ["s3.us-west-2.amazonaws.com"]}}
+
+
+def test_what_the_key_policy_needs_is_told_and_works(remediator: Remediator) -> None:
+    broken = case(bucket={"encryption": {"sse": "aws:kms", "key_arn": KEY, "key_policy": document()}})
+    left = withheld(remediator, broken)
+    broken["bucket"]["encryption"]["key_policy"] = document(*left["statements"])
+    assert set(remediator("evaluate", stdin=lines(broken)).record["kms"].values()) == {"allowed"}
 
 
 def test_a_key_policy_that_is_not_given_is_undecided_and_an_aws_managed_key_is_no_question(

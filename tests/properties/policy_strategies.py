@@ -6,6 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from remediator.core.policy.own import BUCKET_SID, KEYS_SID, OBJECTS_SID
+from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
 from remediator.core.trust import TRUST_SID
 from tests.unit.policy.documents import ACCOUNT, BUCKET_ARN, OTHER_ACCOUNT, ROLE_ARN, ROLE_ID
 
@@ -65,7 +67,8 @@ UNDECIDABLE = (
     ("IpAddress", "aws:SourceIp", ("203.0.113.0/24",)),
 )
 
-sids = st.sampled_from(["", "A", "B", "C", TRUST_SID, "AnyscaleRemediatorBucket", "AnyscaleRemediatorObjects"])
+OUR_SIDS = (TRUST_SID, BUCKET_SID, OBJECTS_SID, KEYS_SID, BUCKET_POLICY_SID)
+sids = st.sampled_from(["", "A", "B", "C", *OUR_SIDS])
 
 
 def one_or_many(choices: tuple[str, ...]) -> st.SearchStrategy[Json]:

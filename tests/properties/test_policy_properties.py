@@ -12,22 +12,25 @@ from typing import Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from remediator.core.grants import (
-    OWN_POLICY_NAME,
-    REQUIRED_OBJECT_ACTIONS,
-    WANTED_OBJECT_ACTIONS,
-    bucket_policy_statements,
-    bucket_policy_write_obstacles,
-    inline_write_obstacles,
-    judge_grants,
-    judge_key,
-    own_grant_statements,
-    own_policy,
-)
+from remediator.core.grants import judge_grants, judge_key
 from remediator.core.policy.document import PolicyDocument, policy_size, policy_text, read_policy, same_policy
 from remediator.core.policy.edit import append_statement, raw_statements, upsert_statements
 from remediator.core.policy.extent import ALWAYS, NEVER
 from remediator.core.policy.matching import Target, glob, glob_extent
+from remediator.core.policy.own import (
+    OWN_POLICY_NAME,
+    REQUIRED_OBJECT_ACTIONS,
+    WANTED_OBJECT_ACTIONS,
+    inline_write_obstacles,
+    own_grant_statements,
+)
+from remediator.core.policy.own_bucket import (
+    BUCKET_POLICY_SID,
+    bucket_policy_write_obstacles,
+    granting_bucket_policy,
+    is_intact,
+    named_roles,
+)
 from remediator.core.policy.public import public_statements
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import (
@@ -57,7 +60,16 @@ from tests.properties.policy_strategies import (
     json_values,
     one_or_many,
 )
-from tests.unit.policy.documents import ACCOUNT, BUCKET, BUCKET_ARN, KEY_ARN, ROLE_ARN, role
+from tests.unit.policy.documents import (
+    ACCOUNT,
+    BUCKET,
+    BUCKET_ARN,
+    KEY_ARN,
+    ROLE_ARN,
+    our_bucket_statement,
+    our_policy,
+    role,
+)
 
 QUICK = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 HALF = 0.5
@@ -173,7 +185,7 @@ def test_every_statement_of_others_survives_the_repair_of_the_grant_in_order(raw
 @QUICK
 @given(documents(kind="bucket"))
 def test_edits_and_what_is_sent_survive_the_way_to_aws_and_back(raw: Json) -> None:
-    after = upsert_statements(parsed(raw), bucket_policy_statements(role(), BUCKET))
+    after = upsert_statements(parsed(raw), (our_bucket_statement(),))
     back = parsed(policy_text(after))
     assert same_policy(back, after)
     assert policy_size(back) == policy_size(after)
@@ -206,7 +218,7 @@ def test_after_the_repair_ec2_may_assume_the_role_unless_a_deny_stands_against_i
 @QUICK
 @given(documents(kind="identity"), documents(kind="bucket"), st.none() | documents(kind="identity"))
 def test_after_the_repair_of_the_role_what_was_missing_is_allowed(raw: Json, policy: Json, boundary: Json) -> None:
-    ours = own_policy(Absent(), (BUCKET,), "aws")
+    ours = our_policy(Absent(), BUCKET)
     of = bucket(policy)
     before = verdicts(holding(raw, boundary=boundary), of)
     after = verdicts(holding(raw, dict(ours.raw), boundary=boundary), of)
@@ -221,8 +233,8 @@ def test_after_the_repair_of_the_role_what_was_missing_is_allowed(raw: Json, pol
 @given(documents(kind="identity"), documents(kind="bucket"))
 def test_the_repair_across_accounts_is_on_the_sides_that_are_named(raw: Json, policy: Json) -> None:
     of = bucket(policy, account="222222222222")
-    ours = own_policy(Absent(), (BUCKET,), "aws")
-    theirs = upsert_statements(parsed(policy), bucket_policy_statements(role(), BUCKET))
+    ours = our_policy(Absent(), BUCKET)
+    theirs = upsert_statements(parsed(policy), (our_bucket_statement(),))
     for each in judge_grants(trusting(None), holding(raw), of):
         if each.verdict == "missing":
             (fix,) = each.fix_by
@@ -351,7 +363,7 @@ def test_the_repair_of_the_grant_allows_eight_actions_on_the_named_buckets_and_n
     document = parsed(raw)
     foreign = [each for each in raw_statements(document) if not str(each.get("Sid")).startswith("AnyscaleRemediator")]
     before = {**raw, "Statement": foreign}
-    after = own_policy(Present(parsed(before)), tuple(names), "aws").raw
+    after = our_policy(Present(parsed(before)), *names).raw
     for action in asked_objects | asked_bucket | others:
         for resource in resources:
             bucket_name, slash, _ = resource.removeprefix("arn:aws:s3:::").partition("/")
@@ -364,12 +376,24 @@ def test_the_repair_of_the_grant_allows_eight_actions_on_the_named_buckets_and_n
 
 
 @QUICK
-@given(documents(kind="bucket"))
-def test_the_repair_of_a_bucket_policy_names_the_role_alone(raw: Json) -> None:
-    after = upsert_statements(parsed(raw), bucket_policy_statements(role(), BUCKET))
-    added = [each for each in raw_statements(after) if each not in raw_statements(parsed(raw))]
-    assert [each["Principal"] for each in added] == [{"AWS": ROLE_ARN}] * 2
-    assert len(public_statements(after)) == len(public_statements(parsed(raw)))
+@given(documents(kind="bucket"), st.sets(st.sampled_from(["a", "b", "c"])))
+def test_our_statement_in_a_bucket_policy_names_exactly_the_asked_roles_and_all_else_stays(
+    raw: Json, names: set[str]
+) -> None:
+    asked = {f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in names}
+    before = parsed(raw)
+    after = granting_bucket_policy(Present(before), BUCKET, asked, "aws")
+    foreign = [each for each in raw_statements(before) if each.get("Sid") != BUCKET_POLICY_SID]
+    if after is None:
+        assert not foreign
+        assert not asked
+        return
+    kept = [each for each in raw_statements(after) if each.get("Sid") != BUCKET_POLICY_SID]
+    assert kept == foreign
+    assert named_roles(after, ACCOUNT) == asked
+    assert is_intact(after, BUCKET, role().arn)
+    assert len(public_statements(after)) <= len(public_statements(before))
+    assert granting_bucket_policy(Present(after), BUCKET, asked, "aws") == after
 
 
 # --- spelling
@@ -466,12 +490,12 @@ def everything(value: Json) -> None:
         assert read_policy(policy_text(document)) != Absent()
         assert policy_size(document) > 0
         assert same_policy(document, document)
-        after = [add_ec2_trust(document, "aws"), own_policy(reading, (BUCKET,), "aws")]
+        after = [add_ec2_trust(document, "aws"), our_policy(reading, BUCKET)]
         merged = merged_ec2_trust(document, "aws")
         after += [merged] if merged is not None else []
         for edited in after:
             trust_write_obstacles(held_by, edited)
-            inline_write_obstacles(held, edited)
+            inline_write_obstacles(held_by, held, edited)
             bucket_policy_write_obstacles(held_by, of, edited)
             assert edited.faults == document.faults
             if document.faults:

@@ -2,38 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
-from remediator.core.diagnose import REPAIRABLE, FindingCode, Observed, diagnose
-from remediator.core.grants import OWN_POLICY_NAME
-from remediator.core.plan import InlinePolicyStep, RepairPlan, TrustStep, plan_repair
-from remediator.core.policy.document import read_policy
+from remediator.core.desired import Desired
+from remediator.core.diagnose import diagnose
+from remediator.core.finding import REPAIRABLE, FindingCode
+from remediator.core.observed import Observed
+from remediator.core.plan import (
+    BucketPolicyStep,
+    InlinePolicyStep,
+    InstanceProfileStep,
+    RepairPlan,
+    Step,
+    TrustStep,
+    plan_repair,
+)
+from remediator.core.policy.document import PolicyDocument, read_policy
 from remediator.core.policy.edit import raw_statements
+from remediator.core.policy.own import OWN_POLICY_NAME
+from remediator.core.policy.own_bucket import is_intact
 from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import Bucket, InlinePolicy, ManagedPolicy, PublicAccessBlock, Role, RolePolicies
-from tests.properties.policy_strategies import documents
-from tests.unit.policy.documents import ACCOUNT, BUCKET, OTHER_ACCOUNT, role
+from remediator.core.state import (
+    Bucket,
+    CustomerKey,
+    DefaultEncryption,
+    InlinePolicy,
+    InstanceProfile,
+    InstanceProfiles,
+    KeyState,
+    ManagedPolicy,
+    PublicAccessBlock,
+    Role,
+    RolePolicies,
+)
+from remediator.settings import GrantSide, InstanceProfileMode
+from tests.properties.policy_strategies import OUR_SIDS, documents
+from tests.unit.policy.documents import (
+    ACCOUNT,
+    BUCKET,
+    KEY_ARN,
+    OTHER_ACCOUNT,
+    ROLE_ARN,
+    ROLE_ID,
+    our_bucket_policy,
+    our_policy,
+    role,
+)
 
 QUICK = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 Json = Any
 
 BUCKETS = (BUCKET, "other")
+OTHER_ROLE_ARN = f"{ROLE_ARN}-2"
 unreadable = st.just(Unreadable("denied"))
+
+desires = st.builds(
+    Desired,
+    grant=st.sampled_from(GrantSide),
+    writes_bucket_policies=st.booleans(),
+    instance_profile=st.sampled_from(InstanceProfileMode),
+).map(lambda d: replace(d, writes_bucket_policies=True) if d.grant is GrantSide.BUCKET_POLICY else d)
 
 
 @st.composite
 def observed_roles(draw: st.DrawFn) -> Observed:
-    """A role with any trust, policies, boundary and buckets; now and then a part of it cannot be read."""
+    """A role with any trust, policies, boundary, buckets and instance profile; some of it cannot be read."""
     trust = draw(documents(kind="trust").map(read_policy) | unreadable)
     named = draw(st.lists(documents(kind="identity"), max_size=2))
     inline = [InlinePolicy(f"theirs{number}", read_policy(each)) for number, each in enumerate(named)]
-    own = draw(st.none() | documents(kind="identity"))
+    own = draw(
+        st.none() | documents(kind="identity").map(read_policy) | st.just(Present(our_policy(Absent(), *BUCKETS)))
+    )
     if own is not None:
-        inline.append(InlinePolicy(OWN_POLICY_NAME, read_policy(own)))
+        inline.append(InlinePolicy(OWN_POLICY_NAME, own))
     boundary: Reading[ManagedPolicy] = Absent()
     if draw(st.sampled_from([False, False, True])):
         document = read_policy(draw(documents(kind="identity")))
@@ -44,52 +91,127 @@ def observed_roles(draw: st.DrawFn) -> Observed:
         boundary=boundary,
     )
     buckets = tuple((name, draw(bucket_readings(name))) for name in BUCKETS)
-    return Observed(replace(role(), trust=trust), policies, buckets)
+    return Observed(replace(role(), trust=trust), policies, buckets, draw(st.none() | instance_profiles()))
 
 
 def bucket_readings(name: str) -> st.SearchStrategy[Reading[Bucket]]:
-    policy = st.none() | documents(kind="bucket")
+    ours = st.sampled_from(
+        [
+            (),
+            (ROLE_ARN,),
+            (ROLE_ARN, OTHER_ROLE_ARN),
+            ("AROAOLDOLDOLDOLDOLD01",),
+        ]
+    ).map(lambda roles: Present(our_bucket_policy(Absent(), *roles)) if roles else Absent())
+    policy = st.none().map(read_policy) | documents(kind="bucket").map(read_policy) | ours
     owner = st.sampled_from([ACCOUNT, ACCOUNT, ACCOUNT, OTHER_ACCOUNT])
+    encryption = st.sampled_from(
+        [None, Present(DefaultEncryption()), Present(DefaultEncryption(KEY_ARN)), Unreadable("denied")]
+    )
     present = st.builds(
-        lambda raw, account: Present(Bucket(name, account, "us-west-2", read_policy(raw), PublicAccessBlock())),
+        lambda reading, account, key, encryption: Present(
+            Bucket(name, account, "us-west-2", reading, PublicAccessBlock(), key, encryption)
+        ),
         policy,
         owner,
+        st.none() | customer_keys(),
+        encryption,
     )
     return st.one_of(present, present, present, st.just(Absent()), unreadable)
 
 
-def after(observed: Observed, plan: RepairPlan) -> Observed:
-    """The state that the steps of a plan leave behind."""
-    for step in plan.steps:
+def customer_keys() -> st.SearchStrategy[CustomerKey]:
+    delegating = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "kms:*", "Resource": "*"},
+        ],
+    }
+    policies = st.sampled_from([delegating, {"Version": "2012-10-17", "Statement": []}]).map(read_policy) | unreadable
+    states = st.sampled_from(KeyState).map(Present) | st.just(Absent()) | unreadable
+    return st.builds(CustomerKey, st.just(KEY_ARN), policies, st.just(Present(KeyState.ENABLED)) | states)
+
+
+@st.composite
+def instance_profiles(draw: st.DrawFn) -> InstanceProfiles:
+    name = role().arn.name
+    profile = InstanceProfile(f"arn:aws:iam::{ACCOUNT}:instance-profile/{name}", name, ())
+    holding: Reading[tuple[InstanceProfile, ...]] = draw(
+        st.just(Present(()))
+        | st.just(Present((replace(profile, role_names=(name,)),)))
+        | unreadable
+        | st.builds(Absent)
+    )
+    namesake = draw(
+        st.sampled_from([None, Absent(), Present(profile), Present(replace(profile, role_names=("x",)))]) | unreadable
+    )
+    return InstanceProfiles(holding, namesake)
+
+
+def after(observed: Observed, steps: Iterable[Step]) -> Observed:
+    """The state that the steps leave behind."""
+    for step in steps:
         match step:
             case TrustStep(after=document):
                 changed: Role = replace(observed.role, trust=read_policy(document.raw))
                 observed = replace(observed, role=changed)
-            case InlinePolicyStep(name=name, after=document):
+            case InlinePolicyStep(name=name, after=written):
                 assert isinstance(observed.policies.inline, Present)
                 others = tuple(policy for policy in observed.policies.inline.value if policy.name != name)
-                written = Present((*others, InlinePolicy(name, read_policy(document.raw))))
-                observed = replace(observed, policies=replace(observed.policies, inline=written))
+                ours = () if written is None else (InlinePolicy(name, read_policy(written.raw)),)
+                observed = replace(observed, policies=replace(observed.policies, inline=Present((*others, *ours))))
+            case BucketPolicyStep(bucket=bucket, after=written):
+                policy = Absent() if written is None else read_policy(written.raw)
+                observed = replace(
+                    observed,
+                    buckets=tuple(
+                        (name, Present(replace(reading.value, policy=policy)))
+                        if name == bucket and isinstance(reading, Present)
+                        else (name, reading)
+                        for name, reading in observed.buckets
+                    ),
+                )
+            case InstanceProfileStep(name=name, path=path):
+                arn = f"arn:aws:iam::{ACCOUNT}:instance-profile{path}{name}"
+                holder = InstanceProfile(arn, name, (name,))
+                observed = replace(observed, profiles=InstanceProfiles(Present((holder,))))
     return observed
 
 
-def planned(observed: Observed) -> RepairPlan:
-    return plan_repair(observed, diagnose(observed))
+def planned(observed: Observed, desired: Desired) -> RepairPlan:
+    return plan_repair(observed, diagnose(observed, None, desired), desired)
+
+
+def documents_of(step: Step) -> tuple[PolicyDocument | None, PolicyDocument | None]:
+    """The document before and after a step; an instance profile has none."""
+    return (None, None) if isinstance(step, InstanceProfileStep) else (step.before, step.after)
 
 
 @QUICK
-@given(observed_roles())
-def test_a_repair_leaves_nothing_to_repair(observed: Observed) -> None:
-    assert planned(after(observed, planned(observed))).steps == ()
+@given(observed_roles(), desires)
+def test_a_repair_leaves_nothing_to_repair(observed: Observed, desired: Desired) -> None:
+    plan = planned(observed, desired)
+    again = planned(after(observed, (*plan.steps, *plan.removals)), desired)
+    assert again.steps == ()
+    assert again.removals == ()
 
 
 @QUICK
-@given(observed_roles())
-def test_every_repairable_finding_is_repaired_or_withheld_with_a_reason(observed: Observed) -> None:
-    findings = diagnose(observed)
-    plan = plan_repair(observed, findings)
+@given(observed_roles(), desires)
+def test_what_is_taken_back_in_a_later_look_is_what_was_planned_at_first(observed: Observed, desired: Desired) -> None:
+    plan = planned(observed, desired)
+    again = planned(after(observed, plan.steps), desired)
+    assert again.steps == ()
+    assert again.removals == plan.removals
+
+
+@QUICK
+@given(observed_roles(), desires)
+def test_every_repairable_finding_is_repaired_or_withheld_with_a_reason(observed: Observed, desired: Desired) -> None:
+    findings = diagnose(observed, None, desired)
+    plan = plan_repair(observed, findings, desired)
     held = {withheld.finding for withheld in plan.withheld}
-    left = {(f.code, f.subject) for f in diagnose(after(observed, plan))}
+    left = {(f.code, f.subject) for f in diagnose(after(observed, (*plan.steps, *plan.removals)), None, desired)}
     for finding in findings:
         if finding.code in REPAIRABLE and finding not in held:
             assert (finding.code, finding.subject) not in left
@@ -97,34 +219,96 @@ def test_every_repairable_finding_is_repaired_or_withheld_with_a_reason(observed
 
 
 @QUICK
-@given(observed_roles())
-def test_each_document_is_written_at_most_once_and_only_the_two_that_may_be(observed: Observed) -> None:
-    steps = planned(observed).steps
-    assert len({type(step) for step in steps}) == len(steps)
-    assert all(step.name == OWN_POLICY_NAME for step in steps if isinstance(step, InlinePolicyStep))
+@given(observed_roles(), desires)
+def test_no_bucket_that_could_be_used_is_lost_whatever_is_taken_back(observed: Observed, desired: Desired) -> None:
+    def usable(state: Observed) -> set[str]:
+        return set(BUCKETS) - {finding.subject for finding in diagnose(state, None, Desired())}
+
+    plan = planned(observed, desired)
+    if all(is_intact(policy, name, observed.role.arn) for name, policy in bucket_policies(observed)):
+        assert usable(observed) <= usable(after(observed, plan.steps))
+        assert usable(observed) <= usable(after(observed, (*plan.steps, *plan.removals)))
+
+
+def bucket_policies(observed: Observed) -> Iterable[tuple[str, PolicyDocument]]:
+    for name, reading in observed.buckets:
+        if isinstance(reading, Present) and isinstance(reading.value.policy, Present):
+            yield name, reading.value.policy.value
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        lambda plan: any(isinstance(step, BucketPolicyStep) and step.before is None for step in plan.steps),
+        lambda plan: any(isinstance(step, BucketPolicyStep) and step.before is not None for step in plan.steps),
+        lambda plan: any(isinstance(step, InlinePolicyStep) for step in plan.removals),
+        lambda plan: any(isinstance(step, InlinePolicyStep) and step.after is None for step in plan.removals),
+        lambda plan: any(isinstance(step, BucketPolicyStep) for step in plan.removals),
+        lambda plan: any(isinstance(step, InstanceProfileStep) for step in plan.steps),
+        lambda plan: bool(plan.steps) and bool(plan.removals),
+    ],
+)
+def test_the_generated_roles_lead_to_every_kind_of_step(wanted: Callable[[RepairPlan], bool]) -> None:
+    find(
+        st.tuples(observed_roles(), desires),
+        lambda drawn: wanted(planned(*drawn)),
+        settings=settings(QUICK, max_examples=5_000, derandomize=True, database=None, phases=[Phase.generate]),
+    )
 
 
 @QUICK
-@given(observed_roles())
-def test_nothing_is_written_over_what_could_not_be_read(observed: Observed) -> None:
-    for step in planned(observed).steps:
+@given(observed_roles(), desires)
+def test_each_document_is_written_at_most_once_by_the_steps_and_only_those_that_may_be(
+    observed: Observed, desired: Desired
+) -> None:
+    plan = planned(observed, desired)
+    subjects = [(type(step), getattr(step, "bucket", "")) for step in plan.steps]
+    assert len(set(subjects)) == len(subjects)
+    for step in (*plan.steps, *plan.removals):
+        match step:
+            case InlinePolicyStep(name=name):
+                assert name == OWN_POLICY_NAME
+            case BucketPolicyStep():
+                assert desired.writes_bucket_policies
+            case InstanceProfileStep():
+                assert desired.instance_profile is InstanceProfileMode.REPAIR
+            case TrustStep():
+                pass
+
+
+@QUICK
+@given(observed_roles(), desires)
+def test_nothing_is_written_over_what_could_not_be_read(observed: Observed, desired: Desired) -> None:
+    plan = planned(observed, desired)
+    for step in (*plan.steps, *plan.removals):
         match step:
             case TrustStep():
                 assert isinstance(observed.role.trust, Present)
             case InlinePolicyStep():
                 assert isinstance(observed.policies.inline, Present)
+            case BucketPolicyStep(bucket=name):
+                reading = dict(observed.buckets)[name]
+                assert isinstance(reading, Present)
+                assert not isinstance(reading.value.policy, Unreadable)
+            case InstanceProfileStep():
+                assert observed.profiles is not None
+                assert not isinstance(observed.profiles.holding, Unreadable)
 
 
 @QUICK
-@given(observed_roles())
-def test_a_repair_never_turns_to_a_bucket_that_is_blocked_undecided_absent_or_unreadable(observed: Observed) -> None:
+@given(observed_roles(), desires)
+def test_a_repair_never_turns_to_a_bucket_that_is_blocked_undecided_absent_or_unreadable(
+    observed: Observed, desired: Desired
+) -> None:
     hopeless = {
         finding.subject
-        for finding in diagnose(observed)
+        for finding in diagnose(observed, None, desired)
         if finding.code not in REPAIRABLE and finding.subject in BUCKETS
     }
-    for step in planned(observed).steps:
-        if isinstance(step, InlinePolicyStep) and step.before is None:
+    for step in planned(observed, desired).steps:
+        if isinstance(step, BucketPolicyStep):
+            assert step.bucket not in hopeless
+        if isinstance(step, InlinePolicyStep) and step.before is None and step.after is not None:
             named = {
                 resource.removeprefix("arn:aws:s3:::").removesuffix("/*")
                 for statement in raw_statements(step.after)
@@ -134,24 +318,59 @@ def test_a_repair_never_turns_to_a_bucket_that_is_blocked_undecided_absent_or_un
 
 
 @QUICK
-@given(observed_roles())
-def test_every_bucket_has_at_most_one_finding_and_trust_has_at_most_one(observed: Observed) -> None:
-    subjects = [finding.subject for finding in diagnose(observed)]
+@given(observed_roles(), desires)
+def test_no_two_findings_are_about_the_same_subject(observed: Observed, desired: Desired) -> None:
+    subjects = [
+        finding.subject
+        for finding in diagnose(observed, None, desired)
+        if finding.code is not FindingCode.GRANT_LEFTOVER  # may stand beside a statement that was altered
+    ]
     assert len(subjects) == len(set(subjects))
 
 
 @QUICK
-@given(observed_roles())
-def test_a_condition_or_a_deny_on_the_trust_never_leads_to_a_write(observed: Observed) -> None:
-    codes = {finding.code for finding in diagnose(observed)}
+@given(observed_roles(), desires)
+def test_a_condition_or_a_deny_on_the_trust_never_leads_to_a_write(observed: Observed, desired: Desired) -> None:
+    codes = {finding.code for finding in diagnose(observed, None, desired)}
     if codes & {FindingCode.TRUST_BLOCKED, FindingCode.TRUST_CONDITIONAL, FindingCode.TRUST_UNDECIDED}:
-        assert not any(isinstance(step, TrustStep) for step in planned(observed).steps)
+        assert not any(isinstance(step, TrustStep) for step in planned(observed, desired).steps)
 
 
 @QUICK
-@given(observed_roles())
-def test_no_deny_is_ever_removed_or_changed_wherever_it_stands_and_whatever_it_is_called(observed: Observed) -> None:
-    for step in planned(observed).steps:
-        if step.before is not None:
-            kept = raw_statements(step.after)
-            assert all(deny in kept for deny in raw_statements(step.before) if deny.get("Effect") == "Deny")
+@given(observed_roles(), desires)
+def test_no_deny_is_ever_removed_or_changed_wherever_it_stands_and_whatever_it_is_called(
+    observed: Observed, desired: Desired
+) -> None:
+    plan = planned(observed, desired)
+    for step in (*plan.steps, *plan.removals):
+        before, written = documents_of(step)
+        if before is not None:
+            kept = () if written is None else raw_statements(written)
+            assert all(deny in kept for deny in raw_statements(before) if deny.get("Effect") == "Deny")
+
+
+@QUICK
+@given(observed_roles(), desires)
+def test_what_others_wrote_stays_as_it_was_and_in_order(observed: Observed, desired: Desired) -> None:
+    plan = planned(observed, desired)
+    for step in (*plan.steps, *plan.removals):
+        before, written = documents_of(step)
+        if before is not None and not (isinstance(step, TrustStep) and step.merged):
+            kept = () if written is None else raw_statements(written)
+            foreign = [each for each in raw_statements(before) if each.get("Sid") not in OUR_SIDS]
+            assert [each for each in kept if each.get("Sid") not in OUR_SIDS][: len(foreign)] == foreign
+
+
+@QUICK
+@given(observed_roles(), desires)
+def test_our_statement_in_a_bucket_policy_never_names_anybody_but_roles_of_the_account(
+    observed: Observed, desired: Desired
+) -> None:
+    plan = planned(observed, desired)
+    for step in (*plan.steps, *plan.removals):
+        if isinstance(step, BucketPolicyStep) and step.after is not None:
+            for statement in step.after.statements:
+                if statement.sid == "AnyscaleRemediatorAccess" and statement.principals is not None:
+                    names = statement.principals.aws
+                    assert set(names) <= {ROLE_ARN, OTHER_ROLE_ARN}
+                    assert ROLE_ID not in names

@@ -29,8 +29,17 @@ any_json = st.recursive(
 
 ACCOUNT = "111122223333"
 literal = st.text("abcdefgXYZ0189+=,.@_-", min_size=4, max_size=30)
-# Buckets are named after their region and owner, so that no two clouds can contradict each other about one.
+# Whatever is said of a bucket follows from its number, so that no two clouds can contradict each other about one.
 BUCKET_REGIONS = {"aws": ("us-west-2", "eu-west-1"), "aws-us-gov": ("us-gov-east-1",), "aws-cn": ("cn-northwest-1",)}
+
+SIDES: tuple[dict[str, str], ...] = (
+    {},
+    {"grant": "role-policy"},
+    {"grant": "bucket-policy"},
+    {"grant": "bucket-policy", "formerGrant": "role-policy"},
+    {"grant": "role-policy", "formerGrant": "bucket-policy"},
+    {"formerGrant": "bucket-policy"},
+)
 
 
 @st.composite
@@ -39,33 +48,52 @@ def good_configurations(draw: st.DrawFn) -> dict[str, Any]:
     home = draw(st.sampled_from(list(HOME_REGIONS)))
 
     def bucket(number: int) -> dict[str, Any]:
-        region = BUCKET_REGIONS[HOME_REGIONS[home]][number % len(BUCKET_REGIONS[HOME_REGIONS[home]])]
-        return {"name": f"bucket-{number}", "region": region, "account": f"{number:012}"}
+        partition = HOME_REGIONS[home]
+        region = (home, *BUCKET_REGIONS[partition])[number % (1 + len(BUCKET_REGIONS[partition]))]
+        found = {"name": f"bucket-{number}", "region": region}
+        if number % 2:
+            found["account"] = f"{number:012}"
+        if number % 5 == 0:
+            found["key"] = f"arn:{partition}:kms:{region}:{ACCOUNT}:key/{number % 2}"
+        return found
 
-    cloud = st.fixed_dictionaries(
-        {
-            "buckets": st.lists(st.integers(0, 9).map(bucket), min_size=1, max_size=5, unique_by=lambda b: b["name"]),
-            "roles": st.lists(
-                st.tuples(st.just("team-"), literal, st.sampled_from(["", "*", "?", "/*", "*/x"])).map("".join),
-                min_size=1,
-                max_size=3,
-                unique=True,
-            ),
-        },
-        optional={
-            "mode": st.sampled_from(["repair", "observe"]),
-            "grant": st.just("role-policy"),
-            "account": st.just(ACCOUNT),
-        },
-    )
+    def cloud(sides: dict[str, str]) -> st.SearchStrategy[dict[str, Any]]:
+        of_ours = "bucket-policy" in sides.values()
+        numbers = st.sampled_from(range(0, 20, 2)) if of_ours else st.integers(0, 19)
+        return st.fixed_dictionaries(
+            {
+                "buckets": st.lists(numbers.map(bucket), min_size=1, max_size=5, unique_by=lambda b: b["name"]),
+                "roles": st.lists(
+                    st.tuples(st.just("team-"), literal, st.sampled_from(["", "*", "?", "/*", "*/x"])).map("".join),
+                    min_size=1,
+                    max_size=3,
+                    unique=True,
+                ),
+                **{key: st.just(side) for key, side in sides.items()},
+            },
+            optional={
+                "mode": st.sampled_from(["repair", "observe"]),
+                "instanceProfile": st.sampled_from(["report", "repair", "ignore"]),
+                "account": st.just(ACCOUNT),
+            },
+        )
+
     value: dict[str, Any] = draw(
         st.fixed_dictionaries(
-            {"clouds": st.dictionaries(st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,9}\Z"), cloud, min_size=1)},
+            {
+                "clouds": st.dictionaries(
+                    st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,9}\Z"),
+                    st.sampled_from(SIDES).flatmap(cloud),
+                    min_size=1,
+                    max_size=6,
+                )
+            },
             optional={
                 "account": st.just(ACCOUNT),
                 "enrollmentTag": st.from_regex(r"\Aacme[a-z0-9 :/=+._@-]{0,20}[a-z]\Z"),
                 "emails": st.lists(st.integers(0, 9).map("p{}@example.com".format), unique=True, max_size=3),
                 "logRetentionDays": st.sampled_from(LOG_RETENTION_DAYS),
+                "sweepMinutes": st.integers(5, 1440),
             },
         )
     )
@@ -122,6 +150,41 @@ def test_every_cloud_is_found_and_keeps_its_buckets_and_patterns(value: dict[str
         assert cloud is not None
         assert [bucket.name for bucket in cloud.buckets] == [bucket["name"] for bucket in written["buckets"]]
         assert [pattern.text for pattern in cloud.roles] == written["roles"]
+
+
+@given(good_configurations())
+def test_every_bucket_and_key_leads_back_to_its_clouds(value: dict[str, Any]) -> None:
+    settings = parse_settings(value)
+    for cloud in settings.clouds:
+        for bucket in cloud.buckets:
+            assert cloud in settings.clouds_of_bucket(bucket.name)
+            assert bucket.key is None or cloud in settings.clouds_of_key(bucket.key)
+
+
+@given(good_configurations())
+def test_every_bucket_is_in_the_home_region_or_in_one_of_the_others(value: dict[str, Any]) -> None:
+    settings = parse_settings(value)
+    assert settings.region not in settings.other_regions
+    found = [
+        bucket.name for region in (settings.region, *settings.other_regions) for bucket in settings.buckets_in(region)
+    ]
+    assert len(found) == len(set(found))
+    assert set(found) == {bucket.name for cloud in settings.clouds for bucket in cloud.buckets}
+    assert all(settings.buckets_in(region) for region in settings.other_regions)
+
+
+@given(good_configurations())
+def test_clouds_that_can_write_one_bucket_s_policy_have_the_same_shared_bucket(value: dict[str, Any]) -> None:
+    settings = parse_settings(value)
+    groups: dict[str, set[str]] = {}
+    for cloud in settings.clouds:
+        shared = settings.shared_bucket(cloud)
+        assert (shared is None) == (not cloud.writes_bucket_policies)
+        if shared is not None:
+            groups.setdefault(shared, set()).update(bucket.name for bucket in cloud.buckets)
+    for shared, names in groups.items():
+        assert shared in names
+        assert not [other for other, theirs in groups.items() if other != shared and theirs & names]
 
 
 def slow_match(pattern: str, text: str) -> bool:

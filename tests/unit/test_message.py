@@ -8,23 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from remediator.core.diagnose import REPAIRABLE, Finding, FindingCode
 from remediator.core.event import Actor, Cause
-from remediator.core.grants import own_policy
-from remediator.core.message import FINDING_TEXTS, Alert, describe, document_diff, plain, render
+from remediator.core.finding import REPAIRABLE, Finding, FindingCode
+from remediator.core.finding_texts import FINDING_TEXTS
+from remediator.core.message import Alert, describe, document_diff, plain, render
 from remediator.core.outcome import TOLD, Applied, NotApplied, Outcome, OutcomeKind
 from remediator.core.permanent import PermanentFix, permanent_fix
 from remediator.core.plan import InlinePolicyStep, TrustStep, Withheld
+from remediator.core.policy.edit import raw_statements
 from remediator.core.reading import Absent
 from remediator.core.trust import add_ec2_trust
 from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, ROLE_ARN, a_cause, document
+from tests.unit.policy.documents import KEY_ARN, our_policy
 
 DOCS = Path(__file__).parents[2] / "docs"
 TRUST_MISSING = Finding(FindingCode.TRUST_MISSING, "trust policy", ("no statement names EC2",), ("sts:AssumeRole",))
 GRANT_MISSING = Finding(FindingCode.GRANT_MISSING, BUCKET, (), ("s3:GetObject", "s3:PutObject"))
 GRANT_BLOCKED = Finding(FindingCode.GRANT_BLOCKED, BUCKET, ("statement `Freeze` denies it",), ("s3:PutObject",))
 TRUST_STEP = TrustStep(document(LAMBDA_STATEMENT), add_ec2_trust(document(LAMBDA_STATEMENT), "aws"))
-GRANT_STEP = InlinePolicyStep("AnyscaleRemediatorS3Access", None, own_policy(Absent(), (BUCKET,), "aws"))
+GRANT_STEP = InlinePolicyStep("AnyscaleRemediatorS3Access", None, our_policy(Absent(), BUCKET))
 
 
 def outcome(kind: OutcomeKind = OutcomeKind.REPAIRED, **fields: object) -> Outcome:
@@ -54,7 +56,7 @@ def test_every_finding_has_its_texts_and_its_row_in_the_documentation() -> None:
 
 
 def test_the_documentation_says_repaired_of_exactly_the_repairable_findings() -> None:
-    rows = re.findall(r"^\| `([a-z-]+)` \|.*\| Repaired:", (DOCS / "findings.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z-]+)` \|.*\| Repaired[ :]", (DOCS / "findings.md").read_text(), re.MULTILINE)
     assert {FindingCode(row) for row in rows} == REPAIRABLE
 
 
@@ -178,7 +180,12 @@ def test_the_longest_possible_alert_fits_a_message_of_sns() -> None:
             role_name="r" * 64,
             cloud="c" * 256,
             findings=tuple(
-                Finding(code, "b" * 63, tuple(f"{n}" + "ü" * 5000 for n in range(50)), ("s3:GetObject",) * 8)
+                Finding(
+                    code,
+                    KEY_ARN if code is FindingCode.KEY_MISSING else "b" * 63,
+                    tuple(f"{n}" + "ü" * 5000 for n in range(50)),
+                    ("s3:GetObject",) * 8,
+                )
                 for code in FindingCode
             ),
             results=(NotApplied(step, "w" * 5000), Applied(step)),
@@ -191,7 +198,7 @@ def test_the_longest_possible_alert_fits_a_message_of_sns() -> None:
 
 
 def test_a_diff_shows_what_was_added_and_nothing_as_removed_for_an_appended_statement() -> None:
-    diff = document_diff(TRUST_STEP.before, TRUST_STEP.after).splitlines()[2:]
+    diff = document_diff(TRUST_STEP.before.raw, TRUST_STEP.after.raw).splitlines()[2:]
     removed = [line for line in diff if line.startswith("-")]
     assert removed == []
     assert any("ec2.amazonaws.com" in line for line in diff if line.startswith("+"))
@@ -199,7 +206,7 @@ def test_a_diff_shows_what_was_added_and_nothing_as_removed_for_an_appended_stat
 
 def test_a_long_diff_is_cut_in_the_middle() -> None:
     many = document(*({**LAMBDA_STATEMENT, "Sid": f"S{n}"} for n in range(100)))
-    diff = document_diff(None, many).splitlines()
+    diff = document_diff(None, many.raw).splitlines()
     assert len(diff) <= 121
     assert any("lines left out" in line for line in diff)
 
@@ -223,7 +230,8 @@ def test_the_cloudformation_of_the_permanent_fix_is_yaml_that_says_what_our_own_
     fix = permanent_fix(ROLE_ARN, (GRANT_MISSING,), (BUCKET,))
     assert fix is not None
     (resource,) = yaml.safe_load(fix.cloudformation).values()
-    ours = [{k: v for k, v in s.items() if k != "Sid"} for s in GRANT_STEP.after.raw["Statement"]]  # type: ignore[attr-defined]  # a list of statements
+    written = raw_statements(our_policy(Absent(), BUCKET))
+    ours = [{key: value for key, value in each.items() if key != "Sid"} for each in written]
     assert resource["Properties"]["PolicyDocument"]["Statement"] == ours
     assert resource["Properties"]["PolicyName"] != GRANT_STEP.name
 

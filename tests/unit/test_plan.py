@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from remediator.core.diagnose import FindingCode, Observed, diagnose
+from remediator.core.diagnose import diagnose
+from remediator.core.finding import FindingCode
 from remediator.core.message import describe, render
+from remediator.core.observed import Observed
 from remediator.core.outcome import Applied, Outcome, OutcomeKind
 from remediator.core.plan import TrustStep, plan_repair
 from remediator.core.policy.document import policy_size

@@ -17,6 +17,7 @@ from remediator.settings import (
     BucketSettings,
     Cloud,
     GrantSide,
+    InstanceProfileMode,
     Mode,
     RolePattern,
     Settings,
@@ -25,12 +26,15 @@ from remediator.settings import (
     settings_json,
 )
 
+KEY = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+OTHER_KEY = "arn:aws:kms:us-west-2:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
 FULL: dict[str, Any] = {
     "region": "us-east-1",
     "account": "111122223333",
     "enrollmentTag": "acme:cluster",
     "emails": ["oncall@example.com"],
     "logRetentionDays": 30,
+    "sweepMinutes": 15,
     "clouds": {
         "production": {
             "buckets": [
@@ -41,7 +45,15 @@ FULL: dict[str, Any] = {
             "mode": "observe",
             "grant": "role-policy",
             "account": "111122223333",
-        }
+        },
+        "staging": {
+            "buckets": [{"name": "acme-staging", "region": "us-west-2", "key": KEY}],
+            "roles": ["anyscale/staging/*"],
+            "mode": "repair",
+            "grant": "bucket-policy",
+            "formerGrant": "role-policy",
+            "instanceProfile": "repair",
+        },
     },
 }
 MINIMAL: dict[str, Any] = {
@@ -58,6 +70,11 @@ def changed(path: str, value: object, base: dict[str, Any] = FULL) -> dict[str, 
         place = place[int(key) if isinstance(place, list) else key]
     place[int(last) if isinstance(place, list) else last] = value
     return changed
+
+
+def cloud_with(**changes: object) -> dict[str, Any]:
+    """The smallest configuration with some keys of its cloud set."""
+    return {"clouds": {"production": {**MINIMAL["clouds"]["production"], **changes}}}
 
 
 def faults_of(value: object) -> tuple[str, ...]:
@@ -79,6 +96,7 @@ def test_a_full_configuration_is_read_as_it_is_written() -> None:
         enrollment_tag="acme:cluster",
         emails=("oncall@example.com",),
         log_retention_days=30,
+        sweep_minutes=15,
         clouds=(
             Cloud(
                 name="production",
@@ -89,6 +107,18 @@ def test_a_full_configuration_is_read_as_it_is_written() -> None:
                 roles=(RolePattern("anyscale/production/*"), RolePattern("production-?-node")),
                 mode=Mode.OBSERVE,
                 grant=GrantSide.ROLE_POLICY,
+                former_grant=None,
+                instance_profile=InstanceProfileMode.REPORT,
+                account="111122223333",
+            ),
+            Cloud(
+                name="staging",
+                buckets=(BucketSettings("acme-staging", "us-west-2", "111122223333", KEY),),
+                roles=(RolePattern("anyscale/staging/*"),),
+                mode=Mode.REPAIR,
+                grant=GrantSide.BUCKET_POLICY,
+                former_grant=GrantSide.ROLE_POLICY,
+                instance_profile=InstanceProfileMode.REPAIR,
                 account="111122223333",
             ),
         ),
@@ -102,14 +132,17 @@ def test_what_is_left_out_has_a_default() -> None:
         enrollment_tag="anyscale:cluster-role",
         emails=(),
         log_retention_days=90,
+        sweep_minutes=60,
         clouds=(
             Cloud(
-                "production",
-                (BucketSettings("acme-production", "us-west-2", None),),
-                (RolePattern("anyscale/*"),),
-                Mode.REPAIR,
-                GrantSide.ROLE_POLICY,
-                None,
+                name="production",
+                buckets=(BucketSettings("acme-production", "us-west-2", account=None, key=None),),
+                roles=(RolePattern("anyscale/*"),),
+                mode=Mode.REPAIR,
+                grant=GrantSide.ROLE_POLICY,
+                former_grant=None,
+                instance_profile=InstanceProfileMode.REPORT,
+                account=None,
             ),
         ),
     )
@@ -156,6 +189,115 @@ def test_fifty_clouds_of_five_buckets_are_read_and_survive_being_written() -> No
     settings = parse_settings(value)
     assert sum(len(cloud.buckets) for cloud in settings.clouds) == 250
     assert parse_settings(json.loads(settings_json(settings))) == settings
+
+
+def clouds(**described: dict[str, Any]) -> Settings:
+    """A configuration of clouds, each with its buckets and, beside them, what else is not the default."""
+    return parse_settings({"clouds": {name: {"roles": ["anyscale/*"], **cloud} for name, cloud in described.items()}})
+
+
+def buckets(*names: str, **more: str) -> list[dict[str, str]]:
+    return [{"name": name, "region": "us-west-2", **more} for name in names]
+
+
+class TestWhatConcernsWhat:
+    """From a bucket, a key or a Region to what the configuration says of it."""
+
+    def test_the_clouds_of_a_bucket_are_all_that_list_it(self) -> None:
+        settings = clouds(
+            a={"buckets": buckets("acme-a", "acme-shared")},
+            b={"buckets": buckets("acme-shared")},
+            c={"buckets": buckets("acme-c")},
+        )
+        assert [cloud.name for cloud in settings.clouds_of_bucket("acme-shared")] == ["a", "b"]
+        assert [cloud.name for cloud in settings.clouds_of_bucket("acme-c")] == ["c"]
+        assert settings.clouds_of_bucket("acme") == ()
+
+    def test_the_clouds_of_a_key_are_all_with_a_bucket_under_it(self) -> None:
+        settings = clouds(
+            a={"buckets": [*buckets("acme-a"), *buckets("acme-b", key=KEY)]},
+            b={"buckets": buckets("acme-c", key=KEY)},
+            c={"buckets": buckets("acme-d", key=OTHER_KEY)},
+            d={"buckets": buckets("acme-e")},
+        )
+        assert [cloud.name for cloud in settings.clouds_of_key(KEY)] == ["a", "b"]
+        assert [cloud.name for cloud in settings.clouds_of_key(OTHER_KEY)] == ["c"]
+        assert settings.clouds_of_key("arn:aws:kms:us-west-2:111122223333:key/another") == ()
+
+    def test_a_region_has_each_of_its_buckets_once(self) -> None:
+        elsewhere = {"name": "acme-elsewhere", "region": "eu-west-1"}
+        settings = clouds(
+            a={"buckets": [*buckets("acme-z", "acme-shared"), elsewhere]},
+            b={"buckets": buckets("acme-shared", "acme-b")},
+        )
+        assert [bucket.name for bucket in settings.buckets_in("us-west-2")] == ["acme-z", "acme-shared", "acme-b"]
+        assert [bucket.name for bucket in settings.buckets_in("eu-west-1")] == ["acme-elsewhere"]
+        assert settings.buckets_in("us-east-1") == ()
+
+    def test_the_other_regions_are_sorted_and_without_the_home_region(self) -> None:
+        regions = ("us-west-2", "us-east-1", "eu-west-1", "us-west-2")
+        named = [{"name": f"acme-{number}", "region": region} for number, region in enumerate(regions)]
+        assert clouds(a={"buckets": named}).other_regions == ("eu-west-1", "us-west-2")
+        assert clouds(a={"buckets": named[1:2]}).other_regions == ()
+
+    @pytest.mark.parametrize(
+        ("sides", "writes"),
+        [
+            ({}, False),
+            ({"grant": "role-policy"}, False),
+            ({"grant": "bucket-policy"}, True),
+            ({"grant": "bucket-policy", "formerGrant": "role-policy"}, True),
+            ({"grant": "role-policy", "formerGrant": "bucket-policy"}, True),
+        ],
+    )
+    def test_bucket_policies_are_written_where_grants_are_or_were_put_there(
+        self, sides: dict[str, str], writes: bool
+    ) -> None:
+        cloud = clouds(a={"buckets": buckets("acme"), **sides}).clouds[0]
+        assert cloud.writes_bucket_policies is writes
+
+
+GRANTING = {"grant": "bucket-policy"}
+SWITCHING_BACK = {"grant": "role-policy", "formerGrant": "bucket-policy"}
+
+
+class TestSharedBucket:
+    """Two clouds whose repairs can write one bucket's policy must get one and the same name."""
+
+    def shared(self, settings: Settings) -> dict[str, str | None]:
+        return {cloud.name: settings.shared_bucket(cloud) for cloud in settings.clouds}
+
+    def test_a_cloud_that_writes_no_bucket_policy_has_none(self) -> None:
+        assert self.shared(clouds(a={"buckets": buckets("acme-b", "acme-a")})) == {"a": None}
+
+    @pytest.mark.parametrize("side", [GRANTING, SWITCHING_BACK])
+    def test_a_cloud_of_its_own_has_the_first_of_its_buckets_by_name(self, side: dict[str, str]) -> None:
+        assert self.shared(clouds(a={"buckets": buckets("acme-b", "acme-a"), **side})) == {"a": "acme-a"}
+
+    def test_clouds_with_a_bucket_in_common_have_the_same(self) -> None:
+        settings = clouds(
+            a={"buckets": buckets("acme-3", "acme-2"), **GRANTING},
+            b={"buckets": buckets("acme-2", "acme-1"), **SWITCHING_BACK},
+            c={"buckets": buckets("acme-0"), **GRANTING},
+        )
+        assert self.shared(settings) == {"a": "acme-1", "b": "acme-1", "c": "acme-0"}
+
+    def test_so_have_clouds_that_are_linked_through_others(self) -> None:
+        settings = clouds(
+            a={"buckets": buckets("acme-9", "acme-8"), **GRANTING},
+            d={"buckets": buckets("acme-6", "acme-5"), **GRANTING},
+            b={"buckets": buckets("acme-8", "acme-7"), **GRANTING},
+            c={"buckets": buckets("acme-7", "acme-6"), **GRANTING},
+        )
+        assert set(self.shared(settings).values()) == {"acme-5"}
+
+    def test_a_cloud_that_writes_no_bucket_policy_links_nothing(self) -> None:
+        settings = clouds(
+            a={"buckets": buckets("acme-3"), **GRANTING},
+            b={"buckets": buckets("acme-3", "acme-1")},
+            c={"buckets": buckets("acme-1"), **GRANTING},
+        )
+        assert self.shared(settings) == {"a": "acme-3", "b": None, "c": "acme-1"}
 
 
 class TestPatterns:
@@ -409,10 +551,79 @@ class TestFaults:
     def test_another_log_retention_is_refused_with_those_allowed(self, days: object) -> None:
         assert "1, 3, 5, 7" in the_fault_of("logRetentionDays", days)
 
-    @pytest.mark.parametrize(("key", "allowed"), [("mode", '"repair" or "observe"'), ("grant", '"role-policy"')])
+    @pytest.mark.parametrize(
+        ("key", "allowed"),
+        [
+            ("mode", '"repair" or "observe"'),
+            ("grant", '"role-policy" or "bucket-policy"'),
+            ("formerGrant", '"role-policy" or "bucket-policy"'),
+            ("instanceProfile", '"report", "repair" or "ignore"'),
+        ],
+    )
     @pytest.mark.parametrize("value", ["off", "REPAIR", 1, None, [], {}])
     def test_an_unknown_choice_names_those_allowed(self, key: str, allowed: str, value: object) -> None:
         assert allowed in the_fault_of(f"clouds/production/{key}", value)
+
+    @pytest.mark.parametrize(("grant", "former"), [({}, "role-policy"), ({"grant": "bucket-policy"}, "bucket-policy")])
+    def test_a_former_side_that_is_the_present_one_is_refused(self, grant: dict[str, str], former: str) -> None:
+        (fault,) = faults_of(cloud_with(formerGrant=former, **grant))
+        assert fault.startswith(f'clouds.production.formerGrant: found "{former}"; allowed is the side where')
+
+    @pytest.mark.parametrize(("grant", "former"), [("role-policy", "x"), ("x", "role-policy"), ("bucket-policy", None)])
+    def test_a_side_that_is_none_is_one_fault_and_not_two(self, grant: object, former: object) -> None:
+        (fault,) = faults_of(cloud_with(grant=grant, formerGrant=former))
+        assert 'allowed is "role-policy" or "bucket-policy"' in fault
+
+    @pytest.mark.parametrize("sides", [GRANTING, SWITCHING_BACK])
+    def test_a_bucket_whose_policy_we_cannot_write_is_refused(self, sides: dict[str, str]) -> None:
+        foreign = [{"name": "acme", "region": "us-west-2"}, {"name": "ours", "region": "us-west-2"}]
+        foreign[0]["account"] = "444455556666"
+        (fault,) = faults_of(cloud_with(buckets=foreign, account="111122223333", **sides))
+        assert fault.startswith('clouds.production.buckets[0].account: found "444455556666"; allowed')
+        assert 'the account of the roles ("111122223333")' in fault
+
+    def test_so_is_one_with_an_account_where_that_of_the_roles_is_not_known(self) -> None:
+        named = [{"name": "acme", "region": "us-west-2", "account": "444455556666"}]
+        (fault,) = faults_of(cloud_with(buckets=named, grant="bucket-policy"))
+        assert 'which the key "account" of the cloud must then name' in fault
+        settings = parse_settings(cloud_with(buckets=named, grant="bucket-policy", account="444455556666"))
+        assert settings.clouds[0].grant is GrantSide.BUCKET_POLICY
+
+    @pytest.mark.parametrize(
+        ("key", "reason"),
+        [
+            ("alias/anyscale", "not an alias"),
+            ("arn:aws:kms:us-west-2:111122223333:alias/anyscale", "not an alias"),
+            ("1234abcd-12ab-34cd-56ef-1234567890ab", "the ARN of a KMS key"),
+            ("arn:aws:kms:us-west-2:111122223333:key/", "the ARN of a KMS key"),
+            (f"{KEY}\n", "the ARN of a KMS key"),
+            ("arn:aws:s3:::acme", "the ARN of a KMS key"),
+            ("", "the ARN of a KMS key"),
+            (KEY.replace("us-west-2", "us-east-1"), 'in the Region of the bucket, "us-west-2"'),
+            (KEY.replace("arn:aws:", "arn:aws-cn:"), 'not in the partition "aws"'),
+        ],
+    )
+    def test_a_key_that_cannot_be_the_bucket_s_is_refused_with_the_reason(self, key: str, reason: str) -> None:
+        fault = the_fault_of("clouds/staging/buckets/0/key", key)
+        assert fault.startswith(f"clouds.staging.buckets[0].key: found {json.dumps(key)}; ")
+        assert reason in fault
+
+    @pytest.mark.parametrize("key", [KEY, OTHER_KEY, KEY.replace("111122223333", "444455556666")])
+    def test_other_keys_are_accepted(self, key: str) -> None:
+        settings = parse_settings(changed("clouds/staging/buckets/0/key", key))
+        assert settings.clouds[1].buckets[0].key == key
+
+    def test_a_region_that_is_none_is_one_fault_even_beside_a_key(self) -> None:
+        assert ".region: " in the_fault_of("clouds/staging/buckets/0/region", "us-west2")
+
+    @pytest.mark.parametrize("minutes", [5, 60, 1440])
+    def test_the_time_between_two_sweeps_may_be_minutes_or_a_day(self, minutes: int) -> None:
+        assert parse_settings(changed("sweepMinutes", minutes)).sweep_minutes == minutes
+
+    @pytest.mark.parametrize("minutes", [4, 0, -60, 1441, True, "60", 60.0, None])
+    def test_another_time_between_two_sweeps_is_refused(self, minutes: object) -> None:
+        allowed = "allowed are 5 to 1440 (a day), the minutes between two sweeps"
+        assert the_fault_of("sweepMinutes", minutes) == f"sweepMinutes: found {json.dumps(minutes)}; {allowed}"
 
     def test_a_misspelt_choice_is_met_with_the_likely_one(self) -> None:
         assert 'did you mean "observe"?' in the_fault_of("clouds/production/mode", "obsrve")
@@ -483,6 +694,18 @@ class TestFaults:
         (fault,) = faults_of(value)
         assert fault.startswith(f'clouds.b.buckets[0].{key}: found "{other}"; clouds.a.buckets[0] gives')
 
+    @pytest.mark.parametrize(("first", "second"), [(KEY, OTHER_KEY), (KEY, None), (None, KEY)])
+    def test_one_bucket_with_two_keys_or_with_one_and_none_is_refused(
+        self, first: str | None, second: str | None
+    ) -> None:
+        def cloud(key: str | None) -> dict[str, Any]:
+            return {"buckets": buckets("acme", **({"key": key} if key else {})), "roles": ["anyscale/*"]}
+
+        (fault,) = faults_of({"clouds": {"a": cloud(first), "b": cloud(second)}})
+        assert fault.startswith(f"clouds.b.buckets[0].key: found {json.dumps(second)}; clouds.a.buckets[0] gives")
+        assert json.dumps(first) in fault
+        assert len(parse_settings({"clouds": {"a": cloud(first), "b": cloud(first)}}).clouds) == 2
+
     def test_a_fault_stays_short_and_in_ascii_whatever_was_found(self) -> None:
         fault = the_fault_of("emails/0", "\N{SNOWMAN}\n" * 1000)
         assert "\n" not in fault
@@ -503,6 +726,9 @@ class TestFiles:
     def test_the_json_has_the_keys_that_people_write(self) -> None:
         written = json.loads(settings_json(parse_settings(FULL)))
         expected = changed("clouds/production/buckets/0/account", "111122223333")
+        expected["clouds"]["production"]["instanceProfile"] = "report"
+        expected["clouds"]["staging"]["account"] = "111122223333"
+        expected["clouds"]["staging"]["buckets"][0]["account"] = "111122223333"
         assert written == expected
 
     def test_a_missing_file_is_a_settings_error_that_names_it(self, tmp_path: Path) -> None:

@@ -11,11 +11,16 @@ _ROLE_ARN = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role(?P<path>/(?:[\x21-\x7e]+/)?)(?P<name>[\w+=,.@-]{1,64})"
 )
 
-CUSTOMER_POLICY_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:policy/(?:[\x21-\x7e]+/)?[\w+=,.@-]{1,128}", re.ASCII)
-"""The ARN of a managed policy of an account; those of AWS itself have the account ``aws``."""
+CUSTOMER_POLICY_ARN = re.compile(
+    r"arn:aws[a-z-]*:iam::\d{12}:policy/(?:[\x21-\x7e]{1,510}/)?[\w+=,.@-]{1,128}", re.ASCII
+)
+"""The ARN of a managed policy of an account; those of AWS itself have the account ``aws``.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html (a path has at most 512 characters)
+"""
 
 KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]{1,128}", re.ASCII)
-"""The ARN of a KMS key."""
+"""The ARN of a KMS key, never that of an alias."""
 
 SERVICE_DNS_SUFFIX = {"aws": "amazonaws.com", "aws-us-gov": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
 
@@ -56,3 +61,11 @@ def ec2_service_principal(partition: str) -> str:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-services
     """
     return f"ec2.{SERVICE_DNS_SUFFIX.get(partition, 'amazonaws.com')}"
+
+
+def service_by_s3(region: str, partition: str) -> str:
+    """What ``kms:ViaService`` says where S3 uses a key on somebody's behalf: ``s3.us-west-2.amazonaws.com``.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+    """
+    return f"s3.{region}.{SERVICE_DNS_SUFFIX.get(partition, 'amazonaws.com')}"

@@ -3,78 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import replace
 from typing import assert_never
 
+from remediator.core.arn import RoleArn
 from remediator.core.desired import Desired
-from remediator.core.grants import (
+from remediator.core.finding import (
+    OWN_POLICY_SUBJECT,
+    REPAIRABLE,
+    TRUST_SUBJECT,
+    Finding,
+    FindingCode,
+    bucket_policy_subject,
+)
+from remediator.core.grants import GrantJudgement, GrantVerdict, judge_grants
+from remediator.core.instance_profile import profile_findings
+from remediator.core.key_findings import key_findings, keys_of
+from remediator.core.observed import Observed
+from remediator.core.policy.document import PolicyDocument, same_policy
+from remediator.core.policy.explain import Reason
+from remediator.core.policy.own import (
     OWN_POLICY_NAME,
     REQUIRED_BUCKET_ACTIONS,
     REQUIRED_OBJECT_ACTIONS,
-    GrantJudgement,
-    GrantVerdict,
-    buckets_granted_by,
-    judge_grants,
+    OwnGrant,
+    granted_by,
     own_policy,
+    turned_into_deny,
 )
-from remediator.core.policy.document import PolicyDocument, same_policy
-from remediator.core.policy.explain import Reason
-from remediator.core.policy.own import turned_into_deny
+from remediator.core.policy.own_bucket import is_intact, is_turned_into_deny, named_roles, without_role
 from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import Bucket, InstanceProfiles, Role, RolePolicies, Surroundings
+from remediator.core.state import Bucket, InlinePolicy, Role, RolePolicies, Surroundings
 from remediator.core.trust import TrustVerdict, judge_trust
-
-
-class FindingCode(StrEnum):
-    """Everything that can be wrong with an enrolled role; each has a message and a row in the documentation."""
-
-    TRUST_MISSING = "trust-missing"
-    TRUST_CONDITIONAL = "trust-conditional"
-    TRUST_BLOCKED = "trust-blocked"
-    TRUST_UNDECIDED = "trust-undecided"
-    GRANT_MISSING = "grant-missing"
-    GRANT_BLOCKED = "grant-blocked"
-    GRANT_UNDECIDED = "grant-undecided"
-    GRANT_ALTERED = "grant-altered"
-    GRANT_BEYOND_ROLE = "grant-beyond-role"
-    BUCKET_ABSENT = "bucket-absent"
-    BUCKET_UNREADABLE = "bucket-unreadable"
-
-
-REPAIRABLE = frozenset({FindingCode.TRUST_MISSING, FindingCode.GRANT_MISSING, FindingCode.GRANT_ALTERED})
-"""The findings that adding, or restoring, a statement of ours can repair. All others are for a person."""
-
-TRUST_SUBJECT = "trust policy"
+from remediator.settings import GrantSide, InstanceProfileMode
 
 REQUIRED_ACTIONS = frozenset((*REQUIRED_OBJECT_ACTIONS, *REQUIRED_BUCKET_ACTIONS))
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One difference between the observed role and the desired one.
-
-    ``subject`` is what it is about: ``trust policy``, or the name of a bucket. ``because`` are the reasons, most
-    telling first. ``actions`` are the API actions that are missing, blocked or undecided, sorted.
-    """
-
-    code: FindingCode
-    subject: str
-    because: tuple[str, ...] = ()
-    actions: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """The role with its policies and the buckets of its cloud, by name, as they are now.
-
-    ``profiles`` is None where instance profiles were not looked at.
-    """
-
-    role: Role
-    policies: RolePolicies
-    buckets: tuple[tuple[str, Reading[Bucket]], ...]
-    profiles: InstanceProfiles | None = None
 
 
 def diagnose(
@@ -84,13 +47,20 @@ def diagnose(
 ) -> tuple[Finding, ...]:
     """Every difference between the observed state and a usable cluster role, trust first, then bucket by bucket.
 
-    An empty answer means that EC2 may assume the role and that it can read and write all buckets of its cloud.
+    An empty answer means that EC2 may assume the role, that it can read and write all buckets of its cloud, and that
+    nothing of ours is where it should not be. What is ours on the side where grants were put before does not count as
+    a grant: so it is granted anew on the other side before it is taken back.
     """
     known = surroundings or Surroundings()
+    counted = _without_former_side(observed, desired)
     findings = [*_trust_findings(observed.role, known)]
-    for name, reading in observed.buckets:
-        findings.extend(_bucket_findings(observed, name, reading, known))
-    findings.extend(_altered_grant(observed, findings))
+    for name, reading in counted.buckets:
+        findings.extend(_bucket_findings(counted, name, reading, known))
+    findings.extend(key_findings(counted, known))
+    findings.extend(_altered_grants(counted, findings, desired))
+    findings.extend(_leftovers(observed, desired))
+    if desired.instance_profile is not InstanceProfileMode.IGNORE:
+        findings.extend(profile_findings(observed))
     return tuple(findings)
 
 
@@ -107,26 +77,84 @@ def own_policy_reading(policies: RolePolicies) -> Reading[PolicyDocument]:
             assert_never(never)
 
 
-def desired_own_policy(observed: Observed, findings: Iterable[Finding]) -> PolicyDocument | None:
-    """Our inline policy as it should be; None where none is needed, or where it cannot be said.
+def keys_to_grant(observed: Observed, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The keys that are missing a grant and of which at least one bucket can be used, or will be after the repair.
 
-    It names the buckets of the cloud that are missing a grant, and those that it names already: it never comes to name
-    a bucket that is blocked, undecided or absent, because an Allow does not help there.
+    Where all of them are for a person first, a grant on the key would not make them usable.
     """
-    current = own_policy_reading(observed.policies)
-    partition = observed.role.arn.partition
-    wanted = {finding.subject for finding in findings if finding.code is FindingCode.GRANT_MISSING}
-    match current:
+    found = tuple(findings)
+    for_a_person = {finding.subject for finding in found if finding.code not in REPAIRABLE}
+    usable = {arn for arn, buckets in keys_of(observed) if any(bucket.name not in for_a_person for bucket in buckets)}
+    return tuple(f for f in found if f.code is FindingCode.KEY_MISSING and f.subject in usable)
+
+
+def desired_own_grant(observed: Observed, findings: Iterable[Finding], desired: Desired) -> OwnGrant | None:
+    """What our inline policy should grant; None where that cannot be said, because it could not be read.
+
+    It names the buckets and keys of the cloud that are missing a grant, and those that it names already: it never comes
+    to name one that is blocked, undecided or absent, because an Allow does not help there. Where grants are put into
+    the bucket policies, it still names the buckets that it named before: they are taken back in a step of its own.
+    """
+    match own_policy_reading(observed.policies):
         case Present(value=document):
-            named = set(buckets_granted_by(document, partition))
-            wanted |= named & {name for name, _ in observed.buckets}
+            named = granted_by(document, observed.role.arn.partition)
         case Absent():
-            pass
+            named = OwnGrant()
         case Unreadable():
             return None
         case _ as never:
             assert_never(never)
-    return own_policy(current, tuple(sorted(wanted)), partition) if wanted else None
+    found = tuple(findings)
+    missing = {finding.subject for finding in found if finding.code is FindingCode.GRANT_MISSING}
+    keys = {finding.subject for finding in keys_to_grant(observed, found)}
+    of_cloud = {name for name, _ in observed.buckets}
+    return OwnGrant.of(
+        (missing if desired.grant is GrantSide.ROLE_POLICY else set()) | (set(named.buckets) & of_cloud),
+        keys | (set(named.keys) & {arn for arn, _ in keys_of(observed)}),
+    )
+
+
+def desired_own_policy(observed: Observed, findings: Iterable[Finding], desired: Desired) -> PolicyDocument | None:
+    """Our inline policy as it should be; None where none is needed, or where it cannot be said."""
+    grant = desired_own_grant(observed, findings, desired)
+    if grant is None or grant == OwnGrant():
+        return None
+    return own_policy(own_policy_reading(observed.policies), grant, observed.role.arn.partition)
+
+
+def _without_former_side(observed: Observed, desired: Desired) -> Observed:
+    """What is observed, less what is ours on the side where grants are no longer put and from where we may take it."""
+    role = observed.role.arn
+    match desired.grant:
+        case GrantSide.BUCKET_POLICY:
+            own = own_policy_reading(observed.policies)
+            if (
+                not isinstance(observed.policies.inline, Present)
+                or not isinstance(own, Present)
+                or own.value.faults
+                or turned_into_deny(own.value)
+            ):
+                return observed
+            kept = own_policy(own, OwnGrant.of(keys=granted_by(own.value, role.partition).keys), role.partition)
+            others = tuple(each for each in observed.policies.inline.value if each.name != OWN_POLICY_NAME)
+            mine = () if kept is None else (InlinePolicy(OWN_POLICY_NAME, Present(kept)),)
+            return replace(observed, policies=replace(observed.policies, inline=Present((*others, *mine))))
+        case GrantSide.ROLE_POLICY if desired.writes_bucket_policies:
+            return replace(
+                observed, buckets=tuple((name, _without_role(reading, role)) for name, reading in observed.buckets)
+            )
+        case GrantSide.ROLE_POLICY:
+            return observed
+        case _ as never:
+            assert_never(never)
+
+
+def _without_role(reading: Reading[Bucket], role: RoleArn) -> Reading[Bucket]:
+    match reading:
+        case Present(value=Bucket(policy=Present(value=document)) as bucket):
+            return Present(replace(bucket, policy=Present(without_role(document, bucket.name, role))))
+        case _:
+            return reading
 
 
 def _trust_findings(role: Role, surroundings: Surroundings) -> tuple[Finding, ...]:
@@ -174,20 +202,56 @@ def _grant_findings(bucket: str, required: list[GrantJudgement]) -> tuple[Findin
     return ()
 
 
-def _altered_grant(observed: Observed, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def _altered_grants(observed: Observed, findings: Iterable[Finding], desired: Desired) -> Iterable[Finding]:
     findings = tuple(findings)
+    if desired.grant is GrantSide.BUCKET_POLICY:
+        wrong = {finding.subject for finding in findings}
+        for name, reading in observed.buckets:
+            if name not in wrong and isinstance(reading, Present) and _is_altered(reading.value, observed.role.arn):
+                because = "the statement that we keep in the bucket policy names somebody else, or was changed"
+                yield Finding(FindingCode.GRANT_ALTERED, bucket_policy_subject(name), (because,))
     if any(finding.subject != TRUST_SUBJECT for finding in findings):
         # A missing grant restores our statements anyway. Where a bucket is blocked, undecided, absent or of somebody
         # else, our statements are left as they are: restoring them could grant on such a bucket.
-        return ()
+        return
     current = own_policy_reading(observed.policies)
-    desired = desired_own_policy(observed, findings)
-    if desired is None or not isinstance(current, Present) or same_policy(current.value, desired):
-        return ()
-    if turned_into_deny(current.value):
-        return ()  # somebody means it; the blocked grant is told
+    if not isinstance(current, Present) or current.value.faults or turned_into_deny(current.value):
+        return  # where somebody made a Deny of it, somebody means it; the blocked grant is told
+    wanted = desired_own_policy(observed, findings, desired)
+    if wanted is None or same_policy(current.value, wanted):
+        return
     because = f"the statements that we wrote into the inline policy {OWN_POLICY_NAME} were changed"
-    return (Finding(FindingCode.GRANT_ALTERED, OWN_POLICY_NAME, (because,)),)
+    yield Finding(FindingCode.GRANT_ALTERED, OWN_POLICY_SUBJECT, (because,))
+
+
+def _is_altered(bucket: Bucket, role: RoleArn) -> bool:
+    match bucket.policy:
+        case Present(value=document) if not document.faults and not is_turned_into_deny(document):
+            return not is_intact(document, bucket.name, role)
+        case _:
+            return False
+
+
+def _leftovers(observed: Observed, desired: Desired) -> Iterable[Finding]:
+    """What is ours on the side where grants are no longer put."""
+    role = observed.role.arn
+    match desired.grant:
+        case GrantSide.BUCKET_POLICY:
+            own = own_policy_reading(observed.policies)
+            if isinstance(own, Present) and granted_by(own.value, role.partition).buckets:
+                because = "grants are put into the bucket policies now, and this policy still grants the buckets"
+                yield Finding(FindingCode.GRANT_LEFTOVER, OWN_POLICY_SUBJECT, (because,))
+        case GrantSide.ROLE_POLICY:
+            for name, reading in observed.buckets:
+                if (
+                    isinstance(reading, Present)
+                    and isinstance(reading.value.policy, Present)
+                    and str(role) in named_roles(reading.value.policy.value, role.account)
+                ):
+                    because = "grants are put into the role now, and our statement in this policy still names the role"
+                    yield Finding(FindingCode.GRANT_LEFTOVER, bucket_policy_subject(name), (because,))
+        case _ as never:
+            assert_never(never)
 
 
 def _sentences(reasons: Iterable[Reason]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeAlias, assert_never
 
 from remediator.core.arn import CUSTOMER_POLICY_ARN, KEY_ARN
@@ -18,7 +18,6 @@ from remediator.core.watched import UNWATCHED, WATCHED, Concern
 from remediator.errors import MalformedEvent
 
 DETAIL_TYPE = "AWS API Call via CloudTrail"
-
 
 FRESH = timedelta(minutes=2)
 """How long a read that contradicts an event is taken for not yet consistent, and is made again.
@@ -30,10 +29,14 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 # https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetInstanceProfile.html (InstanceProfileName)
 _INSTANCE_PROFILE_NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
-_BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
-"""Names of old buckets may be longer than those of new ones, and hold capitals and underscores."""
+# Names of old buckets may be longer than those of new ones, and hold capitals and underscores.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+# CloudTrail cuts userAgent and error texts here; nothing that we keep of an event needs to be longer.
 _LONGEST_TEXT = 1_024
-"""CloudTrail cuts userAgent and error texts here; nothing that we keep of an event needs to be longer."""
+# CloudTrail writes a truth value as one; who hands on "false" is understood as well.
+_NO = (False, "false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +151,13 @@ def parse_event(envelope: object, *, account: str) -> Trigger:
     if envelope.get("source") != call.bus_source or envelope.get("detail-type") != DETAIL_TYPE:
         return Ignored(f"it was not published by AWS: source and detail-type are not {call.bus_source}, {DETAIL_TYPE}")
     if detail.get("errorCode"):
-        return Ignored(f"the call failed with {_clip(str(detail['errorCode']))}")
-    owner = detail.get("recipientAccountId") or envelope.get("account")
-    if owner != account or envelope.get("account", account) != account:
-        return Ignored(f"it belongs to account {_clip(str(owner))}, and we look after {account}")
+        return Ignored(f"the call failed with {_shown(detail['errorCode'])}")
+    owners = [owner for owner in (detail.get("recipientAccountId"), envelope.get("account")) if owner is not None]
+    if not owners:
+        raise MalformedEvent(f"{name} succeeded, but neither `account` nor `recipientAccountId` says where")
+    for owner in owners:
+        if owner != account:
+            return Ignored(f"it belongs to account {_shown(owner)}, and we look after {account}")
     return _trigger(call.concern, detail, account)
 
 
@@ -214,11 +220,18 @@ def _instance_profile_trigger(detail: Mapping[str, object], *, account: str) -> 
 
 def _policy_trigger(detail: Mapping[str, object], *, account: str) -> PolicyTrigger | Ignored:
     arn = _parameter(detail, "policyArn", CUSTOMER_POLICY_ARN, "the ARN of a managed policy of an account")
-    # CloudTrail writes it as true; who sends "true" by hand is understood as well. What is cut off is looked at.
-    is_default = _parameters(detail).get("setAsDefault", False)
-    if detail["eventName"] == "CreatePolicyVersion" and is_default in (False, "false"):
+    cause = _cause(detail)
+    if cause.call == "CreatePolicyVersion" and not _may_be_default(detail):
         return Ignored("the new version is not the default, so that it takes no effect before SetDefaultPolicyVersion")
-    return PolicyTrigger(account, arn, _cause(detail))
+    return PolicyTrigger(account, arn, cause)
+
+
+def _may_be_default(detail: Mapping[str, object]) -> bool:
+    """Whether a new version of a policy is its default, or may be, because both places that say so were cut off."""
+    version = _mapping(_mapping(detail.get("responseElements")).get("policyVersion"))
+    asked, answered = _parameters(detail).get("setAsDefault"), version.get("isDefaultVersion")
+    said = [sign for sign in (asked, answered) if sign is not None]
+    return not said or any(sign not in _NO for sign in said)
 
 
 def _key_arn(detail: Mapping[str, object]) -> str:
@@ -265,10 +278,9 @@ def parse_time(text: str) -> datetime | None:
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
     """
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
+        return datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
+    except ValueError:  # such as a 13th month
         return None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
 
 
 def _mapping(value: object) -> Mapping[str, object]:
@@ -288,13 +300,21 @@ def _clip(text: str) -> str:
     return text[:_LONGEST_TEXT].encode("utf-8", "replace").decode()
 
 
+def _shown(value: object) -> str:
+    return _clip(value) if isinstance(value, str) else _kind(value)
+
+
 def _kind(value: object) -> str:
-    names = {
-        type(None): "null",
-        list: "a list",
-        str: "a text",
-        bool: "a truth value",
-        int: "a number",
-        float: "a number",
-    }
-    return names.get(type(value), "missing or of another kind")
+    match value:
+        case None:
+            return "missing or null"
+        case bool():
+            return "a truth value"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return "an object"

@@ -13,57 +13,16 @@ from remediator.core.policy.evaluate import Request, alike, tested
 from remediator.core.policy.explain import Reason
 from remediator.core.policy.matching import Target
 from remediator.core.policy.own import (
-    ATTACHED_QUOTA,
-    BUCKET_POLICY_QUOTA,
-    BUCKET_SID,
-    INLINE_QUOTA,
-    OBJECTS_SID,
-    OWN_POLICY_NAME,
+    KEY_ACTIONS,
     REQUIRED_BUCKET_ACTIONS,
     REQUIRED_OBJECT_ACTIONS,
     WANTED_BUCKET_ACTIONS,
     WANTED_OBJECT_ACTIONS,
-    attach_obstacles,
-    bucket_policy_statements,
-    bucket_policy_write_obstacles,
-    buckets_granted_by,
-    inline_write_obstacles,
-    own_grant_statements,
-    own_policy,
 )
 from remediator.core.policy.sides import cut_off_by_public_access_block, documents_about, resource_side
 from remediator.core.state import Bucket, Role, RolePolicies, Surroundings
 
-__all__ = [
-    "ATTACHED_QUOTA",
-    "BUCKET_POLICY_QUOTA",
-    "BUCKET_SID",
-    "INLINE_QUOTA",
-    "KEY_ACTIONS",
-    "OBJECTS_SID",
-    "OWN_POLICY_NAME",
-    "REQUIRED_BUCKET_ACTIONS",
-    "REQUIRED_OBJECT_ACTIONS",
-    "WANTED_BUCKET_ACTIONS",
-    "WANTED_OBJECT_ACTIONS",
-    "GrantJudgement",
-    "GrantVerdict",
-    "attach_obstacles",
-    "bucket_policy_statements",
-    "bucket_policy_write_obstacles",
-    "buckets_granted_by",
-    "inline_write_obstacles",
-    "judge_grants",
-    "judge_key",
-    "own_grant_statements",
-    "own_policy",
-]
-
-KEY_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")
-"""What reading and writing objects takes under a customer managed key.
-
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
-"""
+__all__ = ["GrantJudgement", "GrantVerdict", "judge_grants", "judge_key"]
 
 _OBJECT_ACTIONS = (*REQUIRED_OBJECT_ACTIONS, *WANTED_OBJECT_ACTIONS)
 _BUCKET_ACTIONS = (*REQUIRED_BUCKET_ACTIONS, *WANTED_BUCKET_ACTIONS)

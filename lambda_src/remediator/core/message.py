@@ -12,15 +12,18 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
+from typing import assert_never
 
-from remediator.core.diagnose import Finding, FindingCode
+from remediator.core.arn import RoleArn
 from remediator.core.event import Cause
+from remediator.core.finding import Finding, FindingCode, bucket_policy_subject
+from remediator.core.finding_texts import FINDING_TEXTS
+from remediator.core.instance_profile import compute_configuration, own_instance_profile_arn
 from remediator.core.outcome import Applied, NotApplied, Outcome, OutcomeKind, Unconfirmed, is_retried
 from remediator.core.permanent import PermanentFix, permanent_fix
-from remediator.core.plan import InlinePolicyStep, Step, TrustStep
+from remediator.core.plan import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
 from remediator.core.policy.document import PolicyDocument
-from remediator.settings import MODE_TAG
+from remediator.settings import MODE_TAG, GrantSide
 
 FORMAT = 1
 """Version of the JSON form."""
@@ -43,12 +46,15 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One document before and after; ``state`` is a key of ``_CHANGE_TITLES``, ``note`` says why."""
+    """One document before and after, as JSON objects; ``state`` is a key of ``_CHANGE_TITLES``, ``note`` says why.
+
+    ``before`` is None where it did not exist, ``after`` where it does not exist any more.
+    """
 
     document: str
     state: str
-    before: PolicyDocument | None
-    after: PolicyDocument
+    before: Mapping[str, object] | None
+    after: Mapping[str, object] | None
     note: str = ""
 
 
@@ -76,6 +82,7 @@ class Notification:
     to_do: tuple[Point, ...]
     causes: tuple[Cause, ...]
     permanent: PermanentFix | None
+    compute_configuration: str | None
     pause: str | None
     findings: tuple[Finding, ...]
 
@@ -111,66 +118,11 @@ _DETAILS = (
     _Detail(8, _SENTENCE_LIMIT, documents=True),
     _Detail(2, 240, documents=True),
     _Detail(1, 120, documents=False),
+    _Detail(0, 60, documents=False),
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FindingText:
-    """What a finding means in one sentence, and what a person can do about it where we cannot."""
-
-    meaning: str
-    to_do: str
-
-
-FINDING_TEXTS: Mapping[FindingCode, FindingText] = MappingProxyType(
-    {
-        FindingCode.TRUST_MISSING: FindingText(
-            "EC2 may not assume the role: its trust policy does not name EC2, so clusters cannot start.",
-            "Add a statement to the trust policy that allows EC2 sts:AssumeRole; it stands below.",
-        ),
-        FindingCode.TRUST_CONDITIONAL: FindingText(
-            "EC2 may assume the role only under a condition, so that clusters may fail to start.",
-            "Decide whether the condition is intended. If it is not, remove it, or add the statement below beside it.",
-        ),
-        FindingCode.TRUST_BLOCKED: FindingText(
-            "The trust policy denies EC2 the role, so clusters cannot start. An Allow does not help against a Deny.",
-            "Remove or narrow the Deny named above, if it is not intended.",
-        ),
-        FindingCode.TRUST_UNDECIDED: FindingText(
-            "Whether EC2 may assume the role cannot be decided from its trust policy.",
-            "Look at the trust policy, and simplify what is named above.",
-        ),
-        FindingCode.GRANT_MISSING: FindingText(
-            "The role may not use the bucket: nothing grants it what Anyscale needs.",
-            "Grant the actions through the role's policies or through the bucket's policy; a policy stands below.",
-        ),
-        FindingCode.GRANT_BLOCKED: FindingText(
-            "The role is kept from using the bucket, and another Allow does not help.",
-            "Change what is named above so that it lets this role through, if it is not intended.",
-        ),
-        FindingCode.GRANT_UNDECIDED: FindingText(
-            "Whether the role may use the bucket cannot be decided from its policies.",
-            "Look at what is named above. Nothing is written while it cannot be decided.",
-        ),
-        FindingCode.GRANT_ALTERED: FindingText(
-            "The statements that we keep in a policy of our own on this role were changed.",
-            "To grant more or less, use a policy of your own instead of ours.",
-        ),
-        FindingCode.GRANT_BEYOND_ROLE: FindingText(
-            "The role may not use the bucket, and a policy on the role alone cannot change that.",
-            "The bucket belongs to another account: let its owner add this role to the bucket's policy.",
-        ),
-        FindingCode.BUCKET_ABSENT: FindingText(
-            "The bucket of the cloud does not exist. Nothing is granted on a name that anybody could take.",
-            "Create the bucket, or correct its name in the remediator's configuration and deploy again.",
-        ),
-        FindingCode.BUCKET_UNREADABLE: FindingText(
-            "The bucket's policy could not be read, so that a Deny in it cannot be excluded.",
-            "Check that the bucket belongs to the configured account, and that its policy lets the remediator's role "
-            "call s3:GetBucketPolicy.",
-        ),
-    }
-)
+_PROFILE_CODES = frozenset({FindingCode.PROFILE_MISSING, FindingCode.PROFILE_OCCUPIED, FindingCode.PROFILE_UNDECIDED})
 
 _SEVERITIES = {
     OutcomeKind.REPAIRED: Severity.INFO,
@@ -204,10 +156,13 @@ _SUBJECTS = {
 }
 
 
-def describe(outcome: Outcome, *, buckets: tuple[str, ...] = ()) -> Notification | None:
+def describe(
+    outcome: Outcome, *, buckets: tuple[str, ...] = (), grant: GrantSide = GrantSide.ROLE_POLICY
+) -> Notification | None:
     """What to tell people about an outcome; None where there is nothing to tell.
 
-    ``buckets`` are the names of the cloud's buckets, for the text on how to make the repair permanent.
+    ``buckets`` are the names of the cloud's buckets, and ``grant`` is the side where it grants them, for the text on
+    how to make the repair permanent.
     """
     severity = _SEVERITIES.get(outcome.kind)
     if severity is None:
@@ -231,7 +186,8 @@ def describe(outcome: Outcome, *, buckets: tuple[str, ...] = ()) -> Notification
         changes=tuple(_changes(outcome)),
         to_do=tuple(_to_do(outcome)),
         causes=outcome.causes,
-        permanent=permanent_fix(outcome.role_arn, outcome.findings, buckets),
+        permanent=permanent_fix(outcome.role_arn, outcome.findings, buckets, grant),
+        compute_configuration=_compute_configuration(outcome),
         pause=_pause(outcome),
         findings=outcome.findings,
     )
@@ -254,8 +210,8 @@ def render(notification: Notification) -> Alert:
     return next((alert for alert in fuller if len(alert.message.encode()) <= _MESSAGE_LIMIT), barest)
 
 
-def document_diff(before: PolicyDocument | None, after: PolicyDocument) -> str:
-    """A unified diff of two policy documents, each printed as indented ASCII JSON; long ones are cut in the middle."""
+def document_diff(before: Mapping[str, object] | None, after: Mapping[str, object] | None) -> str:
+    """A unified diff of two JSON objects, printed as indented ASCII JSON; a long one is cut in the middle."""
     lines = list(difflib.unified_diff(_lines(before), _lines(after), "before", "after", lineterm="", n=4))
     if len(lines) > _DIFF_LINES_LIMIT:
         half = _DIFF_LINES_LIMIT // 2
@@ -294,9 +250,20 @@ def _changes(outcome: Outcome) -> Iterable[Change]:
 def _change(step: Step, state: str, note: str = "") -> Change:
     match step:
         case TrustStep(before=before, after=after, merged=merged):
-            return Change("trust policy", state, before, after, " ".join(filter(None, (merged, note))))
-        case InlinePolicyStep(name=name, before=before, after=after):
-            return Change(f"inline policy {name}", state, before, after, note)
+            return Change("trust policy", state, before.raw, after.raw, " ".join(filter(None, (merged, note))))
+        case InlinePolicyStep(name=name):
+            return Change(f"inline policy {name}", state, _raw(step.before), _raw(step.after), note)
+        case BucketPolicyStep(bucket=bucket):
+            return Change(bucket_policy_subject(bucket), state, _raw(step.before), _raw(step.after), note)
+        case InstanceProfileStep(name=name, path=path, is_new=is_new):
+            made = {"InstanceProfileName": name, "Path": path, "Roles": [name]}
+            return Change(f"instance profile {name}", state, None if is_new else {**made, "Roles": []}, made, note)
+        case _ as never:
+            assert_never(never)
+
+
+def _raw(document: PolicyDocument | None) -> Mapping[str, object] | None:
+    return None if document is None else document.raw
 
 
 def _to_do(outcome: Outcome) -> Iterable[Point]:
@@ -315,6 +282,13 @@ def _to_do(outcome: Outcome) -> Iterable[Point]:
 
 def _advice(finding: Finding) -> str:
     return f"{finding.subject}: {FINDING_TEXTS[finding.code].to_do}"
+
+
+def _compute_configuration(outcome: Outcome) -> str | None:
+    """What to write into a compute configuration, where the instance profile is the matter; None elsewhere."""
+    if outcome.role_arn is None or not any(finding.code in _PROFILE_CODES for finding in outcome.findings):
+        return None
+    return compute_configuration(own_instance_profile_arn(RoleArn.parse(outcome.role_arn)))
 
 
 def _pause(outcome: Outcome) -> str | None:
@@ -347,6 +321,9 @@ def _text(notification: Notification, detail: _Detail) -> str:
     if notification.permanent is not None:
         sections.append(f"To make it permanent in Terraform\n{_indented(notification.permanent.terraform)}")
         sections.append(f"To make it permanent in CloudFormation\n{_indented(notification.permanent.cloudformation)}")
+    if notification.compute_configuration is not None:
+        title = "To name the instance profile in an Anyscale compute configuration (advanced configuration)"
+        sections.append(f"{title}\n{_indented(notification.compute_configuration)}")
     if notification.pause is not None:
         sections.append(f"To pause the remediator for this role\n  {notification.pause}")
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -387,8 +364,8 @@ def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 
-def _lines(document: PolicyDocument | None) -> list[str]:
-    return [] if document is None else json.dumps(document.raw, indent=2).splitlines()
+def _lines(document: Mapping[str, object] | None) -> list[str]:
+    return [] if document is None else json.dumps(document, indent=2).splitlines()
 
 
 def _json(notification: Notification, detail: _Detail) -> str:
@@ -416,8 +393,8 @@ def _json(notification: Notification, detail: _Detail) -> str:
                     "document": change.document,
                     "state": change.state,
                     "note": plain(change.note, detail.length),
-                    "before": change.before.raw if change.before is not None and detail.documents else None,
-                    "after": change.after.raw if detail.documents else None,
+                    "before": change.before if detail.documents else None,
+                    "after": change.after if detail.documents else None,
                 }
                 for change in notification.changes
             ],
@@ -438,6 +415,9 @@ def _json(notification: Notification, detail: _Detail) -> str:
             "permanent": None
             if permanent is None
             else {"terraform": permanent.terraform, "cloudformation": permanent.cloudformation},
+            "computeConfiguration": None
+            if notification.compute_configuration is None
+            else json.loads(notification.compute_configuration),
             "pause": notification.pause,
         },
         separators=(",", ":"),

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 
-from remediator.core.diagnose import REPAIRABLE, Finding
 from remediator.core.event import Cause
+from remediator.core.finding import REPAIRABLE, Finding
 from remediator.core.plan import Step, Withheld
 from remediator.core.request import ReconcileRequest
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from remediator.core.arn import RoleArn
-from remediator.core.diagnose import Finding, FindingCode
-from remediator.core.grants import own_grant_statements
+from remediator.core.finding import Finding, FindingCode
+from remediator.core.policy.own import own_grant_statements, own_key_statement
+from remediator.core.policy.own_bucket import bucket_policy_statement
+from remediator.core.policy.own_key import key_policy_statement
 from remediator.core.trust import ec2_trust_statement
+from remediator.settings import GrantSide
 
 _TRUST = frozenset({FindingCode.TRUST_MISSING, FindingCode.TRUST_CONDITIONAL})
-_GRANT = frozenset({FindingCode.GRANT_MISSING})
 
 SUGGESTED_POLICY_NAME = "anyscale-bucket-access"
 """Not the name of our own policy: two owners of one policy would overwrite each other."""
@@ -26,25 +28,96 @@ class PermanentFix:
     cloudformation: str
 
 
-def permanent_fix(role_arn: str | None, findings: tuple[Finding, ...], buckets: tuple[str, ...]) -> PermanentFix | None:
-    """The code that keeps the findings from coming back; None where code cannot (nothing is missing)."""
+def permanent_fix(
+    role_arn: str | None,
+    findings: tuple[Finding, ...],
+    buckets: tuple[str, ...],
+    grant: GrantSide = GrantSide.ROLE_POLICY,
+) -> PermanentFix | None:
+    """The code that keeps the findings from coming back; None where code cannot (nothing is missing).
+
+    ``buckets`` are the names of the cloud's buckets, ``grant`` the side where it grants them.
+    """
     if role_arn is None:
         return None
     role = RoleArn.parse(role_arn)
-    terraform: list[str] = []
-    cloudformation: list[str] = []
+    parts = [
+        *_trust(role, findings),
+        *_grants(role, findings, buckets, grant),
+        *_key_policies(role, findings),
+        *_profile(role, findings),
+    ]
+    if not parts:
+        return None
+    return PermanentFix(
+        "\n\n".join(part.terraform for part in parts), "\n\n".join(part.cloudformation for part in parts)
+    )
+
+
+def _subjects(findings: tuple[Finding, ...], *codes: FindingCode) -> list[str]:
+    return sorted({finding.subject for finding in findings if finding.code in codes})
+
+
+def _trust(role: RoleArn, findings: tuple[Finding, ...]) -> Iterator[PermanentFix]:
     if any(finding.code in _TRUST for finding in findings):
         statement = _without_sid(ec2_trust_statement(role.partition))
-        terraform.append(_terraform_trust(statement))
-        cloudformation.append(_cloudformation_trust(role, statement))
-    missing = {finding.subject for finding in findings if finding.code in _GRANT}
-    if missing:
-        statements = [
-            _without_sid(s) for s in own_grant_statements(tuple(sorted(missing & set(buckets))), role.partition)
-        ]
-        terraform.append(_terraform_grant(role, statements))
-        cloudformation.append(_cloudformation_grant(role, statements))
-    return PermanentFix("\n\n".join(terraform), "\n\n".join(cloudformation)) if terraform else None
+        yield PermanentFix(_terraform_trust(statement), _cloudformation_trust(role, statement))
+
+
+def _grants(
+    role: RoleArn, findings: tuple[Finding, ...], buckets: tuple[str, ...], grant: GrantSide
+) -> Iterator[PermanentFix]:
+    missing = tuple(name for name in _subjects(findings, FindingCode.GRANT_MISSING) if name in buckets)
+    statements: list[Mapping[str, object]] = []
+    if missing and grant is GrantSide.ROLE_POLICY:
+        statements += own_grant_statements(missing, role.partition)
+    elif missing:
+        yield from (_bucket_policy(role, bucket) for bucket in missing)
+    if keys := _subjects(findings, FindingCode.KEY_MISSING):
+        statements.append(own_key_statement(tuple(keys), role.partition))
+    if statements:
+        plain = [_without_sid(statement) for statement in statements]
+        yield PermanentFix(_terraform_grant(role, plain), _cloudformation_grant(role, plain))
+
+
+def _bucket_policy(role: RoleArn, bucket: str) -> PermanentFix:
+    statement = _without_sid(bucket_policy_statement(bucket, (str(role),), role.partition))
+    return PermanentFix(
+        f"# Add this to the Statement list of the policy (jsonencode) of the aws_s3_bucket_policy of {bucket}:\n"
+        f"{_hcl(statement)}",
+        f"# AWS::S3::BucketPolicy of {bucket}: add this to PolicyDocument.Statement, beside what is there\n"
+        f"{_yaml([statement])}",
+    )
+
+
+def _key_policies(role: RoleArn, findings: tuple[Finding, ...]) -> Iterator[PermanentFix]:
+    for key in _subjects(findings, FindingCode.KEY_BEYOND_ROLE):
+        statement = key_policy_statement(role)
+        yield PermanentFix(
+            f"# Add this to the Statement list of the policy (jsonencode) of the aws_kms_key {key}:\n{_hcl(statement)}",
+            f"# AWS::KMS::Key {key}: add this to KeyPolicy.Statement, beside what is there\n{_yaml([statement])}",
+        )
+
+
+def _profile(role: RoleArn, findings: tuple[Finding, ...]) -> Iterator[PermanentFix]:
+    if not _subjects(findings, FindingCode.PROFILE_MISSING, FindingCode.PROFILE_OCCUPIED):
+        return
+    profile = {
+        "Type": "AWS::IAM::InstanceProfile",
+        "Properties": {"InstanceProfileName": role.name, "Path": role.path, "Roles": [role.name]},
+    }
+    yield PermanentFix(
+        "\n".join(
+            (
+                'resource "aws_iam_instance_profile" "anyscale_node" {',
+                f'  name = "{role.name}"',
+                f'  path = "{role.path}"',
+                f'  role = "{role.name}"',
+                "}",
+            )
+        ),
+        _yaml({"AnyscaleNodeInstanceProfile": profile}),
+    )
 
 
 def _terraform_trust(statement: Mapping[str, object]) -> str:

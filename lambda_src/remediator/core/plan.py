@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from remediator.core.desired import Desired
-from remediator.core.diagnose import Finding, FindingCode, Observed, desired_own_policy, own_policy_reading
-from remediator.core.grants import OWN_POLICY_NAME, inline_write_obstacles
+from remediator.core.diagnose import desired_own_policy, keys_to_grant, own_policy_reading
+from remediator.core.finding import (
+    OWN_POLICY_SUBJECT,
+    Finding,
+    FindingCode,
+    bucket_policy_subject,
+)
+from remediator.core.observed import Observed
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.explain import Obstacle
+from remediator.core.policy.own import OWN_POLICY_NAME, OwnGrant, granted_by, inline_write_obstacles, own_policy
+from remediator.core.policy.own_bucket import bucket_policy_write_obstacles, granting_bucket_policy, named_roles
 from remediator.core.reading import Absent, Present, Unreadable
+from remediator.core.state import Bucket
 from remediator.core.trust import add_ec2_trust, merged_ec2_trust, trust_write_obstacles
+from remediator.settings import GrantSide, InstanceProfileMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +106,21 @@ def plan_repair(
 ) -> RepairPlan:
     """The writes that repair the findings: none for a finding that is not repairable.
 
-    Planning again with the state that the steps leave behind gives no steps.
+    Planning again with the state that the steps and the removals leave behind gives neither.
     """
-    planned = [
+    planned: list[Step | Withheld] = [
         *(_trust(observed, finding) for finding in findings if finding.code is FindingCode.TRUST_MISSING),
-        *_grant(observed, findings),
+        *_own_policy(observed, findings, desired),
+        *(_bucket_policies(observed, findings) if desired.grant is GrantSide.BUCKET_POLICY else ()),
+        *(_profile(observed, finding, desired) for finding in findings if finding.code is FindingCode.PROFILE_MISSING),
     ]
+    steps = tuple(part for part in planned if not isinstance(part, Withheld))
+    withheld = tuple(part for part in planned if isinstance(part, Withheld))
+    taken_back = _leftovers(observed, findings, desired, steps, withheld)
     return RepairPlan(
-        steps=tuple(part for part in planned if not isinstance(part, Withheld)),
-        withheld=tuple(part for part in planned if isinstance(part, Withheld)),
+        steps=steps,
+        withheld=(*withheld, *(part for part in taken_back if isinstance(part, Withheld))),
+        removals=tuple(part for part in taken_back if not isinstance(part, Withheld)),
     )
 
 
@@ -125,11 +142,23 @@ def _trust(observed: Observed, finding: Finding) -> Step | Withheld:
     return TrustStep(before, after)
 
 
-def _grant(observed: Observed, findings: tuple[Finding, ...]) -> list[Step | Withheld]:
-    concerned = [f for f in findings if f.code in {FindingCode.GRANT_MISSING, FindingCode.GRANT_ALTERED}]
+def _own_policy(observed: Observed, findings: tuple[Finding, ...], desired: Desired) -> list[Step | Withheld]:
+    granted = keys_to_grant(observed, findings)
+    waiting: list[Step | Withheld] = [
+        Withheld(finding, ("Its bucket is for a person first; a grant on the key would not make it usable.",))
+        for finding in findings
+        if finding.code is FindingCode.KEY_MISSING and finding not in granted
+    ]
+    concerned = [f for f in findings if f in granted or _is_for_own_policy(f, desired)]
     if not concerned:
-        return []
-    desired = desired_own_policy(observed, findings)
+        return waiting
+    return [*waiting, *_own_policy_written(observed, findings, desired, concerned)]
+
+
+def _own_policy_written(
+    observed: Observed, findings: tuple[Finding, ...], desired: Desired, concerned: list[Finding]
+) -> list[Step | Withheld]:
+    wanted = desired_own_policy(observed, findings, desired)
     before: PolicyDocument | None
     match own_policy_reading(observed.policies):
         case Present(value=document):
@@ -138,12 +167,121 @@ def _grant(observed: Observed, findings: tuple[Finding, ...]) -> list[Step | Wit
             before = None
         case Unreadable(why=why):
             return [Withheld(finding, (why,)) for finding in concerned]
-    if desired is None:
+    if wanted is None:
         return [Withheld(finding, ("what our policy should say cannot be told",)) for finding in concerned]
-    obstacles = inline_write_obstacles(observed.policies, desired)
+    obstacles = inline_write_obstacles(observed.role, observed.policies, wanted)
     if obstacles:
         return [Withheld(finding, _texts(obstacles)) for finding in concerned]
-    return [InlinePolicyStep(OWN_POLICY_NAME, before, desired)]
+    return [InlinePolicyStep(OWN_POLICY_NAME, before, wanted)]
+
+
+def _is_for_own_policy(finding: Finding, desired: Desired) -> bool:
+    match finding.code:
+        case FindingCode.GRANT_MISSING:
+            return desired.grant is GrantSide.ROLE_POLICY
+        case FindingCode.GRANT_ALTERED:
+            return finding.subject == OWN_POLICY_SUBJECT
+        case _:
+            return False
+
+
+def _bucket_policies(observed: Observed, findings: tuple[Finding, ...]) -> Iterable[Step | Withheld]:
+    """The policy of each bucket that is missing the role in our statement, or in which our statement was changed."""
+    role = observed.role.arn
+    missing = {finding.subject: finding for finding in findings if finding.code is FindingCode.GRANT_MISSING}
+    altered = {finding.subject: finding for finding in findings if finding.code is FindingCode.GRANT_ALTERED}
+    for name, bucket in _present_buckets(observed).items():
+        finding = missing.get(name) or altered.get(bucket_policy_subject(name))
+        if finding is None:
+            continue
+        before = bucket.policy.value if isinstance(bucket.policy, Present) else None
+        roles = frozenset() if before is None else named_roles(before, role.account)
+        if name in missing:
+            roles |= {str(role)}
+        yield _bucket_policy(observed, bucket, roles, finding)
+
+
+def _bucket_policy(observed: Observed, bucket: Bucket, roles: Iterable[str], finding: Finding) -> Step | Withheld:
+    if isinstance(bucket.policy, Unreadable):
+        return Withheld(finding, (f"The bucket policy could not be read: {bucket.policy.why}",))
+    before = bucket.policy.value if isinstance(bucket.policy, Present) else None
+    after = granting_bucket_policy(bucket.policy, bucket.name, roles, observed.role.arn.partition)
+    obstacles = bucket_policy_write_obstacles(observed.role, bucket, after)
+    if obstacles:
+        return Withheld(finding, _texts(obstacles))
+    return BucketPolicyStep(bucket.name, bucket.account, bucket.region, before, after)
+
+
+def _profile(observed: Observed, finding: Finding, desired: Desired) -> Step | Withheld:
+    if desired.instance_profile is not InstanceProfileMode.REPAIR:
+        why = "The configuration does not let us: `instanceProfile` of the cloud is not `repair`."
+        return Withheld(finding, (why,))
+    if observed.profiles is None or observed.profiles.namesake is None:
+        return Withheld(finding, ("Whether an instance profile of that name exists was not looked at.",))
+    arn = observed.role.arn
+    return InstanceProfileStep(arn.name, arn.path, is_new=isinstance(observed.profiles.namesake, Absent))
+
+
+def _leftovers(
+    observed: Observed,
+    findings: tuple[Finding, ...],
+    desired: Desired,
+    steps: tuple[Step, ...],
+    withheld: tuple[Withheld, ...],
+) -> tuple[Step | Withheld, ...]:
+    """What is ours on the former side is taken back where the new side grants, or will after the steps."""
+    leftovers = [finding for finding in findings if finding.code is FindingCode.GRANT_LEFTOVER]
+    if not leftovers:
+        return ()
+    held = {each.finding for each in withheld}
+    not_granted = {
+        finding.subject for finding in findings if finding.code is not FindingCode.GRANT_MISSING or finding in held
+    }
+    if desired.grant is GrantSide.BUCKET_POLICY:
+        return tuple(_own_policy_taken_back(observed, finding, not_granted, steps) for finding in leftovers)
+    return tuple(_role_taken_back(observed, finding, not_granted, desired) for finding in leftovers)
+
+
+_NOT_GRANTED_YET = "It goes when the side where grants are put now grants the bucket, which it does not yet."
+
+
+def _own_policy_taken_back(
+    observed: Observed, finding: Finding, not_granted: set[str], steps: tuple[Step, ...]
+) -> Step | Withheld:
+    if any(name in not_granted for name, _ in observed.buckets):
+        return Withheld(finding, (_NOT_GRANTED_YET,))
+    own = own_policy_reading(observed.policies)
+    written = next((step.after for step in steps if isinstance(step, InlinePolicyStep)), None)
+    before = written or (own.value if isinstance(own, Present) else None)
+    if before is None:
+        return Withheld(finding, ("what our policy should say cannot be told",))
+    partition = observed.role.arn.partition
+    after = own_policy(Present(before), OwnGrant(keys=granted_by(before, partition).keys), partition)
+    obstacles = inline_write_obstacles(observed.role, observed.policies, after)
+    if obstacles:
+        return Withheld(finding, _texts(obstacles))
+    return InlinePolicyStep(OWN_POLICY_NAME, before, after)
+
+
+def _role_taken_back(observed: Observed, finding: Finding, not_granted: set[str], desired: Desired) -> Step | Withheld:
+    if not desired.writes_bucket_policies:
+        why = (
+            "The configuration does not let us write bucket policies. Set `formerGrant` of the cloud to bucket-policy "
+            "and deploy, or take the role out of our statement by hand."
+        )
+        return Withheld(finding, (why,))
+    (bucket,) = (
+        each for name, each in _present_buckets(observed).items() if bucket_policy_subject(name) == finding.subject
+    )
+    if bucket.name in not_granted:
+        return Withheld(finding, (_NOT_GRANTED_YET,))
+    role = observed.role.arn
+    roles = named_roles(bucket.policy.value, role.account) if isinstance(bucket.policy, Present) else frozenset()
+    return _bucket_policy(observed, bucket, roles - {str(role)}, finding)
+
+
+def _present_buckets(observed: Observed) -> Mapping[str, Bucket]:
+    return {name: reading.value for name, reading in observed.buckets if isinstance(reading, Present)}
 
 
 def _texts(obstacles: tuple[Obstacle, ...]) -> tuple[str, ...]:

@@ -124,8 +124,8 @@ UNWATCHED: Mapping[tuple[str, str], str] = MappingProxyType(
         (KMS, "CreateGrant"): "grants on a key are not looked at",
         (KMS, "RevokeGrant"): "grants on a key are not looked at",
         (KMS, "RetireGrant"): "grants on a key are not looked at",
-        (KMS, "UpdateAlias"): "the configuration names a key by its ARN, never by an alias",
-        (KMS, "DeleteAlias"): "the configuration names a key by its ARN, never by an alias",
+        (KMS, "UpdateAlias"): "a key is configured by its ARN; a bucket that names it by an alias is left to the sweep",
+        (KMS, "DeleteAlias"): "a key is configured by its ARN; a bucket that names it by an alias is left to the sweep",
     }
 )
 """Calls that look as if they concerned us, each with the reason why they do not, for people who ask about them."""

@@ -22,8 +22,11 @@ def alert_of(outcome: Outcome, settings: Settings) -> Alert | None:
     if not outcome.is_told:
         return None
     cloud = None if outcome.cloud is None else settings.cloud(outcome.cloud)
-    buckets = () if cloud is None else tuple(bucket.name for bucket in cloud.buckets)
-    notification = describe(outcome, buckets=buckets)
+    if cloud is None:
+        notification = describe(outcome)
+    else:
+        buckets = tuple(bucket.name for bucket in cloud.buckets)
+        notification = describe(outcome, buckets=buckets, grant=cloud.grant)
     return None if notification is None else render(notification)
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from remediator.core.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, read_mapping
+from remediator.core.policy.own import OwnGrant, own_policy
+from remediator.core.policy.own_bucket import bucket_policy_statement, granting_bucket_policy
 from remediator.core.reading import Absent, Present, Reading
 from remediator.core.state import (
     Bucket,
@@ -76,3 +78,22 @@ def bucket(
         block,
         None if key_policy is None else CustomerKey(key_arn, Present(key_policy)),
     )
+
+
+def our_policy(current: Reading[PolicyDocument], *buckets: str, keys: tuple[str, ...] = ()) -> PolicyDocument:
+    """Our inline policy with a grant that is not empty."""
+    after = own_policy(current, OwnGrant.of(buckets, keys), "aws")
+    assert after is not None
+    return after
+
+
+def our_bucket_policy(current: Reading[PolicyDocument], *roles: str) -> PolicyDocument:
+    """The policy of the bucket with our statement for some roles, by their ARNs."""
+    after = granting_bucket_policy(current, BUCKET, roles, "aws")
+    assert after is not None
+    return after
+
+
+def our_bucket_statement(*roles: str) -> Statement:
+    """Our statement in the policy of the bucket."""
+    return bucket_policy_statement(BUCKET, roles or (ROLE_ARN,), "aws")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from remediator.core.arn import ec2_service_principal
+from remediator.core.arn import ec2_service_principal, service_by_s3
 from remediator.core.policy.comparing import seconds_of
 from remediator.core.policy.context import Choice, Context, Gap, Prefixed, Span, Value
 from remediator.core.policy.principals import RoleSession
@@ -210,7 +210,8 @@ def ec2_assumes(role: Role, surroundings: Surroundings) -> Context:
     }
     for key, tag in role.tags.items():
         values[f"aws:resourcetag/{key.lower()}"] = values[f"iam:resourcetag/{key.lower()}"] = (tag,)
-    return Context((_given(surroundings), values, _times(surroundings), _TO_STS), _STS_FAMILIES)
+    times = {key: value for key, value in _times(surroundings).items() if key in _NOW}  # EC2 has no token of ours
+    return Context((_given(surroundings), values, times, _TO_STS), _STS_FAMILIES)
 
 
 def session_of(role: Role, surroundings: Surroundings, *, is_bounded: bool) -> RoleSession:
@@ -259,7 +260,7 @@ def kms_context(role: Role, bucket: Bucket, account: str, surroundings: Surround
     values["aws:resourceaccount"] = (account,)
     values["aws:resourceorgid"] = _organization(surroundings) if account == role.arn.account else Gap.UNKNOWN
     values["kms:calleraccount"] = (role.arn.account,)
-    values["kms:viaservice"] = (f"s3.{bucket.region}.amazonaws.com",)
+    values["kms:viaservice"] = (service_by_s3(bucket.region, role.arn.partition),)
     # The bucket's ARN where the bucket uses a bucket key, else the object's.
     values["kms:encryptioncontext:aws:s3:arn"] = Choice(((bucket_arn,), Prefixed(f"{bucket_arn}/")))
     return Context((_given(surroundings), values, _times(surroundings), _TO_KMS), _KMS_FAMILIES)

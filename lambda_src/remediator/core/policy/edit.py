@@ -31,6 +31,28 @@ def upsert_statements(document: PolicyDocument | None, statements: tuple[Mapping
     return _with_statements(document, [*after, *waiting.values()])
 
 
+def replace_own_statements(
+    document: PolicyDocument | None, own_sids: frozenset[str], statements: Iterable[Mapping[str, object]]
+) -> PolicyDocument | None:
+    """Make ours the only statements under our Sids: as ``upsert_statements``, and those no longer wanted go.
+
+    None where no statement would be left, because no policy can be empty.
+    """
+    wanted = tuple(statements)
+    if document is None:
+        return upsert_statements(None, wanted) if wanted else None
+    if document.faults:
+        return document
+    kept = [
+        each
+        for each in raw_statements(document)
+        if each.get("Sid") not in own_sids or any(each["Sid"] == mine["Sid"] for mine in wanted)
+    ]
+    if not kept and not wanted:
+        return None
+    return upsert_statements(_with_statements(document, kept), wanted)
+
+
 def append_statement(document: PolicyDocument, statement: Mapping[str, object]) -> PolicyDocument:
     """The document with one more statement at its end.
 

@@ -1,17 +1,18 @@
-"""Our own statements for S3: what they grant, where they are written, and what stands against writing them."""
+"""Our own inline policy in a role: what its statements grant, and what stands against writing them."""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import assert_never
 
-from remediator.core.policy.document import PolicyDocument, policy_size, policy_text
-from remediator.core.policy.edit import upsert_statements
+from remediator.core.arn import service_by_s3
+from remediator.core.policy.document import PolicyDocument, policy_size
+from remediator.core.policy.edit import replace_own_statements
 from remediator.core.policy.explain import Obstacle
-from remediator.core.policy.limits import faults_obstacles, stale_obstacles
-from remediator.core.policy.public import public_statements
+from remediator.core.policy.limits import faults_obstacles, unmodifiable_obstacles
 from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import Bucket, InlinePolicy, Role, RolePolicies
+from remediator.core.state import InlinePolicy, Role, RolePolicies
 
 REQUIRED_OBJECT_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
 REQUIRED_BUCKET_ACTIONS = ("s3:ListBucket",)
@@ -19,16 +20,36 @@ REQUIRED_BUCKET_ACTIONS = ("s3:ListBucket",)
 WANTED_OBJECT_ACTIONS = ("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 WANTED_BUCKET_ACTIONS = ("s3:ListBucketMultipartUploads", "s3:GetBucketLocation")
 """What large uploads and clear errors take; granted along with the required ones."""
+KEY_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")
+"""What reading and writing objects takes under a customer managed key.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+"""
 
 OWN_POLICY_NAME = "AnyscaleRemediatorS3Access"
 BUCKET_SID = "AnyscaleRemediatorBucket"
 OBJECTS_SID = "AnyscaleRemediatorObjects"
+KEYS_SID = "AnyscaleRemediatorKeys"
+_OWN_SIDS = frozenset({BUCKET_SID, OBJECTS_SID, KEYS_SID})
 
 INLINE_QUOTA = 10_240
 ATTACHED_QUOTA = 10
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
-BUCKET_POLICY_QUOTA = 20 * 1_024
-"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html"""
+
+_REGION_IN_ARN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class OwnGrant:
+    """What our inline policy grants: the use of buckets, by their names, and of KMS keys, by their ARNs; sorted."""
+
+    buckets: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, buckets: Iterable[str] = (), keys: Iterable[str] = ()) -> OwnGrant:
+        """The grant of all of them, each once."""
+        return cls(tuple(sorted(set(buckets))), tuple(sorted(set(keys))))
 
 
 def own_grant_statements(buckets: tuple[str, ...], partition: str) -> tuple[dict[str, object], dict[str, object]]:
@@ -50,49 +71,69 @@ def own_grant_statements(buckets: tuple[str, ...], partition: str) -> tuple[dict
     )
 
 
-def own_policy(current: Reading[PolicyDocument], buckets: tuple[str, ...], partition: str) -> PolicyDocument:
-    """Our inline policy as it should be for these buckets; statements that somebody else put into it stay.
+def own_key_statement(keys: tuple[str, ...], partition: str) -> dict[str, object]:
+    """Our statement for KMS keys given by ARN: they may be used through S3 only, in the Regions of the keys.
 
-    A present document with faults comes back as it is. Raises ValueError where the present one could not be read: it
-    must not be overwritten.
+    https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
     """
-    statements = own_grant_statements(buckets, partition)
+    arns = sorted(set(keys))
+    services = sorted({service_by_s3(arn.split(":")[_REGION_IN_ARN], partition) for arn in arns})
+    return {
+        "Sid": KEYS_SID,
+        "Effect": "Allow",
+        "Action": [*KEY_ACTIONS],
+        "Resource": arns,
+        "Condition": {"StringEquals": {"kms:ViaService": services}},
+    }
+
+
+def own_policy(current: Reading[PolicyDocument], grant: OwnGrant, partition: str) -> PolicyDocument | None:
+    """Our inline policy as it should be for this grant; statements that somebody else put into it stay.
+
+    None where nothing would be left in it, so that it should not exist. A present document with faults comes back as
+    it is. Raises ValueError where the present one could not be read: it must not be overwritten.
+    """
+    statements: list[dict[str, object]] = []
+    if grant.buckets:
+        statements += own_grant_statements(grant.buckets, partition)
+    if grant.keys:
+        statements.append(own_key_statement(grant.keys, partition))
     match current:
         case Present(value=document):
-            return upsert_statements(document, statements)
+            return replace_own_statements(document, _OWN_SIDS, statements)
         case Absent():
-            return upsert_statements(None, statements)
+            return replace_own_statements(None, _OWN_SIDS, statements)
         case Unreadable(why=why):
             raise ValueError(f"{OWN_POLICY_NAME} must not be written over a policy that could not be read: {why}")
         case _ as never:
             assert_never(never)
 
 
-def buckets_granted_by(document: PolicyDocument, partition: str) -> tuple[str, ...]:
-    """The names of the buckets that our own statements in our inline policy name now, sorted."""
+def granted_by(document: PolicyDocument, partition: str) -> OwnGrant:
+    """The buckets and keys that our own statements in our inline policy name now."""
     start = f"arn:{partition}:s3:::"
-    names = set()
+    buckets: set[str] = set()
+    keys: set[str] = set()
     for statement in document.statements:
-        if statement.sid in (BUCKET_SID, OBJECTS_SID) and statement.resources and not statement.resources.negated:
-            names |= {
-                arn.removeprefix(start).partition("/")[0]
-                for arn in statement.resources.patterns
-                if arn.startswith(start)
-            }
-    return tuple(sorted(names))
+        if statement.resources is None or statement.resources.negated:
+            continue
+        arns = statement.resources.patterns
+        if statement.sid in (BUCKET_SID, OBJECTS_SID):
+            buckets |= {arn.removeprefix(start).partition("/")[0] for arn in arns if arn.startswith(start)}
+        elif statement.sid == KEYS_SID:
+            keys |= {arn for arn in arns if arn.startswith(f"arn:{partition}:kms:")}
+    return OwnGrant.of(buckets, keys)
 
 
 def turned_into_deny(document: PolicyDocument) -> bool:
     """Whether somebody made a Deny of one of our statements in our inline policy: then it is theirs, and stays."""
-    return any(
-        statement.sid in (BUCKET_SID, OBJECTS_SID) and statement.effect == "Deny" for statement in document.statements
-    )
+    return any(statement.sid in _OWN_SIDS and statement.effect == "Deny" for statement in document.statements)
 
 
 def inline_write_obstacles(
-    policies: RolePolicies, after: PolicyDocument, quota: int = INLINE_QUOTA
+    role: Role, policies: RolePolicies, after: PolicyDocument | None, quota: int = INLINE_QUOTA
 ) -> tuple[Obstacle, ...]:
-    """What stands against writing ``after`` as our inline policy; empty where nothing is known to.
+    """What stands against writing ``after`` as our inline policy, or deleting it; empty where nothing is known to.
 
     ``quota`` is in characters, for all inline policies of the role together. Our old policy does not count, because
     the new one takes its place.
@@ -107,8 +148,8 @@ def inline_write_obstacles(
             return (Obstacle("unread", f"The list of the role's inline policies could not be read: {why}"),)
         case _ as never:
             assert_never(never)
-    obstacles: list[Obstacle] = []
-    total = policy_size(after)
+    obstacles = [*unmodifiable_obstacles(role)]
+    total = 0 if after is None else policy_size(after)
     for policy in inline:
         is_own = policy.name == OWN_POLICY_NAME
         if isinstance(policy.document, Present):
@@ -124,7 +165,7 @@ def inline_write_obstacles(
         elif is_own and isinstance(policy.document, Unreadable):
             why = policy.document.why
             obstacles.append(Obstacle("unread", f"The inline policy {OWN_POLICY_NAME} could not be read: {why}"))
-    if total > quota:
+    if after is not None and total > quota:
         text = f"The role's inline policies would have {total:,} characters together; the quota is {quota:,}."
         obstacles.append(Obstacle("quota", text))
     return tuple(obstacles)
@@ -139,51 +180,3 @@ def attach_obstacles(policies: RolePolicies, quota: int = ATTACHED_QUOTA) -> tup
             return (Obstacle("quota", f"The role has {len(attached)} managed policies; the quota is {quota}."),)
         case _:
             return ()
-
-
-def bucket_policy_statements(role: Role, bucket: str) -> tuple[dict[str, object], dict[str, object]]:
-    """Our two statements for one role in the policy of a bucket, given by name.
-
-    Their Sids end with eight hex digits made of the role's ARN, so that several roles can share a bucket.
-    """
-    mark = hashlib.sha256(str(role.arn).encode()).hexdigest()[:8]
-    principal = {"AWS": str(role.arn)}
-    on_bucket, on_objects = own_grant_statements((bucket,), role.arn.partition)
-    return (
-        {**on_bucket, "Sid": f"{BUCKET_SID}{mark}", "Principal": principal},
-        {**on_objects, "Sid": f"{OBJECTS_SID}{mark}", "Principal": principal},
-    )
-
-
-def bucket_policy_write_obstacles(
-    role: Role, bucket: Bucket, after: PolicyDocument, quota: int = BUCKET_POLICY_QUOTA
-) -> tuple[Obstacle, ...]:
-    """What stands against writing ``after`` as the policy of the bucket; empty where nothing is known to.
-
-    ``quota`` is in bytes of UTF-8.
-    """
-    name = "the bucket policy"
-    obstacles: list[Obstacle] = []
-    if bucket.account != role.arn.account:
-        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html (MethodNotAllowed)
-        text = f"The bucket {bucket.name} belongs to account {bucket.account}; only that account can write its policy."
-        obstacles.append(Obstacle("other-account", text))
-    match bucket.policy:
-        case Present(value=before):
-            obstacles += faults_obstacles(name, before)
-        case Absent():
-            pass
-        case Unreadable(why=why):
-            obstacles.append(Obstacle("unread", f"The bucket policy could not be read: {why}"))
-        case _ as never:
-            assert_never(never)
-    obstacles += stale_obstacles(name, after, role.role_id)
-    if bucket.public_access_block is not None and bucket.public_access_block.block_public_policy:
-        obstacles += [
-            Obstacle("public", f"BlockPublicPolicy refuses the bucket policy, because {each.name} makes it public.")
-            for each in public_statements(after)
-        ]
-    size = len(policy_text(after).encode())
-    if size > quota:
-        obstacles.append(Obstacle("quota", f"The bucket policy would have {size:,} bytes; the quota is {quota:,}."))
-    return tuple(obstacles)

@@ -1,0 +1,93 @@
+"""May the role use the keys of its buckets? What is wrong with a key, and what of it a grant on the role can mend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import assert_never
+
+from remediator.core.finding import Finding, FindingCode
+from remediator.core.grants import GrantVerdict, judge_key
+from remediator.core.observed import Observed
+from remediator.core.policy.own_key import letting_iam_decide
+from remediator.core.reading import Absent, Present, Unreadable
+from remediator.core.state import Bucket, KeyState, Surroundings
+
+
+def keys_of(observed: Observed) -> tuple[tuple[str, tuple[Bucket, ...]], ...]:
+    """The keys that the configuration names, each with the buckets that it encrypts and that are there, sorted."""
+    keys: dict[str, tuple[Bucket, ...]] = {}
+    for _, reading in observed.buckets:
+        if isinstance(reading, Present) and reading.value.key is not None:
+            arn = reading.value.key.arn
+            keys[arn] = (*keys.get(arn, ()), reading.value)
+    return tuple(sorted(keys.items()))
+
+
+def key_findings(observed: Observed, surroundings: Surroundings) -> Iterable[Finding]:
+    """One finding per key that the role cannot use, and one per bucket that turns to a key that nobody configured."""
+    for arn, buckets in keys_of(observed):
+        yield from _key_finding(observed, arn, buckets, surroundings)
+    for _, reading in observed.buckets:
+        if isinstance(reading, Present):
+            yield from _encryption_findings(reading.value)
+
+
+def _key_finding(
+    observed: Observed, arn: str, buckets: tuple[Bucket, ...], surroundings: Surroundings
+) -> tuple[Finding, ...]:
+    """One finding per key, for the worst that is to be said of it."""
+    key = buckets[0].key
+    if key is None:
+        return ()
+    match key.state:
+        case Present(value=KeyState.ENABLED):
+            pass
+        case Present(value=state):
+            return (Finding(FindingCode.KEY_UNUSABLE, arn, (f"the key is {state}",)),)
+        case Absent():
+            return (Finding(FindingCode.KEY_UNUSABLE, arn, ("the key does not exist",)),)
+        case Unreadable(why=why):
+            return (Finding(FindingCode.KEY_UNDECIDED, arn, (f"the state of the key could not be read: {why}",)),)
+        case _ as never:
+            assert_never(never)
+    judged = [each for bucket in buckets for each in judge_key(observed.role, observed.policies, bucket, surroundings)]
+    for verdict, code in (
+        (GrantVerdict.BLOCKED, FindingCode.KEY_BLOCKED),
+        (GrantVerdict.UNDECIDED, FindingCode.KEY_UNDECIDED),
+        (GrantVerdict.MISSING, FindingCode.KEY_MISSING),
+    ):
+        hit = [judgement for judgement in judged if judgement.verdict is verdict]
+        if not hit:
+            continue
+        if verdict is GrantVerdict.BLOCKED and _would_help(observed, buckets, surroundings):
+            code = FindingCode.KEY_BEYOND_ROLE  # noqa: PLW2901  # the more telling word for it
+        reasons = tuple(dict.fromkeys(str(reason) for judgement in hit for reason in judgement.because))
+        return (Finding(code, arn, reasons, tuple(sorted({judgement.action for judgement in hit}))),)
+    return ()
+
+
+def _would_help(observed: Observed, buckets: tuple[Bucket, ...], surroundings: Surroundings) -> bool:
+    """Whether nothing but a statement in the key policy is missing: with it, the role could use the key."""
+    for bucket in buckets:
+        key = bucket.key
+        if key is None or not isinstance(key.policy, Present):
+            return False
+        better = replace(key, policy=Present(letting_iam_decide(key.policy.value, observed.role.arn)))
+        judged = judge_key(observed.role, observed.policies, replace(bucket, key=better), surroundings)
+        if any(each.verdict is not GrantVerdict.ALLOWED for each in judged):
+            return False
+    return True
+
+
+def _encryption_findings(bucket: Bucket) -> tuple[Finding, ...]:
+    match bucket.encryption:
+        case Present(value=encryption) if encryption.key and (bucket.key is None or encryption.key != bucket.key.arn):
+            configured = "none is configured" if bucket.key is None else f"the configuration names {bucket.key.arn}"
+            because = f"new objects are encrypted with {encryption.key}, and {configured}"
+            return (Finding(FindingCode.KEY_UNKNOWN, f"encryption of {bucket.name}", (because,)),)
+        case Unreadable(why=why):
+            because = f"which key the bucket is encrypted with could not be read: {why}"
+            return (Finding(FindingCode.KEY_UNDECIDED, f"encryption of {bucket.name}", (because,)),)
+        case _:
+            return ()

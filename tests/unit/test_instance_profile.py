@@ -1,0 +1,117 @@
+"""What is found about the instance profile of a role's own name, and what is done about it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from remediator.core.desired import Desired
+from remediator.core.diagnose import diagnose
+from remediator.core.instance_profile import compute_configuration, own_instance_profile_arn
+from remediator.core.message import describe, render
+from remediator.core.observed import Observed
+from remediator.core.outcome import Applied, Outcome, OutcomeKind
+from remediator.core.plan import InstanceProfileStep, plan_repair
+from remediator.core.reading import Absent, Present, Reading, Unreadable
+from remediator.core.state import InstanceProfile, InstanceProfiles
+from remediator.settings import InstanceProfileMode
+from tests.unit.policy.documents import ACCOUNT, BUCKET, ROLE_ARN, allow, bucket, document, policies, role, trust
+
+NAME = "cluster"
+ARN = f"arn:aws:iam::{ACCOUNT}:instance-profile/anyscale/{NAME}"
+EMPTY = InstanceProfile(ARN, NAME, ())
+OURS = InstanceProfile(ARN, NAME, (NAME,))
+TAKEN = InstanceProfile(ARN, NAME, ("somebody-elses",))
+ELSEWHERE = InstanceProfile(f"arn:aws:iam::{ACCOUNT}:instance-profile/shared", "shared", (NAME,))
+REPAIR = Desired(instance_profile=InstanceProfileMode.REPAIR)
+REPORT = Desired(instance_profile=InstanceProfileMode.REPORT)
+
+
+def observed(holding: Reading[tuple[InstanceProfile, ...]], namesake: Reading[InstanceProfile] | None) -> Observed:
+    """A role that lacks nothing else."""
+    return Observed(
+        role(trust()),
+        policies(document(allow())),
+        ((BUCKET, Present(bucket())),),
+        InstanceProfiles(holding, namesake),
+    )
+
+
+@pytest.mark.parametrize(
+    ("holding", "namesake", "code"),
+    [
+        (Present((OURS,)), None, None),
+        (Present((ELSEWHERE, OURS)), None, None),
+        (Present(()), Present(OURS), None),
+        (Present(()), Absent(), "profile-missing"),
+        (Present(()), Present(EMPTY), "profile-missing"),
+        (Present((ELSEWHERE,)), Absent(), "profile-missing"),
+        (Present(()), None, "profile-missing"),
+        (Absent(), Absent(), "profile-missing"),
+        (Present(()), Present(TAKEN), "profile-occupied"),
+        (Unreadable("denied"), None, "profile-undecided"),
+        (Present(()), Unreadable("denied"), "profile-undecided"),
+    ],
+)
+def test_only_an_instance_profile_of_the_roles_name_that_holds_it_will_do(
+    holding: Reading[tuple[InstanceProfile, ...]], namesake: Reading[InstanceProfile] | None, code: str | None
+) -> None:
+    state = observed(holding, namesake)
+    assert [finding.code for finding in diagnose(state, None, REPORT)] == ([] if code is None else [code])
+    assert diagnose(state, None, Desired(instance_profile=InstanceProfileMode.IGNORE)) == ()
+
+
+@pytest.mark.parametrize(("namesake", "is_new"), [(Absent(), True), (Present(EMPTY), False)])
+def test_with_repair_it_is_created_under_the_roles_path_and_holds_the_role(
+    namesake: Reading[InstanceProfile], is_new: bool
+) -> None:
+    state = observed(Present(()), namesake)
+    plan = plan_repair(state, diagnose(state, None, REPAIR), REPAIR)
+    assert plan.steps == (InstanceProfileStep(NAME, "/anyscale/", is_new),)
+    assert plan.withheld == ()
+
+
+def test_with_report_it_is_told_and_the_setting_is_named() -> None:
+    state = observed(Present(()), Absent())
+    plan = plan_repair(state, diagnose(state, None, REPORT), REPORT)
+    assert plan.steps == ()
+    assert "instanceProfile" in plan.withheld[0].because[0]
+
+
+def test_nothing_is_taken_out_of_an_instance_profile() -> None:
+    state = observed(Present(()), Present(TAKEN))
+    plan = plan_repair(state, diagnose(state, None, REPAIR), REPAIR)
+    assert plan.steps == ()
+
+
+def test_another_instance_profile_that_holds_the_role_is_named() -> None:
+    (finding,) = diagnose(observed(Present((ELSEWHERE,)), Absent()), None, REPORT)
+    assert any(ELSEWHERE.arn in because for because in finding.because)
+
+
+def test_the_compute_configuration_names_the_instance_profile_and_not_the_role() -> None:
+    assert own_instance_profile_arn(role().arn) == ARN
+    assert json.loads(compute_configuration(ARN)) == {"IamInstanceProfile": {"Arn": ARN}}
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.REPAIRED, OutcomeKind.NEEDS_PERSON])
+def test_the_alert_gives_the_compute_configuration_ready_to_paste(kind: OutcomeKind) -> None:
+    findings = diagnose(observed(Present(()), Absent()), None, REPAIR)
+    results = (Applied(InstanceProfileStep(NAME, "/anyscale/", is_new=True)),) if kind is OutcomeKind.REPAIRED else ()
+    outcome = Outcome(kind, ACCOUNT, NAME, (), role_arn=ROLE_ARN, findings=findings, results=results)
+    notification = describe(outcome)
+    assert notification is not None
+    alert = render(notification)
+    assert f'"Arn": "{ARN}"' in alert.text
+    assert json.loads(alert.json)["computeConfiguration"] == {"IamInstanceProfile": {"Arn": ARN}}
+    assert "aws_iam_instance_profile" in alert.text
+    assert "AWS::IAM::InstanceProfile" in alert.text
+
+
+def test_an_alert_about_anything_else_gives_no_compute_configuration() -> None:
+    outcome = Outcome(OutcomeKind.FAILED, ACCOUNT, NAME, (), role_arn=ROLE_ARN, why="throttled")
+    notification = describe(outcome)
+    assert notification is not None
+    assert notification.compute_configuration is None
+    assert json.loads(render(notification).json)["computeConfiguration"] is None
