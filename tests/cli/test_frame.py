@@ -130,8 +130,15 @@ def test_the_functions_zip_holds_nothing_of_the_command_line(tmp_path: Path) -> 
     assert not names & {"remediator_cli", "cli", "typer", "rich"}
 
 
+def test_commands_that_work_on_files_do_not_load_the_sdk() -> None:
+    loaded = "import sys, remediator_cli.app; print(sorted({'boto3', 'botocore'} & sys.modules.keys()))"
+    ran = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, env=environment())
+    assert ran.stdout == "[]\n"
+
+
 def test_the_installed_packages_are_those_that_the_tests_run_with() -> None:
-    pinned = dict(re.findall(r"^([a-z-]+)==([0-9.]+)", (ROOT / "requirements-dev.in").read_text(), re.MULTILINE))
+    listed = "\n".join((ROOT / name).read_text() for name in ("requirements.in", "requirements-dev.in"))
+    pinned = dict(re.findall(r"^([a-z0-9-]+)==([0-9.]+)", listed, re.MULTILINE))
     for requirement in PROJECT["project"]["dependencies"]:
         name, _, version = requirement.partition("==")
         assert pinned[name] == version

@@ -137,10 +137,9 @@ def instance_profiles(draw: st.DrawFn) -> InstanceProfiles:
     name = role().arn.name
     profile = InstanceProfile(f"arn:aws:iam::{ACCOUNT}:instance-profile/{name}", name, ())
     holding: Reading[tuple[InstanceProfile, ...]] = draw(
-        st.just(Present(()))
-        | st.just(Present((replace(profile, role_names=(name,)),)))
+        st.sampled_from([(), (replace(profile, role_names=(name,)),)]).map(Present[tuple[InstanceProfile, ...]])
         | unreadable
-        | st.builds(Absent)
+        | st.just(Absent())
     )
     namesake = draw(
         st.sampled_from([None, Absent(), Present(profile), Present(replace(profile, role_names=("x",)))]) | unreadable
@@ -252,7 +251,7 @@ def test_the_generated_roles_lead_to_every_kind_of_step(wanted: Callable[[Repair
     find(
         st.tuples(observed_roles(), desires),
         lambda drawn: wanted(planned(*drawn)),
-        settings=settings(QUICK, max_examples=5_000, derandomize=True, database=None, phases=[Phase.generate]),
+        settings=settings(QUICK, max_examples=1_500, derandomize=True, database=None, phases=[Phase.generate]),
     )
 
 

@@ -171,3 +171,12 @@ def test_what_iam_would_refuse_is_an_obstacle() -> None:
 def test_roles_that_belong_to_aws_cannot_be_written(path: str) -> None:
     held = role(trust(), arn=f"arn:aws:iam::111111111111:role/{path}AWSRole")
     assert codes(held, document(OURS)) == ["unmodifiable"]
+
+
+@pytest.mark.parametrize("now", [(), ("2026-03-04T10:00:17Z",)])
+def test_ec2s_own_call_carries_no_time_of_a_token(now: tuple[str, ...]) -> None:
+    revoked = trust(
+        Effect="Deny", Principal="*", Condition={"DateLessThan": {"aws:TokenIssueTime": "2026-03-04T10:00:17Z"}}
+    )
+    known = Surroundings(context={"aws:CurrentTime": now} if now else {})
+    assert judge_trust(role(trust(), revoked), known).verdict is TrustVerdict.OK
