@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from remediator.core.permanent import PermanentFix, permanent_fix
 from remediator.core.plan import InlinePolicyStep, TrustStep, Withheld
 from remediator.core.policy.edit import raw_statements
 from remediator.core.reading import Absent
+from remediator.core.sweep import sweep_cause
 from remediator.core.trust import add_ec2_trust
 from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, ROLE_ARN, a_cause, document
 from tests.unit.policy.documents import KEY_ARN, our_policy
@@ -214,6 +216,13 @@ def test_a_long_diff_is_cut_in_the_middle() -> None:
 @pytest.mark.parametrize("char", ["\n", "\r", "\t", "\x00", "\x7f", "\u2028", "\u202e", "\ud800", "\u200b"])
 def test_plain_text_has_no_control_format_or_line_breaking_character(char: str) -> None:
     assert plain(f"a{char}b") == "a b"
+
+
+def test_what_the_sweep_found_is_told_as_such() -> None:
+    cause = sweep_cause("5d1f", datetime(2026, 3, 4, 11, 0, tzinfo=UTC))
+    told = alert(outcome(causes=(cause,)))
+    assert "the sweep at 2026-03-04T11:00:00Z found it, and no event had told of it" in told.text
+    assert json.loads(told.json)["causes"][0]["actorType"] == "Sweep"
 
 
 def test_the_permanent_fix_gives_what_the_findings_lack_and_nothing_else() -> None:

@@ -23,6 +23,7 @@ from remediator.core.outcome import Applied, NotApplied, Outcome, OutcomeKind, U
 from remediator.core.permanent import PermanentFix, permanent_fix
 from remediator.core.plan import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
 from remediator.core.policy.document import PolicyDocument
+from remediator.core.sweep import is_sweep
 from remediator.settings import MODE_TAG, GrantSide
 
 FORMAT = 1
@@ -350,6 +351,9 @@ def _change_text(change: Change, detail: _Detail) -> str:
 
 def _causes(causes: tuple[Cause, ...]) -> Iterable[str]:
     for cause in causes[-_CAUSES_LIMIT:]:
+        if is_sweep(cause):
+            yield f"Nobody that we heard of: the sweep at {plain(cause.time)} found it, and no event had told of it."
+            continue
         through = f" through {plain(cause.actor.invoked_by)}" if cause.actor.invoked_by else ""
         yield f"{plain(cause.call)} by {plain(cause.actor.arn)}{through} at {plain(cause.time)}"
         yield f"  event {plain(cause.event_id)}, user agent {plain(cause.actor.user_agent or 'unknown', 120)}"
