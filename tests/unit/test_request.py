@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from remediator.core.event import Actor, Cause
 from remediator.core.request import ReconcileRequest, parse_request, request_json
 from remediator.errors import MalformedRequest
+from tests.examples import ACCOUNT
 
 texts = st.text(min_size=1, max_size=40)
 requests = st.builds(
@@ -31,12 +32,14 @@ requests = st.builds(
             user_agent=st.none() | texts,
         ),
     ),
+    bucket=st.none() | texts,
 )
 
 
-def a_request(event_id: str = "e-1", role_name: str = "head-node") -> ReconcileRequest:
+def a_request(event_id: str = "e-1", role_name: str = "head-node", bucket: str | None = None) -> ReconcileRequest:
     actor = Actor(kind="IAMUser", arn="arn:aws:iam::111122223333:user/alice")
-    return ReconcileRequest("111122223333", role_name, Cause(event_id, "TagRole", "2026-03-04T10:00:00Z", actor))
+    cause = Cause(event_id, "TagRole", "2026-03-04T10:00:00Z", actor)
+    return ReconcileRequest(ACCOUNT, role_name, cause, bucket)
 
 
 @given(request=requests)
@@ -50,7 +53,7 @@ def test_anything_else_is_malformed(text: str) -> None:
         parse_request(text)
 
 
-@pytest.mark.parametrize("field", ["account", "role_name", "cause"])
+@pytest.mark.parametrize("field", ["account", "role_name", "cause", "bucket"])
 def test_a_message_that_lacks_a_field_is_malformed_and_names_it(field: str) -> None:
     message = json.loads(request_json(a_request()))
     del message[field]
@@ -78,3 +81,16 @@ def test_group_and_deduplication_id_fit_the_limits_of_sqs() -> None:
     request = a_request("e" * 1024, "r" * 64)
     assert len(request.group) <= 128
     assert len(request.deduplication_id) <= 128
+
+
+def test_roles_whose_repairs_may_write_the_same_bucket_policy_share_one_group() -> None:
+    one, other = (a_request(role_name=name, bucket="shared-bucket") for name in ("head-node", "worker-node"))
+    assert one.group == other.group == f"{ACCOUNT}/bucket/shared-bucket"
+    assert one.deduplication_id != other.deduplication_id
+    assert a_request(role_name="head-node").group != one.group
+    assert parse_request(request_json(one)) == one
+    assert len(a_request(bucket="b" * 63).group) <= 128
+
+
+def test_a_role_and_a_bucket_of_the_same_name_are_two_groups() -> None:
+    assert a_request(role_name="same").group != a_request(role_name="other", bucket="same").group
