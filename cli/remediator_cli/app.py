@@ -9,7 +9,7 @@ import typer
 
 from remediator import __version__
 from remediator.errors import RemediatorError
-from remediator_cli.commands import evaluate
+from remediator_cli.commands import compute_config, evaluate, explain_event
 from remediator_cli.exits import ExitCode
 from remediator_cli.output import complain, print_anything
 
@@ -43,6 +43,8 @@ def remediator(
 
 
 app.command(epilog=_examples(evaluate.EXAMPLES))(evaluate.evaluate)
+app.command(epilog=_examples(compute_config.EXAMPLES))(compute_config.compute_config)
+app.command(epilog=_examples(explain_event.EXAMPLES))(explain_event.explain_event)
 
 
 def main() -> None:

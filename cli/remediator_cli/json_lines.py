@@ -6,7 +6,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -37,7 +37,14 @@ Reader: TypeAlias = Callable[[BinaryIO, str], Iterator[JsonLine | Fault]]
 
 
 class NotJson(Exception):
-    """A text is not one JSON value; the error says what is wrong with it."""
+    """A text is not one JSON value; the error says what is wrong with it.
+
+    ``position`` is the index in the text where its grammar was broken, None where it is refused for another reason.
+    """
+
+    def __init__(self, why: str, position: int | None = None) -> None:
+        super().__init__(why)
+        self.position = position
 
 
 def read_json_lines(names: Sequence[str]) -> Iterator[JsonLine | Fault]:
@@ -75,10 +82,29 @@ def parse_json(text: str) -> object:
     Raises NotJson for anything else, for a value that is nested too deeply and for an object with two equal keys:
     nobody can say which of them was meant.
     """
+    with _understood(1):
+        value: object = _DECODER.decode(text)
+        return value
+
+
+def decode_json(text: str, start: int, line: int) -> tuple[object, int]:
+    """The JSON value that begins at an index of a text, and the index where it ends; raises NotJson as ``parse_json``.
+
+    ``line`` is the number of the line that the text begins with.
+    """
+    with _understood(line):
+        return _DECODER.raw_decode(text, start)
+
+
+@contextmanager
+def _understood(line: int) -> Iterator[None]:
     try:
-        return json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant)
+        yield
     except json.JSONDecodeError as error:
-        raise NotJson(f"is not JSON: {error.msg} (column {error.colno})") from error
+        where = (
+            f"column {error.colno}" if error.lineno == 1 else f"line {line + error.lineno - 1}, column {error.colno}"
+        )
+        raise NotJson(f"is not JSON: {error.msg} ({where})", error.pos) from error
     except RecursionError as error:
         raise NotJson("is nested too deeply") from error
     except ValueError as error:  # of Python's limit on the digits of a number
@@ -127,3 +153,6 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _no_constant(name: str) -> object:
     raise NotJson(f"is not JSON: {name} is no JSON value")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_constant)

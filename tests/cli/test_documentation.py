@@ -18,7 +18,9 @@ from tests.cli.terminal import ROOT, Json, command, environment
 
 PAGE = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-(CASE,) = [json.loads(text) for kind, text in BLOCKS if kind == "json"]
+EXAMPLES = [json.loads(text) for kind, text in BLOCKS if kind == "json"]
+(CASE,) = [example for example in EXAMPLES if "role" in example]
+(EVENT,) = [example for example in EXAMPLES if "eventName" in example]
 (SCRIPT,) = [text for kind, text in BLOCKS if kind == "sh" and text.startswith("#!")]
 
 
@@ -35,6 +37,8 @@ def shell(tmp_path: Path) -> Path:
     """A folder with the files that the page speaks of, and the commands that it calls."""
     role: Json = CASE["role"]
     (tmp_path / "head-node.jsonl").write_text(json.dumps(CASE) + "\n")
+    (tmp_path / "event.json").write_text(json.dumps(EVENT, indent=2))
+    (tmp_path / "cdk.json").write_bytes((ROOT / "cdk.json").read_bytes())
     (tmp_path / "trust.json").write_text(json.dumps(role["trust"], indent=2))
     (tmp_path / "data.json").write_text(json.dumps(role["inline"]["data"], indent=2))
     (tmp_path / "check-role.sh").write_text(SCRIPT)

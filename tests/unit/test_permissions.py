@@ -14,12 +14,44 @@ def test_only_the_reconciler_writes(function: str) -> None:
     assert not [permission for permission in PERMISSIONS[function] if permission.access is Access.WRITE]
 
 
-def test_the_reconciler_writes_two_documents_of_enrolled_roles_and_nothing_else() -> None:
+def test_the_reconciler_writes_what_a_repair_consists_of_and_nothing_else() -> None:
     assert {p for p in PERMISSIONS["reconciler"] if p.access is Access.WRITE} == {
         Permission("iam:UpdateAssumeRolePolicy", Access.WRITE, Target.ENROLLED_ROLES),
         Permission("iam:PutRolePolicy", Access.WRITE, Target.ENROLLED_ROLES),
+        Permission("iam:DeleteRolePolicy", Access.WRITE, Target.ENROLLED_ROLES),
+        Permission("s3:PutBucketPolicy", Access.WRITE, Target.GRANTING_BUCKETS),
+        Permission("s3:DeleteBucketPolicy", Access.WRITE, Target.GRANTING_BUCKETS),
+        Permission("iam:CreateInstanceProfile", Access.WRITE, Target.REPAIRED_INSTANCE_PROFILES),
+        Permission("iam:AddRoleToInstanceProfile", Access.WRITE, Target.REPAIRED_INSTANCE_PROFILES),
+        Permission("iam:PassRole", Access.WRITE, Target.PASSED_ROLES),
     }
-    assert IAM_WRITES == ("iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy")
+
+
+def test_all_writes_to_iam_are_named_for_the_statement_that_denies_them() -> None:
+    assert IAM_WRITES == (
+        "iam:AddRoleToInstanceProfile",
+        "iam:CreateInstanceProfile",
+        "iam:DeleteRolePolicy",
+        "iam:PassRole",
+        "iam:PutRolePolicy",
+        "iam:UpdateAssumeRolePolicy",
+    )
+
+
+@pytest.mark.parametrize("target", [target for target in Target if "any " in target or "the account" in target])
+def test_what_is_not_named_by_the_configuration_is_read_only(target: Target) -> None:
+    written = [p for declared in PERMISSIONS.values() for p in declared if p.access is Access.WRITE]
+    assert target not in {permission.target for permission in written}
+
+
+@pytest.mark.parametrize("target", Target)
+def test_every_target_is_that_of_some_call(target: Target) -> None:
+    assert [p for declared in PERMISSIONS.values() for p in declared if p.target is target]
+
+
+def test_key_policies_are_never_written() -> None:
+    actions = {permission.action for declared in PERMISSIONS.values() for permission in declared}
+    assert {action for action in actions if action.startswith("kms:")} == {"kms:DescribeKey", "kms:GetKeyPolicy"}
 
 
 @pytest.mark.parametrize("function", PERMISSIONS)
@@ -31,5 +63,5 @@ def test_no_action_is_declared_twice_or_with_a_wildcard(function: str) -> None:
 
 @pytest.mark.parametrize("permission", [permission for declared in PERMISSIONS.values() for permission in declared])
 def test_what_is_called_a_read_reads(permission: Permission) -> None:
-    reads = permission.action.split(":")[1].startswith(("Get", "List"))
+    reads = permission.action.split(":")[1].startswith(("Get", "List", "Describe"))
     assert (permission.access is Access.READ) == reads

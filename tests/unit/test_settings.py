@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from remediator.core.policy.own import OWN_POLICY_NAME
+from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
 from remediator.errors import SettingsError
 from remediator.settings import (
     LOG_RETENTION_DAYS,
@@ -714,6 +718,72 @@ class TestFaults:
 
     def test_a_number_too_long_to_print_is_a_fault_like_any_other(self) -> None:
         assert "found a huge number" in the_fault_of("logRetentionDays", 10**5000)
+
+
+DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+
+
+def documented() -> dict[str, str]:
+    """The keys of the documentation's table, each with its default."""
+    table = DOCUMENTATION.partition("| key | what it is | default |\n")[2].partition("\n\n")[0]
+    return dict(re.findall(r"^\| `([A-Za-z.*]+)` \| .* \| ([^|]+) \|$", table, re.MULTILINE))
+
+
+def keys_of(value: object, beginning: str = "") -> set[str]:
+    """The keys of a configuration as the documentation writes them: ``clouds.*.buckets.*.name``."""
+    found: set[str] = set()
+    match value:
+        case dict():
+            for key, inner in value.items():
+                found |= {f"{beginning}{key}"}
+                if key == "clouds":
+                    for cloud in inner.values():
+                        found |= keys_of(cloud, "clouds.*.")
+                else:
+                    found |= keys_of(inner, f"{beginning}{key}.*.")
+        case list():
+            for inner in value:
+                found |= keys_of(inner, beginning)
+    return found
+
+
+class TestDocumentation:
+    def test_the_table_has_every_key_and_no_other(self) -> None:
+        written = json.loads(settings_json(parse_settings(FULL)))
+        assert set(documented()) == keys_of(written)
+
+    def test_every_field_of_a_configuration_has_a_key(self) -> None:
+        fields = [*dataclasses.fields(Settings), *dataclasses.fields(Cloud), *dataclasses.fields(BucketSettings)]
+        names = {re.sub("_([a-z])", lambda found: found[1].upper(), field.name) for field in fields}
+        assert names - {"name"} == {key.rpartition(".")[2] for key in documented()} - {"name"}
+
+    def test_the_defaults_are_those_that_are_filled_in(self) -> None:
+        filled_in = json.loads(settings_json(parse_settings(MINIMAL)))
+        places = {"": filled_in, "clouds.*": filled_in["clouds"]["production"]}
+        checked = set()
+        for key, default in documented().items():
+            place, _, name = key.rpartition(".")
+            if re.fullmatch("`[a-z0-9:-]+`", default) and default != "`account`":
+                checked.add(key)
+                assert str(places[place][name]) == default.strip("`"), key
+        assert {"region", "sweepMinutes", "clouds.*.mode", "clouds.*.grant", "clouds.*.instanceProfile"} <= checked
+
+    def test_what_is_required_is_what_a_configuration_cannot_do_without(self) -> None:
+        required = {key for key, default in documented().items() if default == "required"}
+        assert required == keys_of(MINIMAL)
+
+    def test_the_example_is_one(self) -> None:
+        (example,) = re.findall("```json\n(.*?)```", DOCUMENTATION, re.DOTALL)
+        assert parse_settings(json.loads(example)).clouds[0].buckets[0].key is not None
+
+    def test_what_we_write_is_called_what_it_is_called(self) -> None:
+        assert f"`{OWN_POLICY_NAME}`" in DOCUMENTATION
+        assert f"`{BUCKET_POLICY_SID}`" in DOCUMENTATION
+
+    def test_every_choice_is_explained(self) -> None:
+        for choices in (Mode, GrantSide, InstanceProfileMode):
+            for choice in choices:
+                assert f"`{choice.value}`" in DOCUMENTATION
 
 
 class TestFiles:

@@ -1,4 +1,4 @@
-"""From an event to a queued request: which role, does it exist, does it ask for us?"""
+"""From an event to queued requests: which roles does it concern, do they exist, do they ask for us?"""
 
 from __future__ import annotations
 
@@ -7,26 +7,53 @@ from datetime import datetime
 from typing import Protocol, TypeAlias, assert_never
 
 from remediator.core.enrollment import Enrolled, NotEnrolled, Off, Refused, decide_enrollment
-from remediator.core.event import Ignored, RoleTrigger, is_fresh, parse_event
+from remediator.core.event import (
+    AccountTrigger,
+    BucketTrigger,
+    Cause,
+    Ignored,
+    KeyTrigger,
+    PolicyTrigger,
+    RoleTrigger,
+    is_fresh,
+    parse_event,
+    parse_time,
+)
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.request import ReconcileRequest, request_for
 from remediator.core.state import Role
+from remediator.core.sweep import SweepReason, SweepRequest
 from remediator.errors import NotYetVisible, RemediatorError
-from remediator.settings import MODE_TAG, Settings
+from remediator.settings import MODE_TAG, Cloud, Settings
+
+MOST_ROLES_OF_A_POLICY = 50
+"""How many roles are read one by one because of one event; beyond that one sweep costs fewer calls, and less time."""
 
 
 class RoleReader(Protocol):
-    """Where roles are read."""
+    """Where roles are read, and found."""
 
     def read_role(self, role_name: str) -> Reading[Role]:
         """The role with its tags and trust policy."""
         ...
 
+    def roles_of_policy(self, policy_arn: str) -> Reading[tuple[str, ...]]:
+        """The names of the roles that a managed policy is attached to, or that it bounds."""
+        ...
+
 
 class RequestSink(Protocol):
-    """Where requests go."""
+    """Where requests to reconcile a role go."""
 
     def send(self, request: ReconcileRequest) -> None:
+        """Queue the request."""
+        ...
+
+
+class SweepSink(Protocol):
+    """Where requests for a sweep go."""
+
+    def send(self, request: SweepRequest) -> None:
         """Queue the request."""
         ...
 
@@ -39,58 +66,162 @@ class Queued:
 
 
 @dataclass(frozen=True, slots=True)
+class SweepQueued:
+    """The event concerns more roles than can be named here, and its request is in the sweep queue."""
+
+    request: SweepRequest
+
+
+@dataclass(frozen=True, slots=True)
 class Dropped:
-    """The event leads to nothing; ``why`` is for the log."""
+    """The event leads to nothing, at least for the role that is named; ``why`` is for the log."""
 
     why: str
     role_name: str | None = None
 
 
-Dispatched: TypeAlias = Queued | Dropped
+Dispatched: TypeAlias = Queued | SweepQueued | Dropped
 
 
 def dispatch(
-    envelope: object, *, account: str, roles: RoleReader, queue: RequestSink, settings: Settings, now: datetime
-) -> Dispatched:
-    """Queue a request for the role that an event concerns, if the role carries the enrolment tag.
+    envelope: object,
+    *,
+    account: str,
+    roles: RoleReader,
+    queue: RequestSink,
+    sweeps: SweepSink,
+    settings: Settings,
+    own_role_arn: str,
+    now: datetime,
+) -> tuple[Dispatched, ...]:
+    """Queue what an event asks for, and say what was queued or dropped: one result, or one per role of a policy.
 
-    Costs at most one read. A refused role is queued too, since the refusal must be reported. Raises MalformedEvent
-    and AwsError; NotYetVisible where a fresh event says more than AWS shows yet.
+    A role is read, and queued if it carries the enrolment tag; a refused one too, since the refusal must be reported.
+    What concerns the roles of whole clouds is left to a sweep. ``own_role_arn`` is the role that repairs are made
+    with; its own writes to buckets ask for nothing.
+    Raises MalformedEvent and AwsError; NotYetVisible where a fresh event says more than AWS shows yet; RemediatorError
+    where a role, or the list of a policy's roles, cannot be read. Whatever is raised, all that could be queued has
+    been, and doing it again does no harm.
     """
     trigger = parse_event(envelope, account=account)
     match trigger:
         case Ignored(why=why):
-            return Dropped(why)
+            return (Dropped(why),)
         case RoleTrigger():
-            return _dispatch_role(trigger, roles=roles, queue=queue, settings=settings, now=now)
+            return (_dispatch_role(trigger, roles=roles, queue=queue, settings=settings, now=now),)
+        case PolicyTrigger():
+            return _dispatch_policy(trigger, roles=roles, queue=queue, sweeps=sweeps, settings=settings, now=now)
+        case BucketTrigger(bucket=bucket, cause=cause) if cause.actor.issuer_arn == own_role_arn:
+            # A repair reads back what it wrote; a sweep after each would look at every role for nothing.
+            return (Dropped(f"the policy of bucket {bucket} was written by ourselves"),)
+        case BucketTrigger() | KeyTrigger() | AccountTrigger():
+            swept = sweep_for(trigger, settings)
+            return (swept if isinstance(swept, Dropped) else _sweep(swept, sweeps),)
         case _ as never:
             assert_never(never)
 
 
+def sweep_for(trigger: BucketTrigger | KeyTrigger | AccountTrigger, settings: Settings) -> SweepRequest | Dropped:
+    """The sweep that a call on a bucket, a key or the account asks for; dropped where none of our clouds is concerned.
+
+    A sweep because of the account as a whole is one of all clouds.
+    """
+    match trigger:
+        case BucketTrigger(bucket=bucket, cause=cause):
+            return _sweep_of_clouds(settings.clouds_of_bucket(bucket), cause, f"bucket {bucket}")
+        case KeyTrigger(key_arn=arn, cause=cause):
+            return _sweep_of_clouds(settings.clouds_of_key(arn), cause, f"key {arn}")
+        case AccountTrigger(cause=cause):
+            return SweepRequest(SweepReason.EVENT, None, cause)
+        case _ as never:
+            assert_never(never)
+
+
+def _sweep_of_clouds(clouds: tuple[Cloud, ...], cause: Cause, what: str) -> SweepRequest | Dropped:
+    if not clouds:
+        return Dropped(f"{what} is not in the configuration")
+    return SweepRequest(SweepReason.EVENT, tuple(cloud.name for cloud in clouds), cause)
+
+
+def _sweep(request: SweepRequest, sweeps: SweepSink) -> SweepQueued:
+    sweeps.send(request)
+    return SweepQueued(request)
+
+
+def _dispatch_policy(
+    trigger: PolicyTrigger,
+    *,
+    roles: RoleReader,
+    queue: RequestSink,
+    sweeps: SweepSink,
+    settings: Settings,
+    now: datetime,
+) -> tuple[Dispatched, ...]:
+    arn = trigger.policy_arn
+    match roles.roles_of_policy(arn):
+        case Absent():
+            return (Dropped(f"the managed policy {arn} does not exist (any more)"),)
+        case Unreadable(why=why):
+            raise RemediatorError(f"the roles that use {arn} are unknown: {why}")
+        case Present(value=names):
+            pass
+    if not names:
+        return (Dropped(f"no role uses the managed policy {arn}"),)
+    if len(names) > MOST_ROLES_OF_A_POLICY:
+        return (_sweep(SweepRequest(SweepReason.EVENT, None, trigger.cause), sweeps),)
+    dispatched: list[Dispatched] = []
+    failed: list[RemediatorError] = []
+    for name in names:
+        role = RoleTrigger(trigger.account, name, trigger.cause)
+        try:
+            dispatched.append(_dispatch_role(role, roles=roles, queue=queue, settings=settings, now=now))
+        except RemediatorError as error:
+            failed.append(error)
+    if failed:
+        many = f"{len(failed)} of the {len(names)} roles that use {arn}"
+        raise RemediatorError(f"{many} could not be looked at or queued; the first because {failed[0]}") from failed[0]
+    return tuple(dispatched)
+
+
 def _dispatch_role(
     trigger: RoleTrigger, *, roles: RoleReader, queue: RequestSink, settings: Settings, now: datetime
-) -> Dispatched:
+) -> Queued | Dropped:
+    fresh = is_fresh(trigger.cause, now)
     match roles.read_role(trigger.role_name):
         case Absent():
-            if trigger.cause.call == "CreateRole" and is_fresh(trigger.cause, now):
-                raise NotYetVisible(f"role {trigger.role_name} was just created, but cannot be seen yet")
+            if fresh and _may_enrol(trigger, settings):
+                raise NotYetVisible(f"role {trigger.role_name} was just created or enrolled, but cannot be seen yet")
             return Dropped("the role does not exist (any more)", trigger.role_name)
         case Unreadable(why=why):
             raise RemediatorError(f"role {trigger.role_name} cannot be read, so that its enrolment is unknown: {why}")
         case Present(value=role):
             pass
+    if fresh and _contradicts(trigger, role, (settings.enrollment_tag, MODE_TAG)):
+        raise NotYetVisible(f"the tags of role {trigger.role_name} were just changed, and cannot be seen yet")
     enrollment = decide_enrollment(role, settings, account=trigger.account)
     match enrollment:
         case NotEnrolled(why=why) | Off(why=why):
-            if is_fresh(trigger.cause, now) and _contradicts(trigger, role, (settings.enrollment_tag, MODE_TAG)):
-                raise NotYetVisible(f"the tags of role {trigger.role_name} were just changed, and cannot be seen yet")
             return Dropped(why, trigger.role_name)
         case Enrolled() | Refused():
-            request = request_for(trigger)
+            if fresh and _was_deleted(trigger, role):
+                raise NotYetVisible(f"role {trigger.role_name} was just deleted, and can still be seen")
+            bucket = settings.shared_bucket(enrollment.cloud) if isinstance(enrollment, Enrolled) else None
+            request = request_for(trigger, bucket=bucket)
             queue.send(request)
             return Queued(request)
         case _ as never:
             assert_never(never)
+
+
+def _may_enrol(trigger: RoleTrigger, settings: Settings) -> bool:
+    """Whether the call made the role, or made it ours; any other call about an absent role came before its deletion."""
+    return trigger.cause.call == "CreateRole" or settings.enrollment_tag in trigger.tagged
+
+
+def _was_deleted(trigger: RoleTrigger, role: Role) -> bool:
+    """Whether the role, as it was read, is the one that the call deleted, and not one created in its place."""
+    deleted = parse_time(trigger.cause.time) if trigger.cause.call == "DeleteRole" else None
+    return deleted is not None and (role.created is None or role.created < deleted)
 
 
 def _contradicts(trigger: RoleTrigger, role: Role, keys: tuple[str, ...]) -> bool:

@@ -1,31 +1,34 @@
-"""Bring one role to its desired state: look, decide, re-read, write, read back, and say what came of it."""
+"""Bring one role to its desired state: look, decide, apply, and say what came of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Protocol, assert_never
+from typing import assert_never
 
-from remediator.core.diagnose import Finding, FindingCode, Observed, diagnose
+from remediator.core.desired import desired_of
+from remediator.core.diagnose import diagnose
 from remediator.core.enrollment import Enrolled, NotEnrolled, Off, Refused, decide_enrollment
-from remediator.core.event import Cause, is_fresh
+from remediator.core.event import FRESH, Cause, is_fresh
+from remediator.core.finding import TRUST_SUBJECT, Finding, FindingCode, bucket_policy_subject
+from remediator.core.observed import Observed
 from remediator.core.outcome import Applied, NotApplied, Outcome, OutcomeKind, StepResult, Unconfirmed, conclude
-from remediator.core.plan import InlinePolicyStep, Step, TrustStep, plan_repair
-from remediator.core.policy.document import PolicyDocument, same_policy
-from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import Bucket, Role, RolePolicies, Surroundings
-from remediator.core.trust import TrustVerdict, judge_trust
-from remediator.errors import (
-    AwsError,
-    ChangedMeanwhile,
-    DeniedError,
-    NotFoundError,
-    NotYetVisible,
-    TransientError,
+from remediator.core.plan import (
+    BucketPolicyStep,
+    InlinePolicyStep,
+    InstanceProfileStep,
+    RepairPlan,
+    Step,
+    TrustStep,
+    plan_repair,
 )
-from remediator.settings import Cloud, Mode, Settings
+from remediator.core.reading import Absent, Present, Reading, Unreadable
+from remediator.core.state import Bucket, Role, Surroundings
+from remediator.core.sweep import is_sweep
+from remediator.errors import ChangedMeanwhile, NotFoundError, NotYetVisible, TransientError
+from remediator.flows.apply import BucketStore, Changed, RoleStore, Writer
+from remediator.settings import Cloud, GrantSide, InstanceProfileMode, Mode, Settings
 
 TAG_LAG = timedelta(seconds=30)
 """How long a denied write is put down to a tag that IAM's authorisation does not know of yet."""
@@ -34,48 +37,6 @@ _ENROLLING = frozenset({"CreateRole", "TagRole"})
 
 ATTEMPTS = 3
 """How often we look anew when a document changes between looking and writing."""
-
-READ_BACK_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
-"""Seconds before each try to see a write: IAM is eventually consistent, and AWS gives no number.
-
-https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
-"""
-
-
-class RoleStore(Protocol):
-    """Where roles are read and repaired; the methods promise what ``gateways.iam.IamGateway`` promises."""
-
-    def read_role(self, role_name: str) -> Reading[Role]:
-        """The role with its tags and trust policy."""
-        ...
-
-    def read_policies(self, role: Role) -> RolePolicies:
-        """All identity policies and the boundary."""
-        ...
-
-    def read_inline_policy(self, role_name: str, policy_name: str) -> Reading[PolicyDocument]:
-        """One inline policy."""
-        ...
-
-    def write_trust(self, role_name: str, document: PolicyDocument) -> None:
-        """Replace the trust policy."""
-        ...
-
-    def write_inline_policy(self, role_name: str, policy_name: str, document: PolicyDocument) -> None:
-        """Create or replace an inline policy."""
-        ...
-
-
-class BucketReader(Protocol):
-    """Where buckets are read."""
-
-    def read_bucket(self, name: str, *, region: str, account: str) -> Reading[Bucket]:
-        """The bucket with its policy, if ``account`` owns it."""
-        ...
-
-
-class _Changed(Exception):
-    """What is there is not what the plan was made for."""
 
 
 @dataclass(slots=True)
@@ -98,7 +59,7 @@ def reconcile(
     *,
     account: str,
     roles: RoleStore,
-    buckets: BucketReader,
+    buckets: BucketStore,
     settings: Settings,
     own_role_arn: str,
     now: datetime,
@@ -116,9 +77,10 @@ def reconcile(
     progress = _Progress()
     at = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     surroundings = Surroundings(context={"aws:CurrentTime": (at,)})
-    fresh = any(is_fresh(cause, now) for cause in causes)
-    tag_may_lag = any(is_fresh(cause, now, within=TAG_LAG) for cause in causes)
-    run = _Run(role_name, causes, account, roles, buckets, settings, surroundings, pause, own, fresh, tag_may_lag)
+    calls = tuple(cause for cause in causes if not is_sweep(cause))  # that a sweep has come explains no contradiction
+    fresh = any(is_fresh(cause, now) for cause in calls)
+    tag_may_lag = any(is_fresh(cause, now, within=TAG_LAG) for cause in calls)
+    run = _Run(role_name, causes, account, roles, buckets, settings, surroundings, now, pause, own, fresh, tag_may_lag)
     try:
         return run.to_the_end(progress)
     except (TransientError, ChangedMeanwhile, NotYetVisible) as error:
@@ -134,9 +96,10 @@ class _Run:
     causes: tuple[Cause, ...]
     account: str
     roles: RoleStore
-    buckets: BucketReader
+    buckets: BucketStore
     settings: Settings
     surroundings: Surroundings
+    now: datetime
     pause: Callable[[float], None]
     own: bool
     fresh: bool
@@ -146,7 +109,7 @@ class _Run:
         for _ in range(ATTEMPTS):
             try:
                 outcome = self.attempt(progress)
-            except (_Changed, NotFoundError):
+            except (Changed, NotFoundError):
                 continue
             if outcome.to_be_retried and not outcome.may_have_written:
                 reasons = "; ".join(result.why for result in outcome.results if not isinstance(result, Applied))
@@ -179,21 +142,22 @@ class _Run:
 
     def _repair(self, role: Role, enrollment: Enrolled, progress: _Progress) -> Outcome:
         progress.role, progress.cloud = role, enrollment.cloud.name
+        desired = desired_of(enrollment.cloud)
         policies = self.roles.read_policies(role)
         buckets, unreached = self._read_buckets(enrollment.cloud)
-        observed = Observed(role, policies, buckets)
-        findings = diagnose(observed, self.surroundings)
-        plan = plan_repair(observed, findings)
-        # What our own policy should say depends on all buckets; trust does not.
-        steps = tuple(step for step in plan.steps if unreached is None or isinstance(step, TrustStep))
+        looks_at_profiles = desired.instance_profile is not InstanceProfileMode.IGNORE
+        profiles = self.roles.read_instance_profiles(self.role_name) if looks_at_profiles else None
+        observed = Observed(role, policies, buckets, profiles)
+        findings = diagnose(observed, self.surroundings, desired)
+        plan = plan_repair(observed, findings, desired)
+        if unreached is not None:
+            # What our policies should say depends on all buckets; trust and the instance profile do not.
+            plan = RepairPlan(tuple(s for s in plan.steps if isinstance(s, (TrustStep, InstanceProfileStep))), ())
         proposed: tuple[Step, ...] = ()
         if enrollment.mode is Mode.OBSERVE or self.own:
-            proposed = steps
+            proposed = (*plan.steps, *plan.removals)
         else:
-            for step in steps:
-                progress.results[_document_of(step)] = result = self._apply(step, role, enrollment)
-                if not isinstance(result, NotApplied):
-                    progress.repaired.extend(finding for finding in findings if _is_repaired_by(finding, step))
+            self._apply(plan, observed, findings, enrollment, progress)
         if unreached is not None:
             raise unreached
         all_findings = tuple(dict.fromkeys((*progress.repaired, *findings)))
@@ -213,6 +177,39 @@ class _Run:
             own=self.own,
         )
 
+    def _apply(
+        self,
+        plan: RepairPlan,
+        observed: Observed,
+        findings: tuple[Finding, ...],
+        enrollment: Enrolled,
+        progress: _Progress,
+    ) -> None:
+        """Apply the steps one by one, and the removals once every step was seen to have taken effect."""
+        created = observed.role.created
+        writer = Writer(
+            observed,
+            self.roles,
+            self.buckets,
+            self.surroundings,
+            is_enrolled_alike=lambda role: decide_enrollment(role, self.settings, account=self.account) == enrollment,
+            pause=self.pause,
+            tag_may_lag=self.tag_may_lag,
+            role_may_lag=self.fresh or (created is not None and self.now - created < FRESH),
+        )
+        grant = enrollment.cloud.grant
+        complete = True
+        for step in plan.steps:
+            progress.results[_document_of(step)] = result = writer.apply(step)
+            if not isinstance(result, NotApplied):
+                progress.repaired.extend(finding for finding in findings if _is_repaired_by(finding, step, grant))
+            complete = complete and isinstance(result, Applied)
+        for removal in plan.removals if complete else ():
+            # Under a name of its own: before the removal, a step may have been written to the same document.
+            progress.results[f"removal from {_document_of(removal)}"] = result = writer.apply(removal, removal=True)
+            if not isinstance(result, NotApplied):
+                progress.repaired.extend(finding for finding in findings if _is_taken_back_by(finding, removal))
+
     def _read_buckets(self, cloud: Cloud) -> tuple[tuple[tuple[str, Reading[Bucket]], ...], TransientError | None]:
         """The buckets that could be reached, and the error of one that could not be reached for now."""
         reached: list[tuple[str, Reading[Bucket]]] = []
@@ -220,89 +217,12 @@ class _Run:
         for bucket in cloud.buckets:
             account = bucket.account or cloud.account or self.account
             try:
-                reading = self.buckets.read_bucket(bucket.name, region=bucket.region, account=account)
+                reading = self.buckets.read_bucket(bucket.name, region=bucket.region, account=account, key=bucket.key)
             except TransientError as error:
                 unreached = error
             else:
                 reached.append((bucket.name, reading))
         return tuple(reached), unreached
-
-    def _apply(self, step: Step, role: Role, enrollment: Enrolled) -> StepResult:
-        """Write one step if everything is still as planned, and see that it took effect; raises _Changed otherwise."""
-        now = self._still_as_planned(role, enrollment)
-        match step:
-            case TrustStep():
-                if not isinstance(now.trust, Present) or not same_policy(now.trust.value, step.before):
-                    raise _Changed
-                write = partial(self.roles.write_trust, self.role_name, step.after)
-                return self._write(step, write, self._is_trusted)
-            case InlinePolicyStep():
-                if not self._is_still(step):
-                    raise _Changed
-                write = partial(self.roles.write_inline_policy, self.role_name, step.name, step.after)
-                return self._write(step, write, partial(self._is_written, step))
-            case _ as never:
-                assert_never(never)
-
-    def _write(self, step: Step, write: Callable[[], None], is_in_effect: Callable[[], bool]) -> StepResult:
-        lost: TransientError | None = None
-        try:
-            write()
-        except TransientError as error:
-            lost = error  # it may have taken effect all the same: an answer can be lost
-        except DeniedError as error:
-            # Our permission hangs on the enrolment tag, and IAM may not know of a fresh one yet.
-            return NotApplied(step, str(error), retried=self.tag_may_lag)
-        except NotFoundError:
-            raise
-        except AwsError as error:
-            return NotApplied(step, str(error))
-        try:
-            if self._seen(is_in_effect, (0.0,) if lost else READ_BACK_PAUSES):
-                return Applied(step)
-        except TransientError as error:
-            return Unconfirmed(step, f"Reading it back failed: {error}")
-        if lost is not None:
-            return NotApplied(step, str(lost), retried=True)
-        return Unconfirmed(step, "Reading it back does not show it yet; or somebody has undone it at once.")
-
-    def _still_as_planned(self, role: Role, enrollment: Enrolled) -> Role:
-        """The role as it is just before a write: the same one, enrolled in the same way. Raises _Changed otherwise."""
-        match self.roles.read_role(self.role_name):
-            case Present(value=now) if (
-                now.role_id == role.role_id
-                and decide_enrollment(now, self.settings, account=self.account) == enrollment
-            ):
-                return now
-            case _:
-                raise _Changed
-
-    def _is_trusted(self) -> bool:
-        reading = self.roles.read_role(self.role_name)
-        return isinstance(reading, Present) and judge_trust(reading.value, self.surroundings).verdict is TrustVerdict.OK
-
-    def _is_still(self, step: InlinePolicyStep) -> bool:
-        match self.roles.read_inline_policy(self.role_name, step.name):
-            case Present(value=now):
-                return step.before is not None and same_policy(now, step.before)
-            case Absent():
-                return step.before is None
-            case Unreadable():
-                return False
-            case _ as never:
-                assert_never(never)
-
-    def _is_written(self, step: InlinePolicyStep) -> bool:
-        reading = self.roles.read_inline_policy(self.role_name, step.name)
-        return isinstance(reading, Present) and same_policy(reading.value, step.after)
-
-    def _seen(self, look: Callable[[], bool], pauses: tuple[float, ...]) -> bool:
-        for seconds in pauses:
-            if seconds:
-                self.pause(seconds)
-            if look():
-                return True
-        return False
 
     def interrupted(self, progress: _Progress, *, why: str) -> Outcome:
         """The outcome of a reconcile that was cut short after something was, or may have been, written."""
@@ -329,20 +249,32 @@ class _Run:
 
 
 def _document_of(step: Step) -> str:
+    """What a step writes, in the words of a finding's subject."""
     match step:
         case TrustStep():
-            return "trust policy"
+            return TRUST_SUBJECT
         case InlinePolicyStep(name=name):
             return f"inline policy {name}"
+        case BucketPolicyStep(bucket=bucket):
+            return bucket_policy_subject(bucket)
+        case InstanceProfileStep(name=name):
+            return f"instance profile {name}"
         case _ as never:
             assert_never(never)
 
 
-def _is_repaired_by(finding: Finding, step: Step) -> bool:
-    match step:
-        case TrustStep():
-            return finding.code is FindingCode.TRUST_MISSING
-        case InlinePolicyStep():
-            return finding.code in {FindingCode.GRANT_MISSING, FindingCode.GRANT_ALTERED}
-        case _ as never:
-            assert_never(never)
+def _is_repaired_by(finding: Finding, step: Step, grant: GrantSide) -> bool:
+    """Whether a step repairs the finding, where missing grants are put on the side ``grant``."""
+    match finding.code:
+        case FindingCode.GRANT_MISSING if grant is GrantSide.BUCKET_POLICY:
+            return isinstance(step, BucketPolicyStep) and step.bucket == finding.subject
+        case FindingCode.GRANT_MISSING | FindingCode.KEY_MISSING:
+            return isinstance(step, InlinePolicyStep)
+        case FindingCode.TRUST_MISSING | FindingCode.GRANT_ALTERED | FindingCode.PROFILE_MISSING:
+            return finding.subject == _document_of(step)
+        case _:
+            return False
+
+
+def _is_taken_back_by(finding: Finding, removal: Step) -> bool:
+    return finding.code is FindingCode.GRANT_LEFTOVER and finding.subject == _document_of(removal)

@@ -2,6 +2,7 @@
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ _CODES: tuple[tuple[type[AwsError], tuple[str, ...]], ...] = (
             "EntityTemporarilyUnmodifiableException",
             "OperationAborted",
             "PriorRequestNotComplete",
+            "DependencyTimeout",
+            "DependencyTimeoutException",
+            "KMSInternal",
+            "KMSInternalException",
             "ExpiredToken",
             "ExpiredTokenException",
             "503",
@@ -77,6 +82,8 @@ _CODES: tuple[tuple[type[AwsError], tuple[str, ...]], ...] = (
             "NoSuchEntityException",
             "NoSuchBucket",
             "NoSuchBucketPolicy",
+            "NoSuchPublicAccessBlockConfiguration",
+            "ServerSideEncryptionConfigurationNotFoundError",
             "NotFound",
             "NotFoundException",
             "ResourceNotFoundException",
@@ -92,6 +99,12 @@ _CODES: tuple[tuple[type[AwsError], tuple[str, ...]], ...] = (
             "MalformedPolicy",
             "UnmodifiableEntity",
             "UnmodifiableEntityException",
+            "EntityAlreadyExists",
+            "EntityAlreadyExistsException",
+            "KMSInvalidState",
+            "KMSInvalidStateException",
+            "InvalidArn",
+            "InvalidArnException",
             "InvalidInput",
             "InvalidInputException",
             "InvalidParameter",

@@ -1,4 +1,4 @@
-"""Read roles and their policies, and write the two documents that a repair may write."""
+"""Read roles, their policies and their instance profiles, and write what a repair of a role may write."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 from remediator.core.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, policy_text, read_policy
 from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import InlinePolicy, ManagedPolicy, Role, RolePolicies
-from remediator.errors import AwsError, NotFoundError, TransientError
+from remediator.core.state import InlinePolicy, InstanceProfile, InstanceProfiles, ManagedPolicy, Role, RolePolicies
+from remediator.errors import AwsError, NotFoundError, RejectedError, TransientError
 from remediator.gateways.aws_errors import translated
 
 if TYPE_CHECKING:
     from mypy_boto3_iam.client import IAMClient
+    from mypy_boto3_iam.type_defs import InstanceProfileTypeDef
 
 _KEPT_VERSIONS = 500
+_EXISTS = frozenset({"EntityAlreadyExists", "EntityAlreadyExistsException"})
 
 
 class IamGateway:
@@ -51,6 +53,7 @@ class IamGateway:
                 tags={tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
                 trust=read_policy(role.get("AssumeRolePolicyDocument")),
                 boundary_arn=role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+                created=role["CreateDate"],
             )
         )
 
@@ -62,7 +65,7 @@ class IamGateway:
         return RolePolicies(
             inline=self._inline_policies(role.arn.name),
             attached=self._attached_policies(role.arn.name),
-            boundary=Absent() if role.boundary_arn is None else Present(self._managed_policy(role.boundary_arn)),
+            boundary=Absent() if role.boundary_arn is None else Present(self.read_managed_policy(role.boundary_arn)),
         )
 
     def read_inline_policy(self, role_name: str, policy_name: str) -> Reading[PolicyDocument]:
@@ -81,6 +84,66 @@ class IamGateway:
             return Unreadable(str(error))
         return read_policy(answer["PolicyDocument"])
 
+    def read_managed_policy(self, arn: str) -> ManagedPolicy:
+        """A managed policy in its default version, in two calls, or one where that version is known already.
+
+        Raises NotFoundError where there is no such policy.
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_managed-versioning.html
+        """
+        try:
+            with translated("iam:GetPolicy"):
+                policy = self._client.get_policy(PolicyArn=arn)["Policy"]
+            key = (policy["PolicyId"], policy["DefaultVersionId"])
+            if key not in self._versions:
+                with translated("iam:GetPolicyVersion"):
+                    answer = self._client.get_policy_version(PolicyArn=arn, VersionId=policy["DefaultVersionId"])
+                if len(self._versions) >= _KEPT_VERSIONS:
+                    self._versions.clear()
+                self._versions[key] = read_policy(answer["PolicyVersion"].get("Document"))
+        except (TransientError, NotFoundError):
+            raise
+        except AwsError as error:
+            return ManagedPolicy(arn, Unreadable(str(error)))
+        return ManagedPolicy(arn, self._versions[key])
+
+    def read_instance_profiles(self, role_name: str) -> InstanceProfiles:
+        """The instance profiles that hold the role, and the one of its name where none of those has it.
+
+        One call (for each page), and a second one where the role is not in the instance profile of its name. Raises
+        NotFoundError where the role is gone.
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListInstanceProfilesForRole.html
+        """
+        try:
+            with translated("iam:ListInstanceProfilesForRole"):
+                pages = self._client.get_paginator("list_instance_profiles_for_role").paginate(RoleName=role_name)
+                holding = tuple(_instance_profile(each) for page in pages for each in page["InstanceProfiles"])
+        except (TransientError, NotFoundError):
+            raise
+        except AwsError as error:
+            return InstanceProfiles(holding=Unreadable(str(error)))
+        if any(profile.name == role_name for profile in holding):
+            return InstanceProfiles(holding=Present(holding))
+        return InstanceProfiles(holding=Present(holding), namesake=self._instance_profile_named(role_name))
+
+    def roles_of_policy(self, policy_arn: str) -> Reading[tuple[str, ...]]:
+        """The names of the roles that a managed policy is attached to or bounds, each once and sorted.
+
+        Without a PolicyUsageFilter AWS lists both usages.
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListEntitiesForPolicy.html
+        """
+        try:
+            with translated("iam:ListEntitiesForPolicy"):
+                paginator = self._client.get_paginator("list_entities_for_policy")
+                pages = paginator.paginate(PolicyArn=policy_arn, EntityFilter="Role")
+                names = {role["RoleName"] for page in pages for role in page["PolicyRoles"]}
+        except NotFoundError:
+            return Absent()
+        except TransientError:
+            raise
+        except AwsError as error:
+            return Unreadable(str(error))
+        return Present(tuple(sorted(names)))
+
     def write_trust(self, role_name: str, document: PolicyDocument) -> None:
         """Replace the role's trust policy by ``document``.
 
@@ -98,6 +161,50 @@ class IamGateway:
             self._client.put_role_policy(
                 RoleName=role_name, PolicyName=policy_name, PolicyDocument=policy_text(document)
             )
+
+    def delete_inline_policy(self, role_name: str, policy_name: str) -> None:
+        """Delete one inline policy of the role; that it is gone already is no error.
+
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteRolePolicy.html
+        """
+        try:
+            with translated("iam:DeleteRolePolicy"):
+                self._client.delete_role_policy(RoleName=role_name, PolicyName=policy_name)
+        except NotFoundError:
+            return
+
+    def create_instance_profile(self, name: str, path: str) -> None:
+        """Create an empty instance profile; that there is one of that name already is no error.
+
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateInstanceProfile.html
+        """
+        try:
+            with translated("iam:CreateInstanceProfile"):
+                self._client.create_instance_profile(InstanceProfileName=name, Path=path)
+        except RejectedError as error:
+            if error.code not in _EXISTS:
+                raise
+
+    def add_role_to_instance_profile(self, name: str, role_name: str) -> None:
+        """Put the role into an instance profile, which has room for one; this takes iam:PassRole on the role.
+
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddRoleToInstanceProfile.html
+        """
+        with translated("iam:AddRoleToInstanceProfile"):
+            self._client.add_role_to_instance_profile(InstanceProfileName=name, RoleName=role_name)
+
+    def _instance_profile_named(self, name: str) -> Reading[InstanceProfile]:
+        """https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetInstanceProfile.html"""
+        try:
+            with translated("iam:GetInstanceProfile"):
+                answer = self._client.get_instance_profile(InstanceProfileName=name)
+        except NotFoundError:
+            return Absent()
+        except TransientError:
+            raise
+        except AwsError as error:
+            return Unreadable(str(error))
+        return Present(_instance_profile(answer["InstanceProfile"]))
 
     def _inline_policies(self, role_name: str) -> Reading[tuple[InlinePolicy, ...]]:
         try:
@@ -125,25 +232,12 @@ class IamGateway:
             raise
         except AwsError as error:
             return Unreadable(str(error))
-        return Present(tuple(self._managed_policy(arn) for arn in arns))
+        return Present(tuple(self.read_managed_policy(arn) for arn in arns))
 
-    def _managed_policy(self, arn: str) -> ManagedPolicy:
-        """The policy in its default version.
 
-        https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_managed-versioning.html
-        """
-        try:
-            with translated("iam:GetPolicy"):
-                policy = self._client.get_policy(PolicyArn=arn)["Policy"]
-            key = (policy["PolicyId"], policy["DefaultVersionId"])
-            if key not in self._versions:
-                with translated("iam:GetPolicyVersion"):
-                    answer = self._client.get_policy_version(PolicyArn=arn, VersionId=policy["DefaultVersionId"])
-                if len(self._versions) >= _KEPT_VERSIONS:
-                    self._versions.clear()
-                self._versions[key] = read_policy(answer["PolicyVersion"].get("Document"))
-        except (TransientError, NotFoundError):
-            raise
-        except AwsError as error:
-            return ManagedPolicy(arn, Unreadable(str(error)))
-        return ManagedPolicy(arn, self._versions[key])
+def _instance_profile(profile: InstanceProfileTypeDef) -> InstanceProfile:
+    return InstanceProfile(
+        arn=profile["Arn"],
+        name=profile["InstanceProfileName"],
+        role_names=tuple(role["RoleName"] for role in profile["Roles"]),
+    )

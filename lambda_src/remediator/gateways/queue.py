@@ -1,16 +1,28 @@
-"""Hand a request to the work queue, and have what failed delivered again."""
+"""Hand requests to the work queue and to the sweep queue, and have what failed delivered again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from remediator.core.request import ReconcileRequest, request_json
-from remediator.gateways.aws_errors import translated
+from remediator.core.sweep import SweepMessage, sweep_json
+from remediator.errors import AwsError, TransientError, UnknownAwsError
+from remediator.gateways.aws_errors import ERROR_CLASSES, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
+    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef
+
+_AT_ONCE: Final = 10
+"""Entries of one batch call at most.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html
+"""
+
+_T = TypeVar("_T")
 
 
 class WorkQueue:
@@ -32,6 +44,45 @@ class WorkQueue:
                 MessageGroupId=request.group,
                 MessageDeduplicationId=request.deduplication_id,
             )
+
+    def send_all(self, requests: Iterable[ReconcileRequest]) -> None:
+        """Queue many requests as ``send`` queues one, ten in a call.
+
+        Every one is tried. Raises an AwsError that names the roles of those that SQS did not take; sending all again
+        does no harm. The ten are far from the size that a call may have (1 MiB), because a cause is a few KB at most.
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
+        """
+        failed: list[tuple[ReconcileRequest, BatchResultErrorEntryTypeDef]] = []
+        for chunk in _chunks(requests):
+            with translated("sqs:SendMessage"):
+                answer = self._client.send_message_batch(
+                    QueueUrl=self._url,
+                    Entries=[
+                        {
+                            "Id": str(number),
+                            "MessageBody": request_json(request),
+                            "MessageGroupId": request.group,
+                            "MessageDeduplicationId": request.deduplication_id,
+                        }
+                        for number, request in enumerate(chunk)
+                    ],
+                )
+            failed.extend((chunk[int(entry["Id"])], entry) for entry in answer.get("Failed", ()))
+        if failed:
+            raise _not_taken(failed)
+
+
+class SweepQueue:
+    """The standard queue in front of the sweeper."""
+
+    def __init__(self, client: SQSClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, request: SweepMessage) -> None:
+        """Queue what asks for a sweep, or a sweep to go on with."""
+        with translated("sqs:SendMessage"):
+            self._client.send_message(QueueUrl=self._url, MessageBody=sweep_json(request))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +106,39 @@ class ConsumedQueue:
         self._url = url
 
     def deliver_again(self, failed: Iterable[FailedDelivery]) -> None:
-        """Have failed messages (10 at most) delivered again soon, instead of when their visibility timeout ends.
+        """Have failed messages delivered again soon, instead of when their visibility timeout ends.
 
         That timeout is six times the function's, minutes long: too long to wait because of one throttled call. In a
         FIFO queue the messages behind a failed one must be given back too, or they go on blocking their group.
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html
         """
-        entries = [
-            {"Id": str(number), "ReceiptHandle": delivery.receipt, "VisibilityTimeout": delivery.delay}
-            for number, delivery in enumerate(failed)
-        ]
-        if entries:
+        for chunk in _chunks(failed):
             with translated("sqs:ChangeMessageVisibility"):
-                self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)  # type: ignore[arg-type]  # a list of the entries' dictionaries
+                self._client.change_message_visibility_batch(
+                    QueueUrl=self._url,
+                    Entries=[
+                        {"Id": str(number), "ReceiptHandle": delivery.receipt, "VisibilityTimeout": delivery.delay}
+                        for number, delivery in enumerate(chunk)
+                    ],
+                )
+
+
+def _chunks(items: Iterable[_T]) -> Iterator[tuple[_T, ...]]:
+    remaining = iter(items)
+    while chunk := tuple(islice(remaining, _AT_ONCE)):
+        yield chunk
+
+
+def _not_taken(failed: list[tuple[ReconcileRequest, BatchResultErrorEntryTypeDef]]) -> AwsError:
+    """The error of those that SQS did not take: the first that trying again cannot help, else the first."""
+    kinds = [(_kind_of(entry), entry) for _, entry in failed]
+    kind, entry = next((each for each in kinds if each[0] is not TransientError), kinds[0])
+    names = sorted({request.role_name for request, _ in failed})
+    shown = ", ".join(names[:_AT_ONCE]) + (f" and {len(names) - _AT_ONCE} more" if len(names) > _AT_ONCE else "")
+    return kind(
+        "sqs:SendMessage", entry["Code"], f"not queued: {shown}; {entry.get('Message', 'SQS does not say why')}"
+    )
+
+
+def _kind_of(entry: BatchResultErrorEntryTypeDef) -> type[AwsError]:
+    return ERROR_CLASSES.get(entry["Code"], UnknownAwsError if entry["SenderFault"] else TransientError)

@@ -1,4 +1,4 @@
-"""The reconciler: repairs the roles named in the work queue and tells people. The only function that writes IAM."""
+"""The reconciler: repairs the roles named in the work queue and tells people. The only function that may repair."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from remediator.errors import AwsError, MalformedRequest, RemediatorError, Trans
 from remediator.flows.deliver import alert_of, deliver
 from remediator.flows.reconcile import reconcile
 from remediator.gateways.iam import IamGateway
+from remediator.gateways.kms import KmsGateway
 from remediator.gateways.queue import ConsumedQueue
 from remediator.gateways.s3 import S3Gateway
 from remediator.gateways.topic import AlertsTopic
@@ -30,10 +31,11 @@ from remediator.handlers.runtime import CLIENT_CONFIG, account_of, failed_delive
 from remediator.settings import Settings, load_settings
 
 ENOUGH_MILLISECONDS = 45_000
-"""What is left for a role that is begun: some twenty calls, a few of them slow, and waiting until both writes are seen.
+"""What is left for a role that is begun: at most a hundred calls, for a role of ten policies and a cloud of five
+buckets with keys where everything has to be written, a few of them slow, and waiting until each write is seen.
 
-A role that AWS keeps waiting longer than that is cut off by the function's timeout, which is a multiple of it, and is
-looked at again when the message's visibility timeout ends.
+Most roles need a dozen calls and a second. One that AWS keeps waiting longer is cut off by the function's timeout,
+which is a multiple of this, and is looked at again when the message's visibility timeout ends.
 """
 
 logger = Logger()
@@ -53,7 +55,10 @@ def _roles() -> IamGateway:
 
 @cache
 def _buckets() -> S3Gateway:
-    return S3Gateway(lambda region: boto3.client("s3", region_name=region, config=CLIENT_CONFIG))
+    return S3Gateway(
+        lambda region: boto3.client("s3", region_name=region, config=CLIENT_CONFIG),
+        KmsGateway(lambda region: boto3.client("kms", region_name=region, config=CLIENT_CONFIG)),
+    )
 
 
 @cache
@@ -70,7 +75,10 @@ def _consumed_queue() -> ConsumedQueue:
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Reconcile a batch of the work queue: each role once, in order; a failing role holds up only its own group."""
+    """Reconcile a batch of the work queue: each role once, in order; a failing role holds up only its own group.
+
+    A group is one role, or all roles whose repair writes the policy of a common bucket.
+    """
     account = account_of(context.invoked_function_arn)
     # All messages of the batch were sent before we look, so that looking once answers all of a role's causes.
     causes = _causes_by_role(event)

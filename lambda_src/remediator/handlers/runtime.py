@@ -1,4 +1,4 @@
-"""What both functions share: the clients' configuration, who we are, and what becomes of failed messages."""
+"""What the functions share: the clients' configuration, who we are, and what becomes of failed messages."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ CLIENT_CONFIG = Config(
     read_timeout=5,
     user_agent_extra=f"anyscale-role-remediator/{__version__}",
 )
+
+SCAN_CLIENT_CONFIG = CLIENT_CONFIG.merge(Config(read_timeout=30))
+"""For calls whose answer holds a thousand roles, which IAM takes its time for."""
 
 _ACCOUNT_FIELD = 4
 

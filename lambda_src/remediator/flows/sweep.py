@@ -1,0 +1,385 @@
+"""Look at every enrolled role of the account, and queue those that need something; nothing is written here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, Protocol, TypeAlias, assert_never
+
+from remediator.core.desired import Desired, desired_of
+from remediator.core.diagnose import diagnose
+from remediator.core.enrollment import Enrolled, NotEnrolled, Off, Refused, decide_enrollment
+from remediator.core.finding import Finding, FindingCode
+from remediator.core.observed import Observed
+from remediator.core.plan import plan_repair
+from remediator.core.reading import Absent, Present, Reading
+from remediator.core.request import ReconcileRequest
+from remediator.core.scan import Scanned, ScannedPage, ScannedRole, UnreadableRole
+from remediator.core.state import Bucket, InstanceProfiles, ManagedPolicy, RolePolicies, Surroundings
+from remediator.core.sweep import Sweep, SweepCounts, is_sweep
+from remediator.errors import NotFoundError, RejectedError, TransientError, UnknownAwsError
+from remediator.settings import BucketSettings, Cloud, InstanceProfileMode, Mode, Settings
+
+ENOUGH_FOR_A_PAGE: Final = 100_000
+"""Milliseconds that must be left where a page is begun: three tries of the call that reads it, each of 30 seconds."""
+ENOUGH_FOR_A_ROLE: Final = 30_000
+"""Milliseconds that must be left where a role is begun: reading its policies, and queueing what the page has brought.
+
+Both are a small part of the function's timeout, so that a sweep that is cut off has come further before that.
+"""
+
+
+class RoleScan(Protocol):
+    """Where the roles of the account are listed; it promises what ``gateways.account.AccountScan`` promises."""
+
+    def page(self, marker: str | None = None) -> ScannedPage:
+        """The page that the marker leads to, None for the first one."""
+        ...
+
+
+class PolicyReader(Protocol):
+    """Where managed policies are read; it promises what ``gateways.iam.IamGateway`` promises."""
+
+    def read_managed_policy(self, arn: str) -> ManagedPolicy:
+        """The policy in its default version."""
+        ...
+
+
+class BucketReader(Protocol):
+    """Where buckets are read; it promises what ``gateways.s3.S3Gateway`` promises."""
+
+    def read_bucket(self, name: str, *, region: str, account: str, key: str | None = None) -> Reading[Bucket]:
+        """The bucket with all that its grants depend on, if ``account`` owns it."""
+        ...
+
+
+class RequestSink(Protocol):
+    """Where requests to reconcile roles go."""
+
+    def send_all(self, requests: tuple[ReconcileRequest, ...]) -> None:
+        """Queue the requests."""
+        ...
+
+
+class SweepSink(Protocol):
+    """Where a sweep goes that another invocation has to go on with."""
+
+    def send(self, request: Sweep) -> None:
+        """Queue the sweep."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """Every role was looked at; ``sweep`` holds the counts."""
+
+    sweep: Sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """The time is up, and ``sweep`` is in the sweep queue, with the counts so far."""
+
+    sweep: Sweep
+
+
+Swept: TypeAlias = Completed | Continued
+
+
+class _Verdict(StrEnum):
+    """What came of one role; each is the name of its count."""
+
+    CLEAN = "clean"
+    DRIFTED = "drifted"
+    UNDECIDED = "undecided"
+    REFUSED = "refused"
+    OFF = "off"
+    UNREADABLE = "unreadable"
+
+
+_NEVER_QUEUED: Final = frozenset({_Verdict.CLEAN, _Verdict.OFF})
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What came of the role ``name`` with the enrolment tag ``cloud``, each None where it is unknown.
+
+    ``pressing`` roles are queued whoever asked for the sweep; those that only a person can settle are queued where all
+    is told, because nobody remembers whether a person was told already. ``bucket`` is that of the request.
+    """
+
+    name: str | None
+    cloud: str | None
+    verdict: _Verdict
+    is_enrolled: bool = False
+    pressing: bool = False
+    bucket: str | None = None
+
+
+def sweep(
+    asked: Sweep,
+    *,
+    account: str,
+    scan: RoleScan,
+    policies: PolicyReader,
+    buckets: BucketReader,
+    queue: RequestSink,
+    sweeps: SweepSink,
+    settings: Settings,
+    now: datetime,
+    remaining: Callable[[], int],
+    on_unreadable: Callable[[UnreadableRole, Exception | None], None],
+) -> Swept:
+    """Sweep the roles of ``account`` to the end, or as far as the time allows; doing it again does no harm.
+
+    ``remaining`` says how many milliseconds are left. ``on_unreadable`` is told of each role that could not be judged,
+    with the exception that kept us from it, if there was one; it is being handled then.
+
+    Raises any AwsError of the scan, of managed policies and of the queues, and TransientError where the time is up
+    before one page is done. A bucket that cannot be reached for now holds up the roles of its clouds alone: the others
+    are judged and queued before its error is raised. To judge without it would be to take what could not be looked at
+    for nothing, and to do without those roles would lose what an event has asked for; so the whole is tried again.
+    """
+    judge = _Judge(account, policies, buckets, settings, now)
+    return _Run(asked, account, scan, judge, queue, sweeps, remaining, on_unreadable).to_the_end()
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    asked: Sweep
+    account: str
+    scan: RoleScan
+    judge: _Judge
+    queue: RequestSink
+    sweeps: SweepSink
+    remaining: Callable[[], int]
+    on_unreadable: Callable[[UnreadableRole, Exception | None], None]
+
+    def to_the_end(self) -> Swept:
+        current = self.asked
+        while self.remaining() >= ENOUGH_FOR_A_PAGE:
+            current, page = self._page(current)
+            counts = self._page_swept(page)
+            if counts is None:
+                break
+            current = replace(current, marker=page.next_marker, counts=current.counts + counts)
+            if current.marker is None:
+                self._raise_for_unreached_buckets()
+                return Completed(current)
+        return self._stopped(current)
+
+    def _page(self, current: Sweep) -> tuple[Sweep, ScannedPage]:
+        """The next page; the first one, where AWS refuses the marker that another invocation has left."""
+        try:
+            return current, self.scan.page(current.marker)
+        except (RejectedError, UnknownAwsError):
+            if current is not self.asked or current.marker is None or current.restarted:
+                raise
+        anew = replace(current, marker=None, counts=SweepCounts(), restarted=True)
+        return anew, self.scan.page(None)
+
+    def _stopped(self, current: Sweep) -> Continued:
+        self._raise_for_unreached_buckets()
+        if current.marker == self.asked.marker:
+            raise TransientError("sweep", "too little time", "not one page of roles was done before the time was up")
+        self.sweeps.send(current)
+        return Continued(current)
+
+    def _raise_for_unreached_buckets(self) -> None:
+        unreached = self.judge.unreached
+        if unreached is not None:
+            why = f"{unreached.message} (the sweep is incomplete: roles that need this bucket were not judged)"
+            raise TransientError(unreached.operation, unreached.code, why) from unreached
+
+    def _page_swept(self, page: ScannedPage) -> SweepCounts | None:
+        """Judge the roles of a page and queue those that need something; None where the time is up before its end.
+
+        What was found until then is queued nevertheless. It is found once more when the page is begun again, and SQS
+        knows it by its deduplication id.
+        """
+        counts = Counter(scanned=page.scanned)
+        requests: list[ReconcileRequest] = []
+        in_time = True
+        for scanned in page.roles:
+            in_time = self.remaining() >= ENOUGH_FOR_A_ROLE
+            if not in_time:
+                break
+            judged = self._judged(scanned) if self.asked.covers(_cloud_of(scanned, self.judge.tag)) else None
+            if judged is None:
+                continue
+            cause = self.asked.cause_for(judged.cloud)
+            counts[judged.verdict] += 1
+            counts["enrolled"] += judged.is_enrolled
+            if judged.verdict is _Verdict.DRIFTED and judged.pressing and self.asked.scheduled:
+                counts["missed"] += is_sweep(cause)
+            if judged.name is not None and self._is_queued(judged):
+                requests.append(ReconcileRequest(self.account, judged.name, cause, judged.bucket))
+        self.queue.send_all(tuple(requests))
+        return SweepCounts(**counts, queued=len(requests)) if in_time else None
+
+    def _is_queued(self, judged: _Judged) -> bool:
+        return judged.pressing or (judged.verdict not in _NEVER_QUEUED and self.asked.tells_all(judged.cloud))
+
+    def _judged(self, scanned: Scanned) -> _Judged | None:
+        """What came of the role; None where it is left for another try, because a bucket cannot be reached for now."""
+        match scanned:
+            case UnreadableRole():
+                self.on_unreadable(scanned, None)
+                return self.judge.unreadable(scanned)
+            case ScannedRole(role=role):
+                try:
+                    return self.judge.judge(scanned)
+                except TransientError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - whatever is wrong with one role must not hide the others
+                    why = f"{type(error).__name__}: {error}"
+                    unreadable = UnreadableRole(role.arn.name, _cloud_of(scanned, self.judge.tag), why)
+                    self.on_unreadable(unreadable, error)
+                    return self.judge.unreadable(unreadable)
+            case _ as never:
+                assert_never(never)
+
+
+class _Judge:
+    """Judges one role after the other, and reads what they share once: buckets and managed policies.
+
+    ``unreached`` is the error of the last bucket that could not be reached for now, None where all could.
+    """
+
+    def __init__(
+        self, account: str, policies: PolicyReader, buckets: BucketReader, settings: Settings, now: datetime
+    ) -> None:
+        self.unreached: TransientError | None = None
+        self.tag = settings.enrollment_tag
+        self._account = account
+        self._policies = policies
+        self._buckets = buckets
+        self._settings = settings
+        at = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._surroundings = Surroundings(context={"aws:CurrentTime": (at,)})
+        self._read_policies: dict[str, ManagedPolicy | None] = {}
+        self._read_buckets: dict[str, Reading[Bucket] | TransientError] = {}
+
+    def unreadable(self, role: UnreadableRole) -> _Judged:
+        """What comes of a role of which nothing certain can be said."""
+        cloud = None if role.cloud is None else self._settings.cloud(role.cloud)
+        bucket = None if cloud is None else self._settings.shared_bucket(cloud)
+        return _Judged(role.name, role.cloud, _Verdict.UNREADABLE, bucket=bucket)
+
+    def judge(self, scanned: ScannedRole) -> _Judged | None:
+        """What comes of a role; None where a bucket of its cloud cannot be reached for now.
+
+        Raises TransientError where a managed policy cannot be reached for now.
+        """
+        role = scanned.role
+        enrollment = decide_enrollment(role, self._settings, account=self._account)
+        match enrollment:
+            case NotEnrolled():
+                return None
+            case Off():
+                return _Judged(role.arn.name, role.tags[self.tag], _Verdict.OFF)
+            case Refused(cloud=cloud_name):
+                return _Judged(role.arn.name, cloud_name, _Verdict.REFUSED)
+            case Enrolled(cloud=cloud, mode=mode):
+                found = self._found(scanned, cloud)
+            case _ as never:
+                assert_never(never)
+        if found is None:
+            return None
+        verdict, must_be_looked_at = found
+        return _Judged(
+            role.arn.name,
+            cloud.name,
+            verdict,
+            is_enrolled=True,
+            pressing=must_be_looked_at and mode is Mode.REPAIR,
+            bucket=self._settings.shared_bucket(cloud),
+        )
+
+    def _found(self, scanned: ScannedRole, cloud: Cloud) -> tuple[_Verdict, bool] | None:
+        """What was found, and whether the reconciler can do something about it, if its mode allows it."""
+        policies = self._policies_of(scanned)
+        if policies is None:
+            # The policy was detached and deleted after the page was read, so that the role is not what we see here.
+            return _Verdict.UNDECIDED, True
+        buckets = self._buckets_of(cloud)
+        if buckets is None:
+            return None
+        desired = desired_of(cloud)
+        looks_at_profiles = desired.instance_profile is not InstanceProfileMode.IGNORE
+        profiles = InstanceProfiles(holding=Present(scanned.profiles)) if looks_at_profiles else None
+        observed = Observed(scanned.role, policies, buckets, profiles)
+        findings = diagnose(observed, self._surroundings, desired)
+        if not findings:
+            return _Verdict.CLEAN, False
+        plan = plan_repair(observed, findings, desired)
+        if plan.steps or plan.removals or _may_get_profile(findings, desired):
+            return _Verdict.DRIFTED, True
+        return _Verdict.UNDECIDED, False
+
+    def _policies_of(self, scanned: ScannedRole) -> RolePolicies | None:
+        """The policies of the role; None where one of them is gone."""
+        attached = [self._managed_policy(arn) for arn in scanned.attached]
+        boundary_arn = scanned.role.boundary_arn
+        boundary = None if boundary_arn is None else self._managed_policy(boundary_arn)
+        known = tuple(policy for policy in attached if policy is not None)
+        if len(known) < len(attached) or (boundary is None and boundary_arn is not None):
+            return None
+        return RolePolicies(
+            inline=Present(scanned.inline),
+            attached=Present(known),
+            boundary=Absent() if boundary is None else Present(boundary),
+        )
+
+    def _managed_policy(self, arn: str) -> ManagedPolicy | None:
+        if arn not in self._read_policies:
+            try:
+                self._read_policies[arn] = self._policies.read_managed_policy(arn)
+            except NotFoundError:
+                self._read_policies[arn] = None
+        return self._read_policies[arn]
+
+    def _buckets_of(self, cloud: Cloud) -> tuple[tuple[str, Reading[Bucket]], ...] | None:
+        """The buckets of a cloud; None where one of them cannot be reached for now."""
+        readings: list[tuple[str, Reading[Bucket]]] = []
+        for bucket in cloud.buckets:
+            reading = self._bucket(bucket, cloud)
+            if isinstance(reading, TransientError):
+                self.unreached = reading
+                return None
+            readings.append((bucket.name, reading))
+        return tuple(readings)
+
+    def _bucket(self, bucket: BucketSettings, cloud: Cloud) -> Reading[Bucket] | TransientError:
+        if bucket.name not in self._read_buckets:
+            account = bucket.account or cloud.account or self._account
+            try:
+                self._read_buckets[bucket.name] = self._buckets.read_bucket(
+                    bucket.name, region=bucket.region, account=account, key=bucket.key
+                )
+            except TransientError as error:
+                self._read_buckets[bucket.name] = error
+        return self._read_buckets[bucket.name]
+
+
+def _may_get_profile(findings: tuple[Finding, ...], desired: Desired) -> bool:
+    """Whether the repair may be to put the role into an instance profile of its name.
+
+    The scan shows the instance profiles that hold the role, not those that could; so that cannot be planned here.
+    """
+    return desired.instance_profile is InstanceProfileMode.REPAIR and any(
+        finding.code is FindingCode.PROFILE_MISSING for finding in findings
+    )
+
+
+def _cloud_of(scanned: Scanned, tag: str) -> str | None:
+    match scanned:
+        case UnreadableRole(cloud=cloud):
+            return cloud
+        case ScannedRole(role=role):
+            return role.tags.get(tag)
+        case _ as never:
+            assert_never(never)
