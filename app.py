@@ -1,4 +1,4 @@
-"""The CDK app: reads the configuration, builds the functions' code, and defines the stack.
+"""The CDK app: reads the configuration, builds the functions' code, and defines the stacks.
 
 Started by the CDK's command line (see ``cdk.json``). Needs no credentials, and the network only for packages that the
 installer's cache lacks.
@@ -18,6 +18,8 @@ from cdk_nag import AwsSolutionsChecks
 from remediator.errors import SettingsError
 from remediator.settings import Settings, parse_settings
 from stacks.bundle import BundleError, build_bundle
+from stacks.forwarder_stack import ForwarderStack
+from stacks.inbox import forwarded_regions
 from stacks.remediator_stack import RemediatorStack
 
 CONTEXT_KEY = "remediator"
@@ -37,15 +39,23 @@ def main() -> int:
 
 
 def define(app: cdk.App) -> RemediatorStack:
-    """Define what the app's context asks for, and have it checked while it is synthesised.
+    """Define what the app's context asks for, and have it checked while it is synthesised; the home stack comes back.
 
     Raises SettingsError with every fault of the configuration, and BundleError where the functions' packages cannot
     be installed.
     """
     settings = read_settings(app.node.try_get_context(CONTEXT_KEY))
-    stack = RemediatorStack(app, "AnyscaleRemediator", settings=settings, bundle=build_bundle(settings))
+    return define_stacks(app, settings, bundle=build_bundle(settings))
+
+
+def define_stacks(app: cdk.App, settings: Settings, *, bundle: Path) -> RemediatorStack:
+    """Define the stacks of a configuration; ``bundle`` is the folder with the functions' code."""
+    home = RemediatorStack(app, "AnyscaleRemediator", settings=settings, bundle=bundle)
+    for region in forwarded_regions(settings):
+        forwarder = ForwarderStack(app, f"AnyscaleRemediatorForwarder-{region}", settings=settings, region=region)
+        forwarder.add_stack_dependency(home)  # it sends to a bus of the home stack
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-    return stack
+    return home
 
 
 def read_settings(context: object) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +22,18 @@ from stacks.statements import allow_declared
 # CPU comes with memory. The functions need about 90 MB, mostly boto3; at 128 MB its import alone takes seconds.
 _MEMORY_MB: Final = 256
 
-# FIFO groups bound the reconcilers of one document to one; this bounds all of them, because IAM throttles per account.
-_MAX_CONCURRENCY: Final = 5
 
-_BATCH_SIZE: Final = 10
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """How Lambda hands messages to a function: ``size`` at most at once, to ``concurrency`` of it at the same time.
+
+    It waits for ``window`` for a batch to fill; None, the only possibility for a FIFO queue, stands for no time.
+    """
+
+    size: int = 10
+    window: Duration | None = None
+    # FIFO groups bound the reconcilers of one document to one; this bounds all of them: IAM throttles per account.
+    concurrency: int = 5
 
 
 class QueueFunction(Construct):
@@ -45,6 +54,7 @@ class QueueFunction(Construct):
         timeout: Duration,
         environment: Mapping[str, str],
         settings: Settings,
+        memory_mb: int = _MEMORY_MB,
     ) -> None:
         super().__init__(scope, construct_id)
         self.role = iam.Role(
@@ -72,7 +82,7 @@ class QueueFunction(Construct):
             role=self.role,
             log_group=log_group,
             timeout=timeout,
-            memory_size=_MEMORY_MB,
+            memory_size=memory_mb,
             tracing=lambda_.Tracing.ACTIVE,
             environment={
                 "POWERTOOLS_SERVICE_NAME": name,
@@ -89,11 +99,15 @@ class QueueFunction(Construct):
         )
         allow_declared(self.role, PERMISSIONS[name], settings)
 
-    def works_off(self, queue: sqs.Queue) -> None:
+    def works_off(self, queue: sqs.Queue, batches: Batches = Batches()) -> None:
         """Start the function for the queue's messages, several at a time; each message can fail on its own."""
         self.function.add_environment("CONSUMED_QUEUE_URL", queue.queue_url)
         self.function.add_event_source(
             event_sources.SqsEventSource(
-                queue, batch_size=_BATCH_SIZE, max_concurrency=_MAX_CONCURRENCY, report_batch_item_failures=True
+                queue,
+                batch_size=batches.size,
+                max_batching_window=batches.window,
+                max_concurrency=batches.concurrency,
+                report_batch_item_failures=True,
             )
         )

@@ -1,10 +1,10 @@
-"""The queue that decides what is reconciled when, and the queues that keep what failed."""
+"""The queue that decides what is reconciled when, the queues before it, and the queues that keep what failed."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from aws_cdk import Duration
+from aws_cdk import Acknowledgment, Duration, Validations
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -31,10 +31,37 @@ class WorkQueue(Construct):
             fifo_throughput_limit=sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
-            # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-queueconfig
-            visibility_timeout=Duration.seconds(6 * consumer_timeout.to_seconds()),
+            visibility_timeout=_visibility(consumer_timeout),
             dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=MAX_RECEIVE_COUNT, queue=self.dead_letters),
         )
+
+
+def standard_queue(
+    scope: Construct,
+    construct_id: str,
+    *,
+    dead_letters: sqs.Queue,
+    consumer_timeout: Duration,
+    batching_window: Duration | None = None,
+) -> sqs.Queue:
+    """A queue whose messages may come in any order and twice, for a function that has ``consumer_timeout`` for a batch.
+
+    ``batching_window`` is how long Lambda waits for a batch to fill, None where it does not wait.
+    """
+    return sqs.Queue(
+        scope,
+        construct_id,
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        enforce_ssl=True,
+        visibility_timeout=_visibility(consumer_timeout, batching_window),
+        dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=MAX_RECEIVE_COUNT, queue=dead_letters),
+    )
+
+
+def _visibility(consumer_timeout: Duration, batching_window: Duration | None = None) -> Duration:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-queueconfig."""
+    waiting = batching_window.to_seconds() if batching_window else 0
+    return Duration.seconds(6 * consumer_timeout.to_seconds() + waiting)
 
 
 def dead_letter_queue(scope: Construct, construct_id: str, *, fifo: bool = False) -> sqs.Queue:
@@ -47,3 +74,14 @@ def dead_letter_queue(scope: Construct, construct_id: str, *, fifo: bool = False
         enforce_ssl=True,
         retention_period=Duration.days(14),
     )
+
+
+def undelivered_queue(scope: Construct, construct_id: str) -> sqs.Queue:
+    """A queue that keeps, for 14 days, the events that rules could not deliver."""
+    queue = dead_letter_queue(scope, construct_id)
+    Validations.of(queue).acknowledge(
+        Acknowledgment(
+            id="AwsSolutions-SQS3", reason="It is itself where rules leave the events that they could not deliver."
+        )
+    )
+    return queue

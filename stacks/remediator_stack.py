@@ -5,24 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from aws_cdk import CfnOutput, Duration, Environment, Stack
+from aws_cdk import Annotations, CfnOutput, Duration, Environment, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from remediator.permissions import IAM_WRITES
 from remediator.settings import Settings
 from stacks.alerts import Alerts
-from stacks.function import QueueFunction
+from stacks.function import Batches, QueueFunction
+from stacks.inbox import forwarded_regions
 from stacks.intake import Intake
 from stacks.queues import MAX_RECEIVE_COUNT, WorkQueue
+from stacks.sweep import Sweep
 
-_ROUTER_TIMEOUT: Final = Duration.seconds(30)
+# A managed policy can be that of many roles, which the router reads one by one.
+_ROUTER_TIMEOUT: Final = Duration.seconds(60)
 # Several times what the reconciler keeps for a role that it begins, so that a batch has room.
 _RECONCILER_TIMEOUT: Final = Duration.seconds(120)
+# One scan of the whole account, with all its roles in memory.
+_SWEEPER_TIMEOUT: Final = Duration.seconds(300)
+_SWEEPER_MEMORY_MB: Final = 512
+# One scan answers all requests of a batch, and a bucket that is set up anew is several calls within a second or two.
+_SWEEPER_WINDOW: Final = Duration.seconds(2)
+_SWEEPER_BATCHES: Final = Batches(size=1000, window=_SWEEPER_WINDOW, concurrency=2)
 
 
 class RemediatorStack(Stack):
-    """Rule → intake queue → router → work queue → reconciler → alerts.
+    """Rules → intake queue → router → work queue → reconciler → alerts; schedule → sweep queue → sweeper → work queue.
 
     ``bundle`` is the folder with the functions' code, as ``stacks.bundle`` builds it. Without an account in the
     settings the stack deploys to whichever account the credentials lead to. Raises SettingsError where the
@@ -38,21 +47,43 @@ class RemediatorStack(Stack):
             tags={"application": "anyscale-role-remediator"},
         )
         alerts = Alerts(self, "Alerts", emails=settings.emails)
-        intake = Intake(self, "Intake", consumer_timeout=_ROUTER_TIMEOUT)
+        intake = Intake(self, "Intake", settings=settings, consumer_timeout=_ROUTER_TIMEOUT)
         work = WorkQueue(self, "Work", consumer_timeout=_RECONCILER_TIMEOUT)
+        sweep = Sweep(
+            self,
+            "Sweep",
+            settings=settings,
+            consumer_timeout=_SWEEPER_TIMEOUT,
+            batching_window=_SWEEPER_WINDOW,
+        )
 
         router = QueueFunction(
             self,
             "Router",
             name="router",
-            description="Reads which role an event concerns, and queues the role if it is enrolled",
+            description="Reads which roles an event concerns, and queues those that are enrolled, or a sweep for them",
             bundle=bundle,
             timeout=_ROUTER_TIMEOUT,
-            environment={"WORK_QUEUE_URL": work.queue.queue_url},
+            environment={"WORK_QUEUE_URL": work.queue.queue_url, "SWEEP_QUEUE_URL": sweep.queue.queue_url},
             settings=settings,
         )
         router.works_off(intake.queue)
-        work.queue.grant_send_messages(router.role)
+
+        sweeper = QueueFunction(
+            self,
+            "Sweeper",
+            name="sweeper",
+            description="Looks at every enrolled role of the account, and queues those that need something",
+            bundle=bundle,
+            timeout=_SWEEPER_TIMEOUT,
+            memory_mb=_SWEEPER_MEMORY_MB,
+            environment={"WORK_QUEUE_URL": work.queue.queue_url, "SWEEP_QUEUE_URL": sweep.queue.queue_url},
+            settings=settings,
+        )
+        sweeper.works_off(sweep.queue, _SWEEPER_BATCHES)
+        for queue in (work.queue, sweep.queue):
+            for function in (router, sweeper):
+                queue.grant_send_messages(function.role)
 
         reconciler = QueueFunction(
             self,
@@ -65,31 +96,43 @@ class RemediatorStack(Stack):
             settings=settings,
         )
         reconciler.works_off(work.queue)
-        reconciler.function.add_environment("REMEDIATOR_ROLE_ARN", reconciler.role.role_arn)
+        for function in (router, reconciler):
+            function.function.add_environment("REMEDIATOR_ROLE_ARN", reconciler.role.role_arn)
         alerts.allow_publishing(reconciler.role)
         reconciler.role.add_to_policy(
             iam.PolicyStatement(
                 sid="NeverOwnRoles",
                 effect=iam.Effect.DENY,
                 actions=list(IAM_WRITES),
-                resources=[router.role.role_arn, reconciler.role.role_arn],
+                resources=[role.role_arn for role in (router.role, sweeper.role, reconciler.role, sweep.role)],
             )
         )
+        if unheard := sorted(set(settings.other_regions) - set(forwarded_regions(settings))):
+            Annotations.of(self).add_warning_v2(
+                "anyscale-remediator:no-forwarder",
+                f"EventBridge sends no events from one Region of China to another. Calls on buckets and keys in "
+                f"{', '.join(unheard)} are noticed by the next sweep only, every {settings.sweep_minutes} minutes.",
+            )
 
         self._outputs(
             {
                 "AlertsTopicArn": (alerts.topic.topic_arn, "Subscribe to this topic to receive the alerts"),
                 "IntakeQueueUrl": (intake.queue.queue_url, "Events that wait for the router"),
                 "IntakeDeadLettersUrl": (intake.dead_letters.queue_url, "Events that the router could not take"),
-                "UndeliveredEventsUrl": (intake.undelivered.queue_url, "Events that the rule could not deliver"),
+                "UndeliveredEventsUrl": (intake.undelivered.queue_url, "Events that the rules could not deliver"),
                 "WorkQueueUrl": (work.queue.queue_url, "Roles that wait for the reconciler"),
                 "WorkDeadLettersUrl": (work.dead_letters.queue_url, "Roles that the reconciler could not take"),
-                "RouterFunctionName": (router.function.function_name, "Which role does an event concern?"),
-                "ReconcilerFunctionName": (reconciler.function.function_name, "The only function that writes to IAM"),
+                "SweepQueueUrl": (sweep.queue.queue_url, "Requests for a sweep that wait for the sweeper"),
+                "SweepDeadLettersUrl": (sweep.dead_letters.queue_url, "Requests for a sweep that failed"),
+                "SweepScheduleName": (sweep.schedule.schedule_name, "When every enrolled role is looked at"),
+                "RouterFunctionName": (router.function.function_name, "Which roles does an event concern?"),
+                "SweeperFunctionName": (sweeper.function.function_name, "Which roles has no event told of?"),
+                "ReconcilerFunctionName": (reconciler.function.function_name, "The only function that writes"),
                 "ReconcilerRoleArn": (
                     reconciler.role.role_arn,
                     "The principal of every repair, as CloudTrail shows it",
                 ),
+                **({"InboxBusArn": (intake.inbox.arn, "The bus that the forwarders send to")} if intake.inbox else {}),
             }
         )
 

@@ -1,29 +1,35 @@
-"""IAM statements, made from the declaration of what each function calls."""
+"""IAM policies, made from the declaration of what each function calls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
-from typing import Any, Final
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, assert_never
 
 from aws_cdk import Acknowledgment, Stack, Validations
 from aws_cdk import aws_iam as iam
 
+from remediator.core.arn import ec2_service_principal
 from remediator.errors import SettingsError
 from remediator.permissions import Permission, Target
-from remediator.settings import Mode, Settings
+from remediator.settings import Cloud, InstanceProfileMode, Mode, Settings
 
-# A role holds 10 managed policies of 6,144 characters, and 10,240 characters of inline policies. The CDK moves what
-# does not fit the inline policy into managed ones, statement by statement: two statements of this size fit into each.
+# A role holds 10,240 characters of inline policies, of which what the stack itself grants (queues, logs, traces, the
+# topic) needs the rest, and 10 managed policies.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-_STATEMENT_CHARACTERS: Final = 2_500
-_ROLE_CHARACTERS: Final = 50_000
+_INLINE_CHARACTERS: Final = 7_000
+_MANAGED_CHARACTERS: Final = 6_144
+_MANAGED_POLICIES: Final = 10
+
+_ANY_ACCOUNT: Final = "<AWS::AccountId>"
+"""Stands for the account of a stack that goes to whichever account the credentials lead to; cdk-nag writes it so."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """The resources of a Target. ``account`` stands as it is in a text, so that findings can be named as well."""
+    """Resources of a Target, as ARNs, and the conditions under which calls may be made on them."""
 
     sid: str
     resources: tuple[str, ...]
@@ -31,77 +37,183 @@ class _Scope:
     why_wildcards: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    """A statement to be: actions on resources, under conditions."""
+
+    sid: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditions: Mapping[str, Any]
+
+    def characters(self, resources: Sequence[str]) -> int:
+        """What the statement needs for these resources, as IAM counts: without white space."""
+        statement = {
+            "Action": self.actions,
+            "Condition": self.conditions,
+            "Effect": "Allow",
+            "Resource": resources,
+            "Sid": f"{self.sid}00",
+        }
+        return len(json.dumps(statement, separators=(",", ":")).replace(_ANY_ACCOUNT, "0" * 12)) + len(",")
+
+
 def allow_declared(role: iam.Role, permissions: Sequence[Permission], settings: Settings) -> None:
     """Allow a function's role exactly what is declared, nowhere else than declared.
 
-    Raises SettingsError where the buckets and role patterns of the configuration do not fit into a role's policies.
+    Raises SettingsError where what the configuration names does not fit into a role's policies.
     """
     account = Stack.of(role).account
-    characters = 0
-    for target, group in groupby(sorted(permissions, key=lambda permission: permission.target), key=lambda p: p.target):
-        actions = [permission.action for permission in group]
-        scope = _scope(target, settings, account)
-        characters += sum(map(len, scope.resources))
-        for number, resources in enumerate(_chunks(scope.resources), start=1):
-            role.add_to_policy(
-                iam.PolicyStatement(
-                    sid=f"{scope.sid}{number if number > 1 else ''}",
-                    actions=actions,
-                    resources=resources,
-                    conditions=scope.conditions,
-                )
-            )
-        for resource in _scope(target, settings, settings.account or "<AWS::AccountId>").resources:
-            if "*" in resource:
-                Validations.of(role).acknowledge(
-                    Acknowledgment(id=f"AwsSolutions-IAM5[Resource::{resource}]", reason=scope.why_wildcards)
-                )
-    if characters > _ROLE_CHARACTERS:
+    scopes = [(permission, scope) for permission in permissions for scope in _scopes(permission.target, settings)]
+    policies = tuple(_policies(_grants(scopes)))
+    if len(policies) > 1 + _MANAGED_POLICIES:
         fault = (
-            f"clouds: the buckets and role patterns make {characters} characters of IAM policy, and a role holds "
-            f"{_ROLE_CHARACTERS}; use fewer or broader role patterns, or several deployments"
+            f"clouds: the buckets, keys and role patterns make {len(policies) - 1} managed policies for one role, and "
+            f"one holds {_MANAGED_POLICIES}; use fewer or broader role patterns, or several deployments"
         )
         raise SettingsError([fault])
+    used: Counter[str] = Counter()
+    for number, policy in enumerate(policies, start=1):
+        statements = []
+        for grant in policy:
+            used[grant.sid] += 1
+            statements.append(
+                iam.PolicyStatement(
+                    sid=f"{grant.sid}{used[grant.sid] if used[grant.sid] > 1 else ''}",
+                    actions=list(grant.actions),
+                    resources=[resource.replace(_ANY_ACCOUNT, account) for resource in grant.resources],
+                    conditions=json.loads(json.dumps(grant.conditions).replace(_ANY_ACCOUNT, account)),
+                )
+            )
+        if number == 1:
+            iam.Policy(role, "Declared", statements=statements, roles=[role])
+        else:
+            iam.ManagedPolicy(role, f"Declared{number}", statements=statements, roles=[role])
+    reasons = {resource: scope.why_wildcards for _, scope in scopes for resource in scope.resources if "*" in resource}
+    for resource, reason in reasons.items():
+        Validations.of(role).acknowledge(Acknowledgment(id=f"AwsSolutions-IAM5[Resource::{resource}]", reason=reason))
 
 
-def _scope(target: Target, settings: Settings, account: str) -> _Scope:
+def _grants(scopes: Iterable[tuple[Permission, _Scope]]) -> Iterator[_Grant]:
+    """Name each resource once, with all that is allowed under the same conditions: the list of buckets is long."""
+    calls: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for permission, scope in scopes:
+        for resource in scope.resources:
+            calls[resource, json.dumps(scope.conditions)].append((scope.sid, permission.action))
+    alike: dict[tuple[tuple[tuple[str, str], ...], str], list[str]] = defaultdict(list)
+    for (resource, conditions), found in calls.items():
+        alike[tuple(found), conditions].append(resource)
+    for (allowed, conditions), resources in alike.items():
+        yield _Grant(
+            sid="".join(dict.fromkeys(sid for sid, _ in allowed)),
+            actions=tuple(action for _, action in allowed),
+            resources=tuple(resources),
+            conditions=json.loads(conditions),
+        )
+
+
+def _policies(grants: Iterable[_Grant]) -> Iterator[list[_Grant]]:
+    """Cut the grants into policies, each as large as it may be: the first inline, all others managed.
+
+    The CDK cuts a role's policy as well, between statements and by an estimate of their sizes; filling each policy
+    makes more fit into a role.
+    """
+    policy: list[_Grant] = []
+    room = _INLINE_CHARACTERS
+    for grant in grants:
+        rest = grant.resources
+        while rest:
+            fitting = next((part for part in _beginnings(rest) if grant.characters(part) <= room), ())
+            if fitting:
+                policy.append(replace(grant, resources=fitting))
+                room -= grant.characters(fitting)
+                rest = rest[len(fitting) :]
+            if rest:
+                yield policy
+                policy, room = [], _MANAGED_CHARACTERS - len('{"Statement":[],"Version":"2012-10-17"}')
+    yield policy
+
+
+def _beginnings(resources: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Beginnings of a list of resources, the longest first."""
+    return (resources[:count] for count in range(len(resources), 0, -1))
+
+
+def _scopes(target: Target, settings: Settings) -> tuple[_Scope, ...]:
+    """Where calls on a target may be made; none where the configuration leaves the target empty."""
+    scopes = _all_scopes(target, settings, settings.account or _ANY_ACCOUNT)
+    return tuple(scope for scope in scopes if scope.resources)
+
+
+def _all_scopes(  # noqa: C901 - one case for each target
+    target: Target, settings: Settings, account: str
+) -> tuple[_Scope, ...]:
     iam_of = f"arn:{settings.partition}:iam::{account}"
+    repairing = [cloud for cloud in settings.clouds if cloud.mode is Mode.REPAIR]
+    with_profiles = [cloud for cloud in repairing if cloud.instance_profile is InstanceProfileMode.REPAIR]
     match target:
+        case Target.WHOLE_ACCOUNT:
+            reason = "Reading only. Like X-Ray's calls, GetAccountAuthorizationDetails can be granted on * only."
+            return (_Scope("ReadAccount", ("*",), why_wildcards=reason),)
         case Target.ANY_ROLE:
-            return _Scope(
-                "ReadRoles",
-                (f"{iam_of}:role/*",),
-                why_wildcards="Reading only. A role outside the allow list must be read to be refused with its reason.",
-            )
+            reason = "Reading only. A role outside the allow list must be read to be refused with its reason."
+            return (_Scope("ReadRoles", (f"{iam_of}:role/*",), why_wildcards=reason),)
+        case Target.ANY_INSTANCE_PROFILE:
+            reason = "Reading only. What has the name of a role may have any path."
+            return (_Scope("ReadInstanceProfiles", (f"{iam_of}:instance-profile/*",), why_wildcards=reason),)
         case Target.ENROLLED_ROLES:
-            patterns = [p.text for cloud in settings.clouds if cloud.mode is Mode.REPAIR for p in cloud.roles]
-            return _Scope(
-                "RepairEnrolledRoles",
-                tuple(f"{iam_of}:role/{pattern}" for pattern in dict.fromkeys(patterns)),
-                {"Null": {f"aws:ResourceTag/{settings.enrollment_tag}": "false"}},
-                "The allow list of the configuration, whose wildcards mean to us what they mean to IAM.",
-            )
+            tagged = {"Null": {f"aws:ResourceTag/{settings.enrollment_tag}": "false"}}
+            return (_allowed("RepairEnrolledRoles", f"{iam_of}:role", repairing, tagged),)
+        case Target.PASSED_ROLES:
+            # Not by their tags: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
+            to_ec2 = {"StringEquals": {"iam:PassedToService": ec2_service_principal(settings.partition)}}
+            return (_allowed("PassRolesToEc2", f"{iam_of}:role", with_profiles, to_ec2),)
+        case Target.REPAIRED_INSTANCE_PROFILES:
+            return (_allowed("RepairInstanceProfiles", f"{iam_of}:instance-profile", with_profiles, {}),)
         case Target.ANY_MANAGED_POLICY:
-            return _Scope(
-                "ReadManagedPolicies",
-                (f"{iam_of}:policy/*", f"arn:{settings.partition}:iam::aws:policy/*"),
-                why_wildcards="Reading only. Whether a role has access depends on every policy attached to it.",
-            )
+            reason = "Reading only. Whether a role has access depends on every policy attached to it."
+            policies = (f"{iam_of}:policy/*", f"arn:{settings.partition}:iam::aws:policy/*")
+            return (_Scope("ReadManagedPolicies", policies, why_wildcards=reason),)
+        case Target.CUSTOMER_POLICIES:
+            reason = "Reading only. A change of any policy of the account can concern an enrolled role."
+            return (_Scope("FindRolesOfPolicies", (f"{iam_of}:policy/*",), why_wildcards=reason),)
         case Target.CONFIGURED_BUCKETS:
-            names = [bucket.name for cloud in settings.clouds for bucket in cloud.buckets]
-            return _Scope(
-                "ReadBucketPolicies",
-                tuple(f"arn:{settings.partition}:s3:::{name}" for name in dict.fromkeys(names)),
-            )
+            return _buckets("ReadBuckets", settings.clouds, settings, account)
+        case Target.GRANTING_BUCKETS:
+            granting = [cloud for cloud in repairing if cloud.writes_bucket_policies]
+            return _buckets("WriteBucketPolicies", granting, settings, account)
+        case Target.CONFIGURED_KEYS:
+            keys = (bucket.key for cloud in settings.clouds for bucket in cloud.buckets)
+            return (_Scope("ReadKeys", tuple(dict.fromkeys(filter(None, keys)))),)
+        case _ as never:
+            assert_never(never)
 
 
-def _chunks(resources: Sequence[str]) -> Iterator[list[str]]:
-    """Cut a list of resources so that each part fits one statement."""
-    chunk: list[str] = []
-    for resource in resources:
-        if chunk and sum(map(len, chunk)) + len(resource) > _STATEMENT_CHARACTERS:
-            yield chunk
-            chunk = []
-        chunk.append(resource)
-    if chunk:
-        yield chunk
+def _allowed(sid: str, arn: str, clouds: Iterable[Cloud], conditions: Mapping[str, Any]) -> _Scope:
+    """What the role patterns of some clouds name; the path and name of an instance profile are those of its role."""
+    patterns = dict.fromkeys(pattern.text for cloud in clouds for pattern in cloud.roles)
+    return _Scope(
+        sid,
+        tuple(f"{arn}/{pattern}" for pattern in patterns),
+        conditions,
+        "The allow list of the configuration, whose wildcards mean to us what they mean to IAM.",
+    )
+
+
+def _buckets(sid: str, clouds: Iterable[Cloud], settings: Settings, account: str) -> tuple[_Scope, ...]:
+    """The buckets of some clouds, by owner: a name that another account has taken over is another bucket.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-resourceaccount
+    """
+    names: dict[str, dict[str, None]] = defaultdict(dict)
+    for cloud in clouds:
+        for bucket in cloud.buckets:
+            names[bucket.account or account][bucket.name] = None
+    return tuple(
+        _Scope(
+            sid,
+            tuple(f"arn:{settings.partition}:s3:::{name}" for name in of_owner),
+            {"StringEquals": {"aws:ResourceAccount": owner}},
+        )
+        for owner, of_owner in names.items()
+    )

@@ -21,19 +21,20 @@ class Access(StrEnum):
 
 
 class Target(StrEnum):
-    """What a call is made on."""
+    """What a call is made on; nothing where the configuration leaves it empty, as the keys of clouds without any."""
 
     WHOLE_ACCOUNT = "the account: the call knows no narrower resource"
     ANY_ROLE = "any role of the account"
     """Reading only: a role outside the allow list must be read to be refused with its reason."""
     ANY_INSTANCE_PROFILE = "any instance profile of the account"
     ENROLLED_ROLES = "roles that carry the enrolment tag and that a cloud in repair mode allows"
-    PASSED_ROLES = "roles that a cloud in repair mode allows and whose instance profiles it repairs, for EC2 only"
+    PASSED_ROLES = "roles that a cloud in repair mode allows and whose instance profiles it repairs, to EC2 only"
+    """Passing a role is not bound to its tags: IAM does not look at them there."""
     REPAIRED_INSTANCE_PROFILES = "instance profiles whose paths and names such a cloud allows for roles"
     ANY_MANAGED_POLICY = "any managed policy, of the account or of AWS"
     CUSTOMER_POLICIES = "any managed policy of the account"
-    CONFIGURED_BUCKETS = "the buckets in the configuration"
-    GRANTING_BUCKETS = "the buckets of clouds in repair mode that grant, or granted before, through bucket policies"
+    CONFIGURED_BUCKETS = "the buckets in the configuration, each as long as its configured account owns it"
+    GRANTING_BUCKETS = "those of clouds in repair mode that grant, or granted before, through bucket policies"
     CONFIGURED_KEYS = "the KMS keys in the configuration"
 
 
@@ -90,7 +91,6 @@ RECONCILER: Final = (
     Permission("iam:AddRoleToInstanceProfile", Access.WRITE, Target.REPAIRED_INSTANCE_PROFILES),
     Permission("iam:PassRole", Access.WRITE, Target.PASSED_ROLES),
 )
-"""A target that the configuration leaves empty, such as the keys of clouds without any, grants nothing."""
 
 PERMISSIONS: Final[Mapping[str, tuple[Permission, ...]]] = MappingProxyType(
     {"router": ROUTER, "sweeper": SWEEPER, "reconciler": RECONCILER}

@@ -404,24 +404,30 @@ def _read_cloud(name: object, value: object, clouds: _Place, partition: str | No
         ),
         account=account,
     )
-    _refuse_impossible_sides(cloud, place)
+    former = fields.get("formerGrant")
+    if former in tuple(GrantSide) and former == fields.get("grant", GrantSide.ROLE_POLICY):
+        place.key("formerGrant").unexpected(
+            former,
+            'allowed is the side where grants were put before "grant" was changed, and "grant" is the same',
+        )
+    if cloud.writes_bucket_policies:
+        _refuse_foreign_buckets(cloud, place)
     return cloud
 
 
-def _refuse_impossible_sides(cloud: Cloud, place: _Place) -> None:
-    if cloud.former_grant is cloud.grant:
-        place.key("formerGrant").unexpected(
-            cloud.former_grant, '"grant" is the same; it is the side where grants were put before "grant" was changed'
-        )
-    if cloud.writes_bucket_policies:
-        for index, bucket in enumerate(cloud.buckets):
-            if bucket.account != cloud.account:
-                # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html (MethodNotAllowed)
-                place.key("buckets").item(index).key("account").unexpected(
-                    bucket.account,
-                    'with "bucket-policy" the bucket must be in the account of the roles, because only the account '
-                    "that owns a bucket can write its policy",
-                )
+def _refuse_foreign_buckets(cloud: Cloud, place: _Place) -> None:
+    """Only the account that owns a bucket can write its policy.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html (MethodNotAllowed)
+    """
+    for index, bucket in enumerate(cloud.buckets):
+        if bucket.account != cloud.account:
+            roles = _shown(cloud.account) if cloud.account else 'which the key "account" of the cloud must then name'
+            place.key("buckets").item(index).key("account").unexpected(
+                bucket.account,
+                f'allowed with the grant side "bucket-policy" is the account of the roles ({roles}), because only the '
+                "account that owns a bucket can write its policy",
+            )
 
 
 def _read_bucket(value: object, place: _Place, partition: str | None, account: str | None) -> BucketSettings:
@@ -645,7 +651,7 @@ def _key_complaint(text: str, region: str, partition: str | None) -> str | None:
             "allowed is the ARN of a KMS key (arn:PARTITION:kms:REGION:ACCOUNT:key/ID), not an alias, because an alias "
             "can come to mean another key"
         )
-    if region and match["region"] != region:
+    if _REGION.fullmatch(region) and match["region"] != region:
         return f"a bucket's key must be in the Region of the bucket, {_shown(region)}"
     if partition is not None and match["partition"] != partition:
         return f"it is not in the partition {_shown(partition)} of the home region"

@@ -1,8 +1,9 @@
-"""Two synthesised stacks, made once: the example of ``cdk.json``, and the largest configuration that we promise."""
+"""Synthesised apps, made once: the example of ``cdk.json``, the largest that we promise, and one for each partition."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -21,11 +22,13 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
 @pytest.fixture(scope="session")
 def largest(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
     """50 clouds of 5 buckets and 3 role patterns with long names, for one account, with all that is optional."""
+    regions = ("us-east-1", "eu-central-1", "ap-southeast-2", "us-west-2")
     configuration = {
         "account": ACCOUNT,
         "enrollmentTag": "acme:anyscale-cluster-role",
         "emails": [f"team-{number}@example.com" for number in range(20)],
         "logRetentionDays": 545,
+        "sweepMinutes": 1440,
         "clouds": {
             f"cloud-{cloud:02}": {
                 "buckets": [
@@ -33,8 +36,9 @@ def largest(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
                         "name": f"acme-machine-learning-anyscale-cloud-{cloud:02}-data-bucket-number-{bucket}".ljust(
                             63, "x"
                         ),
-                        "region": "eu-central-1",
-                        "account": "444455556666",
+                        "region": (region := regions[cloud % len(regions)]),
+                        "account": ACCOUNT,
+                        "key": f"arn:aws:kms:{region}:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890{cloud:02}",
                     }
                     for bucket in range(5)
                 ],
@@ -44,9 +48,75 @@ def largest(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
                     f"*/machine-learning-cloud-{cloud:02}-*-cluster-node-role",
                 ],
                 "mode": Mode.REPAIR,
+                "grant": "bucket-policy",
+                "formerGrant": "role-policy",
+                "instanceProfile": "repair",
                 "account": ACCOUNT,
             }
             for cloud in range(50)
         },
     }
     return synthesise(configuration, tmp_path_factory.mktemp("largest"))
+
+
+@pytest.fixture(scope="session")
+def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What stands in for the functions' code where nothing is asked about it."""
+    folder = tmp_path_factory.mktemp("code")
+    (folder / "nothing.py").write_text("")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mixed(tmp_path_factory: pytest.TempPathFactory, code: Path) -> Synthesised:
+    """Clouds in one Region, the home region, each of which asks for something else."""
+
+    def bucket(name: str, **more: str) -> dict[str, str]:
+        return {"name": name, "region": "us-east-1", **more}
+
+    key = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    configuration = {
+        "clouds": {
+            "plain": {"buckets": [bucket("acme-plain"), bucket("acme-shared")], "roles": ["plain/*"]},
+            "granting": {
+                "buckets": [bucket("acme-granting", key=key), bucket("acme-shared")],
+                "roles": ["granting/*", "shared/*"],
+                "grant": "bucket-policy",
+            },
+            "switching": {
+                "buckets": [bucket("acme-switching")],
+                "roles": ["switching/*", "shared/*"],
+                "formerGrant": "bucket-policy",
+                "instanceProfile": "repair",
+            },
+            "observed": {
+                "buckets": [bucket("acme-observed")],
+                "roles": ["observed/*"],
+                "mode": "observe",
+                "grant": "bucket-policy",
+                "instanceProfile": "repair",
+            },
+            "foreign": {"buckets": [bucket("acme-foreign", account="444455556666")], "roles": ["foreign/*"]},
+        }
+    }
+    return synthesise(configuration, tmp_path_factory.mktemp("mixed"), code=code)
+
+
+@pytest.fixture(scope="session")
+def gov(tmp_path_factory: pytest.TempPathFactory, code: Path) -> Synthesised:
+    """A deployment to GovCloud, with a bucket in each of its Regions."""
+    return synthesise(_elsewhere("us-gov-west-1", "us-gov-east-1"), tmp_path_factory.mktemp("gov"), code=code)
+
+
+@pytest.fixture(scope="session")
+def china(tmp_path_factory: pytest.TempPathFactory, code: Path) -> Synthesised:
+    """A deployment to China, with a bucket in each of its Regions."""
+    return synthesise(_elsewhere("cn-north-1", "cn-northwest-1"), tmp_path_factory.mktemp("china"), code=code)
+
+
+def _elsewhere(home: str, other: str) -> dict[str, object]:
+    buckets = [{"name": f"acme-{region}", "region": region} for region in (home, other)]
+    return {
+        "region": home,
+        "clouds": {"a": {"buckets": buckets, "roles": ["anyscale/*"], "instanceProfile": "repair"}},
+    }

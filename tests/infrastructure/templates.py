@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import app
 from remediator.settings import Settings
 
 ACCOUNT = "111122223333"
+HOME = "AnyscaleRemediator"
 CONTEXT: dict[str, Any] = json.loads((Path(app.__file__).parent / "cdk.json").read_text())["context"]
 
 Resource = dict[str, Any]
@@ -21,11 +22,39 @@ Resource = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Synthesised:
-    """A stack as CloudFormation gets it; ``folder`` is the CDK's output with the template and the asset."""
+    """A stack as CloudFormation gets it; ``folder`` is the CDK's output, with the templates of all stacks."""
 
     settings: Settings
     folder: Path
+    name: str
     template: dict[str, Any]
+
+    @property
+    def path(self) -> Path:
+        """The file of the template."""
+        return self.folder / f"{self.name}.template.json"
+
+    def manifest(self) -> dict[str, Any]:
+        """What the CDK's command line is told of the stack."""
+        found: dict[str, Any] = json.loads((self.folder / "manifest.json").read_text())["artifacts"][self.name]
+        return found
+
+    def stacks(self) -> dict[str, Synthesised]:
+        """All stacks of the same app, by name."""
+        manifest = json.loads((self.folder / "manifest.json").read_text())["artifacts"]
+        names = [name for name, artifact in manifest.items() if artifact["type"] == "aws:cloudformation:stack"]
+        return {
+            name: replace(self, name=name, template=json.loads((self.folder / f"{name}.template.json").read_text()))
+            for name in names
+        }
+
+    def forwarders(self) -> dict[str, Synthesised]:
+        """The forwarders of the same app, by Region."""
+        return {
+            stack.manifest()["environment"].rpartition("/")[2]: stack
+            for name, stack in self.stacks().items()
+            if name != HOME
+        }
 
     def resources(self, kind: str) -> dict[str, Resource]:
         """All resources of a type (``AWS::SQS::Queue``), by logical id, with the intrinsics in them resolved."""
@@ -75,20 +104,27 @@ class Synthesised:
             resource["Properties"]["Code"]["S3Key"] for resource in self.resources("AWS::Lambda::Function").values()
         }
         (key,) = keys
-        assets = json.loads((self.folder / "AnyscaleRemediator.assets.json").read_text())
+        assets = json.loads((self.folder / f"{self.name}.assets.json").read_text())
         source = assets["files"][key.removesuffix(".zip")]["source"]
         assert source["packaging"] == "zip"
         return self.folder / str(source["path"])
 
 
-def synthesise(configuration: object, folder: Path) -> Synthesised:
-    """Synthesise the app for a configuration, with the flags of ``cdk.json`` and all checks."""
+def synthesise(configuration: object, folder: Path, *, code: Path | None = None) -> Synthesised:
+    """Synthesise the app for a configuration, with the flags of ``cdk.json`` and all checks; the home stack comes back.
+
+    ``code`` stands in for the bundle of the functions, where nothing is asked about it: building one takes a while.
+    """
     context = {**CONTEXT, app.CONTEXT_KEY: configuration}
     defined = cdk.App(context=context, outdir=str(folder), analytics_reporting=False)
-    app.define(defined)
+    settings = app.read_settings(configuration)
+    if code is None:
+        app.define(defined)
+    else:
+        app.define_stacks(defined, settings, bundle=code)
     defined.synth()
-    template = json.loads((folder / "AnyscaleRemediator.template.json").read_text())
-    return Synthesised(app.read_settings(configuration), folder, template)
+    template = json.loads((folder / f"{HOME}.template.json").read_text())
+    return Synthesised(settings, folder, HOME, template)
 
 
 def resolved(value: Any) -> Any:

@@ -36,13 +36,14 @@ def run(context: dict[str, object], folder: Path) -> subprocess.CompletedProcess
     )
 
 
-def test_without_credentials_and_from_the_command_line_the_same_template_comes_out(
+def test_without_credentials_and_from_the_command_line_the_same_templates_come_out(
     example: Synthesised, tmp_path: Path
 ) -> None:
     as_text = {**CONTEXT, "remediator": json.dumps(CONTEXT["remediator"])}  # -c remediator='{...}'
     ran = run(as_text, tmp_path)
     assert ran.returncode == 0, ran.stderr
-    assert json.loads((tmp_path / "AnyscaleRemediator.template.json").read_text()) == example.template
+    for stack in example.stacks().values():
+        assert json.loads((tmp_path / stack.path.name).read_text()) == stack.template
 
 
 def test_a_wrong_configuration_ends_with_its_faults_and_without_a_traceback(tmp_path: Path) -> None:

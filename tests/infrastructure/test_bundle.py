@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from remediator.permissions import PERMISSIONS
 from remediator.settings import SETTINGS_FILE, load_settings, parse_settings
 from stacks import bundle
 from stacks.bundle import BundleError, build_bundle
@@ -29,11 +30,13 @@ RUNTIME_BRINGS = {"boto3", "botocore", "s3transfer", "dateutil", "six", "urllib3
 BOTOCORE_PREFERS = {"certifi"}
 
 IMPORT_HANDLERS = """
-import sys
+import importlib, sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
-import remediator.handlers.reconciler, remediator.handlers.router
+from remediator.permissions import PERMISSIONS
 from remediator.settings import load_settings
+for name in PERMISSIONS:
+    importlib.import_module(f"remediator.handlers.{name}").handle
 print(load_settings().clouds[0].name)
 for module in list(sys.modules.values()):
     print(getattr(module, "__file__", None) or "")
@@ -102,7 +105,7 @@ def test_only_the_last_bundles_are_kept(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_bundle_holds_the_package_and_nothing_that_lambda_never_reads(built: Path) -> None:
     files = set(content(built))
-    assert {"remediator/settings.py", "remediator/handlers/router.py", "remediator/handlers/reconciler.py"} <= files
+    assert {"remediator/settings.py", *(f"remediator/handlers/{name}.py" for name in PERMISSIONS)} <= files
     assert not [name for name in files if name.endswith((".pyc", ".pyi", ".c")) or "/tests/" in name]
     assert not [path for path in built.rglob("*") if path.name == "__pycache__"]
     assert not [name for name in RUNTIME_BRINGS if (built / name).exists() or (built / f"{name}.py").exists()]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import assert_never
 
 import pytest
 from aws_cdk import App, Environment, Stack
@@ -11,11 +14,12 @@ from aws_cdk.assertions import Template
 
 from remediator.errors import SettingsError
 from remediator.permissions import IAM_WRITES, PERMISSIONS, RECONCILER, Access, Target
-from remediator.settings import Mode, parse_settings
+from remediator.settings import Cloud, InstanceProfileMode, Mode, Settings, parse_settings
+from stacks.queues import MAX_RECEIVE_COUNT
 from stacks.statements import allow_declared
 from tests.infrastructure.templates import ACCOUNT, Synthesised, allowed, resolved
 
-STACKS = pytest.mark.parametrize("stack", ["example", "largest"], indirect=True)
+STACKS = pytest.mark.parametrize("stack", ["example", "largest", "mixed", "gov", "china"], indirect=True)
 
 
 @pytest.fixture
@@ -25,19 +29,58 @@ def stack(request: pytest.FixtureRequest) -> Synthesised:
     return found
 
 
-def resources_of(target: Target, stack: Synthesised) -> set[str]:
-    """The ARNs that a declared target means under a configuration."""
-    clouds = stack.settings.clouds
+KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+Condition = dict[str, dict[str, str]]
+
+
+def declared(  # noqa: C901 - one case for each target
+    target: Target, settings: Settings
+) -> list[tuple[str, Condition]]:
+    """The ARNs that a declared target means under a configuration, each with the condition that calls on it have."""
+    partition, clouds = settings.partition, settings.clouds
+    iam_of = f"arn:{partition}:iam::{ACCOUNT}"
+    repairing = [cloud for cloud in clouds if cloud.mode is Mode.REPAIR]
+    patterns = {p.text for cloud in repairing for p in cloud.roles}
+    with_profiles = {
+        p.text for cloud in repairing if cloud.instance_profile is InstanceProfileMode.REPAIR for p in cloud.roles
+    }
     match target:
+        case Target.WHOLE_ACCOUNT:
+            return [("*", {})]
         case Target.ANY_ROLE:
-            return {f"arn:aws:iam::{ACCOUNT}:role/*"}
+            return [(f"{iam_of}:role/*", {})]
+        case Target.ANY_INSTANCE_PROFILE:
+            return [(f"{iam_of}:instance-profile/*", {})]
         case Target.ENROLLED_ROLES:
-            repairing = [cloud for cloud in clouds if cloud.mode is Mode.REPAIR]
-            return {f"arn:aws:iam::{ACCOUNT}:role/{pattern}" for cloud in repairing for pattern in cloud.roles}
+            tagged = {"Null": {f"aws:ResourceTag/{settings.enrollment_tag}": "false"}}
+            return [(f"{iam_of}:role/{pattern}", tagged) for pattern in patterns]
+        case Target.PASSED_ROLES:
+            ec2 = {"aws": "ec2.amazonaws.com", "aws-us-gov": "ec2.amazonaws.com", "aws-cn": "ec2.amazonaws.com.cn"}
+            passed = {"StringEquals": {"iam:PassedToService": ec2[partition]}}
+            return [(f"{iam_of}:role/{pattern}", passed) for pattern in with_profiles]
+        case Target.REPAIRED_INSTANCE_PROFILES:
+            return [(f"{iam_of}:instance-profile/{pattern}", {}) for pattern in with_profiles]
         case Target.ANY_MANAGED_POLICY:
-            return {f"arn:aws:iam::{ACCOUNT}:policy/*", "arn:aws:iam::aws:policy/*"}
+            return [(f"{iam_of}:policy/*", {}), (f"arn:{partition}:iam::aws:policy/*", {})]
+        case Target.CUSTOMER_POLICIES:
+            return [(f"{iam_of}:policy/*", {})]
         case Target.CONFIGURED_BUCKETS:
-            return {f"arn:aws:s3:::{bucket.name}" for cloud in clouds for bucket in cloud.buckets}
+            return bucket_arns(partition, clouds)
+        case Target.GRANTING_BUCKETS:
+            return bucket_arns(partition, [cloud for cloud in repairing if cloud.writes_bucket_policies])
+        case Target.CONFIGURED_KEYS:
+            return [(key, {}) for key in {bucket.key for cloud in clouds for bucket in cloud.buckets} if key]
+        case _ as never:
+            assert_never(never)
+
+
+def bucket_arns(partition: str, clouds: Sequence[Cloud]) -> list[tuple[str, Condition]]:
+    owners = {bucket.name: bucket.account or ACCOUNT for cloud in clouds for bucket in cloud.buckets}
+    return [
+        (f"arn:{partition}:s3:::{name}", {"StringEquals": {"aws:ResourceAccount": owner}})
+        for name, owner in owners.items()
+    ]
 
 
 def test_there_is_one_function_per_declaration(example: Synthesised) -> None:
@@ -66,43 +109,86 @@ def test_logs_are_kept_as_long_as_configured_and_go_with_the_stack(stack: Synthe
 
 
 def test_the_functions_are_told_where_to_send(example: Synthesised) -> None:
-    queue, _ = example.named("AWS::SQS::Queue", "WorkQueue")
+    intake, work, sweep = (
+        example.named("AWS::SQS::Queue", name)[0] for name in ("IntakeQueue", "WorkQueue", "SweepQueue")
+    )
     topic, _ = example.named("AWS::SNS::Topic", "Alerts")
-    _, router = example.named("AWS::Lambda::Function", "Router")
-    _, reconciler = example.named("AWS::Lambda::Function", "Reconciler")
-    assert router["Properties"]["Environment"]["Variables"]["WORK_QUEUE_URL"] == queue
-    assert router["Properties"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == "router"
-    assert reconciler["Properties"]["Environment"]["Variables"]["ALERTS_TOPIC_ARN"] == topic
-    assert reconciler["Properties"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == "reconciler"
-    role = example.role_of("reconciler")
-    assert reconciler["Properties"]["Environment"]["Variables"]["REMEDIATOR_ROLE_ARN"] == f"{role}.Arn"
+    role = f"{example.role_of('reconciler')}.Arn"
+    expected = {
+        "router": {
+            "CONSUMED_QUEUE_URL": intake,
+            "WORK_QUEUE_URL": work,
+            "SWEEP_QUEUE_URL": sweep,
+            "REMEDIATOR_ROLE_ARN": role,
+        },
+        "sweeper": {"CONSUMED_QUEUE_URL": sweep, "WORK_QUEUE_URL": work, "SWEEP_QUEUE_URL": sweep},
+        "reconciler": {
+            "CONSUMED_QUEUE_URL": work,
+            "ALERTS_TOPIC_ARN": topic,
+            "MAX_RECEIVE_COUNT": str(MAX_RECEIVE_COUNT),
+            "REMEDIATOR_ROLE_ARN": role,
+        },
+    }
+    for function in example.resources("AWS::Lambda::Function").values():
+        variables = function["Properties"]["Environment"]["Variables"]
+        own = {name: value for name, value in variables.items() if not name.startswith("POWERTOOLS_")}
+        assert own == expected[variables["POWERTOOLS_SERVICE_NAME"]]
+
+
+@pytest.mark.parametrize(
+    ("function", "seconds", "megabytes"), [("Router", 60, 256), ("Sweeper", 300, 512), ("Reconciler", 120, 256)]
+)
+def test_each_function_has_the_time_and_the_memory_that_it_needs(
+    example: Synthesised, function: str, seconds: int, megabytes: int
+) -> None:
+    _, found = example.named("AWS::Lambda::Function", function)
+    assert (found["Properties"]["Timeout"], found["Properties"]["MemorySize"]) == (seconds, megabytes)
 
 
 @STACKS
 @pytest.mark.parametrize("function", PERMISSIONS)
-def test_a_role_allows_of_iam_and_s3_exactly_what_is_declared(stack: Synthesised, function: str) -> None:
-    declared = {
-        (permission.action, resource)
+def test_a_role_allows_of_what_concerns_others_exactly_what_is_declared(stack: Synthesised, function: str) -> None:
+    expected = Counter(
+        (permission.action, resource, json.dumps(condition))
         for permission in PERMISSIONS[function]
-        for resource in resources_of(permission.target, stack)
-    }
-    granted = list(allowed(stack.statements_of(function), "iam", "s3"))
-    assert set(granted) == declared
-    assert len(granted) == len(declared)
+        for resource, condition in declared(permission.target, stack.settings)
+    )
+    own_key = stack.named("AWS::KMS::Key", "Alerts")[0]
+    granted = Counter(
+        (action, resource, json.dumps(statement.get("Condition", {})))
+        for statement in stack.statements_of(function)
+        for action, resource in allowed([statement], "iam", "s3", "kms")
+        if resource != f"{own_key}.Arn"
+    )
+    assert granted == expected
+    assert set(granted.values()) == {1}, "nothing is allowed twice"
 
 
 @STACKS
-def test_every_write_is_bound_to_roles_with_the_enrolment_tag(stack: Synthesised) -> None:
+@pytest.mark.parametrize("function", [function for function in PERMISSIONS if function != "reconciler"])
+def test_router_and_sweeper_can_write_nothing_but_messages(stack: Synthesised, function: str) -> None:
+    services = {"iam", "s3", "kms", "sns", "sqs", "events", "scheduler", "lambda", "sts", "cloudformation"}
+    for action, _ in allowed(stack.statements_of(function), *services):
+        service, _, call = action.partition(":")
+        # Of the queue that it works off, a function must take messages; see the test of its own queues.
+        assert service == "sqs" or call.startswith(("Get", "List", "Describe")), action
+
+
+@STACKS
+def test_every_write_is_bound_to_what_the_configuration_names_and_to_a_condition(stack: Synthesised) -> None:
     writes = {permission.action for permission in RECONCILER if permission.access is Access.WRITE}
     statements = [s for s in stack.statements_of("reconciler") if s["Effect"] == "Allow" and writes & set(s["Action"])]
     assert statements
     for statement in statements:
-        assert statement["Condition"] == {"Null": {f"aws:ResourceTag/{stack.settings.enrollment_tag}": "false"}}
-        assert not {resource for resource in statement["Resource"] if resource.endswith(":role/*")}
+        # An instance profile that does not exist yet has nothing to bind the call to; PassRole beside it has.
+        assert "Condition" in statement or all("InstanceProfile" in action for action in statement["Action"])
+        assert not [
+            arn for arn in statement["Resource"] if arn.rpartition(":")[2] in ("*", "role/*", "instance-profile/*")
+        ]
 
 
 @STACKS
-def test_the_reconciler_may_not_write_to_the_roles_of_the_remediator(stack: Synthesised) -> None:
+def test_the_reconciler_may_not_write_to_the_roles_of_the_remediator_nor_pass_them(stack: Synthesised) -> None:
     (deny,) = [statement for statement in stack.statements_of("reconciler") if statement["Effect"] == "Deny"]
     assert set(deny["Action"]) == set(IAM_WRITES)
     assert set(deny["Resource"]) == {f"{role}.Arn" for role in stack.resources("AWS::IAM::Role")}
@@ -110,30 +196,48 @@ def test_the_reconciler_may_not_write_to_the_roles_of_the_remediator(stack: Synt
 
 
 @pytest.mark.parametrize("function", PERMISSIONS)
-def test_nothing_but_traces_is_allowed_on_everything(example: Synthesised, function: str) -> None:
+def test_nothing_is_allowed_on_everything_but_what_knows_no_narrower_resource(
+    example: Synthesised, function: str
+) -> None:
     everywhere = {
         action
         for statement in example.statements_of(function)
         if statement["Effect"] == "Allow" and "*" in statement["Resource"]
         for action in statement["Action"]
     }
-    assert everywhere == {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+    scan = {"iam:GetAccountAuthorizationDetails"} if function == "sweeper" else set()
+    assert everywhere == {"xray:PutTraceSegments", "xray:PutTelemetryRecords"} | scan
 
 
 def test_each_function_reaches_its_own_queues_key_topic_and_logs_only(example: Synthesised) -> None:
-    services = ("sqs", "sns", "kms", "logs", "lambda", "events", "dynamodb", "ssm", "sts", "secretsmanager")
-    intake, work, topic, key, router_logs, reconciler_logs = (
+    services = (
+        "sqs",
+        "sns",
+        "kms",
+        "logs",
+        "lambda",
+        "events",
+        "dynamodb",
+        "ssm",
+        "sts",
+        "secretsmanager",
+        "scheduler",
+    )
+    intake, work, sweep, topic, key, router_logs, sweeper_logs, reconciler_logs = (
         example.named(kind, beginning)[0]
         for kind, beginning in (
             ("AWS::SQS::Queue", "IntakeQueue"),
             ("AWS::SQS::Queue", "WorkQueue"),
+            ("AWS::SQS::Queue", "SweepQueue"),
             ("AWS::SNS::Topic", "Alerts"),
             ("AWS::KMS::Key", "Alerts"),
             ("AWS::Logs::LogGroup", "Router"),
+            ("AWS::Logs::LogGroup", "Sweeper"),
             ("AWS::Logs::LogGroup", "Reconciler"),
         )
     )
     router = set(allowed(example.statements_of("router"), *services))
+    sweeper = set(allowed(example.statements_of("sweeper"), *services))
     reconciler = set(allowed(example.statements_of("reconciler"), *services))
     receive = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"}
     look = {"sqs:GetQueueAttributes", "sqs:GetQueueUrl"}
@@ -141,7 +245,13 @@ def test_each_function_reaches_its_own_queues_key_topic_and_logs_only(example: S
     assert router == {
         *((action, f"{intake}.Arn") for action in receive | look),
         *((action, f"{work}.Arn") for action in look | {"sqs:SendMessage"}),
+        *((action, f"{sweep}.Arn") for action in look | {"sqs:SendMessage"}),
         *((action, f"{router_logs}.Arn") for action in write_logs),
+    }
+    assert sweeper == {
+        *((action, f"{sweep}.Arn") for action in receive | look | {"sqs:SendMessage"}),
+        *((action, f"{work}.Arn") for action in look | {"sqs:SendMessage"}),
+        *((action, f"{sweeper_logs}.Arn") for action in write_logs),
     }
     assert reconciler == {
         *((action, f"{work}.Arn") for action in receive | look),
@@ -151,10 +261,11 @@ def test_each_function_reaches_its_own_queues_key_topic_and_logs_only(example: S
     }
 
 
-def test_only_lambda_may_assume_the_roles(example: Synthesised) -> None:
-    for role in example.resources("AWS::IAM::Role").values():
-        (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-        assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+@pytest.mark.parametrize("function", PERMISSIONS)
+def test_only_lambda_may_assume_the_roles_of_the_functions(example: Synthesised, function: str) -> None:
+    role = example.resources("AWS::IAM::Role")[example.role_of(function)]
+    (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
 
 
 @STACKS
@@ -186,9 +297,11 @@ def test_where_no_cloud_repairs_nothing_may_be_written() -> None:
         {
             "clouds": {
                 "watched": {
-                    "buckets": [{"name": "acme", "region": "us-east-1"}],
+                    "buckets": [{"name": "acme", "region": "us-east-1", "key": KEY}],
                     "roles": ["anyscale/*"],
                     "mode": "observe",
+                    "grant": "bucket-policy",
+                    "instanceProfile": "repair",
                 }
             }
         }
@@ -204,12 +317,48 @@ def test_where_no_cloud_repairs_nothing_may_be_written() -> None:
     assert actions == {permission.action for permission in RECONCILER if permission.access is Access.READ}
 
 
+@pytest.mark.parametrize("account", [None, ACCOUNT])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"grant": "bucket-policy"}, {"instanceProfile": "repair"}],
+    ids=["on the roles' side", "on the buckets' side", "with instance profiles"],
+)
+def test_fifty_clouds_whose_buckets_have_a_key_each_fit_into_a_role(
+    options: dict[str, str], account: str | None
+) -> None:
+    clouds = {
+        f"cloud-{cloud:02}": {
+            "buckets": [
+                {
+                    "name": f"acme-{cloud:02}-{number}-".ljust(63, "x"),
+                    "region": "us-east-1",
+                    "key": f"{KEY[:-4]}{cloud:02}{number:02}",
+                }
+                for number in range(5)
+            ],
+            "roles": [f"anyscale/machine-learning/cloud-{cloud:02}/{part}-*" for part in ("head", "worker")],
+            **options,
+        }
+        for cloud in range(50)
+    }
+    settings = parse_settings({"clouds": clouds, **({"account": account} if account else {})})
+    stack, role = a_role()
+    allow_declared(role, RECONCILER, settings)
+    template = Template.from_stack(stack)
+    for kind, longest, most in (("AWS::IAM::Policy", 7_000, 1), ("AWS::IAM::ManagedPolicy", 6_144, 10)):
+        found = [resolved(policy["Properties"]["PolicyDocument"]) for policy in template.find_resources(kind).values()]
+        assert 1 <= len(found) <= most
+        assert all(len(json.dumps(document, separators=(",", ":"))) <= longest for document in found)
+
+
 def test_more_patterns_than_a_role_can_hold_are_refused_with_what_to_do() -> None:
-    patterns = [f"anyscale/{'x' * 480}/{number}" for number in range(100)]
+    patterns = [f"anyscale/{'x' * 480}/{number}" for number in range(150)]
     buckets = [{"name": "acme", "region": "us-east-1"}]
     settings = parse_settings({"clouds": {"wide": {"buckets": buckets, "roles": patterns}}})
     _, role = a_role()
-    with pytest.raises(SettingsError, match="use fewer or broader role patterns"):
+    with pytest.raises(
+        SettingsError, match=r"make 1\d managed policies .* holds 10; use fewer or broader role patterns"
+    ):
         allow_declared(role, RECONCILER, settings)
 
 

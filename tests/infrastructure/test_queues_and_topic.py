@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from stacks.queues import MAX_RECEIVE_COUNT
-from tests.infrastructure.templates import Synthesised, listed
+from tests.infrastructure.templates import ACCOUNT, Synthesised, listed
 
-QUEUES = ("IntakeQueue", "IntakeDeadLetters", "IntakeUndelivered", "WorkQueue", "WorkDeadLetters")
+QUEUES = (
+    *("IntakeQueue", "IntakeDeadLetters", "IntakeUndelivered"),
+    *("WorkQueue", "WorkDeadLetters", "SweepQueue", "SweepDeadLetters"),
+)
 
 
 def policy_statements(stack: Synthesised, queue: str) -> list[dict[str, Any]]:
@@ -40,13 +44,39 @@ def test_every_queue_is_encrypted_and_refuses_plain_connections(example: Synthes
 
 
 @pytest.mark.parametrize("queue", ["IntakeQueue", "IntakeUndelivered"])
-def test_eventbridge_may_send_from_our_rule_only_and_nobody_else_may(example: Synthesised, queue: str) -> None:
+def test_eventbridge_may_send_from_our_rules_only_and_nobody_else_may(example: Synthesised, queue: str) -> None:
     name, _ = example.named("AWS::SQS::Queue", queue)
-    rule, _ = example.named("AWS::Events::Rule", "Intake")
+    (allow,) = [statement for statement in policy_statements(example, name) if statement["Effect"] == "Allow"]
+    assert allow["Action"] == ["sqs:SendMessage"]
+    assert allow["Principal"] == {"Service": "events.amazonaws.com"}
+    ours = f"arn:aws:events:us-east-1:{ACCOUNT}:rule/AnyscaleRemediator"
+    assert allow["Condition"] == {"ArnLike": {"aws:SourceArn": f"{ours}*"}}
+    for rule in example.resources("AWS::Events::Rule").values():
+        if "Name" in rule["Properties"]:
+            bus = "AnyscaleRemediatorInbox/" if "EventBusName" in rule["Properties"] else ""
+            assert f"arn:aws:events:us-east-1:{ACCOUNT}:rule/{bus}{rule['Properties']['Name']}".startswith(ours)
+
+
+@pytest.mark.parametrize("queue", ["SweepQueue", "SweepDeadLetters"])
+def test_eventbridge_may_ask_for_a_sweep_after_our_deployment_only(example: Synthesised, queue: str) -> None:
+    name, _ = example.named("AWS::SQS::Queue", queue)
+    rule, _ = example.named("AWS::Events::Rule", "SweepDeployed")
     (allow,) = [statement for statement in policy_statements(example, name) if statement["Effect"] == "Allow"]
     assert "sqs:SendMessage" in allow["Action"]
     assert allow["Principal"] == {"Service": "events.amazonaws.com"}
     assert allow["Condition"] == {"ArnEquals": {"aws:SourceArn": f"{rule}.Arn"}}
+
+
+@pytest.mark.parametrize("configuration", ["example", "largest"])
+def test_the_policy_of_every_queue_fits_the_limits_of_sqs(configuration: str, request: pytest.FixtureRequest) -> None:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-policies.html."""
+    home: Synthesised = request.getfixturevalue(configuration)
+    for stack in home.stacks().values():
+        for policy in stack.resources("AWS::SQS::QueuePolicy").values():
+            statements = policy["Properties"]["PolicyDocument"]["Statement"]
+            assert len(statements) <= 20
+            assert sum(len(statement.get("Condition", ())) for statement in statements) <= 10
+            assert len(json.dumps(policy["Properties"]["PolicyDocument"])) <= 4_096
 
 
 @pytest.mark.parametrize("queue", ["WorkQueue", "WorkDeadLetters", "IntakeDeadLetters"])
@@ -55,8 +85,11 @@ def test_the_other_queues_let_nobody_in_by_their_own_policy(example: Synthesised
     assert {statement["Effect"] for statement in policy_statements(example, name)} == {"Deny"}
 
 
-@pytest.mark.parametrize(("queue", "letters"), [("IntakeQueue", "IntakeDeadLetters"), ("WorkQueue", "WorkDeadLetters")])
-def test_what_fails_five_times_is_kept_for_fourteen_days(example: Synthesised, queue: str, letters: str) -> None:
+@pytest.mark.parametrize(
+    ("queue", "letters"),
+    [("IntakeQueue", "IntakeDeadLetters"), ("WorkQueue", "WorkDeadLetters"), ("SweepQueue", "SweepDeadLetters")],
+)
+def test_what_keeps_failing_is_kept_for_fourteen_days(example: Synthesised, queue: str, letters: str) -> None:
     _, resource = example.named("AWS::SQS::Queue", queue)
     name, dead_letters = example.named("AWS::SQS::Queue", letters)
     assert resource["Properties"]["RedrivePolicy"] == {
@@ -67,7 +100,7 @@ def test_what_fails_five_times_is_kept_for_fourteen_days(example: Synthesised, q
     assert dead_letters["Properties"].get("FifoQueue") == resource["Properties"].get("FifoQueue")
 
 
-def test_what_the_rule_cannot_deliver_is_kept_for_fourteen_days_in_a_standard_queue(example: Synthesised) -> None:
+def test_what_the_rules_cannot_deliver_is_kept_for_fourteen_days_in_a_standard_queue(example: Synthesised) -> None:
     _, undelivered = example.named("AWS::SQS::Queue", "IntakeUndelivered")
     assert undelivered["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
     assert "FifoQueue" not in undelivered["Properties"]
@@ -86,19 +119,34 @@ def test_each_queue_hides_a_message_six_times_as_long_as_its_function_may_run(ex
     queues = example.resources("AWS::SQS::Queue")
     functions = example.resources("AWS::Lambda::Function")
     mappings = example.resources("AWS::Lambda::EventSourceMapping").values()
-    assert len(mappings) == 2
+    assert len(mappings) == 3
     for mapping in mappings:
         queue = queues[mapping["Properties"]["EventSourceArn"].removesuffix(".Arn")]
         function = functions[mapping["Properties"]["FunctionName"]]
-        assert queue["Properties"]["VisibilityTimeout"] >= 6 * function["Properties"]["Timeout"]
+        window = mapping["Properties"].get("MaximumBatchingWindowInSeconds", 0)
+        assert queue["Properties"]["VisibilityTimeout"] == 6 * function["Properties"]["Timeout"] + window
 
 
 def test_each_function_fails_messages_one_by_one_and_runs_a_few_times_at_once(example: Synthesised) -> None:
     for mapping in example.resources("AWS::Lambda::EventSourceMapping").values():
         assert mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-        assert mapping["Properties"]["BatchSize"] == 10
         assert 2 <= mapping["Properties"]["ScalingConfig"]["MaximumConcurrency"] <= 10
-        assert "MaximumBatchingWindowInSeconds" not in mapping["Properties"]
+
+
+@pytest.mark.parametrize(
+    ("function", "batches"),
+    [("Router", (10, None, 5)), ("Reconciler", (10, None, 5)), ("Sweeper", (1000, 2, 2))],
+)
+def test_one_sweep_answers_many_requests_and_nobody_else_waits_for_a_batch(
+    example: Synthesised, function: str, batches: tuple[int, int | None, int]
+) -> None:
+    _, mapping = example.named("AWS::Lambda::EventSourceMapping", function)
+    properties = mapping["Properties"]
+    assert batches == (
+        properties["BatchSize"],
+        properties.get("MaximumBatchingWindowInSeconds"),
+        properties["ScalingConfig"]["MaximumConcurrency"],
+    )
 
 
 def test_alerts_are_encrypted_with_a_key_of_our_own_that_rotates(example: Synthesised) -> None:

@@ -12,33 +12,36 @@ from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped] # it br
 import app
 from tests.infrastructure.templates import CONTEXT, Synthesised
 
-STACKS = pytest.mark.parametrize("stack", ["example", "largest"], indirect=True)
+# The home stack of each app; the forwarders are among its ``stacks``.
+STACKS = pytest.mark.parametrize("stack", ["example", "largest", "mixed", "gov", "china"], indirect=True)
 
 
 @pytest.fixture
 def stack(request: pytest.FixtureRequest) -> Synthesised:
-    """One of the synthesised stacks, by name."""
+    """One of the synthesised apps, by name."""
     found: Synthesised = request.getfixturevalue(request.param)
     return found
 
 
-LINT = ManualArgs(
-    regions=["us-east-1"],
-    ignore_checks=["W3005"],  # the CDK makes a function depend on its role and all that is in it, needed or not
-)
+def linted(stack: Synthesised, template: object) -> list[object]:
+    """What cfn-lint says of a template, for the Region of the stack."""
+    region = stack.manifest()["environment"].rpartition("/")[2]
+    # The CDK makes a function depend on its role and all that is in it, needed or not.
+    return list(lint(json.dumps(template), config=ManualArgs(regions=[region], ignore_checks=["W3005"])))
 
 
 @STACKS
 def test_cfn_lint_finds_nothing(stack: Synthesised) -> None:
-    template = (stack.folder / "AnyscaleRemediator.template.json").read_text()
-    assert lint(template, config=LINT) == []
+    for each in stack.stacks().values():
+        assert linted(each, each.template) == []
 
 
 def test_cfn_lint_would_find_something(example: Synthesised) -> None:
-    broken = json.loads(json.dumps(example.template))
-    queue, _ = example.named("AWS::SQS::Queue", "IntakeQueue")
-    broken["Resources"][queue]["Properties"]["VisibilityTimeout"] = 99_999
-    assert lint(json.dumps(broken), config=LINT)
+    for each in example.stacks().values():
+        broken = json.loads(json.dumps(each.template))
+        for name in each.resources("AWS::SQS::Queue"):
+            broken["Resources"][name]["Properties"]["VisibilityTimeout"] = 99_999
+        assert linted(each, broken)
 
 
 @STACKS
@@ -57,9 +60,10 @@ def test_the_checks_of_cdk_nag_would_find_something(tmp_path_factory: pytest.Tem
 @STACKS
 def test_the_template_fits_the_limits_of_cloudformation(stack: Synthesised) -> None:
     """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html."""
-    assert len(json.dumps(stack.template)) <= 1_000_000
-    assert len(stack.template["Resources"]) <= 500
-    assert len(stack.template["Outputs"]) <= 200
+    for each in stack.stacks().values():
+        assert len(json.dumps(each.template)) <= 1_000_000
+        assert len(each.template["Resources"]) <= 500
+        assert len(each.template["Outputs"]) <= 200
 
 
 @STACKS
@@ -77,26 +81,28 @@ def test_people_are_told_where_things_are(example: Synthesised) -> None:
         "UndeliveredEventsUrl",
         "WorkQueueUrl",
         "WorkDeadLettersUrl",
+        "SweepQueueUrl",
+        "SweepDeadLettersUrl",
+        "SweepScheduleName",
         "RouterFunctionName",
+        "SweeperFunctionName",
         "ReconcilerFunctionName",
         "ReconcilerRoleArn",
+        "InboxBusArn",
     }
-    assert all(output["Description"] for output in example.template["Outputs"].values())
+    for each in example.stacks().values():
+        assert all(output["Description"] for output in each.template["Outputs"].values())
 
 
-def test_the_stack_says_what_it_is(example: Synthesised) -> None:
-    assert example.template["Description"].startswith("Anyscale role remediator")
-    manifest = json.loads((example.folder / "manifest.json").read_text())
-    stack = manifest["artifacts"]["AnyscaleRemediator"]
-    assert stack["properties"]["tags"] == {"application": "anyscale-role-remediator"}
+def test_every_stack_says_what_it_is(example: Synthesised) -> None:
+    for each in example.stacks().values():
+        assert each.template["Description"].startswith("Anyscale role remediator")
+        assert each.manifest()["properties"]["tags"] == {"application": "anyscale-role-remediator"}
 
 
 def test_the_stack_goes_to_the_home_region_and_to_the_account_that_is_configured_if_any(
-    example: Synthesised, largest: Synthesised
+    example: Synthesised, largest: Synthesised, gov: Synthesised
 ) -> None:
-    def environment(stack: Synthesised) -> str:
-        manifest = json.loads((stack.folder / "manifest.json").read_text())
-        return str(manifest["artifacts"]["AnyscaleRemediator"]["environment"])
-
-    assert environment(example) == "aws://unknown-account/us-east-1"
-    assert environment(largest) == "aws://111122223333/us-east-1"
+    assert example.manifest()["environment"] == "aws://unknown-account/us-east-1"
+    assert largest.manifest()["environment"] == "aws://111122223333/us-east-1"
+    assert gov.manifest()["environment"] == "aws://unknown-account/us-gov-west-1"

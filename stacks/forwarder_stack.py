@@ -1,0 +1,64 @@
+"""The stack of another Region in which buckets live: what is recorded there goes to the home region."""
+
+from __future__ import annotations
+
+from aws_cdk import CfnOutput, Environment, Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from remediator.settings import Settings
+from stacks.inbox import FORWARDER_PREFIX, inbox_arn
+from stacks.queues import undelivered_queue
+from stacks.watched_rules import WatchedRules, admit_rules, watched_rules
+
+
+class ForwarderStack(Stack):
+    """Rules on the default event bus of a Region → the inbox bus of the home region.
+
+    A bus in another Region is reached with a role: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, region: str) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            env=Environment(account=settings.account, region=region),
+            description=f"Anyscale role remediator: tells {settings.region} of calls on buckets and keys in {region}",
+            tags={"application": "anyscale-role-remediator"},
+        )
+        inbox = inbox_arn(settings, self.account)
+        undelivered = undelivered_queue(self, "Undelivered")
+        admit_rules(undelivered, settings)
+        role = iam.Role(
+            self,
+            "Role",
+            description="Lets EventBridge send to the inbox bus of the Anyscale role remediator",
+            assumed_by=iam.ServicePrincipal(
+                "events.amazonaws.com",
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": self.account},
+                    "ArnLike": {
+                        "aws:SourceArn": (
+                            f"arn:{settings.partition}:events:{region}:{self.account}:rule/{FORWARDER_PREFIX}-*"
+                        )
+                    },
+                },
+            ),
+        )
+        role.add_to_policy(iam.PolicyStatement(sid="Forward", actions=["events:PutEvents"], resources=[inbox]))
+        rules = WatchedRules(
+            self,
+            "Rules",
+            rules=watched_rules(settings, region, self.account),
+            prefix=FORWARDER_PREFIX,
+            target_arn=inbox,
+            undelivered=undelivered,
+            role=role,
+        )
+        rules.node.add_dependency(role)  # with its policy: EventBridge looks at it when the target is put
+        CfnOutput(
+            self,
+            "UndeliveredEventsUrl",
+            value=undelivered.queue_url,
+            description="Events that the rules of this Region could not send to the home region",
+        )

@@ -1,0 +1,106 @@
+"""What asks for a sweep on its own, and the queue of all that ask."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as event_targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as schedule_targets
+from constructs import Construct
+
+from remediator.settings import Settings
+from stacks.queues import dead_letter_queue, standard_queue
+
+_FORMAT: Final = 1
+"""Of the messages that ``remediator.core.sweep`` reads."""
+
+
+class Sweep(Construct):
+    """A schedule and a rule for our own deployments, and the queue that their requests wait in for the sweeper.
+
+    One request is as good as another, so what cannot be delivered lies where what keeps failing lies as well. The
+    schedule has no flexible window: it is the only one, and there is nothing to spread.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        consumer_timeout: Duration,
+        batching_window: Duration,
+    ) -> None:
+        """``consumer_timeout`` is the time that the sweeper has for a batch, ``batching_window`` how long one fills."""
+        super().__init__(scope, construct_id)
+        self.dead_letters = dead_letter_queue(self, "DeadLetters")
+        self.queue = standard_queue(
+            self,
+            "Queue",
+            dead_letters=self.dead_letters,
+            consumer_timeout=consumer_timeout,
+            batching_window=batching_window,
+        )
+        self.role = self._role_of_the_schedule(settings)
+        self.schedule = self._schedule(settings)
+        self._after_deployment()
+
+    def _role_of_the_schedule(self, settings: Settings) -> iam.Role:
+        """https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html."""
+        stack = Stack.of(self)
+        group = f"arn:{settings.partition}:scheduler:{stack.region}:{stack.account}:schedule-group/default"
+        return iam.Role(
+            self,
+            "Role",
+            description="Lets EventBridge Scheduler ask for a sweep of the Anyscale role remediator",
+            assumed_by=iam.ServicePrincipal(
+                "scheduler.amazonaws.com",
+                conditions={"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": group}},
+            ),
+        )
+
+    def _schedule(self, settings: Settings) -> scheduler.Schedule:
+        return scheduler.Schedule(
+            self,
+            "Schedule",
+            description="Has every enrolled role looked at, for what no event has told of",
+            schedule=scheduler.ScheduleExpression.expression(f"rate({settings.sweep_minutes} minutes)"),
+            target=schedule_targets.SqsSendMessage(
+                self.queue,
+                input=scheduler.ScheduleTargetInput.from_object(
+                    {"format": _FORMAT, "reason": "schedule", "time": scheduler.ContextAttribute.scheduled_time}
+                ),
+                role=self.role,
+                dead_letter_queue=self.dead_letters,
+                max_event_age=Duration.minutes(settings.sweep_minutes),  # then the next one comes
+            ),
+        )
+
+    def _after_deployment(self) -> None:
+        """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/event-detail-stack-status-change.html."""
+        stack = Stack.of(self)
+        events.Rule(
+            self,
+            "Deployed",
+            description="Code or configuration of the Anyscale role remediator may have changed",
+            event_pattern=events.EventPattern(
+                source=["aws.cloudformation"],
+                account=[stack.account],
+                detail_type=["CloudFormation Stack Status Change"],
+                detail={
+                    "stack-id": [stack.stack_id],
+                    "status-details": {"status": ["CREATE_COMPLETE", "UPDATE_COMPLETE"]},
+                },
+            ),
+            targets=[
+                event_targets.SqsQueue(
+                    self.queue,
+                    message=events.RuleTargetInput.from_object({"format": _FORMAT, "reason": "deployment"}),
+                    dead_letter_queue=self.dead_letters,
+                )
+            ],
+        )
