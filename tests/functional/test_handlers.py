@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from moto.sqs.models import sqs_backends
 
-from remediator.core.event import WATCHED_CALLS
+from remediator.core.watched import WATCHED_CALLS, Concern
 from remediator.errors import TransientError
 from remediator.gateways.queue import FailedDelivery
-from remediator.handlers import reconciler, router
+from remediator.handlers import reconciler, router, sweeper
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, ENROLLED, LAMBDA_STATEMENT, OWN_ROLE_ARN, bucket_grant
 from tests.functional.world import World
 from tests.unit.test_event import load
@@ -42,17 +42,14 @@ class Context:
 def functions(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The functions, with the environment and the configuration that the stack gives them."""
     monkeypatch.setenv("WORK_QUEUE_URL", world.queue_url)
+    monkeypatch.setenv("SWEEP_QUEUE_URL", world.sweep_url)
     monkeypatch.setenv("CONSUMED_QUEUE_URL", world.consumed_url)
     monkeypatch.setenv("ALERTS_TOPIC_ARN", world.topic_arn)
     monkeypatch.setenv("REMEDIATOR_ROLE_ARN", OWN_ROLE_ARN)
     monkeypatch.setenv("MAX_RECEIVE_COUNT", "8")
-    caches = [
-        getattr(module, name)
-        for module in (router, reconciler)
-        for name in ("_settings", "_roles", "_queue", "_buckets", "_topic", "_consumed_queue")
-        if hasattr(module, name)
-    ]
-    for module in (router, reconciler):
+    modules = (router, sweeper, reconciler)
+    caches = [each for module in modules for each in vars(module).values() if hasattr(each, "cache_clear")]
+    for module in modules:
         monkeypatch.setattr(module, "load_settings", lambda: world.settings)
     for cached in caches:
         cached.cache_clear()
@@ -94,7 +91,7 @@ def route(*bodies: Any) -> Any:
     return router.handle(batch(*bodies), Context())
 
 
-@pytest.mark.parametrize("name", [call.name for call in WATCHED_CALLS])
+@pytest.mark.parametrize("name", [call.name for call in WATCHED_CALLS if call.concern is Concern.ROLE])
 def test_each_watched_call_on_a_broken_enrolled_role_ends_in_a_repaired_role_and_one_alert(
     world: World, name: str
 ) -> None:
@@ -262,7 +259,7 @@ def test_a_role_is_not_begun_when_the_invocation_is_about_to_end(world: World) -
 class Broken:
     """A reader of buckets that AWS throttles."""
 
-    def read_bucket(self, name: str, *, region: str, account: str) -> Any:
+    def read_bucket(self, name: str, *, region: str, account: str, key: str | None = None) -> Any:
         raise TransientError("s3:GetBucketPolicy", "SlowDown", "Please reduce your request rate.")
 
 

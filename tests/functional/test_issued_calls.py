@@ -8,9 +8,10 @@ from typing import Any
 import boto3
 import pytest
 
-from remediator.handlers import reconciler, router
+from remediator.core.request import ReconcileRequest, request_json
+from remediator.handlers import reconciler, router, sweeper
 from remediator.permissions import PERMISSIONS
-from tests.examples import BUCKET, LAMBDA_STATEMENT, policy
+from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, a_cause, policy, settings
 from tests.functional.test_handlers import Context, batch, functions
 from tests.functional.world import ROLE, World
 from tests.unit.test_event import load
@@ -20,10 +21,26 @@ __all__ = ["functions"]  # the fixture that gives the functions their environmen
 BESIDE_RESOURCES = {"sqs:SendMessage", "sns:Publish"}
 """Granted by the stack beside the queue and the topic, and held by its own tests."""
 
+ACTIONS = {
+    "s3:GetBucketEncryption": ("s3:GetEncryptionConfiguration",),
+    "s3:GetPublicAccessBlock": ("s3:GetBucketPublicAccessBlock",),
+    "sqs:SendMessageBatch": ("sqs:SendMessage",),
+    "iam:AddRoleToInstanceProfile": ("iam:AddRoleToInstanceProfile", "iam:PassRole"),
+}
+"""The IAM actions that authorise a call, where they do not have its name.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
+"""
+
+PUBLIC = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/site/*"}
+
 
 @pytest.fixture
-def issued(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The actions of all calls that clients make from now on."""
+def issued(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """All calls from now on, of every client but those of the account in memory."""
+    assert world.kms  # which it makes when it is asked for
     calls: list[str] = []
     session = boto3.Session()
     session.events.register(
@@ -33,23 +50,69 @@ def issued(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return calls
 
 
-def test_issued_calls_and_declared_permissions_are_the_same(world: World, issued: list[str]) -> None:
-    world.create_role(LAMBDA_STATEMENT)
-    document = json.dumps(policy({"Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::elsewhere"}))
-    arn = world.iam.create_policy(PolicyName="elsewhere", PolicyDocument=document)["Policy"]["Arn"]
-    world.iam.attach_role_policy(RoleName=ROLE, PolicyArn=arn)
-    world.grant({"Effect": "Allow", "Action": "s3:*", "Resource": f"arn:aws:s3:::{BUCKET}-elsewhere"})
-    assert call(router.handle, batch(load("TagRole")), issued) - BESIDE_RESOURCES == declared("router")
-    messages = (message["Body"] for message in world.queued())
-    assert call(reconciler.handle, batch(*messages), issued) - BESIDE_RESOURCES == declared("reconciler")
-    assert world.trusts_ec2()
+def configure(world: World, **changes: Any) -> None:
+    """Deploy another configuration of the cloud."""
+    world.settings = settings(**changes)
+    for function in (router, reconciler, sweeper):
+        function._settings.cache_clear()
 
 
-def call(handle: Any, event: Any, issued: list[str]) -> set[str]:
-    issued.clear()
-    assert handle(event, Context()) == {"batchItemFailures": []}
-    return set(issued)
+def actions(issued: list[str]) -> set[str]:
+    """What the calls take of IAM, less what is granted beside the resources."""
+    return {action for call in issued for action in ACTIONS.get(call, (call,))} - BESIDE_RESOURCES
 
 
 def declared(function: str) -> set[str]:
     return {permission.action for permission in PERMISSIONS[function]}
+
+
+def invoke(handle: Any, *bodies: Any) -> None:
+    assert handle(batch(*bodies), Context()) == {"batchItemFailures": []}
+
+
+def attach_policy(world: World) -> None:
+    """A managed policy of the role; it has the name of that in the events, and grants nothing that matters."""
+    nothing = policy({"Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::elsewhere"})
+    arn = world.iam.create_policy(PolicyName="bucket-access", Path="/anyscale/", PolicyDocument=json.dumps(nothing))
+    world.iam.attach_role_policy(RoleName=ROLE, PolicyArn=arn["Policy"]["Arn"])
+
+
+def under_a_key(world: World) -> list[dict[str, str]]:
+    """The cloud's bucket, which is encrypted with a key from now on."""
+    arn = world.create_key()
+    world.encrypt(arn)
+    return [{"name": BUCKET, "region": "us-east-1", "key": arn}]
+
+
+def test_the_router_makes_the_calls_that_are_declared_for_it(world: World, issued: list[str]) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    attach_policy(world)
+    invoke(router.handle, load("TagRole"), load("SetDefaultPolicyVersion"), load("PutBucketPolicy"))
+    assert actions(issued) == declared("router")
+
+
+def test_the_sweeper_makes_the_calls_that_are_declared_for_it(world: World, issued: list[str]) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    attach_policy(world)
+    world.put_bucket_policy(PUBLIC)
+    configure(world, buckets=under_a_key(world))
+    invoke(sweeper.handle, {"format": 1, "reason": "schedule"})
+    assert len(world.queued()) == 1
+    assert actions(issued) == declared("sweeper")
+
+
+def test_the_reconciler_makes_the_calls_that_are_declared_for_it(world: World, issued: list[str]) -> None:
+    request = request_json(ReconcileRequest(ACCOUNT, ROLE, a_cause()))
+    world.create_role(LAMBDA_STATEMENT, profile=False)
+    attach_policy(world)
+    world.put_bucket_policy(PUBLIC)
+    configure(world, instanceProfile="repair")
+    invoke(reconciler.handle, request)
+    configure(world, grant="bucket-policy", formerGrant="role-policy")
+    invoke(reconciler.handle, request)
+    assert world.named_in() == [ROLE]
+    world.put_bucket_policy(*(each for each in world.bucket_policy()["Statement"] if each != PUBLIC))
+    configure(world, grant="role-policy", formerGrant="bucket-policy", buckets=under_a_key(world))
+    invoke(reconciler.handle, request)
+    assert world.bucket_policy() is None
+    assert actions(issued) == declared("reconciler")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from remediator.core.diagnose import FindingCode
 from remediator.core.event import Actor, Cause
-from remediator.core.grants import OWN_POLICY_NAME
+from remediator.core.finding import FindingCode
 from remediator.core.outcome import OutcomeKind, Unconfirmed
 from remediator.core.policy.document import PolicyDocument
+from remediator.core.policy.own import OWN_POLICY_NAME
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import Bucket, Role, RolePolicies
 from remediator.errors import (
@@ -39,6 +38,7 @@ from tests.examples import (
     policy,
     settings,
 )
+from tests.functional.faults import once, raising, throttled
 from tests.functional.world import NOW, ROLE, World
 
 LATER = NOW + timedelta(hours=1)
@@ -80,10 +80,12 @@ def test_no_read_is_made_twice_in_one_clean_reconcile(world: World) -> None:
     world.grant(bucket_grant())
     world.reconcile()
     assert sorted(world.calls) == [
+        "GetBucketEncryption",
         "GetBucketPolicy",
         "GetRole",
         "GetRolePolicy",
         "ListAttachedRolePolicies",
+        "ListInstanceProfilesForRole",
         "ListRolePolicies",
     ]
 
@@ -280,54 +282,13 @@ def test_a_user_who_names_themselves_like_our_role_is_not_taken_for_us(world: Wo
     assert world.reconcile(Cause("e", "TagRole", "2026-03-04T10:00:00Z", actor)).kind is OutcomeKind.REPAIRED
 
 
-class Interfering(IamGateway):
-    """IAM, with somebody who acts, or something that fails, at a chosen moment."""
-
-    def __init__(self, world: World, **moments: Callable[[], None]) -> None:
-        super().__init__(world.iam)
-        self._moments = moments
-        self._role_reads = 0
-
-    def _now(self, moment: str) -> None:
-        self._moments.get(moment, lambda: None)()
-
-    def read_role(self, role_name: str) -> Reading[Role]:
-        self._role_reads += 1
-        self._now(f"before_role_read_{self._role_reads}")
-        return super().read_role(role_name)
-
-    def read_policies(self, role: Role) -> RolePolicies:
-        self._now("before_policies")
-        return super().read_policies(role)
-
-    def read_inline_policy(self, role_name: str, policy_name: str) -> Reading[PolicyDocument]:
-        self._now("before_inline_read")
-        return super().read_inline_policy(role_name, policy_name)
-
-    def write_trust(self, role_name: str, document: PolicyDocument) -> None:
-        self._now("before_trust_write")
-        super().write_trust(role_name, document)
-        self._now("after_trust_write")
-
-    def write_inline_policy(self, role_name: str, policy_name: str, document: PolicyDocument) -> None:
-        self._now("before_inline_write")
-        super().write_inline_policy(role_name, policy_name, document)
-
-
-def raising(error: Exception) -> Callable[[], None]:
-    def act() -> None:
-        raise error
-
-    return act
-
-
 def test_an_edit_between_the_look_and_the_write_is_not_lost(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
     world.grant(bucket_grant())
     theirs = {**LAMBDA_STATEMENT, "Sid": "Glue", "Principal": {"Service": "glue.amazonaws.com"}}
     edit = json.dumps(policy(LAMBDA_STATEMENT, theirs))
-    roles = Interfering(
-        world, before_role_read_2=lambda: world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=edit)
+    roles = world.disturbed_roles(
+        before_read_role_2=lambda: world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=edit),
     )
     assert world.reconcile(roles=roles).kind is OutcomeKind.REPAIRED
     assert world.trust()[:2] == [LAMBDA_STATEMENT, theirs]
@@ -337,8 +298,8 @@ def test_an_edit_between_the_look_and_the_write_is_not_lost(world: World) -> Non
 def test_a_tag_removed_between_the_look_and_the_write_stops_the_write(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
     world.grant(bucket_grant())
-    roles = Interfering(
-        world, before_role_read_2=lambda: world.iam.untag_role(RoleName=ROLE, TagKeys=["anyscale:cluster-role"])
+    roles = world.disturbed_roles(
+        before_read_role_2=lambda: world.iam.untag_role(RoleName=ROLE, TagKeys=["anyscale:cluster-role"]),
     )
     assert world.reconcile(roles=roles).kind is OutcomeKind.NOT_ENROLLED
     assert world.trust() == [LAMBDA_STATEMENT]
@@ -349,11 +310,10 @@ def test_a_role_recreated_between_the_look_and_the_write_is_looked_at_anew(world
     world.grant(bucket_grant())
 
     def recreate() -> None:
-        world.iam.delete_role_policy(RoleName=ROLE, PolicyName="granted")
-        world.iam.delete_role(RoleName=ROLE)
+        world.delete_role()
         world.create_role(LAMBDA_STATEMENT)
 
-    outcome = world.reconcile(roles=Interfering(world, before_role_read_2=recreate))
+    outcome = world.reconcile(roles=world.disturbed_roles(before_read_role_2=recreate))
     assert codes(outcome.findings) == [FindingCode.TRUST_MISSING, FindingCode.GRANT_MISSING]
     assert world.trusts_ec2()
     assert list(world.inline()) == [OWN_POLICY_NAME]
@@ -367,7 +327,7 @@ def test_a_role_that_changes_all_the_time_goes_back_to_the_queue_unwritten(world
         statement = {**LAMBDA_STATEMENT, "Sid": f"Flap{next(counter)}"}
         world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(policy(statement)))
 
-    roles = Interfering(world, **{f"before_role_read_{n}": flap for n in range(1, 10)})
+    roles = world.disturbed_roles(**{f"before_read_role_{n}": flap for n in range(1, 10)})
     with pytest.raises(ChangedMeanwhile):
         world.reconcile(roles=roles)
     assert not world.trusts_ec2()
@@ -376,12 +336,8 @@ def test_a_role_that_changes_all_the_time_goes_back_to_the_queue_unwritten(world
 def test_a_policy_deleted_while_policies_are_read_is_looked_at_anew(world: World) -> None:
     world.create_role(EC2_STATEMENT)
     world.grant(bucket_grant())
-    deleted = iter([lambda: world.iam.delete_role_policy(RoleName=ROLE, PolicyName="granted")])
-
-    def delete_once() -> None:
-        next(deleted, lambda: None)()
-
-    outcome = world.reconcile(roles=Interfering(world, before_inline_read=delete_once))
+    delete = once(lambda: world.iam.delete_role_policy(RoleName=ROLE, PolicyName="granted"))
+    outcome = world.reconcile(roles=world.disturbed_roles(before_read_inline_policy=delete))
     assert outcome.kind is OutcomeKind.REPAIRED
     assert list(world.inline()) == [OWN_POLICY_NAME]
 
@@ -394,7 +350,7 @@ def test_a_first_write_is_still_told_when_the_role_is_unenrolled_before_the_seco
             world.iam.untag_role(RoleName=ROLE, TagKeys=["anyscale:cluster-role"])
             world.grant(bucket_grant("elsewhere"), name=OWN_POLICY_NAME)
 
-    outcome = world.reconcile(roles=Interfering(world, before_inline_read=meddle))
+    outcome = world.reconcile(roles=world.disturbed_roles(before_read_inline_policy=meddle))
     assert outcome.kind is OutcomeKind.REPAIRED
     assert codes(outcome.findings) == [FindingCode.TRUST_MISSING]
     assert "does not carry the tag" in outcome.why
@@ -411,7 +367,7 @@ def test_a_first_write_is_still_told_when_the_role_is_unenrolled_before_the_seco
 def test_a_write_that_aws_refuses_is_told_as_failed_with_its_reason(world: World, error: Exception) -> None:
     world.create_role(LAMBDA_STATEMENT)
     world.grant(bucket_grant())
-    outcome = world.reconcile(roles=Interfering(world, before_trust_write=raising(error)), now=LATER)
+    outcome = world.reconcile(roles=world.disturbed_roles(before_write_trust=raising(error)), now=LATER)
     assert outcome.kind is OutcomeKind.FAILED
     assert not outcome.to_be_retried
     assert str(error) in outcome.results[0].why  # type: ignore[union-attr]  # a failed outcome's result has a reason
@@ -423,13 +379,13 @@ def test_a_throttled_write_goes_back_to_the_queue(world: World) -> None:
     world.grant(bucket_grant())
     error = TransientError("iam:UpdateAssumeRolePolicy", "Throttling", "Rate exceeded")
     with pytest.raises(TransientError):
-        world.reconcile(roles=Interfering(world, before_trust_write=raising(error)))
+        world.reconcile(roles=world.disturbed_roles(before_write_trust=raising(error)))
 
 
 def test_one_throttled_write_does_not_hide_the_other_that_went_through(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
     error = TransientError("iam:PutRolePolicy", "Throttling", "Rate exceeded")
-    outcome = world.reconcile(roles=Interfering(world, before_inline_write=raising(error)))
+    outcome = world.reconcile(roles=world.disturbed_roles(before_write_inline_policy=raising(error)))
     assert outcome.kind is OutcomeKind.FAILED
     assert outcome.to_be_retried
     assert len(outcome.applied) == 1
@@ -442,8 +398,8 @@ def test_a_write_undone_before_it_was_read_back_is_told_as_not_seen_and_looked_a
     world.create_role(LAMBDA_STATEMENT)
     world.grant(bucket_grant())
     undo = json.dumps(policy(LAMBDA_STATEMENT))
-    roles = Interfering(
-        world, after_trust_write=lambda: world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=undo)
+    roles = world.disturbed_roles(
+        after_write_trust=lambda: world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=undo),
     )
     outcome = world.reconcile(roles=roles)
     assert outcome.kind is OutcomeKind.FAILED
@@ -457,7 +413,7 @@ def test_a_write_whose_answer_was_lost_is_found_by_reading_back(world: World) ->
     world.create_role(LAMBDA_STATEMENT)
     world.grant(bucket_grant())
     lost = TransientError("iam:UpdateAssumeRolePolicy", "ReadTimeoutError", "")
-    assert world.reconcile(roles=Interfering(world, after_trust_write=raising(lost))).kind is OutcomeKind.REPAIRED
+    assert world.reconcile(roles=world.disturbed_roles(after_write_trust=raising(lost))).kind is OutcomeKind.REPAIRED
     assert world.trusts_ec2()
 
 
@@ -466,7 +422,7 @@ def test_a_write_denied_just_after_the_tag_was_set_is_tried_again(world: World) 
     world.grant(bucket_grant())
     error = DeniedError("iam:UpdateAssumeRolePolicy", "AccessDenied", "not authorized")
     with pytest.raises(TransientError):
-        world.reconcile(roles=Interfering(world, before_trust_write=raising(error)))
+        world.reconcile(roles=world.disturbed_roles(before_write_trust=raising(error)))
 
 
 def test_what_was_written_is_told_although_the_rest_keeps_changing(world: World) -> None:
@@ -477,7 +433,7 @@ def test_what_was_written_is_told_although_the_rest_keeps_changing(world: World)
         if world.trusts_ec2():
             world.grant({**bucket_grant("elsewhere"), "Sid": f"S{next(counter)}"}, name=OWN_POLICY_NAME)
 
-    outcome = world.reconcile(roles=Interfering(world, before_inline_read=meddle))
+    outcome = world.reconcile(roles=world.disturbed_roles(before_read_inline_policy=meddle))
     assert outcome.kind is OutcomeKind.FAILED
     assert len(outcome.applied) == 1
     assert outcome.is_told
@@ -486,17 +442,14 @@ def test_what_was_written_is_told_although_the_rest_keeps_changing(world: World)
 
 def test_a_later_success_replaces_an_earlier_failure_of_the_same_document(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
-    throttled = iter([raising(TransientError("iam:UpdateAssumeRolePolicy", "Throttling", "Rate exceeded"))])
-    meddled = iter([lambda: world.grant(bucket_grant("elsewhere"), name=OWN_POLICY_NAME)])
+    throttle = raising(TransientError("iam:UpdateAssumeRolePolicy", "Throttling", "Rate exceeded"))
+    meddle = once(lambda: world.grant(bucket_grant("elsewhere"), name=OWN_POLICY_NAME))
 
-    def throttle_once() -> None:
-        next(throttled, lambda: None)()
-
-    def meddle_once() -> None:
+    def meddle_first() -> None:
         if OWN_POLICY_NAME not in world.inline():
-            next(meddled, lambda: None)()
+            meddle()
 
-    roles = Interfering(world, before_trust_write=throttle_once, before_inline_read=meddle_once)
+    roles = world.disturbed_roles(before_write_trust=once(throttle), before_read_inline_policy=meddle_first)
     outcome = world.reconcile(roles=roles)
     assert outcome.kind is OutcomeKind.REPAIRED
     assert len(outcome.results) == 2
@@ -506,7 +459,7 @@ def test_a_pause_asked_for_between_the_two_writes_stops_the_second(world: World)
     world.create_role(LAMBDA_STATEMENT)
     off = [{"Key": "anyscale:remediation", "Value": "off"}]
     outcome = world.reconcile(
-        roles=Interfering(world, after_trust_write=lambda: world.iam.tag_role(RoleName=ROLE, Tags=off))
+        roles=world.disturbed_roles(after_write_trust=lambda: world.iam.tag_role(RoleName=ROLE, Tags=off))
     )
     assert world.inline() == {}
     assert outcome.kind is OutcomeKind.REPAIRED
@@ -521,17 +474,17 @@ def test_our_changed_statements_are_not_restored_while_the_bucket_is_absent_or_u
     world.reconcile()
     narrowed = [{**s, "Action": "s3:GetObject"} for s in world.inline()[OWN_POLICY_NAME]["Statement"]]
     world.grant(*narrowed, name=OWN_POLICY_NAME)
-    assert world.reconcile(buckets=Buckets(reading)).kind is OutcomeKind.NEEDS_PERSON
+    assert world.reconcile(buckets=Buckets(world, reading)).kind is OutcomeKind.NEEDS_PERSON
     assert world.writes == []
 
 
 class OneBucketDown(S3Gateway):
     """S3, of which one bucket's Region does not answer."""
 
-    def read_bucket(self, name: str, *, region: str, account: str) -> Reading[Bucket]:
+    def read_bucket(self, name: str, *, region: str, account: str, key: str | None = None) -> Reading[Bucket]:
         if name == BUCKET:
             raise TransientError("s3:GetBucketPolicy", "ServiceUnavailable", "")
-        return super().read_bucket(name, region=region, account=account)
+        return super().read_bucket(name, region=region, account=account, key=key)
 
 
 def test_a_bucket_that_does_not_answer_keeps_the_grant_waiting_but_not_the_trust(world: World) -> None:
@@ -539,13 +492,47 @@ def test_a_bucket_that_does_not_answer_keeps_the_grant_waiting_but_not_the_trust
     world.s3.create_bucket(Bucket=other)
     world.settings = settings(buckets=[{"name": name, "region": "us-east-1"} for name in (BUCKET, other)])
     world.create_role(LAMBDA_STATEMENT)
-    down = OneBucketDown(lambda _: world.s3)
+    down = OneBucketDown(lambda _: world.s3, world.keys)
     outcome = world.reconcile(buckets=down)
     assert world.trusts_ec2()
     assert world.inline() == {}
     assert outcome.to_be_retried
     with pytest.raises(TransientError):
         world.reconcile(buckets=down)
+
+
+@pytest.mark.parametrize("grant", ["role-policy", "bucket-policy"])
+def test_an_interrupted_repair_tells_all_that_was_repaired_and_nothing_more(world: World, grant: str) -> None:
+    key = world.create_key()
+    world.encrypt(key)
+    bucket = {"name": BUCKET, "region": "us-east-1", "key": key}
+    world.settings = settings(buckets=[bucket], grant=grant, instanceProfile="repair")
+    world.create_role(LAMBDA_STATEMENT, profile=False)
+    outcome = world.reconcile(roles=world.disturbed_roles(before_read_instance_profiles_2=throttled()))
+    assert outcome.kind is OutcomeKind.FAILED
+    assert outcome.to_be_retried
+    assert {(finding.code, finding.subject) for finding in outcome.findings} == {
+        (FindingCode.TRUST_MISSING, "trust policy"),
+        (FindingCode.GRANT_MISSING, BUCKET),
+        (FindingCode.KEY_MISSING, key),
+    }
+    assert codes(world.reconcile().findings) == [FindingCode.PROFILE_MISSING]
+
+
+@pytest.mark.parametrize("grant", ["role-policy", "bucket-policy"])
+def test_an_interrupted_repair_tells_what_was_restored(world: World, grant: str) -> None:
+    world.settings = settings(grant=grant)
+    world.create_role(EC2_STATEMENT)
+    world.reconcile()
+    world.delete_profile()
+    if grant == "role-policy":
+        widened = [{**each, "Action": "s3:*"} for each in world.inline()[OWN_POLICY_NAME]["Statement"]]
+        world.grant(*widened, name=OWN_POLICY_NAME)
+    else:
+        world.put_bucket_policy(*({**each, "Action": "s3:*"} for each in world.bucket_policy()["Statement"]))
+    world.settings = settings(grant=grant, instanceProfile="repair")
+    outcome = world.reconcile(roles=world.disturbed_roles(before_read_instance_profiles_2=throttled()))
+    assert codes(outcome.findings) == [FindingCode.GRANT_ALTERED]
 
 
 def test_a_role_whose_fresh_enrolment_cannot_be_seen_is_looked_at_again(world: World) -> None:
@@ -635,14 +622,15 @@ def test_a_role_that_cannot_be_read_is_told_as_failed(world: World) -> None:
     assert outcome.is_told
 
 
-class Buckets:
-    """A reader of buckets with one answer."""
+class Buckets(S3Gateway):
+    """Buckets, with one answer for all."""
 
-    def __init__(self, reading: Reading[Bucket]) -> None:
+    def __init__(self, world: World, reading: Reading[Bucket]) -> None:
+        super().__init__(lambda _: world.s3, world.keys)
         self._reading = reading
         self.asked: list[tuple[str, str, str]] = []
 
-    def read_bucket(self, name: str, *, region: str, account: str) -> Reading[Bucket]:
+    def read_bucket(self, name: str, *, region: str, account: str, key: str | None = None) -> Reading[Bucket]:
         self.asked.append((name, region, account))
         return self._reading
 
@@ -650,14 +638,14 @@ class Buckets:
 def test_a_bucket_policy_that_cannot_be_read_is_never_taken_for_absent(world: World) -> None:
     world.create_role(EC2_STATEMENT)
     bucket = Bucket(BUCKET, ACCOUNT, "us-east-1", policy=Unreadable("not JSON"))
-    outcome = world.reconcile(buckets=Buckets(Present(bucket)))
+    outcome = world.reconcile(buckets=Buckets(world, Present(bucket)))
     assert codes(outcome.findings) == [FindingCode.GRANT_UNDECIDED]
     assert world.inline() == {}
 
 
 def test_a_bucket_of_somebody_else_is_told_and_nothing_is_granted_on_it(world: World) -> None:
     world.create_role(EC2_STATEMENT)
-    outcome = world.reconcile(buckets=Buckets(Unreadable("s3:GetBucketPolicy failed with AccessDenied")))
+    outcome = world.reconcile(buckets=Buckets(world, Unreadable("s3:GetBucketPolicy failed with AccessDenied")))
     assert codes(outcome.findings) == [FindingCode.BUCKET_UNREADABLE]
     assert world.inline() == {}
 
@@ -665,7 +653,7 @@ def test_a_bucket_of_somebody_else_is_told_and_nothing_is_granted_on_it(world: W
 def test_the_owner_that_is_asked_for_is_the_configured_one(world: World) -> None:
     world.create_role(EC2_STATEMENT)
     world.settings = settings(buckets=[{"name": BUCKET, "region": "us-west-2", "account": OUTSIDE}])
-    buckets = Buckets(Unreadable("denied"))
+    buckets = Buckets(world, Unreadable("denied"))
     world.reconcile(buckets=buckets)
     assert buckets.asked == [(BUCKET, "us-west-2", OUTSIDE)]
 
@@ -674,7 +662,7 @@ def test_a_bucket_of_another_account_that_nobody_opened_is_beyond_the_role(world
     world.create_role(EC2_STATEMENT)
     world.grant(bucket_grant())
     foreign = Bucket(BUCKET, OUTSIDE, "us-east-1", policy=Absent())
-    outcome = world.reconcile(buckets=Buckets(Present(foreign)))
+    outcome = world.reconcile(buckets=Buckets(world, Present(foreign)))
     assert codes(outcome.findings) == [FindingCode.GRANT_BEYOND_ROLE]
     assert list(world.inline()) == ["granted"]
 

@@ -1,10 +1,11 @@
-"""What the functional tests act on and look at: roles, buckets, queue and topic of an account in memory."""
+"""What the functional tests act on and look at: roles, buckets, keys, queues and topic of an account in memory."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import boto3
@@ -12,19 +13,22 @@ import boto3
 from remediator.core.event import Cause
 from remediator.core.outcome import Outcome
 from remediator.core.policy.document import read_policy
+from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
 from remediator.core.reading import Present
 from remediator.core.trust import TrustVerdict, judge_trust
 from remediator.flows.reconcile import reconcile
 from remediator.gateways.iam import IamGateway
+from remediator.gateways.kms import KmsGateway
 from remediator.gateways.queue import WorkQueue
 from remediator.gateways.s3 import S3Gateway
 from remediator.gateways.topic import AlertsTopic
 from remediator.settings import Settings
 from tests.examples import ACCOUNT, BUCKET, ENROLLED, OWN_ROLE_ARN, a_cause, policy, settings
+from tests.functional.faults import Moment, interfering
 
 ROLE = "head-node"
 NOW = datetime(2026, 3, 4, 10, 0, 20, tzinfo=UTC)
-READS = ("Get", "List", "Head", "Receive")
+READS = ("Describe", "Get", "Head", "List", "Receive")
 
 
 class World:
@@ -44,11 +48,29 @@ class World:
         inbox_arn = self.sqs.get_queue_attributes(QueueUrl=self._inbox, AttributeNames=["QueueArn"])["Attributes"]
         self.sns.subscribe(TopicArn=self.topic_arn, Protocol="sqs", Endpoint=inbox_arn["QueueArn"])
         self.queue_url = self.sqs.create_queue(QueueName="work.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+        self.sweep_url = self.sqs.create_queue(QueueName="sweep")["QueueUrl"]
         self.consumed_url = self.sqs.create_queue(QueueName="consumed")["QueueUrl"]
         self.roles = IamGateway(self._recorded(boto3.client("iam")))
-        self.buckets = S3Gateway(lambda region: self._recorded(boto3.client("s3", region_name=region)))
+        self.keys = KmsGateway(lambda region: self._recorded(boto3.client("kms", region_name=region)))
+        self.buckets = S3Gateway(self._s3_in, self.keys)
         self.queue = WorkQueue(self._recorded(boto3.client("sqs")), self.queue_url)
         self.topic = AlertsTopic(self._recorded(boto3.client("sns")), self.topic_arn)
+
+    @cached_property
+    def kms(self) -> Any:
+        """A client of KMS, which few tests need."""
+        return boto3.client("kms")
+
+    def disturbed_roles(self, **moments: Moment) -> IamGateway:
+        """The gateway to IAM, with something that happens at these moments."""
+        return interfering(IamGateway(self._recorded(boto3.client("iam"))), **moments)
+
+    def disturbed_buckets(self, **moments: Moment) -> S3Gateway:
+        """The gateway to S3, with something that happens at these moments."""
+        return interfering(S3Gateway(self._s3_in, self.keys), **moments)
+
+    def _s3_in(self, region: str) -> Any:
+        return self._recorded(boto3.client("s3", region_name=region))
 
     def _recorded(self, client: Any) -> Any:
         client.meta.events.register("before-call", lambda model, **_: self.calls.append(model.name))
@@ -65,14 +87,50 @@ class World:
         name: str = ROLE,
         path: str = "/anyscale/production/",
         tags: Mapping[str, str] | None = None,
+        profile: bool = True,
     ) -> None:
-        """Create a role, by default an enrolled one."""
+        """Create a role, by default an enrolled one that is in an instance profile of its name."""
         self.iam.create_role(
             RoleName=name,
             Path=path,
             AssumeRolePolicyDocument=json.dumps(policy(*trust)),
             Tags=[{"Key": key, "Value": value} for key, value in (ENROLLED if tags is None else tags).items()],
         )
+        if profile:
+            self.iam.create_instance_profile(InstanceProfileName=name, Path=path)
+            self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+
+    def delete_role(self, name: str = ROLE) -> None:
+        """Delete a role with its inline policies and the instance profiles that hold it."""
+        for policy_name in self.inline(name):
+            self.iam.delete_role_policy(RoleName=name, PolicyName=policy_name)
+        for profile in self.profiles(name):
+            self.delete_profile(profile, name)
+        self.iam.delete_role(RoleName=name)
+
+    def delete_profile(self, name: str = ROLE, role: str = ROLE) -> None:
+        """Delete an instance profile that holds a role."""
+        self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role)
+        self.iam.delete_instance_profile(InstanceProfileName=name)
+
+    def put_bucket_policy(self, *statements: Mapping[str, object], bucket: str = BUCKET) -> None:
+        """Write the policy of a bucket as somebody else would."""
+        self.s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy(*statements)))
+
+    def encrypt(self, key: str, *, bucket: str = BUCKET) -> None:
+        """Have a bucket encrypt new objects with a key, which may be named in any way."""
+        by_default: Any = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+        self.s3.put_bucket_encryption(
+            Bucket=bucket,
+            ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": by_default}]},
+        )
+
+    def create_key(self, *statements: Mapping[str, object]) -> str:
+        """Create a key, by default one that lets IAM decide, and give its ARN."""
+        arn: str = self.kms.create_key(**({"Policy": json.dumps(policy(*statements))} if statements else {}))[
+            "KeyMetadata"
+        ]["Arn"]
+        return arn
 
     def grant(self, *statements: Mapping[str, object], name: str = "granted", role: str = ROLE) -> None:
         """Write an inline policy as somebody else would."""
@@ -93,6 +151,29 @@ class World:
         return {
             name: self.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in sorted(names)
         }
+
+    def arn(self, role: str = ROLE) -> str:
+        """The ARN of a role."""
+        arn: str = self.iam.get_role(RoleName=role)["Role"]["Arn"]
+        return arn
+
+    def bucket_policy(self, bucket: str = BUCKET) -> Any:
+        """The policy of a bucket, as it is now; None where it has none."""
+        try:
+            return json.loads(self.s3.get_bucket_policy(Bucket=bucket)["Policy"])
+        except self.s3.exceptions.ClientError as error:
+            assert error.response["Error"]["Code"] == "NoSuchBucketPolicy"
+            return None
+
+    def named_in(self, bucket: str = BUCKET) -> list[str]:
+        """The roles that our statement in the policy of a bucket names, by their names, as it is now."""
+        ours = [each for each in self.bucket_policy(bucket)["Statement"] if each.get("Sid") == BUCKET_POLICY_SID]
+        return [arn.rpartition("/")[2] for each in ours for arn in each["Principal"]["AWS"]]
+
+    def profiles(self, role: str = ROLE) -> list[str]:
+        """The names of the instance profiles that hold the role, as they are now."""
+        listed = self.iam.list_instance_profiles_for_role(RoleName=role)["InstanceProfiles"]
+        return [profile["InstanceProfileName"] for profile in listed]
 
     def reconcile(self, *causes: Cause, role: str = ROLE, **overrides: Any) -> Outcome:
         """Reconcile a role the way the function does; ``overrides`` replace single collaborators."""

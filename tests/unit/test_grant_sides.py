@@ -213,3 +213,16 @@ def test_a_bucket_that_everybody_may_read_is_neither_opened_nor_closed() -> None
     assert isinstance(step, BucketPolicyStep)
     assert step.after is not None
     assert raw_statements(step.after)[0] == world
+
+
+@pytest.mark.parametrize("own", [None, our_policy(Absent(), BUCKET)])
+def test_a_statement_of_ours_that_was_opened_to_everybody_is_restored_and_names_the_role(
+    own: PolicyDocument | None,
+) -> None:
+    opened = document({**our_bucket_statement(OTHER_ROLE_ARN), "Principal": "*"})
+    findings, plan = looked_at(observed(opened, own=own), ON_BUCKET)
+    assert ("grant-altered", f"bucket policy of {BUCKET}") in codes(findings)
+    (step,) = plan.steps
+    assert isinstance(step, BucketPolicyStep)
+    assert step.after is not None
+    assert raw_statements(step.after) == (our_bucket_statement(ROLE_ARN),)

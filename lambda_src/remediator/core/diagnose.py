@@ -52,7 +52,7 @@ def diagnose(
     a grant: so it is granted anew on the other side before it is taken back.
     """
     known = surroundings or Surroundings()
-    counted = _without_former_side(observed, desired)
+    counted = without_former_side(observed, desired)
     findings = [*_trust_findings(observed.role, known)]
     for name, reading in counted.buckets:
         findings.extend(_bucket_findings(counted, name, reading, known))
@@ -122,7 +122,7 @@ def desired_own_policy(observed: Observed, findings: Iterable[Finding], desired:
     return own_policy(own_policy_reading(observed.policies), grant, observed.role.arn.partition)
 
 
-def _without_former_side(observed: Observed, desired: Desired) -> Observed:
+def without_former_side(observed: Observed, desired: Desired) -> Observed:
     """What is observed, less what is ours on the side where grants are no longer put and from where we may take it."""
     role = observed.role.arn
     match desired.grant:

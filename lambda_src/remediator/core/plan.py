@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from remediator.core.desired import Desired
-from remediator.core.diagnose import desired_own_policy, keys_to_grant, own_policy_reading
+from remediator.core.diagnose import (
+    REQUIRED_ACTIONS,
+    desired_own_policy,
+    keys_to_grant,
+    own_policy_reading,
+    without_former_side,
+)
 from remediator.core.finding import (
     OWN_POLICY_SUBJECT,
     Finding,
     FindingCode,
     bucket_policy_subject,
 )
+from remediator.core.grants import GrantVerdict, judge_grants
 from remediator.core.observed import Observed
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.explain import Obstacle
@@ -111,7 +118,7 @@ def plan_repair(
     planned: list[Step | Withheld] = [
         *(_trust(observed, finding) for finding in findings if finding.code is FindingCode.TRUST_MISSING),
         *_own_policy(observed, findings, desired),
-        *(_bucket_policies(observed, findings) if desired.grant is GrantSide.BUCKET_POLICY else ()),
+        *(_bucket_policies(observed, findings, desired) if desired.grant is GrantSide.BUCKET_POLICY else ()),
         *(_profile(observed, finding, desired) for finding in findings if finding.code is FindingCode.PROFILE_MISSING),
     ]
     steps = tuple(part for part in planned if not isinstance(part, Withheld))
@@ -185,20 +192,37 @@ def _is_for_own_policy(finding: Finding, desired: Desired) -> bool:
             return False
 
 
-def _bucket_policies(observed: Observed, findings: tuple[Finding, ...]) -> Iterable[Step | Withheld]:
+def _bucket_policies(observed: Observed, findings: tuple[Finding, ...], desired: Desired) -> Iterable[Step | Withheld]:
     """The policy of each bucket that is missing the role in our statement, or in which our statement was changed."""
     role = observed.role.arn
     missing = {finding.subject: finding for finding in findings if finding.code is FindingCode.GRANT_MISSING}
     altered = {finding.subject: finding for finding in findings if finding.code is FindingCode.GRANT_ALTERED}
+    counted = without_former_side(observed, desired)
     for name, bucket in _present_buckets(observed).items():
         finding = missing.get(name) or altered.get(bucket_policy_subject(name))
         if finding is None:
             continue
         before = bucket.policy.value if isinstance(bucket.policy, Present) else None
         roles = frozenset() if before is None else named_roles(before, role.account)
-        if name in missing:
+        if name in missing or not _is_granted_by_others(counted, bucket, roles):
             roles |= {str(role)}
         yield _bucket_policy(observed, bucket, roles, finding)
+
+
+def _is_granted_by_others(observed: Observed, bucket: Bucket, roles: Iterable[str]) -> bool:
+    """Whether the role may use the bucket when our statement, restored, names only these roles.
+
+    A statement of ours that somebody changed may have let the role in without naming it.
+    """
+    if isinstance(bucket.policy, Unreadable):
+        return False
+    after = granting_bucket_policy(bucket.policy, bucket.name, roles, observed.role.arn.partition)
+    restored = replace(bucket, policy=Absent() if after is None else Present(after))
+    return all(
+        judgement.verdict is GrantVerdict.ALLOWED
+        for judgement in judge_grants(observed.role, observed.policies, restored)
+        if judgement.action in REQUIRED_ACTIONS
+    )
 
 
 def _bucket_policy(observed: Observed, bucket: Bucket, roles: Iterable[str], finding: Finding) -> Step | Withheld:

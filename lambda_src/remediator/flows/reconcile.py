@@ -198,6 +198,8 @@ class _Run:
             role_may_lag=self.fresh or (created is not None and self.now - created < FRESH),
         )
         grant = enrollment.cloud.grant
+        held = {withheld.finding for withheld in plan.withheld}
+        findings = tuple(finding for finding in findings if finding not in held)
         complete = True
         for step in plan.steps:
             progress.results[_document_of(step)] = result = writer.apply(step)

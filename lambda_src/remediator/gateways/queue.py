@@ -48,8 +48,9 @@ class WorkQueue:
     def send_all(self, requests: Iterable[ReconcileRequest]) -> None:
         """Queue many requests as ``send`` queues one, ten in a call.
 
-        Every one is tried. Raises an AwsError that names the roles of those that SQS did not take; sending all again
-        does no harm. The ten are far from the size that a call may have (1 MiB), because a cause is a few KB at most.
+        Every one is tried, unless a call fails as a whole. Raises an AwsError, which names the roles of those that SQS
+        did not take; sending all again does no harm. Ten fit into a call (1 MiB) whatever their causes are: their
+        texts were cut when the events were read.
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
         """
         failed: list[tuple[ReconcileRequest, BatchResultErrorEntryTypeDef]] = []
@@ -135,9 +136,8 @@ def _not_taken(failed: list[tuple[ReconcileRequest, BatchResultErrorEntryTypeDef
     kind, entry = next((each for each in kinds if each[0] is not TransientError), kinds[0])
     names = sorted({request.role_name for request, _ in failed})
     shown = ", ".join(names[:_AT_ONCE]) + (f" and {len(names) - _AT_ONCE} more" if len(names) > _AT_ONCE else "")
-    return kind(
-        "sqs:SendMessage", entry["Code"], f"not queued: {shown}; {entry.get('Message', 'SQS does not say why')}"
-    )
+    why = entry.get("Message") or "SQS does not say why"
+    return kind("sqs:SendMessage", entry["Code"], f"not queued: {shown}; {why}")
 
 
 def _kind_of(entry: BatchResultErrorEntryTypeDef) -> type[AwsError]:
