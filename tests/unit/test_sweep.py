@@ -247,7 +247,8 @@ def test_of_several_events_about_a_cloud_the_latest_is_the_cause() -> None:
     early = event("production", time="09:00:00", event_id="early")
     late = event("production", "research", time="11:00:00", event_id="late")
     of_all = event(time="10:00:00", event_id="of all")
-    sweep = begun(late, early, of_all)
+    superseded = (event("staging", time="09:30:00"), event(time="08:00:00"))
+    sweep = begun(late, early, *superseded, of_all)
     assert sweep.cause_for("production").event_id == "late"
     assert sweep.cause_for("staging").event_id == "of all"
     assert sweep.cause_for(None).event_id == "of all"

@@ -78,6 +78,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
     """Answer a batch of the sweep queue: all that ask for a sweep with one, and each unfinished sweep with its rest."""
     account = account_of(context.invoked_function_arn)
     now = datetime.now(UTC)
+    metrics.add_metric("SweepRequestsReceived", MetricUnit.Count, len(event.get("Records", ())))
     errors: dict[Sweep, Exception | None] = {}
 
     @cache
@@ -133,6 +134,7 @@ def _begin(event: dict[str, Any], now: datetime) -> Sweep:
 
     It is named after the first of them, so that it keeps its name when the batch is delivered once more.
     """
+    interval = timedelta(minutes=_settings().sweep_minutes)
     asking: dict[str, SweepRequest] = {}
     for record in event["Records"]:
         try:
@@ -143,7 +145,6 @@ def _begin(event: dict[str, Any], now: datetime) -> Sweep:
             sent = record["attributes"].get("SentTimestamp")
             known = message.time or (None if sent is None else datetime.fromtimestamp(int(sent) / 1000, UTC))
             asking[record["messageId"]] = replace(message, time=known)
-    interval = timedelta(minutes=_settings().sweep_minutes)
     return begin_sweep(asking.values(), sweep_id=next(iter(asking)), started=now, interval=interval)
 
 
