@@ -69,6 +69,7 @@ ROUTER: Final = (
 
 SWEEPER: Final = (
     Permission("iam:GetAccountAuthorizationDetails", Access.READ, Target.WHOLE_ACCOUNT),
+    Permission("iam:GetInstanceProfile", Access.READ, Target.ANY_INSTANCE_PROFILE),
     *_MANAGED_POLICIES,
     *_BUCKETS,
 )

@@ -92,10 +92,10 @@ def test_the_router_makes_the_calls_that_are_declared_for_it(world: World, issue
 
 
 def test_the_sweeper_makes_the_calls_that_are_declared_for_it(world: World, issued: list[str]) -> None:
-    world.create_role(LAMBDA_STATEMENT)
+    world.create_role(LAMBDA_STATEMENT, profile=False)
     attach_policy(world)
     world.put_bucket_policy(PUBLIC)
-    configure(world, buckets=under_a_key(world))
+    configure(world, buckets=under_a_key(world), instanceProfile="repair")
     invoke(sweeper.handle, {"format": 1, "reason": "schedule"})
     assert len(world.queued()) == 1
     assert actions(issued) == declared("sweeper")

@@ -47,7 +47,7 @@ from tests.examples import (
 )
 from tests.functional.faults import interfering, raising
 from tests.functional.stub_account import StubAccount, raw_role
-from tests.functional.world import NOW, World
+from tests.functional.world import NOW, ROLE, World
 
 TAG = "anyscale:cluster-role"
 CONDITIONAL = {**EC2_STATEMENT, "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}}}
@@ -312,6 +312,18 @@ def test_a_role_without_an_instance_profile_needs_a_look_where_the_cloud_has_it_
     counts, found = sweep_world(world)
     assert counts == counted + SweepCounts(scanned=1, enrolled=1)
     assert names(found) == by_day
+
+
+def test_an_instance_profile_that_holds_another_role_is_a_matter_for_a_person_and_told_once_a_day(world: World) -> None:
+    world.settings = settings(instanceProfile="repair")
+    world.create_role(EC2_STATEMENT, profile=False)
+    world.grant(bucket_grant())
+    world.create_role(EC2_STATEMENT, name="other", tags={}, profile=False)
+    world.iam.create_instance_profile(InstanceProfileName=ROLE)
+    world.iam.add_role_to_instance_profile(InstanceProfileName=ROLE, RoleName="other")
+    counts, found = sweep_world(world)
+    assert counts == SweepCounts(scanned=2, enrolled=1, undecided=1)
+    assert found == []
 
 
 # In accounts that moto cannot make.

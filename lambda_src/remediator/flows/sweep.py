@@ -18,7 +18,7 @@ from remediator.core.plan import plan_repair
 from remediator.core.reading import Absent, Present, Reading
 from remediator.core.request import ReconcileRequest
 from remediator.core.scan import Scanned, ScannedPage, ScannedRole, UnreadableRole
-from remediator.core.state import Bucket, InstanceProfiles, ManagedPolicy, RolePolicies, Surroundings
+from remediator.core.state import Bucket, InstanceProfile, InstanceProfiles, ManagedPolicy, RolePolicies, Surroundings
 from remediator.core.sweep import Sweep, SweepCounts, is_sweep
 from remediator.errors import NotFoundError, RejectedError, TransientError, UnknownAwsError
 from remediator.settings import BucketSettings, Cloud, InstanceProfileMode, Mode, Settings
@@ -41,10 +41,14 @@ class RoleScan(Protocol):
 
 
 class PolicyReader(Protocol):
-    """Where managed policies are read; it promises what ``gateways.iam.IamGateway`` promises."""
+    """Where the scan's gaps are filled; it promises what ``gateways.iam.IamGateway`` promises."""
 
     def read_managed_policy(self, arn: str) -> ManagedPolicy:
         """The policy in its default version."""
+        ...
+
+    def read_instance_profile(self, name: str) -> Reading[InstanceProfile]:
+        """The instance profile of that name."""
         ...
 
 
@@ -313,12 +317,15 @@ class _Judge:
         profiles = InstanceProfiles(holding=Present(scanned.profiles)) if looks_at_profiles else None
         observed = Observed(scanned.role, policies, buckets, profiles)
         findings = diagnose(observed, self._surroundings, desired)
+        if profiles is not None and _may_get_profile(findings, desired):
+            # The scan shows the instance profiles that hold the role, not the one that could.
+            namesake = self._policies.read_instance_profile(scanned.role.arn.name)
+            observed = replace(observed, profiles=replace(profiles, namesake=namesake))
+            findings = diagnose(observed, self._surroundings, desired)
         if not findings:
             return _Verdict.CLEAN, False
         plan = plan_repair(observed, findings, desired)
-        if plan.steps or plan.removals or _may_get_profile(findings, desired):
-            return _Verdict.DRIFTED, True
-        return _Verdict.UNDECIDED, False
+        return (_Verdict.DRIFTED, True) if plan.steps or plan.removals else (_Verdict.UNDECIDED, False)
 
     def _policies_of(self, scanned: ScannedRole) -> RolePolicies | None:
         """The policies of the role; None where one of them is gone."""
@@ -366,10 +373,7 @@ class _Judge:
 
 
 def _may_get_profile(findings: tuple[Finding, ...], desired: Desired) -> bool:
-    """Whether the repair may be to put the role into an instance profile of its name.
-
-    The scan shows the instance profiles that hold the role, not those that could; so that cannot be planned here.
-    """
+    """Whether the repair may be to put the role into an instance profile of its name."""
     return desired.instance_profile is InstanceProfileMode.REPAIR and any(
         finding.code is FindingCode.PROFILE_MISSING for finding in findings
     )

@@ -123,7 +123,23 @@ class IamGateway:
             return InstanceProfiles(holding=Unreadable(str(error)))
         if any(profile.name == role_name for profile in holding):
             return InstanceProfiles(holding=Present(holding))
-        return InstanceProfiles(holding=Present(holding), namesake=self._instance_profile_named(role_name))
+        return InstanceProfiles(holding=Present(holding), namesake=self.read_instance_profile(role_name))
+
+    def read_instance_profile(self, name: str) -> Reading[InstanceProfile]:
+        """The instance profile of that name.
+
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetInstanceProfile.html
+        """
+        try:
+            with translated("iam:GetInstanceProfile"):
+                answer = self._client.get_instance_profile(InstanceProfileName=name)
+        except NotFoundError:
+            return Absent()
+        except TransientError:
+            raise
+        except AwsError as error:
+            return Unreadable(str(error))
+        return Present(_instance_profile(answer["InstanceProfile"]))
 
     def roles_of_policy(self, policy_arn: str) -> Reading[tuple[str, ...]]:
         """The names of the roles that a managed policy is attached to or bounds, each once and sorted.
@@ -192,19 +208,6 @@ class IamGateway:
         """
         with translated("iam:AddRoleToInstanceProfile"):
             self._client.add_role_to_instance_profile(InstanceProfileName=name, RoleName=role_name)
-
-    def _instance_profile_named(self, name: str) -> Reading[InstanceProfile]:
-        """https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetInstanceProfile.html"""
-        try:
-            with translated("iam:GetInstanceProfile"):
-                answer = self._client.get_instance_profile(InstanceProfileName=name)
-        except NotFoundError:
-            return Absent()
-        except TransientError:
-            raise
-        except AwsError as error:
-            return Unreadable(str(error))
-        return Present(_instance_profile(answer["InstanceProfile"]))
 
     def _inline_policies(self, role_name: str) -> Reading[tuple[InlinePolicy, ...]]:
         try:
