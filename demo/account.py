@@ -6,25 +6,44 @@ import json
 import shlex
 import sys
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from demo.deployment import PROJECT, bootstrap, deploy
 from demo.embedded import Credentials, EmbeddedAws, allow, policy_document
-from demo.embedded_aws import ACCOUNT
+from demo.embedded_aws import ACCOUNT, REGION
 
 CLOUD = "production"
 BUCKET = "anyscale-production-data"
 ROLE_PATH = "/anyscale/production/"
+
+RESEARCH = "research"
+RESEARCH_BUCKET = "anyscale-research-data"
+RESEARCH_REGION = "us-west-2"
+RESEARCH_PATH = "/anyscale/research/"
+
 EMAIL = "platform@example.com"
 TAG = "anyscale:cluster-role"
+BUCKET_POLICY_SID = "AnyscaleRemediatorAccess"
 
-SETTINGS: Mapping[str, object] = {
+SETTINGS: Mapping[str, Any] = {
     "emails": [EMAIL],
     "clouds": {
-        CLOUD: {"buckets": [{"name": BUCKET, "region": "us-east-1"}], "roles": ["anyscale/production/*"]},
+        CLOUD: {
+            "buckets": [{"name": BUCKET, "region": REGION}],
+            "roles": ["anyscale/production/*"],
+            "instanceProfile": "repair",
+        },
+        RESEARCH: {
+            "buckets": [{"name": RESEARCH_BUCKET, "region": RESEARCH_REGION}],
+            "roles": ["anyscale/research/*"],
+            "grant": "bucket-policy",
+            "instanceProfile": "ignore",
+        },
     },
 }
 
@@ -52,24 +71,36 @@ class DemoAccount:
         self.aws = aws
         self.iam = aws.client("iam")
         self.s3 = aws.client("s3")
+        self.s3_of_research = aws.client("s3", region=RESEARCH_REGION)
+        self.sqs = aws.client("sqs")
         self.alice: Credentials
+        self.stacks: dict[str, dict[str, str]] = {}
         self.outputs: dict[str, str] = {}
         self._read_letters = 0
 
-    def deploy(self, say: Callable[[str], None], output: Path, settings: Mapping[str, object] = SETTINGS) -> None:
+    def deploy(self, say: Callable[[str], None], output: Path, settings: Mapping[str, Any] = SETTINGS) -> None:
         """Bootstrap, synthesise and deploy with the CDK's command line; ``output`` is an empty folder for cdk.out."""
-        bootstrap(self.aws, say)
+        buckets = [bucket for cloud in settings["clouds"].values() for bucket in cloud["buckets"]]
+        regions = dict.fromkeys((REGION, *(bucket["region"] for bucket in buckets)))
+        bootstrap(self.aws, say, regions=tuple(regions))
+        self.redeploy(say, output, settings)
+
+    def redeploy(self, say: Callable[[str], None], output: Path, settings: Mapping[str, Any] = SETTINGS) -> None:
+        """Synthesise and deploy where the account is bootstrapped already."""
         app = shlex.join([sys.executable, str(PROJECT / "app.py")])
-        outputs = deploy(self.aws, say, app=app, output=output, context={"remediator": settings})
-        self.outputs = {key: value for stack in outputs.values() for key, value in stack.items()}
+        self.stacks = deploy(self.aws, say, app=app, output=output, context={"remediator": settings})
+        self.outputs = self.stacks["AnyscaleRemediator"]
 
     def furnish(self) -> None:
-        """Create the bucket and the people."""
+        """Create the buckets and the people."""
         self.s3.create_bucket(Bucket=BUCKET)
+        elsewhere = {"LocationConstraint": RESEARCH_REGION}
+        self.s3_of_research.create_bucket(Bucket=RESEARCH_BUCKET, CreateBucketConfiguration=elsewhere)
         work = policy_document(allow(["iam:*", "s3:*"], "*"))
         self.alice = self.aws.user("alice", work)
         self.as_alice = self.aws.client("iam", self.alice)
         self.alice_s3 = self.aws.client("s3", self.alice)
+        self.alice_s3_of_research = self.aws.client("s3", self.alice, region=RESEARCH_REGION)
         terraform = self.aws.role("terraform", work, path="/ci/", session="apply-42")
         self.as_terraform = self.aws.client("iam", terraform, user_agent=_TERRAFORM)
 
@@ -83,6 +114,48 @@ class DemoAccount:
         return {
             name: self.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in sorted(names)
         }
+
+    def bucket_policy(self, bucket: str = RESEARCH_BUCKET) -> Any:  # noqa: ANN401 - a policy document
+        """The bucket's policy, now; None where it has none."""
+        s3 = self.s3 if bucket == BUCKET else self.s3_of_research
+        try:
+            return json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+        except s3.exceptions.from_code("NoSuchBucketPolicy"):
+            return None
+
+    def named_roles(self) -> list[str]:
+        """The names of the roles that our statement in the policy of research's bucket names, sorted.
+
+        A role that exists no more is there with its unique id. Empty where there is no such statement.
+        """
+        statements = (self.bucket_policy() or {"Statement": []})["Statement"]
+        ours = [statement for statement in statements if statement.get("Sid") == BUCKET_POLICY_SID]
+        named = [statement["Principal"]["AWS"] for statement in ours]
+        arns = [arn for names in named for arn in ([names] if isinstance(names, str) else names)]
+        return sorted(arn.rpartition("/")[2] for arn in arns)
+
+    def instance_profile(self, role: str) -> str | None:
+        """The ARN of the instance profile that has the role's name, if it holds the role."""
+        profiles = self.iam.list_instance_profiles_for_role(RoleName=role)["InstanceProfiles"]
+        return next((profile["Arn"] for profile in profiles if profile["InstanceProfileName"] == role), None)
+
+    def create_instance_profile(self, role: str) -> None:
+        """Have alice make an instance profile of the role's name and path, and put the role into it."""
+        path = self.iam.get_role(RoleName=role)["Role"]["Path"]
+        self.as_alice.create_instance_profile(InstanceProfileName=role, Path=path)
+        self.as_alice.add_role_to_instance_profile(InstanceProfileName=role, RoleName=role)
+
+    def sweep_now(self) -> None:
+        """Have EventBridge Scheduler send, once and within a second, what it sends every hour."""
+        scheduler = self.aws.client("scheduler")
+        hourly = scheduler.get_schedule(Name=self.outputs["SweepScheduleName"])
+        scheduler.create_schedule(
+            Name=f"now-{uuid.uuid4().hex[:8]}",
+            ScheduleExpression=f"at({datetime.now(UTC):%Y-%m-%dT%H:%M:%S})",
+            FlexibleTimeWindow=hourly["FlexibleTimeWindow"],
+            Target=hourly["Target"],
+            ActionAfterCompletion="DELETE",
+        )
 
     def trusts_ec2(self, role: str) -> bool:
         """Whether a statement of the trust policy allows EC2 without a condition."""
@@ -108,14 +181,14 @@ class DemoAccount:
 
     def is_idle(self) -> bool:
         """Whether no event and no request is waiting or being worked on."""
-        sqs = self.aws.client("sqs")
-        for url in (self.outputs["IntakeQueueUrl"], self.outputs["WorkQueueUrl"]):
-            told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        for queue in ("IntakeQueueUrl", "SweepQueueUrl", "WorkQueueUrl"):
+            url = self.outputs[queue]
+            told = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
             if int(told["ApproximateNumberOfMessages"]) or int(told["ApproximateNumberOfMessagesNotVisible"]):
                 return False
         return True
 
-    def settle(self, seconds: float = 1.0) -> None:
+    def settle(self, seconds: float = 0.5) -> None:
         """Wait until the queues have been empty for some time: whatever was to happen has happened."""
         quiet_since = time.monotonic()
         deadline = quiet_since + 30

@@ -58,7 +58,8 @@ def deploy(
 ) -> dict[str, dict[str, str]]:
     """Synthesise an app and deploy its stacks; returns the outputs of each stack by the stack's name.
 
-    ``app`` is the command that synthesises, in a shell, with absolute paths. ``output`` is a folder that is empty or
+    ``app`` is the command that synthesises, in a shell, with absolute paths, or the folder of a cloud assembly that was
+    synthesised before. ``output`` is a folder that is empty or
     does not exist yet: the cloud assembly goes there. ``context`` is merged over that of the project's ``cdk.json``;
     its values may be objects. ``say`` gets each line of progress. Raises DeploymentError.
     """

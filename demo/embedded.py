@@ -16,14 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import boto3
 import botocore.session
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 
 from demo.embedded_aws import ACCOUNT, REGION
@@ -52,7 +53,7 @@ ROOT = Credentials("test", "test")
 
 
 class EmbeddedAws:
-    """An AWS account on this machine, with one region of deployments and the whole set of regions for buckets.
+    """An AWS account on this machine, with all Regions; who names none is in the home region.
 
     ``with EmbeddedAws() as aws:`` starts it on a free port of 127.0.0.1 and stops it at the end; it also stops when
     this process dies. All its files are in one folder, a temporary one unless ``state`` names it. ``port`` asks for a
@@ -66,6 +67,7 @@ class EmbeddedAws:
         self._outlive = outlive
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
+        self._clients: dict[tuple[str, Credentials, str, str | None], Any] = {}
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -166,23 +168,10 @@ class EmbeddedAws:
 
         ``user_agent`` takes the place of boto3's own, for those who call from other tools.
         """
-        unset = (None, None, None, None)
-        nowhere = (None, None, os.devnull, None)
-        session = boto3.Session(
-            aws_access_key_id=credentials.access_key_id,
-            aws_secret_access_key=credentials.secret_access_key,
-            aws_session_token=credentials.session_token,
-            region_name=region,
-            botocore_session=botocore.session.Session(
-                session_vars={"profile": unset, "config_file": nowhere, "credentials_file": nowhere}
-            ),
-        )
-        return session.client(
-            service,
-            endpoint_url=self.endpoint,
-            verify=str(self.certificate_authority),
-            config=Config(proxies={}, retries={"mode": "standard"}, user_agent=user_agent),
-        )
+        wanted = (service, credentials, region, user_agent)
+        if wanted not in self._clients:  # to make one takes longer than most calls
+            self._clients[wanted] = self._make_client(*wanted)
+        return self._clients[wanted]
 
     def user(self, name: str, policy: Mapping[str, object]) -> Credentials:
         """Create an IAM user with one inline policy, and a key for it."""
@@ -221,12 +210,45 @@ class EmbeddedAws:
         if answer["FailedEntryCount"]:
             raise EmbeddedAwsError(f"The event was refused: {answer['Entries']}")
 
+    @contextmanager
+    def lose_events(self) -> Iterator[None]:
+        """Lose the events of all calls that are made meanwhile, as EventBridge may, which delivers at its best effort.
+
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event.html
+        """
+        self._ask("POST", "/_embedded/losing", content=True)
+        try:
+            yield
+        finally:
+            self._ask("POST", "/_embedded/losing", content=False)
+
     def letters(self) -> list[dict[str, str]]:
         """The e-mails that SNS has sent, oldest first: ``to``, ``subject`` and ``body`` of each."""
         told: list[dict[str, str]] = self._ask("GET", "/_embedded/letters")
         return told
 
     # --- inside ---
+
+    def _make_client(self, service: str, credentials: Credentials, region: str, user_agent: str | None) -> Any:  # noqa: ANN401 - see client
+        unset = (None, None, None, None)
+        nowhere = (None, None, os.devnull, None)
+        session = boto3.Session(
+            aws_access_key_id=credentials.access_key_id,
+            aws_secret_access_key=credentials.secret_access_key,
+            aws_session_token=credentials.session_token,
+            region_name=region,
+            botocore_session=botocore.session.Session(
+                session_vars={"profile": unset, "config_file": nowhere, "credentials_file": nowhere}
+            ),
+        )
+        client = session.client(
+            service,
+            endpoint_url=self.endpoint,
+            verify=str(self.certificate_authority),
+            config=Config(proxies={}, retries={"mode": "standard"}, user_agent=user_agent),
+        )
+        client.meta.events.register("before-sign.s3-control", _without_account)
+        return client
 
     @property
     def _log(self) -> Path:
@@ -299,6 +321,11 @@ def allow(actions: str | Iterable[str], resources: str | Iterable[str] = (), **o
 def policy_document(*statements: Mapping[str, object]) -> dict[str, object]:
     """A policy of these statements."""
     return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _without_account(request: AWSRequest, **_: object) -> None:
+    """S3 Control is called under the account's id and the host's name, which an address cannot bear."""
+    request.url = str(request.url).replace(f"//{ACCOUNT}.", "//", 1)
 
 
 def _python(environment: str) -> Path:

@@ -113,18 +113,18 @@ Break it, wait a second or two, and look again:
 
   aws iam update-assume-role-policy --role-name {ROLE} --policy-document {trust}
   aws iam delete-role-policy --role-name {ROLE} --policy-name AnyscaleRemediatorS3Access
+  aws iam remove-role-from-instance-profile --instance-profile-name {ROLE} --role-name {ROLE}
 
 Pause the remediator for the role, and let it go on:
 
   aws iam tag-role --role-name {ROLE} --tags Key=anyscale:remediation,Value=off
   aws iam untag-role --role-name {ROLE} --tag-keys anyscale:remediation
 
-Deny the bucket, take the grant away: this must not be repaired. Then take the Deny away, and touch the role:
+Deny the bucket, take the grant away: this must not be repaired. Then take the Deny away:
 
   aws s3api put-bucket-policy --bucket {BUCKET} --policy {policy}
   aws iam delete-role-policy --role-name {ROLE} --policy-name AnyscaleRemediatorS3Access
   aws s3api delete-bucket-policy --bucket {BUCKET}
-  aws iam tag-role --role-name {ROLE} --tags Key=touched,Value=now
 
 Read the alerts:   make playground-mail
 Stop it:           make playground-stop

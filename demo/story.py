@@ -12,16 +12,24 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from demo.account import (
+    ACCOUNT,
     BUCKET,
     BUCKET_ACCESS,
+    BUCKET_POLICY_SID,
     CLOUD,
+    EC2_TRUST,
     LAMBDA_TRUST,
+    RESEARCH,
+    RESEARCH_BUCKET,
+    RESEARCH_PATH,
+    RESEARCH_REGION,
     ROLE_PATH,
     TAG,
     DemoAccount,
@@ -29,7 +37,7 @@ from demo.account import (
     wait_until,
 )
 from demo.deployment import DeploymentError
-from demo.embedded import EmbeddedAws, EmbeddedAwsError
+from demo.embedded import EmbeddedAws, EmbeddedAwsError, allow, policy_document
 
 _COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _WIDTH = 100
@@ -67,7 +75,11 @@ def set_up(aws: EmbeddedAws, output: Path) -> DemoAccount:
     print("  Deploying the remediator with the CDK, as to a real account:")
     account.deploy(Progress(), output)
     account.furnish()
-    print(f"  Ready: cloud {CLOUD!r} with bucket {BUCKET!r}; its roles are those below role{ROLE_PATH}")
+    print(f"  Ready: cloud {CLOUD!r} with the bucket {BUCKET}; its roles are those below role{ROLE_PATH}")
+    print(
+        f"         cloud {RESEARCH!r} with the bucket {RESEARCH_BUCKET} in {RESEARCH_REGION}, which is granted in the"
+    )
+    print(f"         bucket's policy; its roles are those below role{RESEARCH_PATH}")
     return account
 
 
@@ -97,14 +109,18 @@ def act_enrolled(account: DemoAccount) -> None:
     """A role that lacks everything is tagged."""
     role = "head-node"
     account.as_alice.create_role(RoleName=role, Path=ROLE_PATH, AssumeRolePolicyDocument=json.dumps(LAMBDA_TRUST))
-    tell("alice creates the role head-node. It trusts Lambda instead of EC2, and nothing grants it the bucket.")
+    tell(
+        "alice creates the role head-node. It trusts Lambda instead of EC2, nothing grants it the bucket, and no "
+        "instance profile holds it."
+    )
     before = account.trust(role)
     account.settle(0.3)
     tell(f"alice enrols it: aws iam tag-role --role-name {role} --tags Key={TAG},Value={CLOUD}")
     account.as_alice.tag_role(RoleName=role, Tags=[{"Key": TAG, "Value": CLOUD}])
-    repaired(lambda: account.trusts_ec2(role) and account.is_granted(role))
+    repaired(lambda: account.trusts_ec2(role) and account.is_granted(role) and account.instance_profile(role))
     show_diff("trust policy", before, account.trust(role))
     show_diff("inline policies", {}, account.inline(role))
+    tell(f"An instance profile of its name holds it now: {account.instance_profile(role)}")
     expect(before["Statement"][0] in account.trust(role)["Statement"], "Lambda's statement is gone.")
     show_letter(next_letter(account, "repaired"))
 
@@ -133,6 +149,7 @@ def act_grant_removed(account: DemoAccount) -> None:
     arn = policy["Policy"]["Arn"]
     account.as_alice.create_role(RoleName=role, Path=ROLE_PATH, AssumeRolePolicyDocument=json.dumps(trust))
     account.as_alice.attach_role_policy(RoleName=role, PolicyArn=arn)
+    account.create_instance_profile(role)
     account.as_alice.tag_role(RoleName=role, Tags=[{"Key": TAG, "Value": CLOUD}])
     account.settle()
     tell("The role worker-node is enrolled and healthy: a managed policy grants it the bucket. Nothing was written.")
@@ -165,10 +182,124 @@ def act_not_enrolled(account: DemoAccount) -> None:
     tell("Nothing was written, and nobody was told.", "green")
 
 
-def act_denied(account: DemoAccount) -> None:
-    """The bucket's policy denies the role."""
-    role = "head-node"
+def act_policy_version(account: DemoAccount) -> None:
+    """A managed policy gets a new default version that no longer names the bucket."""
+    roles = ["gpu-node-1", "gpu-node-2"]
+    policy = account.as_alice.create_policy(PolicyName="gpu-access", PolicyDocument=json.dumps(BUCKET_ACCESS))
+    arn = policy["Policy"]["Arn"]
+    for role in roles:
+        account.as_alice.create_role(RoleName=role, Path=ROLE_PATH, AssumeRolePolicyDocument=json.dumps(EC2_TRUST))
+        account.as_alice.attach_role_policy(RoleName=role, PolicyArn=arn)
+        account.create_instance_profile(role)
+        account.as_alice.tag_role(RoleName=role, Tags=[{"Key": TAG, "Value": CLOUD}])
     account.settle()
+    expect(account.new_letters() == [], "Somebody was told about a healthy role.")
+    tell("Two roles, gpu-node-1 and gpu-node-2, get the bucket from the managed policy gpu-access. Both are healthy.")
+    tell("alice makes a new default version of gpu-access, which names another bucket. No role is named in that call.")
+    other = policy_document(allow("s3:*", "arn:aws:s3:::elsewhere/*"))
+    account.as_alice.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(other), SetAsDefault=True)
+    repaired(lambda: all(account.is_granted(role) for role in roles))
+    letters = next_letters(account, "repaired", len(roles))
+    expect(all("CreatePolicyVersion by" in letter.body for letter in letters), "An alert does not name the call.")
+    tell("The roles that use the policy were found, each was repaired on its own, and an alert tells of each:")
+    show_subjects(letters)
+
+
+def act_bucket_policy(account: DemoAccount) -> None:
+    """Somebody replaces the policy of a bucket in another Region, in which two roles are granted the bucket."""
+    roles = ["notebook", "trainer"]
+    for role in roles:
+        account.as_alice.create_role(
+            RoleName=role,
+            Path=RESEARCH_PATH,
+            AssumeRolePolicyDocument=json.dumps(EC2_TRUST),
+            Tags=[{"Key": TAG, "Value": RESEARCH}],
+        )
+    tell(
+        "alice creates two roles for the cloud research, notebook and trainer, with the tag. They lack the bucket, "
+        "which this cloud grants in the bucket's policy."
+    )
+    repaired(lambda: account.named_roles() == roles)
+    next_letters(account, "repaired", len(roles))
+    granted = account.bucket_policy()
+    show_diff(f"policy of the bucket {RESEARCH_BUCKET}", {}, granted)
+    expect([statement["Sid"] for statement in granted["Statement"]] == [BUCKET_POLICY_SID], "One statement is enough.")
+    audit = {
+        "Sid": "Audit",
+        **allow(
+            "s3:ListBucket",
+            f"arn:aws:s3:::{RESEARCH_BUCKET}",
+            Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/ci/terraform"},
+        ),
+    }
+    tls = {
+        "Sid": "OnlyEncrypted",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [f"arn:aws:s3:::{RESEARCH_BUCKET}", f"arn:aws:s3:::{RESEARCH_BUCKET}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    theirs = policy_document(audit, tls)
+    account.alice_s3_of_research.put_bucket_policy(Bucket=RESEARCH_BUCKET, Policy=json.dumps(theirs))
+    repaired(lambda: account.named_roles() == roles)
+    show_diff("policy of the bucket, as it was put → now", theirs, account.bucket_policy())
+    kept = [statement for statement in account.bucket_policy()["Statement"] if statement["Sid"] != BUCKET_POLICY_SID]
+    expect(kept == theirs["Statement"], "A statement of somebody else was changed.")
+    letters = next_letters(account, "repaired", len(roles))
+    expect(all("PutBucketPolicy by" in letter.body for letter in letters), "An alert does not name the call.")
+    tell("The other Region's event asked for a sweep of the cloud's roles. Both are named again, in one statement:")
+    show_subjects(letters)
+
+
+def act_lost_event(account: DemoAccount) -> None:
+    """The event about a change gets lost, and the sweep finds the role."""
+    role = "head-node"
+    tell(
+        "The Terraform run comes again and replaces the trust policy of head-node. This time EventBridge loses "
+        "the event."
+    )
+    with account.aws.lose_events():
+        account.as_terraform.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(LAMBDA_TRUST))
+    account.settle(1.5)
+    expect(not account.trusts_ec2(role), "The role was repaired although no event came.")
+    tell("Nothing happens. The role stays broken, until the hour is over and EventBridge Scheduler asks for a sweep.")
+    account.sweep_now()
+    repaired(lambda: account.trusts_ec2(role))
+    letter = next_letter(account, "repaired")
+    expect("no event had told of it" in letter.body, "The alert does not say that the event was lost.")
+    show_letter(letter)
+
+
+def act_profile_deleted(account: DemoAccount) -> None:
+    """The instance profile of a role is deleted."""
+    role = "head-node"
+    before = account.instance_profile(role)
+    tell(f"Somebody deletes the instance profile {role}, so that no instance can get the role any more.")
+    delete_instance_profile(account, role)
+    repaired(lambda: account.instance_profile(role) == before)
+    letter = next_letter(account, "repaired")
+    expect(f'"Arn": "{before}"' in letter.body, "The alert does not tell the compute configuration.")
+    show_letter(letter)
+
+
+def delete_instance_profile(account: DemoAccount, role: str) -> None:
+    """Take the role out of its instance profile and delete that, once more if it was put back in between."""
+
+    def is_deleted() -> bool:
+        with suppress(account.as_alice.exceptions.NoSuchEntityException):
+            account.as_alice.remove_role_from_instance_profile(InstanceProfileName=role, RoleName=role)
+        with suppress(account.as_alice.exceptions.DeleteConflictException):
+            account.as_alice.delete_instance_profile(InstanceProfileName=role)
+            return True
+        return False
+
+    wait_until(is_deleted, "The deletion")
+
+
+def act_denied(account: DemoAccount) -> None:
+    """The bucket's policy denies every role of the cloud."""
+    role = "head-node"
     deny = {
         "Sid": "FreezeForAudit",
         "Effect": "Deny",
@@ -176,12 +307,14 @@ def act_denied(account: DemoAccount) -> None:
         "Action": ["s3:PutObject", "s3:DeleteObject"],
         "Resource": f"arn:aws:s3:::{BUCKET}/*",
     }
-    tell("A bucket policy now denies writing to everybody, and somebody deletes the remediator's grant as well.")
-    account.alice_s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    tell("A bucket policy now denies writing to everybody, which concerns every role of the cloud.")
+    account.alice_s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy_document(deny)))
+    letters = next_letters(account, "needs a person", len(enrolled(account)))
+    show_subjects(letters)
+    tell("Then somebody deletes the remediator's grant of head-node as well.")
     (name,) = account.inline(role)
     account.as_alice.delete_role_policy(RoleName=role, PolicyName=name)
     letter = next_letter(account, "needs a person")
-    account.settle()
     expect(account.inline(role) == {}, "A policy was written although a Deny blocks the role.")
     for part in ("FreezeForAudit", BUCKET, "s3:PutObject"):
         expect(part in letter.body, f"The alert does not name {part}.")
@@ -189,11 +322,22 @@ def act_denied(account: DemoAccount) -> None:
     show_letter(letter)
 
 
+def enrolled(account: DemoAccount) -> list[str]:
+    """The names of the roles below the cloud's path that carry the tag."""
+    roles = account.iam.list_roles(PathPrefix=ROLE_PATH)["Roles"]
+    tags = {role["RoleName"]: account.iam.list_role_tags(RoleName=role["RoleName"])["Tags"] for role in roles}
+    return [name for name, tagged in tags.items() if {"Key": TAG, "Value": CLOUD} in tagged]
+
+
 ACTS = (
-    Act("a role without EC2 trust and without any S3 grant is enrolled", act_enrolled),
+    Act("a role without EC2 trust, S3 grant and instance profile is enrolled", act_enrolled),
     Act("somebody replaces its trust policy with one for Lambda", act_trust_replaced),
     Act("somebody takes away the policy that granted the bucket", act_grant_removed),
     Act("the same change on a role that is not enrolled", act_not_enrolled),
+    Act("a managed policy gets a new default version, and two roles lose the bucket", act_policy_version),
+    Act("somebody replaces the policy of a bucket in another Region", act_bucket_policy),
+    Act("an event gets lost", act_lost_event),
+    Act("an instance profile is deleted", act_profile_deleted),
     Act("an explicit Deny on the bucket", act_denied),
 )
 
@@ -206,12 +350,19 @@ def repaired(done: Callable[[], object]) -> None:
 
 def next_letter(account: DemoAccount, outcome: str) -> Letter:
     """Wait for the next e-mail, which must be the only one and be about this outcome."""
+    (letter,) = next_letters(account, outcome, 1)
+    return letter
+
+
+def next_letters(account: DemoAccount, outcome: str, count: int) -> list[Letter]:
+    """Wait for the next e-mails, which must be as many as expected and all be about this outcome."""
     wait_until(account.has_new_letters, "The alert")
     account.settle(0.5)
     letters = account.new_letters()
     subjects = [letter.subject for letter in letters]
-    expect(len(letters) == 1 and outcome in subjects[0], f"Expected one alert about {outcome!r}, got {subjects}.")
-    return letters[0]
+    expected = len(letters) == count and all(outcome in subject for subject in subjects)
+    expect(expected, f"Expected {count} about {outcome!r}, got {subjects}.")
+    return letters
 
 
 def expect(condition: object, otherwise: str) -> None:
@@ -242,6 +393,13 @@ def show_letter(letter: Letter) -> None:
     print(f"    │ Subject: {paint('bold', letter.subject)}\n    │")
     for line in letter.body.splitlines():
         print(f"    │ {line}")
+    print()
+
+
+def show_subjects(letters: Sequence[Letter]) -> None:
+    """Print what several e-mails are about."""
+    for letter in sorted(letters, key=lambda letter: letter.subject):
+        print(f"    │ Subject: {paint('bold', letter.subject)}")
     print()
 
 

@@ -68,8 +68,10 @@ def main() -> None:
     from hypercorn.asyncio import serve  # noqa: PLC0415 - imports ministack's settings' reader, see above
     from hypercorn.config import Config  # noqa: PLC0415 - see above
 
-    from demo.embedded_aws import authorization, letters, runtime  # noqa: PLC0415 - see above
+    from demo.embedded_aws import corrections, letters, runtime  # noqa: PLC0415 - see above
     from demo.embedded_aws.gateway import Gateway  # noqa: PLC0415 - see above
+
+    gateway = Gateway(account=ACCOUNT, region=REGION, when_ready=announce)
 
     runtime.install(
         python=arguments.lambda_python,
@@ -77,7 +79,7 @@ def main() -> None:
         certificate_authority=authority,
         temporary=temporary,
     )
-    authorization.install()
+    corrections.install(gateway.publish)
     letters.install()
     config = Config()
     config.bind = [f"fd://{listening.detach()}"]
@@ -88,7 +90,6 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: _end())
     if not arguments.outlive_caller:
         threading.Thread(target=_end_with_caller, daemon=True).start()
-    gateway = Gateway(account=ACCOUNT, region=REGION, when_ready=announce)
     asyncio.run(serve(gateway, config, shutdown_trigger=asyncio.Event().wait))  # never: see _end
 
 

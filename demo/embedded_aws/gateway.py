@@ -5,11 +5,12 @@ On AWS, a call that changes IAM becomes a record in CloudTrail, and the record a
 account's default bus. Nobody else may put events of a source ``aws.*`` on a bus: ministack refuses it as AWS does,
 so the events are published from the inside.
 
-Three paths of our own, for this machine's demo and tests:
+Four paths of our own, for this machine's demo and tests:
 
 - ``GET /_embedded/status`` tells the server's process id;
 - ``GET /_embedded/letters`` tells the e-mails that SNS has sent;
-- ``POST /_embedded/events`` puts one event on the default bus as it stands, whatever its source.
+- ``POST /_embedded/events`` puts one event on the default bus as it stands, whatever its source;
+- ``POST /_embedded/losing`` says whether the events of the calls from now on are lost.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import contextvars
 import json
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -46,6 +47,7 @@ class Gateway:
         self._account = account
         self._region = region
         self._when_ready = when_ready
+        self._losing = False
         # One thread: events reach the bus in the order of the calls, and no caller waits for them.
         self._deliveries = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cloudtrail")
 
@@ -59,14 +61,21 @@ class Gateway:
                 await _answer(send, letters.delivered())
             case "http", "/_embedded/events":
                 event = json.loads(await _body(receive))
-                published = self._later(
-                    self._publish, event["source"], event["detail-type"], event["detail"], event["region"]
-                )
+                published = self.publish(event["source"], event["detail-type"], event["detail"], event["region"])
                 await _answer(send, await asyncio.wrap_future(published))
+            case "http", "/_embedded/losing":
+                self._losing = json.loads(await _body(receive))
+                await _answer(send, self._losing)
             case "http", _:
                 await self._watch(scope, receive, send)
             case _:
                 await ministack.app(scope, receive, send)
+
+    def publish(
+        self, source: str, detail_type: str, detail: object, region: str, resources: Sequence[str] = ()
+    ) -> Future[Any]:
+        """Put an event on a region's default bus, after those before it; the result is what PutEvents answers."""
+        return self._later(self._put_event, source, detail_type, detail, region, resources)
 
     def _announcing(self, send: Send) -> Send:
         async def announce(message: Message) -> None:
@@ -96,6 +105,7 @@ class Gateway:
             answered.extend(message.get("body", b""))
             await send(message)
 
+        lost = self._losing
         signer = cloudtrail.Signer.of(headers)
         identity = signer and self._identity(signer.access_key)  # as it is before the call
         await ministack.app(scope, receive_and_keep, keep_and_send)
@@ -103,7 +113,7 @@ class Gateway:
         request = cloudtrail.Request(scope["method"], scope["path"], query, headers, bytes(asked))
         call = cloudtrail.recorded_call(request)
         # Nobody's key has no identity: AWS turns such a request away before there is a call to record.
-        if call and identity and head:
+        if call and identity and head and not lost:
             names = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head["headers"]}
             response = cloudtrail.Response(head["status"], names.get("x-amzn-requestid", ""), bytes(answered))
             client = scope["client"][0] if scope.get("client") else "127.0.0.1"
@@ -121,13 +131,15 @@ class Gateway:
         detail = cloudtrail.record(
             call, response, identity, account=self._account, region=region, source_address=client, now=now
         )
-        self._publish(f"aws.{call.service}", cloudtrail.DETAIL_TYPE, detail, region)
+        self._put_event(f"aws.{call.service}", cloudtrail.DETAIL_TYPE, detail, region)
 
-    def _publish(self, source: str, detail_type: str, detail: object, region: str) -> Any:  # noqa: ANN401 - JSON
+    def _put_event(
+        self, source: str, detail_type: str, detail: object, region: str, resources: Sequence[str] = ()
+    ) -> Any:  # noqa: ANN401 - JSON
         set_request_account_id(self._account)
         set_request_region(region)
         told = detail if isinstance(detail, str) else json.dumps(detail)
-        entry = {"Source": source, "DetailType": detail_type, "Detail": told}
+        entry = {"Source": source, "DetailType": detail_type, "Detail": told, "Resources": list(resources)}
         _, _, answer = eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
         return json.loads(answer)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from demo.account import BUCKET, DemoAccount
+from demo.account import DemoAccount
 from demo.embedded import EmbeddedAws
+from tests.e2e.clearing import clear
 
 
 @pytest.fixture(scope="session")
@@ -20,20 +21,24 @@ def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedA
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoAccount]:
-    """An account of its own with the stack deployed by the CDK's command line, a bucket, alice and Terraform."""
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder where the stage's cloud assembly is written."""
+    return tmp_path_factory.mktemp("cdk") / "out"
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory, assembly: Path) -> Iterator[DemoAccount]:
+    """An account of its own with the stack deployed by the CDK's command line, buckets, alice and Terraform."""
     with EmbeddedAws(tmp_path_factory.mktemp("stage")) as aws:
         account = DemoAccount(aws)
         lines: list[str] = []
-        account.deploy(lines.append, tmp_path_factory.mktemp("cdk") / "out")
+        account.deploy(lines.append, assembly)
         account.furnish()
         yield account
 
 
 @pytest.fixture
 def account(stage: DemoAccount) -> DemoAccount:
-    """The same, at rest, with nothing denied on the bucket and all e-mails read."""
-    stage.s3.delete_bucket_policy(Bucket=BUCKET)
-    stage.settle(0.5)
-    stage.new_letters()
+    """The same, at rest, without any enrolled role or bucket policy that another test left, and all e-mails read."""
+    clear(stage)
     return stage

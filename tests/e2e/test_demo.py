@@ -14,15 +14,23 @@ import pytest
 from demo import story
 from demo.account import DemoAccount
 from demo.story import ACTS, Act, ActFailed
+from tests.e2e.clearing import clear
 
 pytestmark = pytest.mark.embedded
 
 PROJECT = Path(__file__).parents[2]
 
 
+@pytest.fixture(scope="module")
+def theatre(stage: DemoAccount) -> DemoAccount:
+    """The stage for all acts, which go on with what those before them have left."""
+    clear(stage)
+    return stage
+
+
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.title)
-def test_every_act_of_the_demo_goes_as_told(act: Act, account: DemoAccount) -> None:
-    act.play(account)
+def test_every_act_of_the_demo_goes_as_told(act: Act, theatre: DemoAccount) -> None:
+    act.play(theatre)
 
 
 def test_an_act_that_fails_ends_the_demo_with_an_error_and_leaves_nothing_running(
@@ -53,8 +61,8 @@ def test_every_command_that_the_playground_prints_works(playground: str) -> None
     commands = re.findall(r"^  (aws .+|source .+)$", playground, re.MULTILINE)
     assert len(commands) == 11
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    # Every command takes effect within a second or two; in between, what was broken must be there to be broken again.
-    script = "\nsleep 2\n".join(["set -eu", *commands])
+    # Every command takes effect within a second; in between, what was broken must be there to be broken again.
+    script = "\nsleep 1\n".join(["set -eu", *commands])
     ran = subprocess.run(["bash", "-c", script], cwd=PROJECT, env=kept, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     mail = subprocess.run(

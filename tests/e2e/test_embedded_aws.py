@@ -5,19 +5,16 @@ Much of it rests on private names of ministack, so this is also what has to pass
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.parse
 import uuid
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -25,6 +22,8 @@ from botocore.exceptions import ClientError
 from demo.deployment import DeploymentError, deploy
 from demo.embedded import ROOT, Credentials, EmbeddedAws, EmbeddedAwsError, allow, policy_document
 from demo.embedded_aws import ACCOUNT, MINISTACK, REGION
+from tests.e2e.functions import TRUST_LAMBDA, make_function
+from tests.e2e.trail import Trail, eventually, unique
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -38,68 +37,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.embedded
 
 PROJECT = Path(__file__).resolve().parents[2]
-SECONDS = 15
-SERVICES = ["aws.iam", "aws.kms", "aws.s3"]
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
-TRUST_LAMBDA = json.dumps(policy_document(allow("sts:AssumeRole", Principal={"Service": "lambda.amazonaws.com"})))
 LIST_NOTHING = json.dumps(policy_document(allow("s3:ListBucket", "arn:aws:s3:::nothing")))
 
 # What Lambda's runtime and this machine's AWS put into a function's environment; nothing else may be there.
 OF_THE_RUNTIME = re.compile(
     r"AWS_\w+|_HANDLER|_X_AMZN_TRACE_ID|LAMBDA_TASK_ROOT|LANG|LC_CTYPE|LD_LIBRARY_PATH|PATH|PWD|TMPDIR|TZ"
 )
-
-Seen = TypeVar("Seen")
-
-
-def unique(kind: str) -> str:
-    return f"{kind}-{uuid.uuid4().hex[:8]}"
-
-
-def eventually(look: Callable[[], Seen], what: str) -> Seen:
-    """What ``look`` returns once it is true; fails the test if it is not within some seconds."""
-    deadline = time.monotonic() + SECONDS
-    while not (seen := look()):
-        assert time.monotonic() < deadline, f"{what}: not within {SECONDS} seconds"
-        time.sleep(0.05)
-    return seen
-
-
-class Trail:
-    """A queue behind a rule on a region's default bus, which takes every event of the recorded services."""
-
-    def __init__(self, aws: EmbeddedAws, region: str) -> None:
-        self._sqs: SQSClient = aws.client("sqs", region=region)
-        events: EventBridgeClient = aws.client("events", region=region)
-        label = unique("trail")
-        self._queue = self._sqs.create_queue(QueueName=label)["QueueUrl"]
-        events.put_rule(Name=label, EventPattern=json.dumps({"source": SERVICES}))
-        arn = f"arn:aws:sqs:{region}:{ACCOUNT}:{label}"
-        assert events.put_targets(Rule=label, Targets=[{"Id": "queue", "Arn": arn}])["FailedEntryCount"] == 0
-        self._events: list[dict[str, Any]] = []
-
-    def event(self, call: str, **detail: object) -> dict[str, Any]:
-        """The first event about a call whose detail has these values, waited for."""
-
-        def matches(event: dict[str, Any]) -> bool:
-            told = event["detail"]
-            return told["eventName"] == call and all(told.get(key) == value for key, value in detail.items())
-
-        def look() -> dict[str, Any] | None:
-            taken = self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages", [])
-            for message in taken:
-                self._events.append(json.loads(message["Body"]))
-                self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
-            return next((event for event in self._events if matches(event)), None)
-
-        seen = eventually(look, f"an event about {call} with {detail}")
-        assert seen is not None
-        return seen
-
-    def detail(self, call: str, **detail: object) -> dict[str, Any]:
-        """The record in that event."""
-        record: dict[str, Any] = self.event(call, **detail)["detail"]
-        return record
 
 
 @pytest.fixture(scope="module")
@@ -135,8 +79,8 @@ def role(embedded_aws: EmbeddedAws) -> str:
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "UpdateAssumeRolePolicy": ({"PolicyDocument": TRUST_LAMBDA}, {"policyDocument": TRUST_LAMBDA}),
     "TagRole": (
-        {"Tags": [{"Key": "team", "Value": "a=b&c"}, {"Key": "empty", "Value": ""}]},
-        {"tags": [{"key": "team", "value": "a=b&c"}, {"key": "empty", "value": ""}]},
+        {"Tags": [{"Key": "team", "Value": "a=b + c"}, {"Key": "empty", "Value": ""}]},
+        {"tags": [{"key": "team", "value": "a=b + c"}, {"key": "empty", "value": ""}]},
     ),
     "UntagRole": ({"TagKeys": ["old", "other"]}, {"tagKeys": ["old", "other"]}),
     "PutRolePolicy": (
@@ -248,7 +192,7 @@ def test_a_request_that_only_reads_is_not_recorded(iam: IAMClient, role: str, tr
     iam.tag_role(RoleName=role, Tags=[{"Key": "after", "Value": role}])
 
     trail.event("TagRole", requestParameters={"roleName": role, "tags": [{"key": "after", "value": role}]})
-    assert not [event for event in trail._events if event["detail"]["eventName"].startswith("Get")]
+    assert not [event for event in trail.events if event["detail"]["eventName"].startswith("Get")]
 
 
 def test_the_session_of_a_role_is_identified_by_an_issuer_that_keeps_the_roles_path(
@@ -304,7 +248,7 @@ def test_a_change_to_a_bucket_is_recorded_in_the_buckets_region_as_cloudtrail_sp
     assert [resource["ARN"] for resource in changed["resources"]] == [f"arn:aws:s3:::{bucket}"]
     assert trail.detail("DeleteBucketPolicy", errorCode="NoSuchBucket")["requestParameters"]["policy"] == ""
     assert trail.detail("DeleteBucketPolicy")["requestParameters"]["bucketName"] == bucket
-    assert "PutObject" not in [event["detail"]["eventName"] for event in trail._events]
+    assert "PutObject" not in [event["detail"]["eventName"] for event in trail.events]
 
 
 def test_a_change_to_a_key_is_recorded_with_the_keys_arn(embedded_aws: EmbeddedAws, trail: Trail) -> None:
@@ -317,7 +261,7 @@ def test_a_change_to_a_key_is_recorded_with_the_keys_arn(embedded_aws: EmbeddedA
     assert disabled["requestParameters"] == {"keyId": key["KeyId"]}
     assert disabled["resources"] == [{"accountId": ACCOUNT, "type": "AWS::KMS::Key", "ARN": key["Arn"]}]
     assert trail.detail("CreateKey")["requestParameters"]["tags"] == [{"tagKey": "team", "tagValue": "ml"}]
-    assert "Encrypt" not in [event["detail"]["eventName"] for event in trail._events]
+    assert "Encrypt" not in [event["detail"]["eventName"] for event in trail.events]
 
 
 def test_nobody_can_put_an_event_of_aws_on_the_bus(embedded_aws: EmbeddedAws) -> None:
@@ -380,36 +324,6 @@ def test_an_e_mail_is_delivered_to_those_who_subscribed_and_whose_filter_it_pass
 
 
 # --- Lambda ---
-
-
-def make_function(
-    aws: EmbeddedAws,
-    code: str,
-    *,
-    environment: Mapping[str, str] | None = None,
-    statements: tuple[Mapping[str, object], ...] = (),
-) -> str:
-    """Create a function of one module, under a role that may do what the statements say; returns its name."""
-    iam: IAMClient = aws.client("iam")
-    functions: LambdaClient = aws.client("lambda")
-    function = unique("function")
-    role = iam.create_role(RoleName=function, AssumeRolePolicyDocument=TRUST_LAMBDA)["Role"]["Arn"]
-    if statements:
-        policy = json.dumps(policy_document(*statements))
-        iam.put_role_policy(RoleName=function, PolicyName="Work", PolicyDocument=policy)
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("index.py", code)
-    functions.create_function(
-        FunctionName=function,
-        Runtime="python3.13",
-        Handler="index.handler",
-        Role=role,
-        Code={"ZipFile": packed.getvalue()},
-        Timeout=20,
-        Environment={"Variables": dict(environment or {})},
-    )
-    return function
 
 
 def invoke(aws: EmbeddedAws, function: str, event: object = None) -> Any:

@@ -89,13 +89,22 @@ def test_observe_mode_says_what_would_be_made_and_makes_nothing(world: World) ->
     assert world.profiles() == []
 
 
-@pytest.mark.parametrize("path", ["/", "/anyscale/production/"])
-def test_an_empty_instance_profile_of_the_name_is_filled_wherever_it_is(world: World, path: str) -> None:
+@pytest.mark.parametrize("path", ["/anyscale/production/blue/", "/anyscale/production/"])
+def test_an_empty_instance_profile_of_the_name_is_filled_wherever_the_patterns_allow(world: World, path: str) -> None:
     create_role(world)
     create_profile(world, path=path)
     assert world.reconcile().kind is OutcomeKind.REPAIRED
     assert world.writes == ["AddRoleToInstanceProfile"]
     assert world.profiles() == [ROLE]
+
+
+def test_an_empty_instance_profile_where_the_patterns_do_not_allow_is_told(world: World) -> None:
+    create_role(world)
+    create_profile(world, path="/")
+    outcome = world.reconcile()
+    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert world.writes == []
+    assert f"instance-profile/{ROLE}, under a path" in outcome.withheld[0].because[0]
 
 
 def test_an_instance_profile_in_which_another_role_is_belongs_to_somebody_else(world: World) -> None:
@@ -239,7 +248,7 @@ def test_an_instance_profile_that_was_made_and_stayed_empty_is_told_and_looked_a
 
 def test_an_instance_profile_that_we_may_not_fill_is_told_with_the_reason(world: World) -> None:
     create_role(world)
-    create_profile(world, path="/elsewhere/")
+    create_profile(world, path="/anyscale/production/")
     denied = raising(DeniedError("iam:AddRoleToInstanceProfile", "AccessDenied", "not authorized"))
     outcome = world.reconcile(roles=world.disturbed_roles(before_add_role_to_instance_profile=denied))
     assert outcome.kind is OutcomeKind.FAILED
@@ -274,7 +283,7 @@ def test_an_instance_profile_that_shows_late_is_waited_for(world: World) -> None
 
 def test_an_instance_profile_that_somebody_makes_between_the_look_and_the_write_is_filled(world: World) -> None:
     create_role(world)
-    make = once(lambda: create_profile(world))
+    make = once(lambda: create_profile(world, path="/anyscale/production/"))
     assert world.reconcile(roles=world.disturbed_roles(before_read_instance_profiles_2=make)).kind is (
         OutcomeKind.REPAIRED
     )

@@ -40,7 +40,7 @@ from remediator.core.state import (
     Role,
     RolePolicies,
 )
-from remediator.settings import GrantSide, InstanceProfileMode
+from remediator.settings import GrantSide, InstanceProfileMode, RolePattern
 from tests.properties.policy_strategies import OUR_SIDS, documents
 from tests.unit.policy.documents import (
     ACCOUNT,
@@ -66,6 +66,7 @@ desires = st.builds(
     grant=st.sampled_from(GrantSide),
     writes_bucket_policies=st.booleans(),
     instance_profile=st.sampled_from(InstanceProfileMode),
+    instance_profiles=st.just((RolePattern("anyscale/*"),)),
 ).map(lambda d: replace(d, writes_bucket_policies=True) if d.grant is GrantSide.BUCKET_POLICY else d)
 
 
@@ -138,11 +139,10 @@ def held(profiles: tuple[InstanceProfile, ...]) -> Reading[tuple[InstanceProfile
 @st.composite
 def instance_profiles(draw: st.DrawFn) -> InstanceProfiles:
     name = role().arn.name
-    profile = InstanceProfile(f"arn:aws:iam::{ACCOUNT}:instance-profile/{name}", name, ())
+    path = draw(st.sampled_from([role().arn.path, "/"]))
+    profile = InstanceProfile(f"arn:aws:iam::{ACCOUNT}:instance-profile{path}{name}", name, ())
     holding: Reading[tuple[InstanceProfile, ...]] = draw(
-        st.sampled_from([(), (replace(profile, role_names=(name,)),)]).map(held)
-        | unreadable
-        | st.just(Absent())
+        st.sampled_from([(), (replace(profile, role_names=(name,)),)]).map(held) | unreadable | st.just(Absent())
     )
     namesake = draw(
         st.sampled_from([None, Absent(), Present(profile), Present(replace(profile, role_names=("x",)))]) | unreadable

@@ -15,7 +15,7 @@ from remediator.core.outcome import Applied, Outcome, OutcomeKind
 from remediator.core.plan import InstanceProfileStep, plan_repair
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import InstanceProfile, InstanceProfiles
-from remediator.settings import InstanceProfileMode
+from remediator.settings import InstanceProfileMode, RolePattern
 from tests.unit.policy.documents import ACCOUNT, BUCKET, ROLE_ARN, allow, bucket, document, policies, role, trust
 
 NAME = "cluster"
@@ -24,7 +24,7 @@ EMPTY = InstanceProfile(ARN, NAME, ())
 OURS = InstanceProfile(ARN, NAME, (NAME,))
 TAKEN = InstanceProfile(ARN, NAME, ("somebody-elses",))
 ELSEWHERE = InstanceProfile(f"arn:aws:iam::{ACCOUNT}:instance-profile/shared", "shared", (NAME,))
-REPAIR = Desired(instance_profile=InstanceProfileMode.REPAIR)
+REPAIR = Desired(instance_profile=InstanceProfileMode.REPAIR, instance_profiles=(RolePattern("anyscale/*"),))
 REPORT = Desired(instance_profile=InstanceProfileMode.REPORT)
 
 
@@ -70,6 +70,20 @@ def test_with_repair_it_is_created_under_the_roles_path_and_holds_the_role(
     plan = plan_repair(state, diagnose(state, None, REPAIR), REPAIR)
     assert plan.steps == (InstanceProfileStep(NAME, "/anyscale/", is_new),)
     assert plan.withheld == ()
+
+
+def test_an_empty_instance_profile_under_another_allowed_path_is_filled() -> None:
+    blue = InstanceProfile(f"arn:aws:iam::{ACCOUNT}:instance-profile/anyscale/blue/{NAME}", NAME, ())
+    state = observed(Present(()), Present(blue))
+    assert len(plan_repair(state, diagnose(state, None, REPAIR), REPAIR).steps) == 1
+
+
+def test_an_empty_instance_profile_under_a_path_that_is_not_allowed_is_told() -> None:
+    elsewhere = InstanceProfile(f"arn:aws:iam::{ACCOUNT}:instance-profile/{NAME}", NAME, ())
+    state = observed(Present(()), Present(elsewhere))
+    plan = plan_repair(state, diagnose(state, None, REPAIR), REPAIR)
+    assert plan.steps == ()
+    assert elsewhere.arn in plan.withheld[0].because[0]
 
 
 def test_with_report_it_is_told_and_the_setting_is_named() -> None:

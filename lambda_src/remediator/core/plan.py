@@ -242,8 +242,17 @@ def _profile(observed: Observed, finding: Finding, desired: Desired) -> Step | W
         return Withheld(finding, (why,))
     if observed.profiles is None or observed.profiles.namesake is None:
         return Withheld(finding, ("Whether an instance profile of that name exists was not looked at.",))
+    namesake = observed.profiles.namesake
+    if isinstance(namesake, Present):
+        _, _, path_and_name = namesake.value.arn.partition(":instance-profile/")
+        if not any(pattern.matches(path_and_name) for pattern in desired.instance_profiles):
+            why = (
+                f"It exists as {namesake.value.arn}, under a path that no role pattern of the cloud allows, and there "
+                "we may not write."
+            )
+            return Withheld(finding, (why,))
     arn = observed.role.arn
-    return InstanceProfileStep(arn.name, arn.path, is_new=isinstance(observed.profiles.namesake, Absent))
+    return InstanceProfileStep(arn.name, arn.path, is_new=isinstance(namesake, Absent))
 
 
 def _leftovers(
