@@ -53,6 +53,12 @@ def test_anything_else_is_malformed(text: str) -> None:
         parse_request(text)
 
 
+def test_half_a_character_is_malformed() -> None:
+    text = request_json(a_request()).replace("head-node", "\\ud800")
+    with pytest.raises(MalformedRequest):
+        parse_request(text)
+
+
 @pytest.mark.parametrize("field", ["account", "role_name", "cause", "bucket"])
 def test_a_message_that_lacks_a_field_is_malformed_and_names_it(field: str) -> None:
     message = json.loads(request_json(a_request()))

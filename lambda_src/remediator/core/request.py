@@ -6,7 +6,8 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-from remediator.core.event import Actor, Cause, RoleTrigger
+from remediator.core.event import Cause, RoleTrigger
+from remediator.core.message_fields import read_cause, read_optional_text, read_text
 from remediator.errors import MalformedRequest
 
 FORMAT = 2
@@ -68,35 +69,11 @@ def parse_request(text: str) -> ReconcileRequest:
     if not isinstance(message, dict) or message.get("format") != FORMAT:
         raise MalformedRequest(f"the message is not of format {FORMAT}, the one that this version understands")
     try:
-        cause = message["cause"]
-        request = ReconcileRequest(
-            account=_string(message, "account"),
-            role_name=_string(message, "role_name"),
-            bucket=_optional_string(message, "bucket"),
-            cause=Cause(
-                event_id=_string(cause, "event_id"),
-                call=_string(cause, "call"),
-                time=_string(cause, "time"),
-                actor=Actor(
-                    kind=_string(cause["actor"], "kind"),
-                    arn=_string(cause["actor"], "arn"),
-                    issuer_arn=_optional_string(cause["actor"], "issuer_arn"),
-                    invoked_by=_optional_string(cause["actor"], "invoked_by"),
-                    user_agent=_optional_string(cause["actor"], "user_agent"),
-                ),
-            ),
+        return ReconcileRequest(
+            account=read_text(message, "account"),
+            role_name=read_text(message, "role_name"),
+            cause=read_cause(message["cause"]),
+            bucket=read_optional_text(message, "bucket"),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise MalformedRequest(f"the message lacks a field or holds a wrong one: {error}") from error
-    return request
-
-
-def _string(fields: dict[str, object], key: str) -> str:
-    value = fields[key]
-    if not isinstance(value, str) or not value:
-        raise TypeError(f"`{key}` must be a text")
-    return value
-
-
-def _optional_string(fields: dict[str, object], key: str) -> str | None:
-    return None if fields[key] is None else _string(fields, key)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from remediator.core.event import Actor, Cause
+from remediator.core.message_fields import read_cause, read_object, read_optional_text, read_text
 from remediator.errors import MalformedRequest
 
 FORMAT: Final = 1
@@ -226,9 +227,9 @@ def _line(message: Mapping[str, object]) -> str:
 
 
 def _request(message: Mapping[str, object]) -> SweepRequest:
-    reason = SweepReason(_text(message, "reason"))
+    reason = SweepReason(read_text(message, "reason"))
     if reason is SweepReason.EVENT:
-        return SweepRequest(reason, _clouds(message.get("clouds")), _cause(message["cause"]))
+        return SweepRequest(reason, _clouds(message.get("clouds")), read_cause(message["cause"]))
     for key in ("clouds", "cause"):
         if message.get(key) is not None:
             raise ValueError(f"`{key}` is for a sweep because of an event, and not because of a {reason}")
@@ -236,38 +237,22 @@ def _request(message: Mapping[str, object]) -> SweepRequest:
 
 
 def _sweep(message: Mapping[str, object]) -> Sweep:
-    counts = _object(message["counts"])
+    counts = read_object(message["counts"])
     causes = message["causes"]
     if not isinstance(causes, list):
         raise TypeError("`causes` must be a list")
     return Sweep(
-        sweep_id=_text(message, "sweep_id"),
+        sweep_id=read_text(message, "sweep_id"),
         started=_time(message, "started"),
         scheduled=_truth(message, "scheduled"),
         thorough=_truth(message, "thorough"),
         causes=tuple(
-            SweepCause(_clouds(each["clouds"]), _cause(each["cause"])) for each in (_object(item) for item in causes)
+            SweepCause(_clouds(each["clouds"]), read_cause(each["cause"]))
+            for each in (read_object(item) for item in causes)
         ),
-        marker=_optional_text(message, "marker"),
+        marker=read_optional_text(message, "marker"),
         counts=SweepCounts(**{each.name: _count(counts, each.name) for each in fields(SweepCounts)}),
         restarted=_truth(message, "restarted"),
-    )
-
-
-def _cause(value: object) -> Cause:
-    cause = _object(value)
-    actor = _object(cause["actor"])
-    return Cause(
-        event_id=_text(cause, "event_id"),
-        call=_text(cause, "call"),
-        time=_text(cause, "time"),
-        actor=Actor(
-            kind=_text(actor, "kind"),
-            arn=_text(actor, "arn"),
-            issuer_arn=_optional_text(actor, "issuer_arn"),
-            invoked_by=_optional_text(actor, "invoked_by"),
-            user_agent=_optional_text(actor, "user_agent"),
-        ),
     )
 
 
@@ -276,25 +261,7 @@ def _clouds(value: object) -> tuple[str, ...] | None:
         return None
     if not isinstance(value, list) or not value:
         raise TypeError("`clouds` must be a list of at least one name")
-    return tuple(_text({"clouds": cloud}, "clouds") for cloud in value)
-
-
-def _object(value: object) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise TypeError("where an object must be, there is none")
-    return value
-
-
-def _text(members: Mapping[str, object], key: str) -> str:
-    value = members[key]
-    if not isinstance(value, str) or not value:
-        raise TypeError(f"`{key}` must be a text")
-    value.encode()  # JSON can spell half a character, which no message of ours could carry
-    return value
-
-
-def _optional_text(members: Mapping[str, object], key: str) -> str | None:
-    return None if members[key] is None else _text(members, key)
+    return tuple(read_text({"clouds": cloud}, "clouds") for cloud in value)
 
 
 def _truth(members: Mapping[str, object], key: str) -> bool:
@@ -313,7 +280,7 @@ def _count(members: Mapping[str, object], key: str) -> int:
 
 def _time(members: Mapping[str, object], key: str) -> datetime:
     """https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html"""
-    time = datetime.fromisoformat(_text(members, key))
+    time = datetime.fromisoformat(read_text(members, key))
     if time.tzinfo is None:
         raise ValueError(f"`{key}` names no zone")
     if time.year < _FIRST_YEAR:  # what is counted back from it must be a time too
