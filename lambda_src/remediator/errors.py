@@ -7,6 +7,8 @@
     ├── MalformedArn         a text is not the ARN it should be
     ├── MalformedEvent       an event that may concern us cannot be read
     ├── MalformedRequest     a queued request cannot be read
+    ├── MalformedRecord      a record of the history cannot be read
+    ├── WritesCapped         no more writes may be made within this window
     ├── NotYetVisible        AWS does not show yet what an event says has happened; look again
     ├── ChangedMeanwhile     somebody kept changing a document while we were about to write it; look again
     └── AwsError             AWS answered with an error
@@ -48,6 +50,14 @@ class MalformedEvent(RemediatorError):
 
 class MalformedRequest(RemediatorError):
     """A message of the work queue is not a request that this version understands."""
+
+
+class MalformedRecord(RemediatorError):
+    """A record of the history is not what it should be; it is never taken for an empty one."""
+
+
+class WritesCapped(RemediatorError):
+    """As many writes as the configuration allows have been made within this window; nothing was written."""
 
 
 class NotYetVisible(RemediatorError):

@@ -30,6 +30,7 @@ DEFAULT_REGION: Final = "us-east-1"
 DEFAULT_ENROLLMENT_TAG: Final = "anyscale:cluster-role"
 DEFAULT_LOG_RETENTION_DAYS: Final = 90
 DEFAULT_SWEEP_MINUTES: Final = 60
+DEFAULT_HISTORY_DAYS: Final = 400
 
 MODE_TAG: Final = "anyscale:remediation"
 """The tag by which a role narrows what the configuration permits; unlike the enrolment tag it is not configurable."""
@@ -107,12 +108,50 @@ class BucketSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteLimit:
+    """How many writes may be made within a window of ``minutes``, over all roles; beyond it nothing is written."""
+
+    writes: int = 500
+    minutes: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class ContestLimit:
+    """When a role is contested: the same finding was repaired ``repairs`` times within ``minutes`` and is back.
+
+    ``cool_down_minutes`` after that it is repaired again, unless a person resumes it sooner.
+    """
+
+    repairs: int = 3
+    minutes: int = 60
+    cool_down_minutes: int = 1440
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalPattern:
+    """Whose call may enrol a role: the ARN of a role (with its path), a user or root, with ``*`` and ``?``.
+
+    The session of a role counts as the role: ``arn:aws:iam::111122223333:role/platform/*``.
+    """
+
+    text: str
+
+    def matches(self, arn: str) -> bool:
+        """Whether a principal is meant, by its ARN; case counts."""
+        return fnmatchcase(arn, self.text.replace("[", "[[]"))
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
 class Cloud:
     """An Anyscale cloud: what its roles must be able to do, and what may be done to them.
 
     ``name`` is the value of the enrolment tag. ``grant`` is the side where a missing grant is put, ``former_grant`` the
     one where it was put before: what we own there is removed. ``account`` is the account of its roles, and None where
-    none is configured: then it is the account that the remediator is deployed to.
+    none is configured: then it is the account that the remediator is deployed to. ``required_boundary`` is the ARN of
+    the permissions boundary without which its roles are refused, None where they need none.
     """
 
     name: str
@@ -123,6 +162,7 @@ class Cloud:
     former_grant: GrantSide | None = None
     instance_profile: InstanceProfileMode = InstanceProfileMode.REPORT
     account: str | None = None
+    required_boundary: str | None = None
 
     @property
     def writes_bucket_policies(self) -> bool:
@@ -140,7 +180,8 @@ class Settings:
 
     ``region`` is the home region, ``account`` the account to deploy to (None: whichever the credentials lead to).
     ``enrollment_tag`` is the key of the tag whose value names a role's cloud. ``sweep_minutes`` is the time between two
-    sweeps.
+    sweeps. ``approvers`` are the principals whose tagging enrols a role; where there are none, everybody's does.
+    ``history_days`` is how long the record of a change is kept.
     """
 
     clouds: tuple[Cloud, ...]
@@ -150,6 +191,10 @@ class Settings:
     emails: tuple[str, ...] = ()
     log_retention_days: int = DEFAULT_LOG_RETENTION_DAYS
     sweep_minutes: int = DEFAULT_SWEEP_MINUTES
+    approvers: tuple[PrincipalPattern, ...] = ()
+    write_limit: WriteLimit = WriteLimit()
+    contest: ContestLimit = ContestLimit()
+    history_days: int = DEFAULT_HISTORY_DAYS
 
     @property
     def partition(self) -> str:
@@ -229,6 +274,14 @@ def settings_json(settings: Settings) -> str:
             "emails": settings.emails,
             "logRetentionDays": settings.log_retention_days,
             "sweepMinutes": settings.sweep_minutes,
+            "approvers": [pattern.text for pattern in settings.approvers],
+            "writeLimit": {"writes": settings.write_limit.writes, "minutes": settings.write_limit.minutes},
+            "contest": {
+                "repairs": settings.contest.repairs,
+                "minutes": settings.contest.minutes,
+                "coolDownMinutes": settings.contest.cool_down_minutes,
+            },
+            "historyDays": settings.history_days,
             "clouds": {
                 cloud.name: {
                     "buckets": [
@@ -246,6 +299,7 @@ def settings_json(settings: Settings) -> str:
                     **_given("formerGrant", cloud.former_grant),
                     "instanceProfile": cloud.instance_profile,
                     **_given("account", cloud.account),
+                    **_given("requiredBoundary", cloud.required_boundary),
                 }
                 for cloud in settings.clouds
             },
@@ -315,12 +369,18 @@ _T = TypeVar("_T")
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
+_OPTIONS: Final = (
+    *("region", "account", "enrollmentTag", "emails", "logRetentionDays", "sweepMinutes"),
+    *("approvers", "writeLimit", "contest", "historyDays"),
+)
+
+
 def _read_settings(value: object, place: _Place) -> Settings:
     fields = _object(
         value,
         place,
         needed=("clouds",),
-        optional=("region", "account", "enrollmentTag", "emails", "logRetentionDays", "sweepMinutes"),
+        optional=_OPTIONS,
     )
     region = _text(fields.get("region", DEFAULT_REGION), place.key("region"), _home_region_complaint)
     account = _optional_account(fields, place, None)
@@ -345,7 +405,39 @@ def _read_settings(value: object, place: _Place) -> Settings:
         log_retention_days=_log_retention(
             fields.get("logRetentionDays", DEFAULT_LOG_RETENTION_DAYS), place.key("logRetentionDays")
         ),
-        sweep_minutes=_sweep_minutes(fields.get("sweepMinutes", DEFAULT_SWEEP_MINUTES), place.key("sweepMinutes")),
+        sweep_minutes=_number(
+            fields.get("sweepMinutes", DEFAULT_SWEEP_MINUTES), place.key("sweepMinutes"), _SWEEP_MINUTES
+        ),
+        approvers=_list(
+            fields.get("approvers", []),
+            place.key("approvers"),
+            lambda item, at: PrincipalPattern(_text(item, at, _principal_complaint)),
+            lambda pattern: pattern.text,
+        ),
+        write_limit=_read_write_limit(fields.get("writeLimit", {}), place.key("writeLimit")),
+        contest=_read_contest_limit(fields.get("contest", {}), place.key("contest")),
+        history_days=_number(fields.get("historyDays", DEFAULT_HISTORY_DAYS), place.key("historyDays"), _HISTORY_DAYS),
+    )
+
+
+def _read_write_limit(value: object, place: _Place) -> WriteLimit:
+    default = WriteLimit()
+    fields = _object(value, place, needed=(), optional=("writes", "minutes"))
+    return WriteLimit(
+        writes=_number(fields.get("writes", default.writes), place.key("writes"), _WRITES),
+        minutes=_number(fields.get("minutes", default.minutes), place.key("minutes"), _WINDOW_MINUTES),
+    )
+
+
+def _read_contest_limit(value: object, place: _Place) -> ContestLimit:
+    default = ContestLimit()
+    fields = _object(value, place, needed=(), optional=("repairs", "minutes", "coolDownMinutes"))
+    return ContestLimit(
+        repairs=_number(fields.get("repairs", default.repairs), place.key("repairs"), _REPAIRS),
+        minutes=_number(fields.get("minutes", default.minutes), place.key("minutes"), _WINDOW_MINUTES),
+        cool_down_minutes=_number(
+            fields.get("coolDownMinutes", default.cool_down_minutes), place.key("coolDownMinutes"), _COOL_DOWN_MINUTES
+        ),
     )
 
 
@@ -361,7 +453,7 @@ def _read_clouds(value: object, place: _Place, partition: str | None, account: s
     return clouds
 
 
-_CLOUD_OPTIONS: Final = ("mode", "grant", "formerGrant", "instanceProfile", "account")
+_CLOUD_OPTIONS: Final = ("mode", "grant", "formerGrant", "instanceProfile", "account", "requiredBoundary")
 _CLOUD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -403,6 +495,13 @@ def _read_cloud(name: object, value: object, clouds: _Place, partition: str | No
             fields.get("instanceProfile", InstanceProfileMode.REPORT), place.key("instanceProfile"), InstanceProfileMode
         ),
         account=account,
+        required_boundary=_text(
+            fields["requiredBoundary"],
+            place.key("requiredBoundary"),
+            lambda text: _boundary_complaint(text, partition),
+        )
+        if "requiredBoundary" in fields
+        else None,
     )
     former = fields.get("formerGrant")
     if former in tuple(GrantSide) and former == fields.get("grant", GrantSide.ROLE_POLICY):
@@ -485,7 +584,7 @@ def _object(
     value: object, place: _Place, *, needed: tuple[str, ...], optional: tuple[str, ...]
 ) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
-        place.unexpected(value, f"needed is an object with {_words(needed, 'and')}")
+        place.unexpected(value, f"needed is an object with {_words(needed or optional, 'and')}")
         return {}
     known = (*needed, *optional)
     for key in value:
@@ -571,16 +670,59 @@ def _log_retention(value: object, place: _Place) -> int:
     return DEFAULT_LOG_RETENTION_DAYS
 
 
-_LEAST_SWEEP_MINUTES, _MOST_SWEEP_MINUTES = 5, 24 * 60
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """Which whole numbers are allowed, and what they count."""
+
+    least: int
+    most: int
+    what: str
 
 
-def _sweep_minutes(value: object, place: _Place) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and _LEAST_SWEEP_MINUTES <= value <= _MOST_SWEEP_MINUTES:
+_SWEEP_MINUTES: Final = _Numbers(5, 24 * 60, "(a day), the minutes between two sweeps")
+_HISTORY_DAYS: Final = _Numbers(1, 3650, "days for which the record of a change is kept")
+_WRITES: Final = _Numbers(1, 100_000, "writes within one window")
+_WINDOW_MINUTES: Final = _Numbers(1, 24 * 60, "minutes (a day)")
+_REPAIRS: Final = _Numbers(1, 100, "repairs of the same finding within one window")
+_COOL_DOWN_MINUTES: Final = _Numbers(1, 30 * 24 * 60, "minutes (30 days), for which a contested role is left alone")
+
+
+def _number(value: object, place: _Place, allowed: _Numbers) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and allowed.least <= value <= allowed.most:
         return value
-    place.unexpected(
-        value, f"allowed are {_LEAST_SWEEP_MINUTES} to {_MOST_SWEEP_MINUTES} (a day), the minutes between two sweeps"
-    )
-    return DEFAULT_SWEEP_MINUTES
+    place.unexpected(value, f"allowed are {allowed.least} to {allowed.most} {allowed.what}")
+    return allowed.least
+
+
+_PRINCIPAL = re.compile(r"arn:aws(?:-[a-z-]+)?:iam::[0-9]{12}:(?:(?:role|user)/[A-Za-z0-9_+=,.@/*?-]+|root)")
+
+
+def _principal_complaint(text: str) -> str | None:
+    if text.startswith("arn:") and ":assumed-role/" in text:
+        return "a session counts as its role: allowed is the role's ARN, arn:aws:iam::ACCOUNT:role/PATH/NAME"
+    if not _PRINCIPAL.fullmatch(text):
+        return (
+            "allowed is the ARN of a role (with its path), of a user or of root, with the wildcards * and ? after "
+            '"role/" or "user/": "arn:aws:iam::111122223333:role/platform/*"'
+        )
+    name = text.partition("/")[2]
+    if name and len(re.sub(r"[*?/]", "", name)) < _PATTERN_MIN_LITERALS:
+        return f"it is too broad; at least {_PATTERN_MIN_LITERALS} characters other than * ? / are needed"
+    return None
+
+
+_POLICY_ARN = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):iam::(?:[0-9]{12}|aws):policy/(?:[\x21-\x7e]+/)?[A-Za-z0-9_+=,.@-]+"
+)
+
+
+def _boundary_complaint(text: str, partition: str | None) -> str | None:
+    match = _POLICY_ARN.fullmatch(text)
+    if match is None:
+        return "allowed is the ARN of a managed policy: arn:PARTITION:iam::ACCOUNT:policy/PATH/NAME"
+    if partition is not None and match["partition"] != partition:
+        return f"it is not in the partition {_shown(partition)} of the home region"
+    return None
 
 
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")

@@ -58,12 +58,18 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """The call that made us look: ``call`` by whom, at ``time`` (ISO 8601, UTC), under CloudTrail's ``event_id``."""
+    """The call that made us look: ``call`` by whom, at ``time`` (ISO 8601, UTC), under CloudTrail's ``event_id``.
+
+    ``enrolls`` is the value of the enrolment tag that the call itself set, ``mode`` that of ``anyscale:remediation``;
+    each is None where it set none.
+    """
 
     event_id: str
     call: str
     time: str
     actor: Actor
+    enrolls: str | None = None
+    mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,31 @@ def read_cause(value: object) -> Cause:
             invoked_by=read_optional_text(actor, "invoked_by"),
             user_agent=read_optional_text(actor, "user_agent"),
         ),
+        enrolls=_tag_value(cause.get("enrolls")),
+        mode=_tag_value(cause.get("mode")),
     )
+
+
+def _tag_value(value: object) -> str | None:
+    """The value of a tag, which may be empty; None where there is none, as in a message of an older version."""
+    if value is not None and not isinstance(value, str):
+        raise TypeError("the value of a tag must be a text")
+    if value is not None:
+        value.encode()
+    return value
 
 
 def read_object(value: object) -> Mapping[str, object]:
     """The value, which must be an object."""
     if not isinstance(value, dict):
         raise TypeError("where an object must be, there is none")
+    return value
+
+
+def read_list(value: object) -> list[object]:
+    """The value, which must be a list."""
+    if not isinstance(value, list):
+        raise TypeError("where a list must be, there is none")
     return value
 
 

@@ -1,0 +1,107 @@
+"""Where changes and what is remembered of roles are kept, and how a change of a role is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, assert_never
+
+from remediator.core.change import Change, ChangeKind, ChangeState, intended
+from remediator.core.event import Cause
+from remediator.core.finding import Finding
+from remediator.core.memory import RoleMemory
+from remediator.core.outcome import Applied, NotApplied, StepResult, Unconfirmed
+from remediator.core.plan import Step
+from remediator.core.state import Role
+from remediator.errors import AwsError
+
+
+class History(Protocol):
+    """What the flows need of the history; the methods promise what ``gateways.history.HistoryTable`` promises."""
+
+    def read_memory(self, role_name: str) -> RoleMemory:
+        """What is remembered of the role, with the ids of its open changes; empty where nothing is."""
+        ...
+
+    def write_memory(self, role_name: str, memory: RoleMemory) -> None:
+        """Replace what is remembered of the role, if it is still what ``memory`` was made from."""
+        ...
+
+    def intend(self, change: Change) -> None:
+        """Record a change that is about to be made, as open, and count it towards the limit of writes."""
+        ...
+
+    def conclude(self, change_id: str, state: ChangeState, why: str, at: datetime) -> None:
+        """Say what came of a change; it is not open any more."""
+        ...
+
+    def read_change(self, change_id: str) -> Change | None:
+        """The change with its documents; None where there is none of that id (any more)."""
+        ...
+
+    def changes_since(self, role_name: str, since: datetime) -> tuple[Change, ...]:
+        """The changes of the role that were intended at or after that time, oldest first, without their documents."""
+        ...
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Records what one reconcile changes on, or for, one role: before it is made, and what came of it.
+
+    ``on_trouble`` is told of an error that kept a conclusion from being recorded; the change is then still open, and
+    is settled at the next reconcile of the role.
+    """
+
+    history: History
+    role: Role
+    cloud: str | None
+    causes: tuple[Cause, ...]
+    code_version: str
+    clock: Callable[[], datetime]
+    on_trouble: Callable[[str, AwsError], None]
+    changes: list[Change] = field(default_factory=list)
+    """All changes that were recorded, in order, as they were intended."""
+
+    def intend(self, step: Step, findings: tuple[Finding, ...], kind: ChangeKind) -> Change:
+        """Record that a step is about to be written.
+
+        Raises WritesCapped where no more may be written within this window, and any AwsError of the history; in both
+        cases nothing may be written.
+        """
+        change = intended(
+            step,
+            self.role,
+            kind=kind,
+            cloud=self.cloud,
+            findings=findings,
+            causes=self.causes,
+            code_version=self.code_version,
+            at=self.clock(),
+            sequence=len(self.changes),
+        )
+        self.history.intend(change)
+        self.changes.append(change)
+        return change
+
+    def conclude(self, change: Change, result: StepResult) -> None:
+        """Record what came of it."""
+        match result:
+            case Applied():
+                self._conclude(change, ChangeState.COMPLETED, "")
+            case Unconfirmed(why=why):
+                self._conclude(change, ChangeState.UNCONFIRMED, why)
+            case NotApplied(why=why):
+                self._conclude(change, ChangeState.NOT_WRITTEN, why)
+            case _ as never:
+                assert_never(never)
+
+    def abandon(self, change: Change, why: str) -> None:
+        """Record that it was not written after all."""
+        self._conclude(change, ChangeState.NOT_WRITTEN, why)
+
+    def _conclude(self, change: Change, state: ChangeState, why: str) -> None:
+        try:
+            self.history.conclude(change.change_id, state, why, self.clock())
+        except AwsError as error:
+            self.on_trouble(change.change_id, error)
