@@ -241,6 +241,10 @@ def act_bucket_policy(account: DemoAccount) -> None:
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
     theirs = policy_document(audit, tls)
+    tell(
+        f"Then alice replaces the whole policy of that bucket, which lives in {RESEARCH_REGION}, by one of her own: it "
+        "lets an auditor in, denies what is not encrypted, and names neither role."
+    )
     account.alice_s3_of_research.put_bucket_policy(Bucket=RESEARCH_BUCKET, Policy=json.dumps(theirs))
     repaired(lambda: account.named_roles() == roles)
     show_diff("policy of the bucket, as it was put → now", theirs, account.bucket_policy())
@@ -263,7 +267,10 @@ def act_lost_event(account: DemoAccount) -> None:
         account.as_terraform.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(LAMBDA_TRUST))
     account.settle(1.5)
     expect(not account.trusts_ec2(role), "The role was repaired although no event came.")
-    tell("Nothing happens. The role stays broken, until the hour is over and EventBridge Scheduler asks for a sweep.")
+    tell(
+        "Nothing happens. The role stays broken until EventBridge Scheduler asks for the next sweep, within the hour; "
+        "so as not to wait for that, the demo has it ask now."
+    )
     account.sweep_now()
     repaired(lambda: account.trusts_ec2(role))
     letter = next_letter(account, "repaired")
@@ -311,15 +318,28 @@ def act_denied(account: DemoAccount) -> None:
     account.alice_s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy_document(deny)))
     letters = next_letters(account, "needs a person", len(enrolled(account)))
     show_subjects(letters)
+    letter = next(letter for letter in letters if role in letter.subject)
+    for part in ("FreezeForAudit", BUCKET, "s3:PutObject"):
+        expect(part in letter.body, f"The alert does not name {part}.")
+    tell("Nothing was written: another Allow does not help against a Deny. A person is told what blocks, and where:")
+    show_letter(letter)
     tell("Then somebody deletes the remediator's grant of head-node as well.")
     (name,) = account.inline(role)
     account.as_alice.delete_role_policy(RoleName=role, PolicyName=name)
-    letter = next_letter(account, "needs a person")
+    account.settle(1.5)
     expect(account.inline(role) == {}, "A policy was written although a Deny blocks the role.")
-    for part in ("FreezeForAudit", BUCKET, "s3:PutObject"):
-        expect(part in letter.body, f"The alert does not name {part}.")
-    tell("Nothing was written: another Allow does not help against a Deny. A person is told what blocks, and where.")
-    show_letter(letter)
+    expect(account.new_letters() == [], "The same was told twice.")
+    tell("Nothing was written, and nobody was told the same again.", "green")
+    tell("The audit is over, and alice deletes the bucket's policy.")
+    account.alice_s3.delete_bucket_policy(Bucket=BUCKET)
+    repaired(lambda: account.is_granted(role))
+    account.settle(1.5)
+    letters = account.new_letters()
+    expect(
+        len(letters) == len(enrolled(account)) and all("re" in letter.subject for letter in letters),
+        f"Not every role is told to be in order again: {[letter.subject for letter in letters]}",
+    )
+    show_subjects(letters)
 
 
 def enrolled(account: DemoAccount) -> list[str]:

@@ -15,7 +15,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from remediator.permissions import PERMISSIONS
+from remediator.permissions import PERMISSIONS, Target
 from remediator.settings import Settings
 from stacks.statements import allow_declared
 
@@ -54,8 +54,10 @@ class QueueFunction(Construct):
         timeout: Duration,
         environment: Mapping[str, str],
         settings: Settings,
+        ours: Mapping[Target, str],
         memory_mb: int = _MEMORY_MB,
     ) -> None:
+        """``ours`` has the ARNs of the stack's own resources that calls of the function are declared on."""
         super().__init__(scope, construct_id)
         self.role = iam.Role(
             self,
@@ -97,7 +99,7 @@ class QueueFunction(Construct):
                 reason="X-Ray's PutTraceSegments and PutTelemetryRecords can be granted on * only.",
             )
         )
-        allow_declared(self.role, PERMISSIONS[name], settings)
+        allow_declared(self.role, PERMISSIONS[name], settings, ours=ours)
 
     def works_off(self, queue: sqs.Queue, batches: Batches = Batches()) -> None:
         """Start the function for the queue's messages, several at a time; each message can fail on its own."""

@@ -13,6 +13,7 @@ from remediator.permissions import IAM_WRITES
 from remediator.settings import Settings
 from stacks.alerts import Alerts
 from stacks.function import Batches, QueueFunction
+from stacks.history import PAUSE_PARAMETER, History
 from stacks.inbox import forwarded_regions
 from stacks.intake import Intake
 from stacks.queues import MAX_RECEIVE_COUNT, WorkQueue
@@ -33,9 +34,9 @@ _SWEEPER_BATCHES: Final = Batches(size=1000, window=_SWEEPER_WINDOW, concurrency
 class RemediatorStack(Stack):
     """Rules → intake queue → router → work queue → reconciler → alerts; schedule → sweep queue → sweeper → work queue.
 
-    ``bundle`` is the folder with the functions' code, as ``stacks.bundle`` builds it. Without an account in the
-    settings the stack deploys to whichever account the credentials lead to. Raises SettingsError where the
-    configuration does not fit IAM's limits.
+    The reconciler records each write in the history before it makes it. ``bundle`` is the folder with the functions'
+    code, as ``stacks.bundle`` builds it. Without an account in the settings the stack deploys to whichever account the
+    credentials lead to. Raises SettingsError where the configuration does not fit IAM's limits.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, bundle: Path) -> None:
@@ -47,12 +48,14 @@ class RemediatorStack(Stack):
             tags={"application": "anyscale-role-remediator"},
         )
         alerts = Alerts(self, "Alerts", emails=settings.emails)
+        history = History(self, "History", settings=settings)
         intake = Intake(self, "Intake", settings=settings, consumer_timeout=_ROUTER_TIMEOUT)
         work = WorkQueue(self, "Work", consumer_timeout=_RECONCILER_TIMEOUT)
         sweep = Sweep(
             self,
             "Sweep",
             settings=settings,
+            pause_parameter=PAUSE_PARAMETER,
             consumer_timeout=_SWEEPER_TIMEOUT,
             batching_window=_SWEEPER_WINDOW,
         )
@@ -66,6 +69,7 @@ class RemediatorStack(Stack):
             timeout=_ROUTER_TIMEOUT,
             environment={"WORK_QUEUE_URL": work.queue.queue_url, "SWEEP_QUEUE_URL": sweep.queue.queue_url},
             settings=settings,
+            ours=history.arns,
         )
         router.works_off(intake.queue)
 
@@ -77,8 +81,13 @@ class RemediatorStack(Stack):
             bundle=bundle,
             timeout=_SWEEPER_TIMEOUT,
             memory_mb=_SWEEPER_MEMORY_MB,
-            environment={"WORK_QUEUE_URL": work.queue.queue_url, "SWEEP_QUEUE_URL": sweep.queue.queue_url},
+            environment={
+                "WORK_QUEUE_URL": work.queue.queue_url,
+                "SWEEP_QUEUE_URL": sweep.queue.queue_url,
+                "HISTORY_TABLE": history.table.table_name,
+            },
             settings=settings,
+            ours=history.arns,
         )
         sweeper.works_off(sweep.queue, _SWEEPER_BATCHES)
         for queue in (work.queue, sweep.queue):
@@ -92,19 +101,30 @@ class RemediatorStack(Stack):
             description="Compares a role with what it should be, repairs it, and tells people; the only writer",
             bundle=bundle,
             timeout=_RECONCILER_TIMEOUT,
-            environment={"ALERTS_TOPIC_ARN": alerts.topic.topic_arn, "MAX_RECEIVE_COUNT": str(MAX_RECEIVE_COUNT)},
+            environment={
+                "ALERTS_TOPIC_ARN": alerts.topic.topic_arn,
+                "MAX_RECEIVE_COUNT": str(MAX_RECEIVE_COUNT),
+                "HISTORY_TABLE": history.table.table_name,
+                "PAUSE_PARAMETER": PAUSE_PARAMETER,
+            },
             settings=settings,
+            ours=history.arns,
         )
         reconciler.works_off(work.queue)
+        # A request that turns out to belong into another group is queued again.
+        work.queue.grant_send_messages(reconciler.role)
         for function in (router, reconciler):
             function.function.add_environment("REMEDIATOR_ROLE_ARN", reconciler.role.role_arn)
+        own_roles = [role.role_arn for role in (router.role, sweeper.role, reconciler.role, sweep.role)]
+        for function in (router, sweeper, reconciler):
+            function.function.add_environment("OWN_ROLE_ARNS", ",".join(own_roles))
         alerts.allow_publishing(reconciler.role)
         reconciler.role.add_to_policy(
             iam.PolicyStatement(
                 sid="NeverOwnRoles",
                 effect=iam.Effect.DENY,
                 actions=list(IAM_WRITES),
-                resources=[role.role_arn for role in (router.role, sweeper.role, reconciler.role, sweep.role)],
+                resources=own_roles,
             )
         )
         if unheard := sorted(set(settings.other_regions) - set(forwarded_regions(settings))):
@@ -125,6 +145,8 @@ class RemediatorStack(Stack):
                 "SweepQueueUrl": (sweep.queue.queue_url, "Requests for a sweep that wait for the sweeper"),
                 "SweepDeadLettersUrl": (sweep.dead_letters.queue_url, "Requests for a sweep that failed"),
                 "SweepScheduleName": (sweep.schedule.schedule_name, "When every enrolled role is looked at"),
+                "HistoryTableName": (history.table.table_name, "Every change, before and after it was made"),
+                "PauseParameterName": (PAUSE_PARAMETER, "Set it to paused, and nothing is written any more"),
                 "RouterFunctionName": (router.function.function_name, "Which roles does an event concern?"),
                 "SweeperFunctionName": (sweeper.function.function_name, "Which roles has no event told of?"),
                 "ReconcilerFunctionName": (reconciler.function.function_name, "The only function that writes"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,18 +14,33 @@ from aws_cdk import aws_iam as iam
 
 from remediator.core.arn import ec2_service_principal
 from remediator.errors import SettingsError
-from remediator.permissions import Permission, Target
+from remediator.permissions import Access, Permission, Target
 from remediator.settings import Cloud, InstanceProfileMode, Mode, Settings
 
 # A role holds 10,240 characters of inline policies, of which what the stack itself grants (queues, logs, traces, the
 # topic) needs the rest, and 10 managed policies.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-_INLINE_CHARACTERS: Final = 7_000
-_MANAGED_CHARACTERS: Final = 6_144
+_ENVELOPE: Final = len('{"Statement":[],"Version":"2012-10-17"}')
+_INLINE_CHARACTERS: Final = 7_000 - _ENVELOPE
+_MANAGED_CHARACTERS: Final = 6_144 - _ENVELOPE
 _MANAGED_POLICIES: Final = 10
 
 _ANY_ACCOUNT: Final = "<AWS::AccountId>"
 """Stands for the account of a stack that goes to whichever account the credentials lead to; cdk-nag writes it so."""
+
+_TOKEN: Final = re.compile(r"\$\{Token\[[^]]*\]\}")
+_LONGEST_ARN: Final = 128
+"""Characters of the ARN of a resource of ours, whose name CloudFormation makes, at most."""
+
+_BESIDE_RESOURCES: Final = (
+    *("kms:Decrypt", "kms:GenerateDataKey*", "logs:CreateLogStream", "logs:PutLogEvents", "sns:Publish"),
+    *("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"),
+    *("sqs:ReceiveMessage", "sqs:SendMessage", "xray:PutTelemetryRecords", "xray:PutTraceSegments"),
+)
+"""What the stack allows a role that writes beside its queue, topic, key, logs and traces."""
+
+
+Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,45 +62,49 @@ class _Grant:
     resources: tuple[str, ...]
     conditions: Mapping[str, Any]
 
-    def characters(self, resources: Sequence[str]) -> int:
-        """What the statement needs for these resources, as IAM counts: without white space."""
-        statement = {
-            "Action": self.actions,
-            "Condition": self.conditions,
+    def statement(self, number: int = 99) -> Json:
+        """The statement of a policy, of those of the same name the one with this number."""
+        return {
+            "Sid": f"{self.sid}{number if number > 1 else ''}",
             "Effect": "Allow",
-            "Resource": resources,
-            "Sid": f"{self.sid}00",
+            "Action": list(self.actions),
+            "Resource": list(self.resources),
+            **({"Condition": self.conditions} if self.conditions else {}),
         }
-        return len(json.dumps(statement, separators=(",", ":")).replace(_ANY_ACCOUNT, "0" * 12)) + len(",")
 
 
-def allow_declared(role: iam.Role, permissions: Sequence[Permission], settings: Settings) -> None:
+def allow_declared(
+    role: iam.Role, permissions: Sequence[Permission], settings: Settings, *, ours: Mapping[Target, str]
+) -> None:
     """Allow a function's role exactly what is declared, nowhere else than declared.
 
-    Raises SettingsError where what the configuration names does not fit into a role's policies.
+    ``ours`` has the ARNs of the stack's own resources that calls are declared on. A role that writes is denied all the
+    rest as well, so that a policy that comes to it by mistake opens nothing. Raises SettingsError where what the
+    configuration names does not fit into a role's policies.
     """
     account = Stack.of(role).account
-    scopes = [(permission, scope) for permission in permissions for scope in _scopes(permission.target, settings)]
-    policies = tuple(_policies(_grants(scopes)))
+    scopes = [(permission, scope) for permission in permissions for scope in _scopes(permission.target, settings, ours)]
+    used: Counter[str] = Counter()
+    policies: list[list[Json]] = []
+    for grants in _policies(_grants(scopes)):
+        policies.append([])
+        for grant in grants:
+            used[grant.sid] += 1
+            policies[-1].append(grant.statement(used[grant.sid]))
+    if any(permission.access is Access.WRITE for permission in permissions):
+        _bound(policies, scopes)
+        policies[0] += _bounds(scopes, settings)
     if len(policies) > 1 + _MANAGED_POLICIES:
         fault = (
             f"clouds: the buckets, keys and role patterns make {len(policies) - 1} managed policies for one role, and "
             f"one holds {_MANAGED_POLICIES}; use fewer or broader role patterns, or several deployments"
         )
         raise SettingsError([fault])
-    used: Counter[str] = Counter()
     for number, policy in enumerate(policies, start=1):
-        statements = []
-        for grant in policy:
-            used[grant.sid] += 1
-            statements.append(
-                iam.PolicyStatement(
-                    sid=f"{grant.sid}{used[grant.sid] if used[grant.sid] > 1 else ''}",
-                    actions=list(grant.actions),
-                    resources=[resource.replace(_ANY_ACCOUNT, account) for resource in grant.resources],
-                    conditions=json.loads(json.dumps(grant.conditions).replace(_ANY_ACCOUNT, account)),
-                )
-            )
+        statements = [
+            iam.PolicyStatement.from_json(json.loads(json.dumps(statement).replace(_ANY_ACCOUNT, account)))
+            for statement in policy
+        ]
         if number == 1:
             iam.Policy(role, "Declared", statements=statements, roles=[role])
         else:
@@ -92,6 +112,93 @@ def allow_declared(role: iam.Role, permissions: Sequence[Permission], settings: 
     reasons = {resource: scope.why_wildcards for _, scope in scopes for resource in scope.resources if "*" in resource}
     for resource, reason in reasons.items():
         Validations.of(role).acknowledge(Acknowledgment(id=f"AwsSolutions-IAM5[Resource::{resource}]", reason=reason))
+
+
+def _bounds(scopes: Sequence[tuple[Permission, _Scope]], settings: Settings) -> list[Json]:
+    """What a role that writes may do nowhere, whatever another policy allows it.
+
+    That is whatever is neither declared nor needed beside its resources, and writing to roles without the tag.
+    """
+    needed = {*(permission.action for permission, _ in scopes), *_BESIDE_RESOURCES}
+    tagged = [permission.action for permission, _ in scopes if permission.target is Target.ENROLLED_ROLES]
+    untagged = {"Null": {f"aws:ResourceTag/{settings.enrollment_tag}": "true"}}
+    return [
+        _denied("NothingElse", NotAction=sorted(needed), Resource="*"),
+        *([_denied("NeverWithoutTheTag", Action=tagged, Resource="*", Condition=untagged)] if tagged else ()),
+    ]
+
+
+def _bound(policies: list[list[Json]], scopes: Sequence[tuple[Permission, _Scope]]) -> None:
+    """Deny writes anywhere else than declared, in the last policy or a further one; else in what room the last has."""
+    room = (_INLINE_CHARACTERS if len(policies) == 1 else _MANAGED_CHARACTERS) - sum(map(_characters, policies[-1]))
+    if len(policies) <= _MANAGED_POLICIES and sum(map(_characters, _elsewhere(scopes, _MANAGED_CHARACTERS))) > room:
+        policies.append([])
+        room = _MANAGED_CHARACTERS
+    bounds = _elsewhere(scopes, room)
+    if sum(map(_characters, bounds)) > room:
+        policies.append([])
+    policies[-1] += bounds
+
+
+def _elsewhere(scopes: Sequence[tuple[Permission, _Scope]], room: int) -> list[Json]:
+    """Statements that deny writes anywhere else than declared, one for a service, in so many characters if they can.
+
+    Where the configuration names too much for that, they spare more than they need, and never less.
+    """
+    actions: dict[str, dict[str, None]] = defaultdict(dict)
+    resources: dict[str, dict[str, None]] = defaultdict(dict)
+    for permission, scope in scopes:
+        if permission.access is Access.WRITE:
+            service = permission.action.partition(":")[0]
+            actions[service][permission.action] = None
+            resources[service].update(dict.fromkeys(scope.resources))
+    found: list[Json] = []
+    for number, service in enumerate(sorted(resources, key=lambda each: len("".join(resources[each])))):
+        share = (room - sum(map(_characters, found))) // (len(resources) - number)
+        statements = (
+            _denied(f"{service.title()}NowhereElse", Action=list(actions[service]), NotResource=list(covering))
+            for covering in _coverings(tuple(resources[service]))
+        )
+        found.append(_first_within(share, statements))
+    return found
+
+
+def _denied(sid: str, **elements: object) -> Json:
+    return {"Sid": sid, "Effect": "Deny", **elements}
+
+
+def _first_within(characters: int, statements: Iterable[Json]) -> Json:
+    """The first statement that fits, else the last."""
+    found: Json = {}
+    for found in statements:
+        if _characters(found) <= characters:
+            break
+    return found
+
+
+def _coverings(arns: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The ARNs, then ever fewer and broader ones that together match all that they match: each cut at one length.
+
+    A statement that denies all but some resources cannot be cut into several, as one that allows them can: each would
+    deny what the others spare. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notresource.html
+    """
+    yield arns
+    parts = [arn.rpartition(":") for arn in arns]
+    for length in range(max(len(resource) for *_, resource in parts) - 1, -1, -1):
+        yield tuple(
+            dict.fromkeys(
+                f"{beginning}:{resource}"
+                if len(resource) <= length
+                else f"{beginning}:{resource[:length].rstrip('*')}*"
+                for beginning, _, resource in parts
+            )
+        )
+
+
+def _characters(statement: Json) -> int:
+    """What a statement needs of a policy, as IAM counts: without white space."""
+    text = json.dumps(statement, separators=(",", ":")).replace(_ANY_ACCOUNT, "0" * 12)
+    return len(_TOKEN.sub("x" * _LONGEST_ARN, text)) + len(",")
 
 
 def _grants(scopes: Iterable[tuple[Permission, _Scope]]) -> Iterator[_Grant]:
@@ -123,14 +230,18 @@ def _policies(grants: Iterable[_Grant]) -> Iterator[list[_Grant]]:
     for grant in grants:
         rest = grant.resources
         while rest:
-            fitting = next((part for part in _beginnings(rest) if grant.characters(part) <= room), ())
+            fitting = next(
+                (part for part in _beginnings(rest) if _characters(replace(grant, resources=part).statement()) <= room),
+                (),
+            )
             if fitting:
-                policy.append(replace(grant, resources=fitting))
-                room -= grant.characters(fitting)
+                part = replace(grant, resources=fitting)
+                policy.append(part)
+                room -= _characters(part.statement())
                 rest = rest[len(fitting) :]
             if rest:
                 yield policy
-                policy, room = [], _MANAGED_CHARACTERS - len('{"Statement":[],"Version":"2012-10-17"}')
+                policy, room = [], _MANAGED_CHARACTERS
     yield policy
 
 
@@ -139,14 +250,14 @@ def _beginnings(resources: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     return (resources[:count] for count in range(len(resources), 0, -1))
 
 
-def _scopes(target: Target, settings: Settings) -> tuple[_Scope, ...]:
+def _scopes(target: Target, settings: Settings, ours: Mapping[Target, str]) -> tuple[_Scope, ...]:
     """Where calls on a target may be made; none where the configuration leaves the target empty."""
-    scopes = _all_scopes(target, settings, settings.account or _ANY_ACCOUNT)
+    scopes = _all_scopes(target, settings, settings.account or _ANY_ACCOUNT, ours)
     return tuple(scope for scope in scopes if scope.resources)
 
 
-def _all_scopes(  # noqa: C901 - one case for each target
-    target: Target, settings: Settings, account: str
+def _all_scopes(  # noqa: C901, PLR0912 - one case for each target
+    target: Target, settings: Settings, account: str, ours: Mapping[Target, str]
 ) -> tuple[_Scope, ...]:
     iam_of = f"arn:{settings.partition}:iam::{account}"
     repairing = [cloud for cloud in settings.clouds if cloud.mode is Mode.REPAIR]
@@ -185,6 +296,12 @@ def _all_scopes(  # noqa: C901 - one case for each target
         case Target.CONFIGURED_KEYS:
             keys = (bucket.key for cloud in settings.clouds for bucket in cloud.buckets)
             return (_Scope("ReadKeys", tuple(dict.fromkeys(filter(None, keys)))),)
+        case Target.HISTORY_TABLE:
+            return (_Scope("RecordChanges", (ours[target],)),)
+        case Target.HISTORY_LISTING:
+            return (_Scope("FindWhatIsOpen", (ours[target],)),)
+        case Target.PAUSE_PARAMETER:
+            return (_Scope("ReadWhetherPaused", (ours[target],)),)
         case _ as never:
             assert_never(never)
 

@@ -20,7 +20,7 @@ _FORMAT: Final = 1
 
 
 class Sweep(Construct):
-    """A schedule and a rule for our own deployments, and the queue that their requests wait in for the sweeper.
+    """A schedule, a rule for our own deployments, one for resumed writes, and the queue that their requests wait in.
 
     One request is as good as another, so what cannot be delivered lies where what keeps failing lies as well. The
     schedule has no flexible window: it is the only one, and there is nothing to spread.
@@ -32,10 +32,14 @@ class Sweep(Construct):
         construct_id: str,
         *,
         settings: Settings,
+        pause_parameter: str,
         consumer_timeout: Duration,
         batching_window: Duration,
     ) -> None:
-        """``consumer_timeout`` is the time that the sweeper has for a batch, ``batching_window`` how long one fills."""
+        """``consumer_timeout`` is the time that the sweeper has for a batch, ``batching_window`` how long one fills.
+
+        ``pause_parameter`` is the name of the parameter that pauses the writes.
+        """
         super().__init__(scope, construct_id)
         self.dead_letters = dead_letter_queue(self, "DeadLetters")
         self.queue = standard_queue(
@@ -48,6 +52,7 @@ class Sweep(Construct):
         self.role = self._role_of_the_schedule(settings)
         self.schedule = self._schedule(settings)
         self._after_deployment()
+        self._after_resuming(pause_parameter)
 
     def _role_of_the_schedule(self, settings: Settings) -> iam.Role:
         """https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html."""
@@ -83,11 +88,10 @@ class Sweep(Construct):
     def _after_deployment(self) -> None:
         """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/event-detail-stack-status-change.html."""
         stack = Stack.of(self)
-        events.Rule(
-            self,
+        self._rule(
             "Deployed",
-            description="Code or configuration of the Anyscale role remediator may have changed",
-            event_pattern=events.EventPattern(
+            "Code or configuration of the Anyscale role remediator may have changed",
+            events.EventPattern(
                 source=["aws.cloudformation"],
                 account=[stack.account],
                 detail_type=["CloudFormation Stack Status Change"],
@@ -96,6 +100,30 @@ class Sweep(Construct):
                     "status-details": {"status": ["CREATE_COMPLETE", "UPDATE_COMPLETE"]},
                 },
             ),
+        )
+
+    def _after_resuming(self, parameter: str) -> None:
+        """What was found while writes were paused is looked at again at once, as after a deployment.
+
+        https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-cwe.html
+        """
+        self._rule(
+            "Resumed",
+            "Writes of the Anyscale role remediator may have been paused or resumed",
+            events.EventPattern(
+                source=["aws.ssm"],
+                account=[Stack.of(self).account],
+                detail_type=["Parameter Store Change"],
+                detail={"name": [parameter], "operation": ["Update"]},
+            ),
+        )
+
+    def _rule(self, name: str, description: str, pattern: events.EventPattern) -> None:
+        events.Rule(
+            self,
+            name,
+            description=description,
+            event_pattern=pattern,
             targets=[
                 event_targets.SqsQueue(
                     self.queue,

@@ -9,7 +9,16 @@ import typer
 
 from remediator import __version__
 from remediator.errors import RemediatorError
-from remediator_cli.commands import compute_config, evaluate, explain_event
+from remediator_cli.commands import (
+    compute_config,
+    evaluate,
+    explain_event,
+    guardrails,
+    history,
+    pause,
+    resume,
+    undo,
+)
 from remediator_cli.exits import ExitCode
 from remediator_cli.output import complain, print_anything
 
@@ -45,6 +54,11 @@ def remediator(
 app.command(epilog=_examples(evaluate.EXAMPLES))(evaluate.evaluate)
 app.command(epilog=_examples(compute_config.EXAMPLES))(compute_config.compute_config)
 app.command(epilog=_examples(explain_event.EXAMPLES))(explain_event.explain_event)
+app.command(epilog=_examples(history.EXAMPLES))(history.history)
+app.command(epilog=_examples(undo.EXAMPLES))(undo.undo)
+app.command(epilog=_examples(resume.EXAMPLES))(resume.resume)
+app.command(epilog=_examples(pause.EXAMPLES))(pause.pause)
+app.command(epilog=_examples(guardrails.EXAMPLES))(guardrails.guardrails)
 
 
 def main() -> None:

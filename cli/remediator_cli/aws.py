@@ -7,49 +7,111 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from remediator import __version__
+from remediator.core.event import Actor
 from remediator.errors import AwsError, DeniedError, RemediatorError, TransientError
+from remediator.settings import DEFAULT_REGION, HOME_REGIONS
 
 if TYPE_CHECKING:
+    import boto3
+
     from remediator.gateways.iam import IamGateway
+    from remediator.gateways.s3 import S3Gateway
 
 
 class NoAccess(RemediatorError):
     """AWS cannot be asked; the text says why, and what to do about it."""
 
 
+_UNKNOWN = "AWS does not know these credentials. Sign in again, or set AWS_PROFILE"
+_EXPIRED = "the AWS credentials have expired. Sign in again (aws sso login)"
+_SIGNED_OUT = "the sign-in has expired. Sign in again (aws sso login)"
 _HINTS = {
     "NoCredentialsError": "no AWS credentials were found. Set AWS_PROFILE, or sign in (aws sso login, aws configure)",
     "PartialCredentialsError": "the AWS credentials are incomplete. Set AWS_PROFILE, or sign in again",
     "NoRegionError": "no Region is set. Set AWS_REGION, or a region in the profile",
     "ProfileNotFound": "the profile in AWS_PROFILE does not exist. `aws configure list-profiles` lists those that do",
-    "ExpiredToken": "the AWS credentials have expired. Sign in again (aws sso login)",
-    "ExpiredTokenException": "the AWS credentials have expired. Sign in again (aws sso login)",
-    "InvalidClientTokenId": "AWS does not know these credentials. Sign in again, or set AWS_PROFILE",
-    "UnauthorizedSSOTokenError": "the sign-in has expired. Sign in again (aws sso login)",
-    "SSOTokenLoadError": "the sign-in has expired. Sign in again (aws sso login)",
-    "TokenRetrievalError": "the sign-in has expired. Sign in again (aws sso login)",
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
+    "RequestExpired": _EXPIRED,
+    "InvalidClientTokenId": _UNKNOWN,
+    "UnrecognizedClientException": _UNKNOWN,
+    "InvalidSignatureException": _UNKNOWN,
+    "SignatureDoesNotMatch": _UNKNOWN,
+    "UnauthorizedSSOTokenError": _SIGNED_OUT,
+    "SSOTokenLoadError": _SIGNED_OUT,
+    "TokenRetrievalError": _SIGNED_OUT,
 }
+
+_KINDS = {"user": "IAMUser", "assumed-role": "AssumedRole", "federated-user": "FederatedUser", "root": "Root"}
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account of the current profile; nothing is asked of AWS before a method needs it."""
+
+    session: boto3.Session
+
+    def client(self, service: str, region: str) -> Any:  # noqa: ANN401 - the types of the clients are those of the callers
+        """A client of a service in a Region. Raises NoAccess where the profile cannot be used at all."""
+        from botocore.config import Config  # noqa: PLC0415
+
+        with _usable():
+            make: Any = self.session.client
+            return make(service, region_name=region, config=Config(retries={"mode": "standard"}))
+
+    @property
+    def home_region(self) -> str:
+        """The home Region of the partition that the profile's own Region is in, where it has one."""
+        own = self.session.region_name
+        partition = self.session.get_partition_for_region(own) if own else "aws"
+        return next((region for region, of in HOME_REGIONS.items() if of == partition), DEFAULT_REGION)
+
+    def iam(self) -> IamGateway:
+        """IAM of the account; it is global, so that any Region of the partition will do."""
+        from remediator.gateways.iam import IamGateway  # noqa: PLC0415
+
+        return IamGateway(self.client("iam", self.session.region_name or DEFAULT_REGION))
+
+    def buckets(self) -> S3Gateway:
+        """S3 in every Region."""
+        from remediator.gateways.kms import KmsGateway  # noqa: PLC0415
+        from remediator.gateways.s3 import S3Gateway  # noqa: PLC0415
+
+        return S3Gateway(
+            lambda region: self.client("s3", region), KmsGateway(lambda region: self.client("kms", region))
+        )
+
+    def caller(self, region: str) -> Actor:
+        """Whoever these credentials belong to.
+
+        https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+        """
+        from remediator.gateways.aws_errors import translated  # noqa: PLC0415
+
+        with translated("sts:GetCallerIdentity"):
+            arn = str(self.client("sts", region).get_caller_identity()["Arn"])
+        kind = arn.partition("::")[2].partition(":")[2].partition("/")[0]
+        return Actor(kind=_KINDS.get(kind, "Unknown"), arn=arn, user_agent=f"remediator/{__version__}")
+
+
+def account() -> Account:
+    """The account of the current profile. Raises NoAccess where the profile cannot be used at all."""
+    import boto3  # noqa: PLC0415  # only commands that ask AWS pay for it
+
+    with _usable():
+        session = boto3.Session()
+        if session.get_credentials() is None:
+            raise NoAccess(_HINTS["NoCredentialsError"])
+    return Account(session)
 
 
 def iam() -> IamGateway:
     """IAM in the account of the current profile. Raises NoAccess where the profile cannot be used at all."""
-    import boto3  # noqa: PLC0415  # only commands that ask AWS pay for it
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-
-    from remediator.gateways.iam import IamGateway  # noqa: PLC0415
-
-    try:
-        # IAM is global: any Region of the partition will do where none is set.
-        session = boto3.Session()
-        region = session.region_name or "us-east-1"
-        if session.get_credentials() is None:
-            raise NoAccess(_HINTS["NoCredentialsError"])
-        return IamGateway(session.client("iam", region_name=region, config=Config(retries={"mode": "standard"})))
-    except BotoCoreError as error:
-        raise NoAccess(_HINTS.get(type(error).__name__, str(error))) from error
+    return account().iam()
 
 
 @contextmanager
@@ -65,3 +127,13 @@ def answered() -> Iterator[None]:
         if isinstance(error, TransientError):
             raise NoAccess(f"AWS does not answer: {error}. Try again") from error
         raise
+
+
+@contextmanager
+def _usable() -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
+    try:
+        yield
+    except BotoCoreError as error:
+        raise NoAccess(_HINTS.get(type(error).__name__, str(error))) from error

@@ -16,6 +16,7 @@ from remediator.core.finding_texts import FINDING_TEXTS
 from remediator.core.grants import GrantJudgement, GrantVerdict
 from remediator.core.message import document_diff, plain
 from remediator.core.trust import TrustJudgement, TrustVerdict
+from remediator_cli.diff import diff_text
 from remediator_cli.evaluation import Edit, Evaluation
 
 _STYLES: dict[str, str] = {
@@ -26,7 +27,6 @@ _STYLES: dict[str, str] = {
     GrantVerdict.BLOCKED: "red",
     GrantVerdict.UNDECIDED: "magenta",
 }
-_DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 _EDITS = {
     Edit.CREATED: "it does not exist yet",
     Edit.APPENDED: "one statement more at its end",
@@ -82,7 +82,7 @@ def _repair(evaluation: Evaluation) -> Iterator[RenderableType]:
         if write.note:
             yield Text(plain(write.note))
         before, after = (None if each is None else each.raw for each in (write.before, write.after))
-        yield Padding(_diff(document_diff(before, after)), (0, 0, 0, 2))
+        yield Padding(diff_text(document_diff(before, after)), (0, 0, 0, 2))
     said = {reason.partition(": ")[2] for reason in evaluation.because}
     for withheld in evaluation.withheld:
         yield _heading(withheld.finding)
@@ -97,11 +97,3 @@ def _repair(evaluation: Evaluation) -> Iterator[RenderableType]:
 
 def _heading(finding: FindingCode) -> Text:
     return Text.assemble("Not repaired: ", (finding, "bold red"), f". {FINDING_TEXTS[finding].meaning}")
-
-
-def _diff(diff: str) -> Text:
-    text = Text(overflow="fold")
-    for line in diff.splitlines():
-        text.append(f"{line}\n", style=_DIFF_STYLES.get(line[:1], ""))
-    text.rstrip()
-    return text

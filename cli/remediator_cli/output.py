@@ -33,14 +33,21 @@ def show(form: Form, record: Mapping[str, object], for_people: Callable[[], Rend
     ``record`` is printed in its order of keys; ``for_people`` makes the human form and is called for it only. Where
     nobody reads any more, the program ends quietly.
     """
-    text = _drawn(for_people()) if form is Form.HUMAN else json.dumps(record, allow_nan=False) + "\n"
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes standard output once more when it ends, and would complain then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(ExitCode.BROKEN_PIPE) from None
+    _print(_drawn(for_people()) if form is Form.HUMAN else json.dumps(record, allow_nan=False) + "\n")
+
+
+def tell(renderable: RenderableType) -> None:
+    """Print something for people, at once."""
+    _print(_drawn(renderable))
+
+
+def confirmed(question: str) -> bool:
+    """Ask a person on standard error, and read the answer; anything but yes, and nobody's answer, is no."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201  # this is the place
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        print(file=sys.stderr, flush=True)  # noqa: T201  # what comes next begins on a line of its own
+    return answer.strip().casefold() in ("y", "yes")
 
 
 def complain(place: str, why: str) -> None:
@@ -57,6 +64,16 @@ def print_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes standard output once more when it ends, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(ExitCode.BROKEN_PIPE) from None
 
 
 def _drawn(renderable: RenderableType) -> str:

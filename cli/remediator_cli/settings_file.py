@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import typer
+
 from remediator.errors import SettingsError
 from remediator.settings import Settings, parse_settings
+from remediator_cli.exits import ExitCode
 from remediator_cli.json_lines import NotJson, parse_json
+from remediator_cli.output import complain
 
 CONTEXT_KEY = "remediator"
 
@@ -30,3 +34,18 @@ def read_settings(path: Path) -> Settings:
             raise SettingsError([f'the key "{CONTEXT_KEY}" is missing under "context"'])
         value = context[CONTEXT_KEY]
     return parse_settings(value)
+
+
+def given_settings(path: Path | None) -> Settings | None:
+    """The configuration in the file that an option names, None without one.
+
+    A wrong one ends the command: every fault is a complaint of its own, and the exit code is that for bad input.
+    """
+    if path is None:
+        return None
+    try:
+        return read_settings(path)
+    except SettingsError as error:
+        for fault in error.faults:
+            complain(str(path), fault)
+        raise typer.Exit(ExitCode.BAD_INPUT) from error

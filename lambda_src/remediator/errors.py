@@ -9,6 +9,7 @@
     ├── MalformedRequest     a queued request cannot be read
     ├── MalformedRecord      a record of the history cannot be read
     ├── WritesCapped         no more writes may be made within this window
+    ├── Misrouted            a request is in a group that does not own all that its repair may write
     ├── NotYetVisible        AWS does not show yet what an event says has happened; look again
     ├── ChangedMeanwhile     somebody kept changing a document while we were about to write it; look again
     └── AwsError             AWS answered with an error
@@ -58,6 +59,17 @@ class MalformedRecord(RemediatorError):
 
 class WritesCapped(RemediatorError):
     """As many writes as the configuration allows have been made within this window; nothing was written."""
+
+
+class Misrouted(RemediatorError):
+    """A request was queued in a group that does not own all documents that the repair may write; nothing was written.
+
+    ``bucket`` is that of the request to queue instead: tags or configuration have changed since it was queued.
+    """
+
+    def __init__(self, message: str, bucket: str | None) -> None:
+        self.bucket = bucket
+        super().__init__(message)
 
 
 class NotYetVisible(RemediatorError):

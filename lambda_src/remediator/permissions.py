@@ -36,6 +36,9 @@ class Target(StrEnum):
     CONFIGURED_BUCKETS = "the buckets in the configuration, each as long as its configured account owns it"
     GRANTING_BUCKETS = "those of clouds in repair mode that grant, or granted before, through bucket policies"
     CONFIGURED_KEYS = "the KMS keys in the configuration"
+    HISTORY_TABLE = "the table of changes and of what is remembered of roles"
+    HISTORY_LISTING = "its index, which lists the changes, without their documents, and the roles with something open"
+    PAUSE_PARAMETER = "the parameter that pauses the writes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,10 @@ ROUTER: Final = (
 
 SWEEPER: Final = (
     Permission("iam:GetAccountAuthorizationDetails", Access.READ, Target.WHOLE_ACCOUNT),
-    Permission("iam:GetInstanceProfile", Access.READ, Target.ANY_INSTANCE_PROFILE),
+    Permission("iam:ListInstanceProfiles", Access.READ, Target.ANY_INSTANCE_PROFILE),
     *_MANAGED_POLICIES,
     *_BUCKETS,
+    Permission("dynamodb:Query", Access.READ, Target.HISTORY_LISTING),
 )
 
 RECONCILER: Final = (
@@ -83,6 +87,13 @@ RECONCILER: Final = (
     Permission("iam:GetInstanceProfile", Access.READ, Target.ANY_INSTANCE_PROFILE),
     *_MANAGED_POLICIES,
     *_BUCKETS,
+    # A transaction has no action of its own: it needs those of its items.
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+    Permission("dynamodb:GetItem", Access.READ, Target.HISTORY_TABLE),
+    Permission("dynamodb:Query", Access.READ, Target.HISTORY_TABLE),
+    Permission("dynamodb:PutItem", Access.WRITE, Target.HISTORY_TABLE),
+    Permission("dynamodb:UpdateItem", Access.WRITE, Target.HISTORY_TABLE),
+    Permission("ssm:GetParameter", Access.READ, Target.PAUSE_PARAMETER),
     Permission("iam:UpdateAssumeRolePolicy", Access.WRITE, Target.ENROLLED_ROLES),
     Permission("iam:PutRolePolicy", Access.WRITE, Target.ENROLLED_ROLES),
     Permission("iam:DeleteRolePolicy", Access.WRITE, Target.ENROLLED_ROLES),

@@ -376,12 +376,7 @@ _OPTIONS: Final = (
 
 
 def _read_settings(value: object, place: _Place) -> Settings:
-    fields = _object(
-        value,
-        place,
-        needed=("clouds",),
-        optional=_OPTIONS,
-    )
+    fields = _object(value, place, needed=("clouds",), optional=_OPTIONS)
     region = _text(fields.get("region", DEFAULT_REGION), place.key("region"), _home_region_complaint)
     account = _optional_account(fields, place, None)
     clouds: tuple[Cloud, ...] = ()
@@ -411,7 +406,9 @@ def _read_settings(value: object, place: _Place) -> Settings:
         approvers=_list(
             fields.get("approvers", []),
             place.key("approvers"),
-            lambda item, at: PrincipalPattern(_text(item, at, _principal_complaint)),
+            lambda item, at: PrincipalPattern(
+                _text(item, at, lambda text: _principal_complaint(text, HOME_REGIONS.get(region), account))
+            ),
             lambda pattern: pattern.text,
         ),
         write_limit=_read_write_limit(fields.get("writeLimit", {}), place.key("writeLimit")),
@@ -498,7 +495,7 @@ def _read_cloud(name: object, value: object, clouds: _Place, partition: str | No
         required_boundary=_text(
             fields["requiredBoundary"],
             place.key("requiredBoundary"),
-            lambda text: _boundary_complaint(text, partition),
+            lambda text: _boundary_complaint(text, partition, account),
         )
         if "requiredBoundary" in fields
         else None,
@@ -694,34 +691,50 @@ def _number(value: object, place: _Place, allowed: _Numbers) -> int:
     return allowed.least
 
 
-_PRINCIPAL = re.compile(r"arn:aws(?:-[a-z-]+)?:iam::[0-9]{12}:(?:(?:role|user)/[A-Za-z0-9_+=,.@/*?-]+|root)")
+_PRINCIPAL = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>[0-9]{12}):"
+    r"(?:(?:role|user)/(?P<path_and_name>[A-Za-z0-9_+=,.@/*?-]+)|root)"
+)
 
 
-def _principal_complaint(text: str) -> str | None:
+def _principal_complaint(text: str, partition: str | None, account: str | None) -> str | None:
     if text.startswith("arn:") and ":assumed-role/" in text:
-        return "a session counts as its role: allowed is the role's ARN, arn:aws:iam::ACCOUNT:role/PATH/NAME"
-    if not _PRINCIPAL.fullmatch(text):
+        return "a session counts as its role: allowed is the role's ARN, arn:PARTITION:iam::ACCOUNT:role/PATH/NAME"
+    match = _PRINCIPAL.fullmatch(text)
+    if match is None:
         return (
             "allowed is the ARN of a role (with its path), of a user or of root, with the wildcards * and ? after "
             '"role/" or "user/": "arn:aws:iam::111122223333:role/platform/*"'
         )
-    name = text.partition("/")[2]
-    if name and len(re.sub(r"[*?/]", "", name)) < _PATTERN_MIN_LITERALS:
+    if match["path_and_name"] and len(re.sub(r"[*?/]", "", match["path_and_name"])) < _PATTERN_MIN_LITERALS:
         return f"it is too broad; at least {_PATTERN_MIN_LITERALS} characters other than * ? / are needed"
-    return None
+    return _elsewhere_complaint(match, partition, account, "only a principal of that account can tag its roles")
 
 
 _POLICY_ARN = re.compile(
-    r"arn:(?P<partition>aws[a-z-]*):iam::(?:[0-9]{12}|aws):policy/(?:[\x21-\x7e]+/)?[A-Za-z0-9_+=,.@-]+"
+    r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>[0-9]{12}|aws):policy/(?:[\x21-\x7e]+/)?[A-Za-z0-9_+=,.@-]+"
 )
 
 
-def _boundary_complaint(text: str, partition: str | None) -> str | None:
+def _boundary_complaint(text: str, partition: str | None, account: str | None) -> str | None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html."""
     match = _POLICY_ARN.fullmatch(text)
     if match is None:
         return "allowed is the ARN of a managed policy: arn:PARTITION:iam::ACCOUNT:policy/PATH/NAME"
+    return _elsewhere_complaint(
+        match,
+        partition,
+        account if match["account"] != "aws" else None,
+        "a role's boundary is a policy of its own account, or one of AWS",
+    )
+
+
+def _elsewhere_complaint(match: re.Match[str], partition: str | None, account: str | None, because: str) -> str | None:
+    """That an ARN is not in the partition and the account of the roles, as far as these are known."""
     if partition is not None and match["partition"] != partition:
         return f"it is not in the partition {_shown(partition)} of the home region"
+    if account is not None and match["account"] != account:
+        return f"it is not in the account of the roles, {_shown(account)}; {because}"
     return None
 
 

@@ -20,6 +20,8 @@ def raw_role(
     path: str = "/anyscale/production/",
     tags: Mapping[str, str] | None = None,
     granted: bool = True,
+    inline: Mapping[str, object] | None = None,
+    profiled: bool = True,
     attached: tuple[str, ...] = (),
     boundary: str | None = None,
 ) -> Raw:
@@ -37,8 +39,11 @@ def raw_role(
         "Arn": arn,
         "CreateDate": datetime(2024, 1, 1, tzinfo=UTC),
         "AssumeRolePolicyDocument": policy(*(trust or (EC2_STATEMENT,))),
-        "InstanceProfileList": [profile],
-        "RolePolicyList": [{"PolicyName": "data", "PolicyDocument": policy(bucket_grant())}] if granted else [],
+        "InstanceProfileList": [profile] if profiled else [],
+        "RolePolicyList": [
+            {"PolicyName": f"p{number}", "PolicyDocument": policy(statement)}
+            for number, statement in enumerate(filter(None, (bucket_grant() if granted else None, inline)))
+        ],
         "AttachedManagedPolicies": [{"PolicyName": arn.rpartition("/")[2], "PolicyArn": arn} for arn in attached],
         "Tags": [{"Key": key, "Value": value} for key, value in (ENROLLED if tags is None else tags).items()],
         **({} if boundary is None else {"PermissionsBoundary": {"PermissionsBoundaryArn": boundary}}),
@@ -98,6 +103,10 @@ class StubAccount:
             **further,
         }
 
+    def get_paginator(self, operation: str) -> StubPaginator:
+        """The pages of the instance profiles: one, which is empty."""
+        return StubPaginator(self, operation)
+
     def get_policy(self, *, PolicyArn: str) -> Raw:  # noqa: N803 - the SDK's names
         """A managed policy, without its document."""
         self._called("GetPolicy", PolicyArn=PolicyArn)
@@ -108,3 +117,16 @@ class StubAccount:
         self._called("GetPolicyVersion", PolicyArn=PolicyArn)
         nothing = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": f"arn:aws:sqs:us-east-1:{ACCOUNT}:a"}
         return {"PolicyVersion": {"Document": policy(nothing)}}
+
+
+class StubPaginator:
+    """The only list besides the scan that a sweep may need: all instance profiles, of which there are none."""
+
+    def __init__(self, account: StubAccount, operation: str) -> None:
+        self._account = account
+        self._operation = operation
+
+    def paginate(self, **_: object) -> list[Raw]:
+        """One page."""
+        self._account._called("".join(word.capitalize() for word in self._operation.split("_")))
+        return [{"InstanceProfiles": []}]

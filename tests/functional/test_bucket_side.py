@@ -21,6 +21,7 @@ from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
 from remediator.core.reading import Reading
 from remediator.core.state import Bucket
 from remediator.core.sweep import sweep_cause
+from remediator.core.telling import News
 from remediator.errors import ChangedMeanwhile, DeniedError, RejectedError, TransientError
 from remediator.gateways.s3 import S3Gateway
 from remediator.settings import Settings
@@ -541,7 +542,7 @@ def test_a_write_that_cannot_be_read_back_is_told_and_looked_at_again(world: Wor
     world.create_role(EC2_STATEMENT)
     outcome = world.reconcile(buckets=world.disturbed_buckets(before_read_policy_2=throttled()))
     assert isinstance(outcome.results[0], Unconfirmed)
-    assert outcome.is_told
+    assert world.deliver(outcome) is News.NEW
     assert outcome.to_be_retried
     assert is_clean(world)
 

@@ -21,6 +21,7 @@ from remediator.flows.dispatch import MOST_ROLES_OF_A_POLICY, Dispatched, Droppe
 from remediator.gateways.queue import SweepQueue
 from remediator.settings import Settings, parse_settings
 from tests.examples import ACCOUNT, BUCKET, ENROLLED, LAMBDA_STATEMENT, OWN_ROLE_ARN, a_role, settings
+from tests.functional.faults import raising
 from tests.functional.world import World
 from tests.unit.test_event import KEY, POLICY, Event, load
 
@@ -62,6 +63,7 @@ def send(world: World, event: str | Event, *, later: timedelta = timedelta(minut
         "sweeps": SweepQueue(world.sqs, world.sweep_url),
         "settings": world.settings,
         "own_role_arn": OWN_ROLE_ARN,
+        "own_roles": world.own_roles,
         "now": time + later,
         **overrides,
     }
@@ -558,3 +560,51 @@ def test_a_time_in_the_future_is_fresh(world: World) -> None:
     with pytest.raises(NotYetVisible):
         send(world, "CreateRole", later=timedelta(minutes=-5))
     assert moment("CreateRole").tzinfo is UTC
+
+
+def test_a_request_says_what_the_call_gave_our_two_tags(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    event = load("TagRole")
+    event["detail"]["requestParameters"]["tags"] = [
+        {"key": "anyscale:cluster-role", "value": "production"},
+        {"key": "anyscale:remediation", "value": "r" * 1000},
+        {"key": "Name", "value": "x"},
+    ]
+    send(world, event)
+    (request,) = requests(world)
+    assert (request.cause.enrolls, request.cause.mode) == ("production", "r" * 256)
+
+
+def test_a_request_for_another_call_says_nothing_of_tags(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    send(world, "UpdateAssumeRolePolicy")
+    (request,) = requests(world)
+    assert (request.cause.enrolls, request.cause.mode) == (None, None)
+
+
+def test_one_of_our_own_roles_is_queued_to_be_refused(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.own_roles = frozenset({world.arn()})
+    send(world, "UpdateAssumeRolePolicy")
+    assert len(requests(world)) == 1
+
+
+def test_a_name_of_an_instance_profile_that_becomes_free_is_told_to_the_role_of_that_name(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.create_role(LAMBDA_STATEMENT, name="worker")
+    event = load("RemoveRoleFromInstanceProfile")
+    event["detail"]["requestParameters"].update(instanceProfileName="worker", roleName="head-node")
+    send(world, event)
+    assert sorted(request.role_name for request in requests(world)) == ["head-node", "worker"]
+
+
+def test_of_two_roles_that_an_instance_profile_concerns_one_that_cannot_be_read_does_not_keep_the_other(
+    world: World,
+) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    event = load("RemoveRoleFromInstanceProfile")
+    event["detail"]["requestParameters"].update(instanceProfileName="worker", roleName="head-node")
+    throttled = raising(TransientError("iam:GetRole", "Throttling", ""))
+    with pytest.raises(RemediatorError, match="1 of the 2 roles that the instance profile concerns"):
+        send(world, event, roles=world.disturbed_roles(before_read_role_2=throttled))
+    assert [request.role_name for request in requests(world)] == ["head-node"]

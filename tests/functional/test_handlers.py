@@ -19,7 +19,7 @@ from remediator.errors import TransientError
 from remediator.gateways.queue import FailedDelivery
 from remediator.handlers import reconciler, router, sweeper
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, ENROLLED, LAMBDA_STATEMENT, OWN_ROLE_ARN, bucket_grant
-from tests.functional.world import World
+from tests.functional.world import PAUSE_PARAMETER, TABLE, World
 from tests.unit.test_event import load
 
 
@@ -46,6 +46,9 @@ def functions(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("CONSUMED_QUEUE_URL", world.consumed_url)
     monkeypatch.setenv("ALERTS_TOPIC_ARN", world.topic_arn)
     monkeypatch.setenv("REMEDIATOR_ROLE_ARN", OWN_ROLE_ARN)
+    monkeypatch.setenv("OWN_ROLE_ARNS", OWN_ROLE_ARN)
+    monkeypatch.setenv("HISTORY_TABLE", TABLE)
+    monkeypatch.setenv("PAUSE_PARAMETER", PAUSE_PARAMETER)
     monkeypatch.setenv("MAX_RECEIVE_COUNT", "8")
     modules = (router, sweeper, reconciler)
     caches = [each for module in modules for each in vars(module).values() if hasattr(each, "cache_clear")]
@@ -104,6 +107,7 @@ def test_each_watched_call_on_a_broken_enrolled_role_ends_in_a_repaired_role_and
     assert alert["causes"][0]["call"] == name
     assert alert["attributes"] == {
         "outcome": "repaired",
+        "news": "new",
         "severity": "info",
         "account": ACCOUNT,
         "role": "head-node",

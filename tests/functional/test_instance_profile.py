@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +13,8 @@ from remediator.core.outcome import NotApplied, Outcome, OutcomeKind, Unconfirme
 from remediator.core.plan import InstanceProfileStep
 from remediator.core.reading import Absent, Unreadable
 from remediator.core.state import InstanceProfiles
+from remediator.core.telling import News
 from remediator.errors import DeniedError, NotFoundError, QuotaError, TransientError
-from remediator.flows.deliver import alert_of
 from remediator.gateways.iam import IamGateway
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, a_cause, bucket_grant, settings
 from tests.functional.faults import once, raising, throttled
@@ -68,9 +67,9 @@ def test_by_default_a_missing_instance_profile_is_told_with_what_to_do_and_nothi
     assert codes(outcome) == [FindingCode.PROFILE_MISSING]
     assert world.writes == []
     assert world.profiles() == []
-    alert = alert_of(outcome, world.settings)
-    assert alert is not None
-    assert json.loads(alert.json)["computeConfiguration"] == {"IamInstanceProfile": {"Arn": OWN_PROFILE_ARN}}
+    world.deliver(outcome)
+    (alert,) = world.alerts()
+    assert alert["computeConfiguration"] == {"IamInstanceProfile": {"Arn": OWN_PROFILE_ARN}}
 
 
 def test_where_instance_profiles_are_ignored_they_are_not_even_read(world: World) -> None:
@@ -236,7 +235,7 @@ def test_an_instance_profile_that_was_made_and_stayed_empty_is_told_and_looked_a
     create_role(world)
     outcome = world.reconcile(roles=world.disturbed_roles(before_add_role_to_instance_profile=raising(error)))
     assert outcome.kind is OutcomeKind.FAILED
-    assert outcome.is_told
+    assert world.deliver(outcome) is News.NEW
     assert outcome.to_be_retried
     (result,) = outcome.results
     assert isinstance(result, Unconfirmed)

@@ -32,6 +32,7 @@ ACTIONS = {
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
 """
 
 PUBLIC = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/site/*"}
@@ -39,13 +40,20 @@ PUBLIC = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resour
 
 @pytest.fixture
 def issued(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """All calls from now on, of every client but those of the account in memory."""
+    """All calls from now on, and for a transaction its items, of every client but those of the account in memory."""
     assert world.kms  # which it makes when it is asked for
     calls: list[str] = []
+
+    def note(model: Any, params: Any, **_: Any) -> None:
+        if model.name == "TransactWriteItems":
+            calls.extend(
+                f"dynamodb:{kind}Item" for item in json.loads(params["body"])["TransactItems"] for kind in item
+            )
+        else:
+            calls.append(f"{model.service_model.service_name}:{model.name}")
+
     session = boto3.Session()
-    session.events.register(
-        "before-call", lambda model, **_: calls.append(f"{model.service_model.service_name}:{model.name}")
-    )
+    session.events.register("before-call", note)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
     return calls
 
@@ -102,17 +110,19 @@ def test_the_sweeper_makes_the_calls_that_are_declared_for_it(world: World, issu
 
 
 def test_the_reconciler_makes_the_calls_that_are_declared_for_it(world: World, issued: list[str]) -> None:
-    request = request_json(ReconcileRequest(ACCOUNT, ROLE, a_cause()))
+    request, of_bucket = (
+        request_json(ReconcileRequest(ACCOUNT, ROLE, a_cause(), bucket=bucket)) for bucket in (None, BUCKET)
+    )
     world.create_role(LAMBDA_STATEMENT, profile=False)
     attach_policy(world)
     world.put_bucket_policy(PUBLIC)
     configure(world, instanceProfile="repair")
     invoke(reconciler.handle, request)
     configure(world, grant="bucket-policy", formerGrant="role-policy")
-    invoke(reconciler.handle, request)
+    invoke(reconciler.handle, of_bucket)
     assert world.named_in() == [ROLE]
     world.put_bucket_policy(*(each for each in world.bucket_policy()["Statement"] if each != PUBLIC))
     configure(world, grant="role-policy", formerGrant="bucket-policy", buckets=under_a_key(world))
-    invoke(reconciler.handle, request)
+    invoke(reconciler.handle, of_bucket)
     assert world.bucket_policy() is None
     assert actions(issued) == declared("reconciler")

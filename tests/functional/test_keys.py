@@ -15,7 +15,6 @@ from remediator.core.policy.own import BUCKET_SID, KEYS_SID, OBJECTS_SID, OWN_PO
 from remediator.core.reading import Unreadable
 from remediator.core.state import CustomerKey
 from remediator.errors import TransientError
-from remediator.flows.deliver import alert_of
 from remediator.gateways.kms import KmsGateway
 from remediator.gateways.s3 import S3Gateway
 from remediator.settings import Settings
@@ -103,9 +102,9 @@ def test_a_key_policy_that_leaves_iam_out_is_told_with_the_statement_that_it_nee
     assert codes(outcome) == [FindingCode.GRANT_MISSING, FindingCode.KEY_BEYOND_ROLE]
     assert own_statements(world).keys() == {BUCKET_SID, OBJECTS_SID}
     assert world.kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"] == before
-    alert = alert_of(outcome, world.settings)
-    assert alert is not None
-    assert "kms:GenerateDataKey" in alert.text
+    world.deliver(outcome)
+    (alert,) = world.alerts()
+    assert "kms:GenerateDataKey" in alert["permanent"]["terraform"]
 
 
 def test_an_explicit_deny_in_the_key_policy_is_left_to_a_person(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier, BrokenBarrierError, Lock
 from time import sleep
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 
 from remediator.core.event import RoleTrigger
 from remediator.core.outcome import OutcomeKind
-from remediator.core.request import ReconcileRequest, parse_request, request_for
+from remediator.core.request import ReconcileRequest, parse_request, request_for, request_json
+from remediator.errors import Misrouted
 from remediator.handlers import reconciler
 from remediator.settings import Settings, parse_settings
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, a_cause, settings
@@ -168,3 +170,47 @@ def test_a_role_that_is_named_between_the_look_at_another_and_its_write_stays_na
     outcome = world.reconcile(buckets=world.disturbed_buckets(before_read_policy=once(name_the_other)))
     assert outcome.kind is OutcomeKind.REPAIRED
     assert sorted(world.named_in(BUCKET)) == sorted(ROLES)
+
+
+class TestARequestInTheWrongGroup:
+    """Tags or configuration have changed since it was queued; others may write the same bucket policy meanwhile."""
+
+    @pytest.fixture(autouse=True)
+    def consumed(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CONSUMED_QUEUE_URL", world.queue_url)
+
+    def test_is_queued_again_in_the_right_one_and_nothing_is_written(self, world: World) -> None:
+        stale = [ReconcileRequest(ACCOUNT, name, a_cause(), bucket=None) for name in ROLES]
+        assert failures(reconciler.handle(batch(*map(request_json, stale)), Context())) == []
+        assert world.bucket_policy() is None
+        moved = [parse_request(message["Body"]) for message in world.queued()]
+        assert moved == [request(name, world.settings) for name in ROLES]
+        Functions(world, wait=0.5).work_off_the_queue()
+        assert sorted(world.named_in()) == sorted(ROLES)
+
+    def test_is_moved_out_of_a_group_that_is_too_wide_as_well(self, world: World) -> None:
+        world.settings = settings()
+        stale = ReconcileRequest(ACCOUNT, ROLE, a_cause(), bucket=BUCKET)
+        assert failures(reconciler.handle(batch(request_json(stale)), Context())) == []
+        assert world.inline() == {}
+        (moved,) = world.queued()
+        assert parse_request(moved["Body"]).bucket is None
+
+    def test_fails_and_comes_back_where_it_cannot_be_queued(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CONSUMED_QUEUE_URL", f"{world.queue_url}-gone")
+        stale = ReconcileRequest(ACCOUNT, ROLE, a_cause(), bucket=None)
+        assert failures(reconciler.handle(batch(request_json(stale)), Context())) == ["m0"]
+        assert world.bucket_policy() is None
+
+    def test_stops_what_is_under_way_where_the_tag_changes_to_such_a_cloud_meanwhile(self, world: World) -> None:
+        both = replace(settings().clouds[0], name="research")
+        world.settings = replace(world.settings, clouds=(*world.settings.clouds, both))
+        world.iam.tag_role(RoleName=ROLE, Tags=[{"Key": "anyscale:cluster-role", "Value": "research"}])
+        retag = once(
+            lambda: world.iam.tag_role(RoleName=ROLE, Tags=[{"Key": "anyscale:cluster-role", "Value": "production"}])
+        )
+        with pytest.raises(Misrouted):
+            world.reconcile(roles=world.disturbed_roles(before_read_policies=retag), group=None)
+        assert world.bucket_policy() is None

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from remediator.core.enrollment import Refusal
 from remediator.core.event import Actor, Cause
 from remediator.core.finding import FindingCode
 from remediator.core.outcome import OutcomeKind, Unconfirmed
@@ -15,6 +16,7 @@ from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.own import OWN_POLICY_NAME
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import Bucket, Role, RolePolicies
+from remediator.core.telling import News
 from remediator.errors import (
     ChangedMeanwhile,
     DeniedError,
@@ -237,7 +239,7 @@ def test_a_role_that_is_off_is_left_alone(world: World) -> None:
 def test_a_role_that_does_not_exist_is_no_error(world: World) -> None:
     outcome = world.reconcile(role="never-was")
     assert outcome.kind is OutcomeKind.NOT_ENROLLED
-    assert not outcome.is_told
+    assert world.deliver(outcome) is News.NONE
 
 
 @pytest.mark.parametrize(
@@ -256,8 +258,8 @@ def test_a_refused_role_is_told_and_left_alone(world: World, path: str, tags: An
     world.create_role(trust, path=path, tags=tags)
     outcome = world.reconcile()
     assert outcome.kind is OutcomeKind.REFUSED
-    assert outcome.is_told
     assert world.writes == []
+    assert world.deliver(outcome) is News.NEW
 
 
 def test_our_own_event_never_leads_to_a_write_and_is_told_to_nobody(world: World) -> None:
@@ -265,7 +267,7 @@ def test_our_own_event_never_leads_to_a_write_and_is_told_to_nobody(world: World
     own = a_cause(actor=f"arn:aws:sts::{ACCOUNT}:assumed-role/x/y", issuer=OWN_ROLE_ARN)
     outcome = world.reconcile(own)
     assert world.writes == []
-    assert not outcome.is_told
+    assert world.deliver(outcome) is News.NONE
     assert not world.trusts_ec2()
 
 
@@ -404,7 +406,7 @@ def test_a_write_undone_before_it_was_read_back_is_told_as_not_seen_and_looked_a
     outcome = world.reconcile(roles=roles)
     assert outcome.kind is OutcomeKind.FAILED
     assert isinstance(outcome.results[0], Unconfirmed)
-    assert outcome.is_told
+    assert world.deliver(outcome) is News.NEW
     assert outcome.to_be_retried
     assert sum(world.pauses) < 5
 
@@ -436,7 +438,7 @@ def test_what_was_written_is_told_although_the_rest_keeps_changing(world: World)
     outcome = world.reconcile(roles=world.disturbed_roles(before_read_inline_policy=meddle))
     assert outcome.kind is OutcomeKind.FAILED
     assert len(outcome.applied) == 1
-    assert outcome.is_told
+    assert world.deliver(outcome) is News.NEW
     assert outcome.to_be_retried
 
 
@@ -606,10 +608,19 @@ class Blind(IamGateway):
         return RolePolicies(seen.inline, seen.attached, denied)
 
 
-@pytest.mark.parametrize("denied", ["inline", "attached", "boundary"])
-def test_policies_that_cannot_be_read_are_never_taken_for_missing(world: World, denied: str) -> None:
-    world.create_role(EC2_STATEMENT)
+@pytest.mark.parametrize("denied", ["inline", "attached"])
+def test_policies_that_cannot_be_read_may_grant_everything_and_so_nothing_is_written(world: World, denied: str) -> None:
+    world.create_role(LAMBDA_STATEMENT)
     outcome = world.reconcile(roles=Blind(world, denied))
+    assert (outcome.kind, outcome.refusal) == (OutcomeKind.REFUSED, Refusal.POWER_UNKNOWN)
+    assert "AccessDenied" in outcome.why
+    assert world.writes == []
+    assert world.inline() == {}
+
+
+def test_a_boundary_that_cannot_be_read_is_never_taken_for_missing(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    outcome = world.reconcile(roles=Blind(world, "boundary"))
     assert codes(outcome.findings) == [FindingCode.GRANT_UNDECIDED]
     assert outcome.kind is OutcomeKind.NEEDS_PERSON
     assert world.inline() == {}
@@ -619,7 +630,7 @@ def test_a_role_that_cannot_be_read_is_told_as_failed(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
     outcome = world.reconcile(roles=Blind(world, "role"))
     assert outcome.kind is OutcomeKind.FAILED
-    assert outcome.is_told
+    assert world.deliver(outcome) is News.NEW
 
 
 class Buckets(S3Gateway):

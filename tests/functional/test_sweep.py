@@ -95,6 +95,7 @@ class Sweeper:
     buckets: Buckets = field(default_factory=Buckets)
     queued: list[ReconcileRequest] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
+    unsettled: tuple[str, ...] = ()
     unreadable: list[tuple[UnreadableRole, Exception | None]] = field(default_factory=list)
 
     def send_all(self, requests: tuple[ReconcileRequest, ...]) -> None:
@@ -113,6 +114,8 @@ class Sweeper:
             "queue": self,
             "sweeps": self,
             "settings": self.settings,
+            "own_roles": frozenset(),
+            "unsettled": lambda: self.unsettled,
             "now": NOW,
             "remaining": lambda: 300_000,
             "on_unreadable": lambda role, error: self.unreadable.append((role, error)),
@@ -158,6 +161,8 @@ def sweep_world(
         queue=world.queue,
         sweeps=SweepQueue(world.sqs, world.sweep_url),
         settings=world.settings,
+        own_roles=world.own_roles,
+        unsettled=world.history.unsettled_roles,
         now=NOW,
         remaining=lambda: 300_000,
         on_unreadable=lambda role, error: None,
@@ -483,11 +488,69 @@ def test_a_bucket_that_cannot_be_reached_holds_up_the_roles_of_its_clouds_and_no
         throttled.run(begun(AT_MIDNIGHT), remaining=clock(looks=3))
 
 
-def test_a_managed_policy_that_cannot_be_reached_is_an_error() -> None:
-    throttled = sweeper(raw_role("head-node", attached=(BOUNDARY,)))
-    throttled.account.fail = lambda operation, arguments: "Throttling" if operation == "GetPolicy" else None
-    with pytest.raises(TransientError):
+def test_a_managed_policy_that_cannot_be_reached_holds_up_the_roles_that_use_it_and_no_others() -> None:
+    using = [raw_role(f"using-{number}", LAMBDA_STATEMENT, attached=(BOUNDARY,)) for number in range(3)]
+    throttled = sweeper(raw_role("before", LAMBDA_STATEMENT), *using, raw_role("after", LAMBDA_STATEMENT))
+    throttled.account.fail = lambda operation, arguments: "ServiceFailure" if operation == "GetPolicy" else None
+    with pytest.raises(TransientError, match="incomplete"):
         throttled.run()
+    assert throttled.names == ["before", "after"]
+    assert throttled.account.calls["GetPolicy"] == 1
+
+
+def test_instance_profiles_are_listed_once_however_many_roles_have_none_of_their_name() -> None:
+    bare = [raw_role(f"role-{number}", profiled=False) for number in range(50)]
+    found = sweeper(*bare, settings=settings(instanceProfile="repair"))
+    assert found.counts() == SweepCounts(scanned=50, enrolled=50, drifted=50, queued=50, missed=50)
+    assert found.account.calls == {"GetAccountAuthorizationDetails": 1, "ListInstanceProfiles": 1}
+
+
+def test_a_list_of_instance_profiles_that_cannot_be_had_holds_up_only_the_roles_that_need_it() -> None:
+    bare = [raw_role(f"bare-{number}", profiled=False) for number in range(2)]
+    throttled = sweeper(
+        bare[0], raw_role("broken", LAMBDA_STATEMENT), bare[1], settings=settings(instanceProfile="repair")
+    )
+    throttled.account.fail = lambda operation, arguments: "Throttling" if operation.startswith("List") else None
+    with pytest.raises(TransientError, match="incomplete"):
+        throttled.run()
+    assert throttled.names == ["broken"]
+
+
+def test_a_role_that_is_too_powerful_is_counted_as_refused_and_not_pressing() -> None:
+    powerful = raw_role("admin", LAMBDA_STATEMENT, inline={"Effect": "Allow", "Action": "*", "Resource": "*"})
+    found = sweeper(powerful, raw_role("broken", LAMBDA_STATEMENT))
+    assert found.counts() == SweepCounts(scanned=2, enrolled=2, refused=1, drifted=1, queued=1, missed=1)
+    assert found.names == ["broken"]
+
+
+class TestUnsettledRoles:
+    def test_are_queued_at_the_end_whatever_was_found_and_none_twice(self) -> None:
+        found = sweeper(raw_role("clean"), raw_role("broken", LAMBDA_STATEMENT), unsettled=("broken", "clean", "gone"))
+        counts = SweepCounts(scanned=2, enrolled=2, clean=1, drifted=1, queued=3, missed=1, unsettled=2)
+        assert found.counts() == counts
+        assert found.names == ["broken", "clean", "gone"]
+        assert all(is_sweep(request.cause) for request in found.queued)
+
+    def test_are_not_asked_for_by_a_sweep_because_of_an_event(self) -> None:
+        def unasked() -> tuple[str, ...]:
+            raise AssertionError
+
+        found = sweeper(raw_role("clean"))
+        assert found.counts(begun(event("production")), unsettled=unasked).unsettled == 0
+
+    def test_keep_the_group_of_their_bucket(self) -> None:
+        found = sweeper(raw_role("clean"), unsettled=("clean",), settings=settings(grant="bucket-policy"))
+        found.counts()
+        assert [request.bucket for request in found.queued] == [BUCKET]
+
+    def test_that_cannot_be_read_fail_the_sweep_after_the_others_were_queued(self) -> None:
+        def unreadable() -> tuple[str, ...]:
+            raise TransientError("dynamodb:Query", "ThrottlingException", "slow down")
+
+        found = sweeper(raw_role("broken", LAMBDA_STATEMENT))
+        with pytest.raises(TransientError):
+            found.run(unsettled=unreadable)
+        assert found.names == ["broken"]
 
 
 @pytest.mark.parametrize("used", [{"attached": (BOUNDARY,)}, {"boundary": BOUNDARY}])

@@ -22,10 +22,10 @@ from remediator.core.sweep import Sweep, SweepCounts, SweepReason, SweepRequest,
 from remediator.errors import DeniedError, SettingsError, TransientError
 from remediator.gateways.account import AccountScan
 from remediator.handlers import sweeper
-from tests.examples import ACCOUNT, EC2_STATEMENT, LAMBDA_STATEMENT, a_cause, bucket_grant
+from tests.examples import ACCOUNT, EC2_STATEMENT, LAMBDA_STATEMENT, OWN_ROLE_ARN, a_cause, bucket_grant
 from tests.functional.stub_account import StubAccount, raw_role
 from tests.functional.test_handlers import Context, batch, failures
-from tests.functional.world import World
+from tests.functional.world import TABLE, World
 
 Json = dict[str, Any]
 
@@ -39,6 +39,8 @@ def function(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("WORK_QUEUE_URL", world.queue_url)
     monkeypatch.setenv("SWEEP_QUEUE_URL", world.sweep_url)
     monkeypatch.setenv("CONSUMED_QUEUE_URL", world.consumed_url)
+    monkeypatch.setenv("OWN_ROLE_ARNS", OWN_ROLE_ARN)
+    monkeypatch.setenv("HISTORY_TABLE", TABLE)
     caches = (
         sweeper._settings,
         sweeper._scan,
@@ -159,6 +161,7 @@ def test_the_end_of_a_sweep_is_one_line_and_one_set_of_metrics(
         "SweepRolesUndecided": 0,
         "SweepRolesUnreadable": 0,
         "SweepRolesQueued": 1,
+        "SweepRolesUnsettled": 0,
         "DriftMissedByEvents": 1,
     }
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 import boto3
 
+from remediator.core.change import Change
 from remediator.core.event import Cause
 from remediator.core.outcome import Outcome
+from remediator.core.pause import Pause
 from remediator.core.policy.document import read_policy
 from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
 from remediator.core.reading import Present
+from remediator.core.telling import News
 from remediator.core.trust import TrustVerdict, judge_trust
+from remediator.errors import AwsError
+from remediator.flows.deliver import deliver
 from remediator.flows.reconcile import reconcile
+from remediator.gateways.history import HistoryTable
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.kms import KmsGateway
 from remediator.gateways.queue import WorkQueue
@@ -29,6 +35,8 @@ from tests.functional.faults import Moment, interfering
 ROLE = "head-node"
 NOW = datetime(2026, 3, 4, 10, 0, 20, tzinfo=UTC)
 READS = ("Describe", "Get", "Head", "List", "Receive")
+TABLE = "history"
+PAUSE_PARAMETER = "/anyscale-remediator/writes"
 
 
 class World:
@@ -42,6 +50,14 @@ class World:
         self.calls: list[str] = []
         self.pauses: list[float] = []
         self.settings: Settings = settings()
+        self.paused = Pause()
+        self.own_roles = frozenset({OWN_ROLE_ARN})
+        self.unconcluded: list[str] = []
+        self.time = NOW
+        self.dynamodb = boto3.client("dynamodb")
+        create_history_table(self.dynamodb)
+        self.ssm = boto3.client("ssm")
+        self.ssm.put_parameter(Name=PAUSE_PARAMETER, Type="String", Value="running")
         self.s3.create_bucket(Bucket=BUCKET)
         self.topic_arn = self.sns.create_topic(Name="alerts")["TopicArn"]
         self._inbox = self.sqs.create_queue(QueueName="inbox")["QueueUrl"]
@@ -55,6 +71,28 @@ class World:
         self.buckets = S3Gateway(self._s3_in, self.keys)
         self.queue = WorkQueue(self._recorded(boto3.client("sqs")), self.queue_url)
         self.topic = AlertsTopic(self._recorded(boto3.client("sns")), self.topic_arn)
+
+    @property
+    def history(self) -> HistoryTable:
+        """The gateway to the history, as the present configuration asks for."""
+        return HistoryTable(self.dynamodb, TABLE, limit=self.settings.write_limit, keep_days=self.settings.history_days)
+
+    def disturbed_history(self, **moments: Moment) -> HistoryTable:
+        """The gateway to the history, with something that happens at these moments."""
+        return interfering(self.history, **moments)
+
+    def changes(self, role: str | None = ROLE) -> list[Change]:
+        """The changes of a role, or of all, with their documents, oldest first."""
+        listed = [self.history.read_change(change.change_id) for change in self.history.list_changes(role, most=1000)]
+        return [change for change in reversed(listed) if change is not None]
+
+    def tick(self) -> datetime:
+        """The time; a little goes by with every look at the clock."""
+        self.time += timedelta(milliseconds=1)
+        return self.time
+
+    def _note_unconcluded(self, change_id: str, error: AwsError) -> None:
+        self.unconcluded.append(change_id)
 
     @cached_property
     def kms(self) -> Any:
@@ -180,15 +218,47 @@ class World:
         self.calls.clear()
         arguments: dict[str, Any] = {
             "account": ACCOUNT,
+            "group": self._group_of(role),
             "roles": self.roles,
             "buckets": self.buckets,
+            "history": self.history,
             "settings": self.settings,
             "own_role_arn": OWN_ROLE_ARN,
-            "now": NOW,
+            "own_roles": self.own_roles,
+            "paused": self.paused,
+            "now": self.time,
+            "clock": self.tick,
             "pause": self.pauses.append,
+            "on_trouble": self._note_unconcluded,
             **overrides,
         }
         return reconcile(role, causes or (a_cause(),), **arguments)
+
+    def look(self, *causes: Cause, role: str = ROLE, **overrides: Any) -> tuple[Outcome, News]:
+        """Reconcile a role and tell people, the way the function does."""
+        outcome = self.reconcile(*causes, role=role, **overrides)
+        return outcome, self.deliver(outcome)
+
+    def deliver(self, outcome: Outcome, **overrides: Any) -> News:
+        """Tell people of an outcome, and remember it."""
+        arguments: dict[str, Any] = {
+            "topic": self.topic,
+            "history": self.history,
+            "settings": self.settings,
+            "now": self.time,
+            **overrides,
+        }
+        return deliver(outcome, **arguments).news
+
+    def _group_of(self, role: str) -> str | None:
+        """The bucket of the request that the router would queue for a role."""
+        try:
+            tags = self.iam.list_role_tags(RoleName=role)["Tags"]
+        except self.iam.exceptions.NoSuchEntityException:
+            return None
+        named = {tag["Key"]: tag["Value"] for tag in tags}.get(self.settings.enrollment_tag, "")
+        cloud = self.settings.cloud(named)
+        return None if cloud is None else self.settings.shared_bucket(cloud)
 
     def alerts(self) -> list[dict[str, Any]]:
         """The alerts that have arrived since the last look: subject, JSON and attributes."""
@@ -209,6 +279,26 @@ class World:
             QueueUrl=self.queue_url, MaxNumberOfMessages=10, AttributeNames=["All"], VisibilityTimeout=0
         )
         return [dict(message) for message in received.get("Messages", [])]
+
+
+def create_history_table(client: Any) -> None:
+    """The table of the history, with the keys that the stack gives it."""
+    client.create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "listed", "at")],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "Listing",
+                "KeySchema": [
+                    {"AttributeName": "listed", "KeyType": "HASH"},
+                    {"AttributeName": "at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
 
 
 def understood(raw: Any) -> Any:

@@ -150,10 +150,10 @@ def resolved(value: Any) -> Any:
 
 def listed(statement: Mapping[str, Any]) -> dict[str, Any]:
     """A policy statement whose actions and resources are lists, as they may be written either way."""
+    either = ("Action", "NotAction", "Resource", "NotResource")
     return {
-        **statement,
-        "Action": [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"],
-        "Resource": [statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"],
+        element: [value] if element in either and isinstance(value, str) else value
+        for element, value in statement.items()
     }
 
 

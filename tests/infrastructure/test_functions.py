@@ -17,7 +17,7 @@ from remediator.permissions import IAM_WRITES, PERMISSIONS, RECONCILER, Access, 
 from remediator.settings import Cloud, InstanceProfileMode, Mode, Settings, parse_settings
 from stacks.queues import MAX_RECEIVE_COUNT
 from stacks.statements import allow_declared
-from tests.infrastructure.templates import ACCOUNT, Synthesised, allowed, resolved
+from tests.infrastructure.templates import ACCOUNT, Synthesised, allowed, listed, resolved
 
 STACKS = pytest.mark.parametrize("stack", ["example", "largest", "mixed", "gov", "china"], indirect=True)
 
@@ -33,9 +33,28 @@ KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890
 
 Condition = dict[str, dict[str, str]]
 
+OURS = {
+    Target.HISTORY_TABLE: "HistoryTable.Arn",
+    Target.HISTORY_LISTING: "HistoryTable.Arn/index/Listing",
+    Target.PAUSE_PARAMETER: f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/anyscale-remediator/writes",
+}
 
-def declared(  # noqa: C901 - one case for each target
-    target: Target, settings: Settings
+
+def own(stack: Synthesised) -> dict[Target, str]:
+    """The ARNs of the stack's own resources that calls are declared on."""
+    table, _ = stack.named("AWS::DynamoDB::Table", "History")
+    region = stack.settings.region
+    return {
+        Target.HISTORY_TABLE: f"{table}.Arn",
+        Target.HISTORY_LISTING: f"{table}.Arn/index/Listing",
+        Target.PAUSE_PARAMETER: (
+            f"arn:{stack.settings.partition}:ssm:{region}:{ACCOUNT}:parameter/anyscale-remediator/writes"
+        ),
+    }
+
+
+def declared(  # noqa: C901, PLR0912 - one case for each target
+    target: Target, settings: Settings, ours: dict[Target, str]
 ) -> list[tuple[str, Condition]]:
     """The ARNs that a declared target means under a configuration, each with the condition that calls on it have."""
     partition, clouds = settings.partition, settings.clouds
@@ -71,6 +90,8 @@ def declared(  # noqa: C901 - one case for each target
             return bucket_arns(partition, [cloud for cloud in repairing if cloud.writes_bucket_policies])
         case Target.CONFIGURED_KEYS:
             return [(key, {}) for key in {bucket.key for cloud in clouds for bucket in cloud.buckets} if key]
+        case Target.HISTORY_TABLE | Target.HISTORY_LISTING | Target.PAUSE_PARAMETER:
+            return [(ours[target], {})]
         case _ as never:
             assert_never(never)
 
@@ -113,20 +134,33 @@ def test_the_functions_are_told_where_to_send(example: Synthesised) -> None:
         example.named("AWS::SQS::Queue", name)[0] for name in ("IntakeQueue", "WorkQueue", "SweepQueue")
     )
     topic, _ = example.named("AWS::SNS::Topic", "Alerts")
+    table, _ = example.named("AWS::DynamoDB::Table", "History")
     role = f"{example.role_of('reconciler')}.Arn"
+    schedule, _ = example.named("AWS::IAM::Role", "SweepRole")
+    own_roles = ",".join(f"{each}.Arn" for each in (*map(example.role_of, PERMISSIONS), schedule))
     expected = {
         "router": {
             "CONSUMED_QUEUE_URL": intake,
             "WORK_QUEUE_URL": work,
             "SWEEP_QUEUE_URL": sweep,
             "REMEDIATOR_ROLE_ARN": role,
+            "OWN_ROLE_ARNS": own_roles,
         },
-        "sweeper": {"CONSUMED_QUEUE_URL": sweep, "WORK_QUEUE_URL": work, "SWEEP_QUEUE_URL": sweep},
+        "sweeper": {
+            "CONSUMED_QUEUE_URL": sweep,
+            "WORK_QUEUE_URL": work,
+            "SWEEP_QUEUE_URL": sweep,
+            "HISTORY_TABLE": table,
+            "OWN_ROLE_ARNS": own_roles,
+        },
         "reconciler": {
             "CONSUMED_QUEUE_URL": work,
             "ALERTS_TOPIC_ARN": topic,
             "MAX_RECEIVE_COUNT": str(MAX_RECEIVE_COUNT),
             "REMEDIATOR_ROLE_ARN": role,
+            "OWN_ROLE_ARNS": own_roles,
+            "HISTORY_TABLE": table,
+            "PAUSE_PARAMETER": "/anyscale-remediator/writes",
         },
     }
     for function in example.resources("AWS::Lambda::Function").values():
@@ -151,13 +185,13 @@ def test_a_role_allows_of_what_concerns_others_exactly_what_is_declared(stack: S
     expected = Counter(
         (permission.action, resource, json.dumps(condition))
         for permission in PERMISSIONS[function]
-        for resource, condition in declared(permission.target, stack.settings)
+        for resource, condition in declared(permission.target, stack.settings, own(stack))
     )
     own_key = stack.named("AWS::KMS::Key", "Alerts")[0]
     granted = Counter(
         (action, resource, json.dumps(statement.get("Condition", {})))
         for statement in stack.statements_of(function)
-        for action, resource in allowed([statement], "iam", "s3", "kms")
+        for action, resource in allowed([statement], "iam", "s3", "kms", "dynamodb", "ssm")
         if resource != f"{own_key}.Arn"
     )
     assert granted == expected
@@ -168,15 +202,20 @@ def test_a_role_allows_of_what_concerns_others_exactly_what_is_declared(stack: S
 @pytest.mark.parametrize("function", [function for function in PERMISSIONS if function != "reconciler"])
 def test_router_and_sweeper_can_write_nothing_but_messages(stack: Synthesised, function: str) -> None:
     services = {"iam", "s3", "kms", "sns", "sqs", "events", "scheduler", "lambda", "sts", "cloudformation"}
+    services |= {"dynamodb", "ssm", "secretsmanager"}
     for action, _ in allowed(stack.statements_of(function), *services):
         service, _, call = action.partition(":")
         # Of the queue that it works off, a function must take messages; see the test of its own queues.
-        assert service == "sqs" or call.startswith(("Get", "List", "Describe")), action
+        assert service == "sqs" or call.startswith(("Get", "List", "Describe", "Query")), action
 
 
 @STACKS
 def test_every_write_is_bound_to_what_the_configuration_names_and_to_a_condition(stack: Synthesised) -> None:
-    writes = {permission.action for permission in RECONCILER if permission.access is Access.WRITE}
+    writes = {
+        permission.action
+        for permission in RECONCILER
+        if permission.access is Access.WRITE and permission.target not in OURS
+    }
     statements = [s for s in stack.statements_of("reconciler") if s["Effect"] == "Allow" and writes & set(s["Action"])]
     assert statements
     for statement in statements:
@@ -189,7 +228,8 @@ def test_every_write_is_bound_to_what_the_configuration_names_and_to_a_condition
 
 @STACKS
 def test_the_reconciler_may_not_write_to_the_roles_of_the_remediator_nor_pass_them(stack: Synthesised) -> None:
-    (deny,) = [statement for statement in stack.statements_of("reconciler") if statement["Effect"] == "Deny"]
+    (deny,) = [each for each in stack.statements_of("reconciler") if each.get("Sid") == "NeverOwnRoles"]
+    assert deny["Effect"] == "Deny"
     assert set(deny["Action"]) == set(IAM_WRITES)
     assert set(deny["Resource"]) == {f"{role}.Arn" for role in stack.resources("AWS::IAM::Role")}
     assert "Condition" not in deny
@@ -236,6 +276,7 @@ def test_each_function_reaches_its_own_queues_key_topic_and_logs_only(example: S
             ("AWS::Logs::LogGroup", "Reconciler"),
         )
     )
+    table, _ = example.named("AWS::DynamoDB::Table", "History")
     router = set(allowed(example.statements_of("router"), *services))
     sweeper = set(allowed(example.statements_of("sweeper"), *services))
     reconciler = set(allowed(example.statements_of("reconciler"), *services))
@@ -252,9 +293,13 @@ def test_each_function_reaches_its_own_queues_key_topic_and_logs_only(example: S
         *((action, f"{sweep}.Arn") for action in receive | look | {"sqs:SendMessage"}),
         *((action, f"{work}.Arn") for action in look | {"sqs:SendMessage"}),
         *((action, f"{sweeper_logs}.Arn") for action in write_logs),
+        ("dynamodb:Query", f"{table}.Arn/index/Listing"),
     }
     assert reconciler == {
-        *((action, f"{work}.Arn") for action in receive | look),
+        *((action, f"{table}.Arn") for action in ("dynamodb:GetItem", "dynamodb:Query")),
+        *((action, f"{table}.Arn") for action in ("dynamodb:PutItem", "dynamodb:UpdateItem")),
+        ("ssm:GetParameter", own(example)[Target.PAUSE_PARAMETER]),
+        *((action, f"{work}.Arn") for action in receive | look | {"sqs:SendMessage"}),
         ("sns:Publish", topic),
         *((action, f"{key}.Arn") for action in ("kms:Decrypt", "kms:GenerateDataKey*")),
         *((action, f"{reconciler_logs}.Arn") for action in write_logs),
@@ -307,14 +352,12 @@ def test_where_no_cloud_repairs_nothing_may_be_written() -> None:
         }
     )
     stack, role = a_role()
-    allow_declared(role, RECONCILER, settings)
+    allow_declared(role, RECONCILER, settings, ours=OURS)
     (policy,) = Template.from_stack(stack).find_resources("AWS::IAM::Policy").values()
-    actions = {
-        action
-        for statement in resolved(policy["Properties"]["PolicyDocument"]["Statement"])
-        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
-    }
-    assert actions == {permission.action for permission in RECONCILER if permission.access is Access.READ}
+    statements = [listed(statement) for statement in resolved(policy["Properties"]["PolicyDocument"]["Statement"])]
+    actions = {action for each in statements if each["Effect"] == "Allow" for action in each["Action"]}
+    ours = {permission.action for permission in RECONCILER if permission.target is Target.HISTORY_TABLE}
+    assert actions == {permission.action for permission in RECONCILER if permission.access is Access.READ} | ours
 
 
 @pytest.mark.parametrize("account", [None, ACCOUNT])
@@ -343,9 +386,9 @@ def test_fifty_clouds_whose_buckets_have_a_key_each_fit_into_a_role(
     }
     settings = parse_settings({"clouds": clouds, **({"account": account} if account else {})})
     stack, role = a_role()
-    allow_declared(role, RECONCILER, settings)
+    allow_declared(role, RECONCILER, settings, ours=OURS)
     template = Template.from_stack(stack)
-    for kind, longest, most in (("AWS::IAM::Policy", 7_000, 1), ("AWS::IAM::ManagedPolicy", 6_144, 10)):
+    for kind, longest, most in (("AWS::IAM::Policy", 8_500, 1), ("AWS::IAM::ManagedPolicy", 6_144, 10)):
         found = [resolved(policy["Properties"]["PolicyDocument"]) for policy in template.find_resources(kind).values()]
         assert 1 <= len(found) <= most
         assert all(len(json.dumps(document, separators=(",", ":"))) <= longest for document in found)
@@ -359,7 +402,7 @@ def test_more_patterns_than_a_role_can_hold_are_refused_with_what_to_do() -> Non
     with pytest.raises(
         SettingsError, match=r"make 1\d managed policies .* holds 10; use fewer or broader role patterns"
     ):
-        allow_declared(role, RECONCILER, settings)
+        allow_declared(role, RECONCILER, settings, ours=OURS)
 
 
 def a_role() -> tuple[Stack, iam.Role]:

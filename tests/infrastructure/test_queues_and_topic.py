@@ -58,13 +58,18 @@ def test_eventbridge_may_send_from_our_rules_only_and_nobody_else_may(example: S
 
 
 @pytest.mark.parametrize("queue", ["SweepQueue", "SweepDeadLetters"])
-def test_eventbridge_may_ask_for_a_sweep_after_our_deployment_only(example: Synthesised, queue: str) -> None:
+def test_eventbridge_may_ask_for_a_sweep_after_our_deployment_or_a_resumption_only(
+    example: Synthesised, queue: str
+) -> None:
     name, _ = example.named("AWS::SQS::Queue", queue)
-    rule, _ = example.named("AWS::Events::Rule", "SweepDeployed")
-    (allow,) = [statement for statement in policy_statements(example, name) if statement["Effect"] == "Allow"]
-    assert "sqs:SendMessage" in allow["Action"]
-    assert allow["Principal"] == {"Service": "events.amazonaws.com"}
-    assert allow["Condition"] == {"ArnEquals": {"aws:SourceArn": f"{rule}.Arn"}}
+    rules = {example.named("AWS::Events::Rule", rule)[0] for rule in ("SweepDeployed", "SweepResumed")}
+    allows = [statement for statement in policy_statements(example, name) if statement["Effect"] == "Allow"]
+    for allow in allows:
+        assert "sqs:SendMessage" in allow["Action"]
+        assert allow["Principal"] == {"Service": "events.amazonaws.com"}
+    assert [allow["Condition"] for allow in allows] == [
+        {"ArnEquals": {"aws:SourceArn": f"{rule}.Arn"}} for rule in sorted(rules)
+    ]
 
 
 @pytest.mark.parametrize("configuration", ["example", "largest"])

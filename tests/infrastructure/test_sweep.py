@@ -1,4 +1,4 @@
-"""What asks for a sweep on its own: the schedule, and the end of a deployment."""
+"""What asks for a sweep on its own: the schedule, the end of a deployment, and whoever resumes the writes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ def schedule(example: Synthesised) -> dict[str, Any]:
     return properties
 
 
-def deployed(example: Synthesised) -> dict[str, Any]:
-    _, rule = example.named("AWS::Events::Rule", "SweepDeployed")
+def rule(example: Synthesised, name: str) -> dict[str, Any]:
+    """A rule that asks for a sweep: ``Deployed`` or ``Resumed``."""
+    _, rule = example.named("AWS::Events::Rule", f"Sweep{name}")
     properties: dict[str, Any] = rule["Properties"]
     return properties
 
@@ -99,7 +100,7 @@ def test_the_schedule_s_role_may_send_to_these_two_queues_and_is_assumed_by_our_
 def test_a_sweep_follows_each_deployment_of_this_stack_that_succeeded(
     example: Synthesised, change: dict[str, Any], matches: bool
 ) -> None:
-    pattern = json.dumps(deployed(example)["EventPattern"]).replace("AWS::StackId", STACK)
+    pattern = json.dumps(rule(example, "Deployed")["EventPattern"]).replace("AWS::StackId", STACK)
     event: Any = {
         "version": "0",
         "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
@@ -121,10 +122,43 @@ def test_a_sweep_follows_each_deployment_of_this_stack_that_succeeded(
     assert not EventPattern.load(pattern).matches_event(event)
 
 
-def test_what_follows_a_deployment_is_a_constant_request(example: Synthesised) -> None:
+@pytest.mark.parametrize(
+    ("change", "matches"),
+    [
+        ({}, True),
+        ({"operation": "Create"}, False),
+        ({"operation": "Delete"}, False),
+        ({"operation": "LabelParameterVersion"}, False),
+        ({"name": "/anyscale-remediator/other"}, False),
+        ({"name": "anyscale-remediator/writes"}, False),
+    ],
+)
+def test_a_sweep_follows_whenever_the_parameter_that_pauses_the_writes_is_set(
+    example: Synthesised, change: dict[str, str], matches: bool
+) -> None:
+    pattern = json.dumps(rule(example, "Resumed")["EventPattern"])
+    parameter = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/anyscale-remediator/writes"
+    event: Any = {
+        "version": "0",
+        "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
+        "detail-type": "Parameter Store Change",
+        "source": "aws.ssm",
+        "account": ACCOUNT,
+        "time": "2026-03-04T10:00:00Z",
+        "region": "us-east-1",
+        "resources": [parameter],
+        "detail": {"operation": "Update", "name": "/anyscale-remediator/writes", "type": "String", **change},
+    }
+    assert EventPattern.load(pattern).matches_event(event) is matches
+    event["source"] = "com.example.forged"
+    assert not EventPattern.load(pattern).matches_event(event)
+
+
+@pytest.mark.parametrize("name", ["Deployed", "Resumed"])
+def test_what_follows_is_a_constant_request(example: Synthesised, name: str) -> None:
     queue, _ = example.named("AWS::SQS::Queue", "SweepQueue")
     letters, _ = example.named("AWS::SQS::Queue", "SweepDeadLetters")
-    (target,) = deployed(example)["Targets"]
+    (target,) = rule(example, name)["Targets"]
     assert target["Arn"] == f"{queue}.Arn"
     assert target["DeadLetterConfig"] == {"Arn": f"{letters}.Arn"}
     assert parse_sweep(target["Input"]) == SweepRequest(SweepReason.DEPLOYMENT)

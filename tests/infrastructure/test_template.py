@@ -84,6 +84,8 @@ def test_people_are_told_where_things_are(example: Synthesised) -> None:
         "SweepQueueUrl",
         "SweepDeadLettersUrl",
         "SweepScheduleName",
+        "HistoryTableName",
+        "PauseParameterName",
         "RouterFunctionName",
         "SweeperFunctionName",
         "ReconcilerFunctionName",

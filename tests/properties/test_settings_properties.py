@@ -75,6 +75,9 @@ def good_configurations(draw: st.DrawFn) -> dict[str, Any]:
                 "mode": st.sampled_from(["repair", "observe"]),
                 "instanceProfile": st.sampled_from(["report", "repair", "ignore"]),
                 "account": st.just(ACCOUNT),
+                "requiredBoundary": st.sampled_from([ACCOUNT, "aws"]).map(
+                    lambda owner: f"arn:{HOME_REGIONS[home]}:iam::{owner}:policy/boundary"
+                ),
             },
         )
 
@@ -94,6 +97,25 @@ def good_configurations(draw: st.DrawFn) -> dict[str, Any]:
                 "emails": st.lists(st.integers(0, 9).map("p{}@example.com".format), unique=True, max_size=3),
                 "logRetentionDays": st.sampled_from(LOG_RETENTION_DAYS),
                 "sweepMinutes": st.integers(5, 1440),
+                "approvers": st.lists(
+                    st.tuples(st.sampled_from(["role/team-", "user/"]), literal, st.sampled_from(["", "*", "?x"])).map(
+                        lambda parts: f"arn:{HOME_REGIONS[home]}:iam::{ACCOUNT}:{''.join(parts)}"
+                    ),
+                    unique=True,
+                    max_size=3,
+                ),
+                "writeLimit": st.fixed_dictionaries(
+                    {}, optional={"writes": st.integers(1, 100_000), "minutes": st.integers(1, 1440)}
+                ),
+                "contest": st.fixed_dictionaries(
+                    {},
+                    optional={
+                        "repairs": st.integers(1, 100),
+                        "minutes": st.integers(1, 1440),
+                        "coolDownMinutes": st.integers(1, 43_200),
+                    },
+                ),
+                "historyDays": st.integers(1, 3650),
             },
         )
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,7 +117,24 @@ REFUSED: dict[str, tuple[Any, Refusal]] = {
 
 
 def test_every_refusal_has_a_case() -> None:
-    assert {refusal for _, refusal in REFUSED.values()} == set(Refusal)
+    by_what_is_known_later = {
+        *(Refusal.POWERFUL, Refusal.POWER_UNKNOWN, Refusal.BOUNDARY_LACKING, Refusal.NOT_APPROVED),
+    }
+    assert {refusal for _, refusal in REFUSED.values()} | {Refusal.OWN_ROLE} == set(Refusal) - by_what_is_known_later
+
+
+def test_our_own_roles_are_refused_whatever_the_configuration_allows() -> None:
+    ours = a_role(EC2_STATEMENT)
+    enrollment = decide_enrollment(ours, settings(), account=ACCOUNT, own_roles=frozenset({str(ours.arn)}))
+    assert isinstance(enrollment, Refused)
+    assert enrollment.refusal is Refusal.OWN_ROLE
+    others = frozenset({str(ours.arn).upper(), f"{ours.arn}-2"})
+    assert isinstance(decide_enrollment(ours, settings(), account=ACCOUNT, own_roles=others), Enrolled)
+
+
+def test_every_refusal_has_its_row_in_the_documentation() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "findings.md").read_text().partition("## Refusals")[2]
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)) == {refusal.value for refusal in Refusal}
 
 
 @pytest.mark.parametrize("what", REFUSED)

@@ -495,3 +495,16 @@ def test_a_watched_call_with_anything_in_its_record_gives_a_trigger_a_reason_or_
     event["detail"]["errorCode"] = code
     with contextlib.suppress(MalformedEvent):
         bearable(read(event))
+
+
+@pytest.mark.parametrize("call", ["AddRoleToInstanceProfile", "RemoveRoleFromInstanceProfile"])
+def test_a_call_on_an_instance_profile_of_another_name_concerns_the_role_of_that_name_too(call: str) -> None:
+    event = load(call)
+    event["detail"]["requestParameters"]["instanceProfileName"] = "worker"
+    trigger = parse_event(event, account=ACCOUNT)
+    assert isinstance(trigger, RoleTrigger)
+    assert (trigger.role_name, trigger.namesake) == ("head-node", "worker")
+    event["detail"]["requestParameters"]["instanceProfileName"] = "w" * 65
+    trigger = parse_event(event, account=ACCOUNT)
+    assert isinstance(trigger, RoleTrigger)
+    assert trigger.namesake is None

@@ -8,13 +8,20 @@ import pytest
 
 from remediator.core.desired import Desired
 from remediator.core.diagnose import diagnose
-from remediator.core.instance_profile import compute_configuration, own_instance_profile_arn
+from remediator.core.instance_profile import (
+    compute_configuration,
+    own_instance_profile_arn,
+    path_of_instance_profile,
+    usable_instance_profile,
+)
+from remediator.core.memory import RoleMemory
 from remediator.core.message import describe, render
 from remediator.core.observed import Observed
 from remediator.core.outcome import Applied, Outcome, OutcomeKind
 from remediator.core.plan import InstanceProfileStep, plan_repair
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import InstanceProfile, InstanceProfiles
+from remediator.core.telling import News, Telling
 from remediator.settings import InstanceProfileMode, RolePattern
 from tests.unit.policy.documents import ACCOUNT, BUCKET, ROLE_ARN, allow, bucket, document, policies, role, trust
 
@@ -25,6 +32,7 @@ OURS = InstanceProfile(ARN, NAME, (NAME,))
 TAKEN = InstanceProfile(ARN, NAME, ("somebody-elses",))
 ELSEWHERE = InstanceProfile(f"arn:aws:iam::{ACCOUNT}:instance-profile/shared", "shared", (NAME,))
 REPAIR = Desired(instance_profile=InstanceProfileMode.REPAIR, instance_profiles=(RolePattern("anyscale/*"),))
+TOLD = Telling(News.NEW, None, RoleMemory())
 REPORT = Desired(instance_profile=InstanceProfileMode.REPORT)
 
 
@@ -114,18 +122,58 @@ def test_the_alert_gives_the_compute_configuration_ready_to_paste(kind: OutcomeK
     findings = diagnose(observed(Present(()), Absent()), None, REPAIR)
     results = (Applied(InstanceProfileStep(NAME, "/anyscale/", is_new=True)),) if kind is OutcomeKind.REPAIRED else ()
     outcome = Outcome(kind, ACCOUNT, NAME, (), role_arn=ROLE_ARN, findings=findings, results=results)
-    notification = describe(outcome)
-    assert notification is not None
-    alert = render(notification)
+    alert = render(describe(outcome, TOLD))
     assert f'"Arn": "{ARN}"' in alert.text
     assert json.loads(alert.json)["computeConfiguration"] == {"IamInstanceProfile": {"Arn": ARN}}
     assert "aws_iam_instance_profile" in alert.text
     assert "AWS::IAM::InstanceProfile" in alert.text
 
 
+def test_the_alert_names_the_instance_profile_that_there_is() -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:instance-profile/{NAME}"
+    findings = diagnose(observed(Present(()), Absent()), None, REPAIR)
+    outcome = Outcome(
+        OutcomeKind.NEEDS_PERSON, ACCOUNT, NAME, (), role_arn=ROLE_ARN, findings=findings, instance_profile=arn
+    )
+    alert = render(describe(outcome, TOLD))
+    assert json.loads(alert.json)["computeConfiguration"] == {"IamInstanceProfile": {"Arn": arn}}
+    assert 'path = "/"' in alert.text
+
+
+AT_THE_ROOT = InstanceProfile(f"arn:aws:iam::{ACCOUNT}:instance-profile/{NAME}", NAME, ())
+
+
+@pytest.mark.parametrize(
+    ("holding", "namesake", "mode", "arn"),
+    [
+        ((OURS,), None, InstanceProfileMode.REPORT, ARN),
+        ((), Present(AT_THE_ROOT), InstanceProfileMode.REPAIR, AT_THE_ROOT.arn),
+        ((), Present(AT_THE_ROOT), InstanceProfileMode.REPORT, AT_THE_ROOT.arn),
+        ((), Absent(), InstanceProfileMode.REPORT, ARN),
+        ((ELSEWHERE,), Absent(), InstanceProfileMode.REPORT, ELSEWHERE.arn),
+        ((ELSEWHERE,), Absent(), InstanceProfileMode.REPAIR, ARN),
+        ((ELSEWHERE,), Present(TAKEN), InstanceProfileMode.REPAIR, ELSEWHERE.arn),
+        ((ELSEWHERE,), Present(AT_THE_ROOT), InstanceProfileMode.REPAIR, AT_THE_ROOT.arn),
+    ],
+)
+def test_a_compute_configuration_can_name_what_holds_the_role_or_is_about_to(
+    holding: tuple[InstanceProfile, ...],
+    namesake: Reading[InstanceProfile] | None,
+    mode: InstanceProfileMode,
+    arn: str,
+) -> None:
+    assert usable_instance_profile(observed(Present(holding), namesake), mode) == arn
+
+
+@pytest.mark.parametrize(
+    ("arn", "path"), [(AT_THE_ROOT.arn, "/"), (ARN, "/anyscale/"), (ARN.replace("anyscale", "a/b"), "/a/b/")]
+)
+def test_the_path_of_an_instance_profile_stands_in_its_arn(arn: str, path: str) -> None:
+    assert path_of_instance_profile(arn) == path
+
+
 def test_an_alert_about_anything_else_gives_no_compute_configuration() -> None:
     outcome = Outcome(OutcomeKind.FAILED, ACCOUNT, NAME, (), role_arn=ROLE_ARN, why="throttled")
-    notification = describe(outcome)
-    assert notification is not None
+    notification = describe(outcome, TOLD)
     assert notification.compute_configuration is None
     assert json.loads(render(notification).json)["computeConfiguration"] is None

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from remediator.core.change import ChangeState
 from remediator.core.event import Actor, Cause
 from remediator.core.finding import REPAIRABLE, Finding, FindingCode
 from remediator.core.finding_texts import FINDING_TEXTS
-from remediator.core.message import Alert, describe, document_diff, plain, render
-from remediator.core.outcome import TOLD, Applied, NotApplied, Outcome, OutcomeKind
+from remediator.core.memory import Contest, RoleMemory
+from remediator.core.message import Alert, describe, document_diff, limit_reached, plain, render
+from remediator.core.outcome import TOLD, Applied, Hold, NotApplied, Outcome, OutcomeKind
 from remediator.core.permanent import PermanentFix, permanent_fix
 from remediator.core.plan import InlinePolicyStep, TrustStep, Withheld
 from remediator.core.policy.edit import raw_statements
 from remediator.core.reading import Absent
 from remediator.core.sweep import sweep_cause
+from remediator.core.telling import News, Telling
 from remediator.core.trust import add_ec2_trust
+from remediator.settings import WriteLimit
 from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, ROLE_ARN, a_cause, document
+from tests.unit.changes import NOW, a_change
 from tests.unit.policy.documents import KEY_ARN, our_policy
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -45,14 +51,13 @@ def outcome(kind: OutcomeKind = OutcomeKind.REPAIRED, **fields: object) -> Outco
     return Outcome(kind=kind, **{**defaults, **fields})  # type: ignore[arg-type]  # the fields of the call and the defaults
 
 
-def alert(of: Outcome) -> Alert:
-    notification = describe(of, buckets=(BUCKET,))
-    assert notification is not None
-    return render(notification)
+def alert(of: Outcome, news: News = News.NEW) -> Alert:
+    return render(describe(of, Telling(news, "0123456789abcdef", RoleMemory()), buckets=(BUCKET,)))
 
 
 def test_every_finding_has_its_texts_and_its_row_in_the_documentation() -> None:
-    rows = set(re.findall(r"^\| `([a-z-]+)` \|", (DOCS / "findings.md").read_text(), re.MULTILINE))
+    documented = (DOCS / "findings.md").read_text().partition("## Refusals")[0]
+    rows = set(re.findall(r"^\| `([a-z-]+)` \|", documented, re.MULTILINE))
     assert set(FINDING_TEXTS) == set(FindingCode)
     assert rows == {*(code.value for code in FindingCode), *(kind.value for kind in OutcomeKind)}
 
@@ -63,8 +68,10 @@ def test_the_documentation_says_repaired_of_exactly_the_repairable_findings() ->
 
 
 @pytest.mark.parametrize("kind", list(OutcomeKind))
-def test_there_is_something_to_tell_exactly_where_a_person_should_know(kind: OutcomeKind) -> None:
-    assert (describe(outcome(kind)) is not None) == (kind in TOLD)
+def test_the_first_line_of_every_outcome_says_whether_there_is_anything_to_do(kind: OutcomeKind) -> None:
+    first = alert(outcome(kind, results=())).text.splitlines()[0]
+    assert ("nothing for you to do" in first) == (kind is OutcomeKind.REPAIRED or kind not in TOLD)
+    assert ("lease" in first) == (kind in TOLD - {OutcomeKind.REPAIRED})
 
 
 def test_a_repair_is_told_with_what_why_who_and_how_to_go_on() -> None:
@@ -77,7 +84,7 @@ def test_a_repair_is_told_with_what_why_who_and_how_to_go_on() -> None:
         "EC2 may not assume the role",
         '+      "Sid": "AnyscaleRemediatorEC2Trust"',
         "inline policy AnyscaleRemediatorS3Access",
-        f"UpdateAssumeRolePolicy by arn:aws:iam::{ACCOUNT}:user/alice at 2026-03-04T10:00:17Z",
+        f"UpdateAssumeRolePolicy by arn:aws:iam::{ACCOUNT}:user/alice through the AWS CLI at 2026-03-04T10:00:17Z",
         "event 11111111-2222-4333-8444-555555555555",
         "aws iam tag-role --role-name head-node --tags Key=anyscale:remediation,Value=off",
         'resource "aws_iam_role_policy"',
@@ -100,6 +107,7 @@ def test_machines_get_the_same_as_json() -> None:
 def test_the_attributes_are_those_that_subscriptions_filter_on() -> None:
     assert alert(outcome()).attributes == {
         "outcome": "repaired",
+        "news": "new",
         "severity": "info",
         "account": ACCOUNT,
         "role": "head-node",
@@ -145,6 +153,75 @@ def test_a_partly_repaired_role_says_both_in_its_first_line() -> None:
     assert told.text.splitlines()[0] == (
         "Please look: part of it was repaired, the rest must not be repaired automatically."
     )
+
+
+def test_what_was_written_can_be_undone_by_the_id_of_its_record() -> None:
+    told = alert(outcome(results=(Applied(TRUST_STEP, "head-node/20260304T100020000000Z-0a1b2c3d"),)))
+    assert "remediator undo head-node/20260304T100020000000Z-0a1b2c3d" in told.text
+    assert json.loads(told.json)["changes"][0]["changeId"] == "head-node/20260304T100020000000Z-0a1b2c3d"
+    assert "remediator undo" not in alert(outcome(results=(), proposed=(TRUST_STEP,))).text
+
+
+def test_what_an_interrupted_reconcile_wrote_is_told_by_the_next_one() -> None:
+    change = replace(a_change(), state=ChangeState.COMPLETED, why="It was interrupted after it was written.")
+    told = alert(outcome(results=(), findings=(), settled=(change,)))
+    assert "What was done: trust policy\n  It was interrupted after it was written." in told.text
+    assert f"remediator undo {change.change_id}" in told.text
+
+
+def test_a_contest_names_who_undoes_it_what_to_change_and_how_to_go_on() -> None:
+    contest = Contest(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ("Terraform, as arn:aws:iam::1:role/ci",))
+    told = alert(outcome(OutcomeKind.CONTESTED, results=(), proposed=(TRUST_STEP,), contest=contest))
+    assert told.subject == "Anyscale role head-node: contested, no longer repaired (production)"
+    assert told.text.startswith("Please decide")
+    for part in (
+        "Undone by Terraform, as arn:aws:iam::1:role/ci",
+        "To make it permanent in Terraform",
+        "wait until 2026-03-05 10:00 UTC",
+        "aws iam tag-role --role-name head-node --tags Key=anyscale:remediation,Value=repair",
+    ):
+        assert part in told.text
+
+
+@pytest.mark.parametrize(
+    ("hold", "first"),
+    [(Hold.OBSERVE, "observe mode writes nothing"), (Hold.PAUSED, "writes are paused"), (Hold.CAPPED, "is allowed")],
+)
+def test_what_is_left_undone_is_told_with_the_reason(hold: Hold, first: str) -> None:
+    told = alert(outcome(OutcomeKind.WOULD_REPAIR, results=(), proposed=(TRUST_STEP,), hold=hold))
+    assert first in told.text.splitlines()[0]
+
+
+def test_a_reminder_says_that_it_is_one() -> None:
+    told = alert(outcome(OutcomeKind.NEEDS_PERSON, results=()), News.REMINDER)
+    assert told.text.startswith("Still so after a day. Please look")
+    assert told.attributes["news"] == "reminder"
+
+
+def test_that_the_limit_of_writes_is_reached_is_told_with_what_to_do() -> None:
+    told = limit_reached(outcome(), WriteLimit(500, 60))
+    assert told.text.startswith("Please look: 500 documents were written within 60 minutes")
+    assert json.loads(told.json)["limit"] == {"writes": 500, "minutes": 60}
+    assert len(told.subject) <= 99
+
+
+@pytest.mark.parametrize("text", ["<!channel>", "<@U123>", "@here now", "a @everyone", "@Channel"])
+def test_foreign_text_mentions_nobody_in_a_chat(text: str) -> None:
+    step = InlinePolicyStep("p", None, document({**LAMBDA_STATEMENT, "Sid": text}))
+    actor = Actor(kind="AssumedRole", arn=text, user_agent=text)
+    told = alert(
+        outcome(why=text, cloud=text, causes=(Cause("e", "c", "t", actor),), results=(Applied(step),), notes=(text,))
+    )
+    for form in (told.subject, told.text, told.json, told.message):
+        assert text not in form
+        assert "<" not in form
+        assert not re.search(r"(?<![\w.+-])@(here|channel|everyone)\b", form, re.IGNORECASE)
+    assert json.loads(told.json)["changes"][0]["after"]["Statement"][0]["Sid"] == text
+
+
+def test_an_e_mail_address_as_the_name_of_a_session_stays_readable() -> None:
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/alice@here.example.com"
+    assert arn in alert(outcome(causes=(a_cause(actor=arn),))).text
 
 
 HOSTILE = 'x\r\nBcc: all@example.com\n<!channel> \u202eevil\u2028"}\x1b[31m'

@@ -14,7 +14,7 @@ def test_only_the_reconciler_writes(function: str) -> None:
     assert not [permission for permission in PERMISSIONS[function] if permission.access is Access.WRITE]
 
 
-def test_the_reconciler_writes_what_a_repair_consists_of_and_nothing_else() -> None:
+def test_the_reconciler_writes_what_a_repair_consists_of_and_its_history_and_nothing_else() -> None:
     assert {p for p in PERMISSIONS["reconciler"] if p.access is Access.WRITE} == {
         Permission("iam:UpdateAssumeRolePolicy", Access.WRITE, Target.ENROLLED_ROLES),
         Permission("iam:PutRolePolicy", Access.WRITE, Target.ENROLLED_ROLES),
@@ -24,6 +24,8 @@ def test_the_reconciler_writes_what_a_repair_consists_of_and_nothing_else() -> N
         Permission("iam:CreateInstanceProfile", Access.WRITE, Target.REPAIRED_INSTANCE_PROFILES),
         Permission("iam:AddRoleToInstanceProfile", Access.WRITE, Target.REPAIRED_INSTANCE_PROFILES),
         Permission("iam:PassRole", Access.WRITE, Target.PASSED_ROLES),
+        Permission("dynamodb:PutItem", Access.WRITE, Target.HISTORY_TABLE),
+        Permission("dynamodb:UpdateItem", Access.WRITE, Target.HISTORY_TABLE),
     }
 
 
@@ -49,6 +51,18 @@ def test_every_target_is_that_of_some_call(target: Target) -> None:
     assert [p for declared in PERMISSIONS.values() for p in declared if p.target is target]
 
 
+def test_what_the_history_knows_is_never_deleted() -> None:
+    actions = {permission.action for declared in PERMISSIONS.values() for permission in declared}
+    assert {action for action in actions if action.startswith("dynamodb:")} == {
+        *("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem")
+    }
+
+
+def test_no_function_can_resume_what_a_person_has_paused() -> None:
+    actions = {permission.action for declared in PERMISSIONS.values() for permission in declared}
+    assert {action for action in actions if action.startswith("ssm:")} == {"ssm:GetParameter"}
+
+
 def test_key_policies_are_never_written() -> None:
     actions = {permission.action for declared in PERMISSIONS.values() for permission in declared}
     assert {action for action in actions if action.startswith("kms:")} == {"kms:DescribeKey", "kms:GetKeyPolicy"}
@@ -63,5 +77,5 @@ def test_no_action_is_declared_twice_or_with_a_wildcard(function: str) -> None:
 
 @pytest.mark.parametrize("permission", [permission for declared in PERMISSIONS.values() for permission in declared])
 def test_what_is_called_a_read_reads(permission: Permission) -> None:
-    reads = permission.action.split(":")[1].startswith(("Get", "List", "Describe"))
+    reads = permission.action.split(":")[1].startswith(("Get", "List", "Describe", "Query"))
     assert (permission.access is Access.READ) == reads

@@ -7,6 +7,7 @@ from typing import Any
 
 from remediator.core.diagnose import diagnose
 from remediator.core.finding import FindingCode
+from remediator.core.memory import RoleMemory
 from remediator.core.message import describe, render
 from remediator.core.observed import Observed
 from remediator.core.outcome import Applied, Outcome, OutcomeKind
@@ -14,6 +15,7 @@ from remediator.core.plan import TrustStep, plan_repair
 from remediator.core.policy.document import policy_size
 from remediator.core.reading import Absent, Present
 from remediator.core.state import Bucket, InlinePolicy, RolePolicies
+from remediator.core.telling import News, Telling
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, a_role, bucket_grant, document
 
 GRANTED = RolePolicies(Present((InlinePolicy("granted", Present(document(bucket_grant()))),)), Present(()), Absent())
@@ -40,9 +42,9 @@ def test_where_one_more_statement_does_not_fit_ec2_joins_a_plain_list_of_service
     assert "2,048" in step.merged
     assert policy_size(step.after) <= 2_048
     told = describe(
-        Outcome(OutcomeKind.REPAIRED, ACCOUNT, "head-node", (), role_arn=str(near.role.arn), results=(Applied(step),))
+        Outcome(OutcomeKind.REPAIRED, ACCOUNT, "head-node", (), role_arn=str(near.role.arn), results=(Applied(step),)),
+        Telling(News.NEW, None, RoleMemory()),
     )
-    assert told is not None
     assert "joins the services of an existing statement" in render(told).text
 
 

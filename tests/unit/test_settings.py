@@ -20,11 +20,14 @@ from remediator.settings import (
     SETTINGS_FILE,
     BucketSettings,
     Cloud,
+    ContestLimit,
     GrantSide,
     InstanceProfileMode,
     Mode,
+    PrincipalPattern,
     RolePattern,
     Settings,
+    WriteLimit,
     load_settings,
     parse_settings,
     settings_json,
@@ -32,6 +35,8 @@ from remediator.settings import (
 
 KEY = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 OTHER_KEY = "arn:aws:kms:us-west-2:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+APPROVER = "arn:aws:iam::111122223333:role/platform/*"
+BOUNDARY = "arn:aws:iam::111122223333:policy/guardrails/cluster-boundary"
 FULL: dict[str, Any] = {
     "region": "us-east-1",
     "account": "111122223333",
@@ -39,6 +44,10 @@ FULL: dict[str, Any] = {
     "emails": ["oncall@example.com"],
     "logRetentionDays": 30,
     "sweepMinutes": 15,
+    "approvers": [APPROVER, "arn:aws:iam::111122223333:user/alice"],
+    "writeLimit": {"writes": 100, "minutes": 10},
+    "contest": {"repairs": 5, "minutes": 30, "coolDownMinutes": 720},
+    "historyDays": 90,
     "clouds": {
         "production": {
             "buckets": [
@@ -57,6 +66,7 @@ FULL: dict[str, Any] = {
             "grant": "bucket-policy",
             "formerGrant": "role-policy",
             "instanceProfile": "repair",
+            "requiredBoundary": BOUNDARY,
         },
     },
 }
@@ -101,6 +111,10 @@ def test_a_full_configuration_is_read_as_it_is_written() -> None:
         emails=("oncall@example.com",),
         log_retention_days=30,
         sweep_minutes=15,
+        approvers=(PrincipalPattern(APPROVER), PrincipalPattern("arn:aws:iam::111122223333:user/alice")),
+        write_limit=WriteLimit(writes=100, minutes=10),
+        contest=ContestLimit(repairs=5, minutes=30, cool_down_minutes=720),
+        history_days=90,
         clouds=(
             Cloud(
                 name="production",
@@ -124,6 +138,7 @@ def test_a_full_configuration_is_read_as_it_is_written() -> None:
                 former_grant=GrantSide.ROLE_POLICY,
                 instance_profile=InstanceProfileMode.REPAIR,
                 account="111122223333",
+                required_boundary=BOUNDARY,
             ),
         ),
     )
@@ -137,6 +152,10 @@ def test_what_is_left_out_has_a_default() -> None:
         emails=(),
         log_retention_days=90,
         sweep_minutes=60,
+        approvers=(),
+        write_limit=WriteLimit(writes=500, minutes=60),
+        contest=ContestLimit(repairs=3, minutes=60, cool_down_minutes=1440),
+        history_days=400,
         clouds=(
             Cloud(
                 name="production",
@@ -147,6 +166,7 @@ def test_what_is_left_out_has_a_default() -> None:
                 former_grant=None,
                 instance_profile=InstanceProfileMode.REPORT,
                 account=None,
+                required_boundary=None,
             ),
         ),
     )
@@ -343,6 +363,35 @@ class TestPatterns:
         cloud = parse_settings(FULL).clouds[0]
         assert cloud.allows("production-7-node")
         assert not cloud.allows("staging-7-node")
+
+
+class TestApprovers:
+    @pytest.mark.parametrize(
+        ("pattern", "principal"),
+        [
+            (APPROVER, "arn:aws:iam::111122223333:role/platform/admin"),
+            (APPROVER, "arn:aws:iam::111122223333:role/platform/deep/admin"),
+            ("arn:aws:iam::111122223333:user/alic?", "arn:aws:iam::111122223333:user/alice"),
+            ("arn:aws:iam::111122223333:root", "arn:aws:iam::111122223333:root"),
+        ],
+    )
+    def test_a_wildcard_stands_for_any_text_slashes_included(self, pattern: str, principal: str) -> None:
+        assert PrincipalPattern(pattern).matches(principal)
+
+    @pytest.mark.parametrize(
+        "principal",
+        [
+            "arn:aws:iam::111122223333:role/platform",
+            "arn:aws:iam::111122223333:role/Platform/admin",
+            "arn:aws:iam::444455556666:role/platform/admin",
+            "arn:aws:iam::111122223333:user/platform/admin",
+            "arn:aws:iam::111122223333:role/x/platform/admin",
+            "x:arn:aws:iam::111122223333:role/platform/admin",
+            "",
+        ],
+    )
+    def test_all_else_is_literal_and_the_whole_arn_counts(self, principal: str) -> None:
+        assert not PrincipalPattern(APPROVER).matches(principal)
 
 
 class TestFaults:
@@ -629,6 +678,100 @@ class TestFaults:
         allowed = "allowed are 5 to 1440 (a day), the minutes between two sweeps"
         assert the_fault_of("sweepMinutes", minutes) == f"sweepMinutes: found {json.dumps(minutes)}; {allowed}"
 
+    @pytest.mark.parametrize(
+        ("principal", "reason"),
+        [
+            ("alice", "the ARN of a role"),
+            ("", "the ARN of a role"),
+            ("*", "the ARN of a role"),
+            ("arn:aws:iam::111122223333:*", "the ARN of a role"),
+            ("arn:aws:iam::*:role/platform/admin", "the ARN of a role"),
+            ("arn:aws:iam::111122223333:group/platform", "the ARN of a role"),
+            ("arn:aws:iam::111122223333:role/plat[fg]orm", "the ARN of a role"),
+            (f"{APPROVER}\n", "the ARN of a role"),
+            ("arn:aws:sts::111122223333:assumed-role/admin/alice", "a session counts as its role"),
+            ("arn:aws:iam::111122223333:role/*", "too broad"),
+            ("arn:aws:iam::111122223333:user/a*/b?", "too broad"),
+            (APPROVER.replace("arn:aws:", "arn:aws-cn:"), 'not in the partition "aws"'),
+            (APPROVER.replace("111122223333", "444455556666"), "only a principal of that account can tag its roles"),
+        ],
+    )
+    def test_an_approver_that_nobody_or_anybody_could_be_is_refused_with_the_reason(
+        self, principal: str, reason: str
+    ) -> None:
+        fault = the_fault_of("approvers/0", principal)
+        assert fault.startswith(f"approvers[0]: found {json.dumps(principal)}; ")
+        assert reason in fault
+
+    @pytest.mark.parametrize(
+        "principal",
+        [
+            "arn:aws:iam::111122223333:root",
+            "arn:aws:iam::111122223333:user/people/alice+x=1,2.3@y_z-4",
+            "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Platform_*",
+        ],
+    )
+    def test_other_approvers_are_accepted(self, principal: str) -> None:
+        assert parse_settings(changed("approvers/0", principal)).approvers[0].text == principal
+
+    def test_where_the_account_is_not_known_an_approver_may_be_of_any(self) -> None:
+        value = MINIMAL | {"approvers": [APPROVER.replace("111122223333", "444455556666")]}
+        assert len(parse_settings(value).approvers) == 1
+
+    @pytest.mark.parametrize(
+        ("boundary", "reason"),
+        [
+            ("cluster-boundary", "the ARN of a managed policy"),
+            ("", "the ARN of a managed policy"),
+            ("arn:aws:iam::111122223333:policy/", "the ARN of a managed policy"),
+            ("arn:aws:iam::111122223333:role/cluster-boundary", "the ARN of a managed policy"),
+            ("arn:aws:iam::111122223333:policy/*", "the ARN of a managed policy"),
+            (f"{BOUNDARY}\n", "the ARN of a managed policy"),
+            (BOUNDARY.replace("arn:aws:", "arn:aws-us-gov:"), 'not in the partition "aws"'),
+            (BOUNDARY.replace("111122223333", "444455556666"), "a policy of its own account, or one of AWS"),
+        ],
+    )
+    def test_a_boundary_that_no_role_of_the_cloud_can_have_is_refused_with_the_reason(
+        self, boundary: str, reason: str
+    ) -> None:
+        fault = the_fault_of("clouds/staging/requiredBoundary", boundary)
+        assert fault.startswith(f"clouds.staging.requiredBoundary: found {json.dumps(boundary)}; ")
+        assert reason in fault
+
+    @pytest.mark.parametrize("boundary", [BOUNDARY, "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"])
+    def test_other_boundaries_are_accepted(self, boundary: str) -> None:
+        settings = parse_settings(changed("clouds/staging/requiredBoundary", boundary))
+        assert settings.clouds[1].required_boundary == boundary
+
+    @pytest.mark.parametrize(
+        ("path", "least", "most"),
+        [
+            ("writeLimit/writes", 1, 100_000),
+            ("writeLimit/minutes", 1, 1440),
+            ("contest/repairs", 1, 100),
+            ("contest/minutes", 1, 1440),
+            ("contest/coolDownMinutes", 1, 43_200),
+            ("historyDays", 1, 3650),
+        ],
+    )
+    def test_a_limit_is_a_whole_number_within_its_own_limits(self, path: str, least: int, most: int) -> None:
+        written = path.replace("/", ".")
+        for number in (least, most):
+            kept = json.loads(settings_json(parse_settings(changed(path, number))))
+            for key in path.split("/"):
+                kept = kept[key]
+            assert kept == number
+        others: tuple[object, ...] = (least - 1, most + 1, True, str(least), float(least), None)
+        for other in others:
+            fault = the_fault_of(path, other)
+            assert fault.startswith(f"{written}: found {json.dumps(other)}; allowed are {least} to {most} ")
+
+    @pytest.mark.parametrize("key", ["writeLimit", "contest"])
+    def test_of_a_limit_each_part_may_be_left_out(self, key: str) -> None:
+        minimal = parse_settings(MINIMAL)
+        assert parse_settings(MINIMAL | {key: {}}) == minimal
+        assert parse_settings(MINIMAL | {key: {"minutes": 60}}) == minimal
+
     def test_a_misspelt_choice_is_met_with_the_likely_one(self) -> None:
         assert 'did you mean "observe"?' in the_fault_of("clouds/production/mode", "obsrve")
 
@@ -638,6 +781,8 @@ class TestFaults:
             ("enrolmentTag", "enrollmentTag"),
             ("clouds/production/role", "roles"),
             ("clouds/production/buckets/0/acount", "account"),
+            ("writeLimit/write", "writes"),
+            ("contest/cooldownMinutes", "coolDownMinutes"),
         ],
     )
     def test_an_unknown_key_is_met_with_the_likely_one(self, path: str, meant: str) -> None:
@@ -653,7 +798,11 @@ class TestFaults:
         assert faults_of(changed(path, {})) == tuple(f'{where}: the key "{key}" is missing' for key in keys)
 
     @pytest.mark.parametrize(
-        "path", ["clouds", "clouds/production", "clouds/production/buckets", "clouds/production/roles", "emails"]
+        "path",
+        [
+            *("clouds", "clouds/production", "clouds/production/buckets", "clouds/production/roles", "emails"),
+            *("approvers", "writeLimit", "contest"),
+        ],
     )
     @pytest.mark.parametrize("value", [7, "text", None, True])
     def test_a_value_of_the_wrong_kind_is_refused(self, path: str, value: object) -> None:
@@ -679,6 +828,7 @@ class TestFaults:
             ),
             ("clouds/production/roles", ["anyscale/*", "anyscale/*"]),
             ("emails", ["oncall@example.com", "OnCall@example.com"]),
+            ("approvers", [APPROVER, APPROVER]),
         ],
     )
     def test_what_is_listed_twice_is_refused(self, path: str, items: list[object]) -> None:
@@ -740,7 +890,7 @@ def keys_of(value: object, beginning: str = "") -> set[str]:
                     for cloud in inner.values():
                         found |= keys_of(cloud, "clouds.*.")
                 else:
-                    found |= keys_of(inner, f"{beginning}{key}.*.")
+                    found |= keys_of(inner, f"{beginning}{key}.{'*.' if isinstance(inner, list) else ''}")
         case list():
             for inner in value:
                 found |= keys_of(inner, beginning)
@@ -753,13 +903,14 @@ class TestDocumentation:
         assert set(documented()) == keys_of(written)
 
     def test_every_field_of_a_configuration_has_a_key(self) -> None:
-        fields = [*dataclasses.fields(Settings), *dataclasses.fields(Cloud), *dataclasses.fields(BucketSettings)]
+        parts = (Settings, Cloud, BucketSettings, WriteLimit, ContestLimit)
+        fields = [field for part in parts for field in dataclasses.fields(part)]
         names = {re.sub("_([a-z])", lambda found: found[1].upper(), field.name) for field in fields}
         assert names - {"name"} == {key.rpartition(".")[2] for key in documented()} - {"name"}
 
     def test_the_defaults_are_those_that_are_filled_in(self) -> None:
         filled_in = json.loads(settings_json(parse_settings(MINIMAL)))
-        places = {"": filled_in, "clouds.*": filled_in["clouds"]["production"]}
+        places = {"clouds.*": filled_in["clouds"]["production"], **filled_in, "": filled_in}
         checked = set()
         for key, default in documented().items():
             place, _, name = key.rpartition(".")
@@ -767,6 +918,9 @@ class TestDocumentation:
                 checked.add(key)
                 assert str(places[place][name]) == default.strip("`"), key
         assert {"region", "sweepMinutes", "clouds.*.mode", "clouds.*.grant", "clouds.*.instanceProfile"} <= checked
+        limits = {key for key in documented() if key.startswith(("writeLimit.", "contest.", "history"))}
+        assert len(limits) == 6
+        assert limits <= checked
 
     def test_what_is_required_is_what_a_configuration_cannot_do_without(self) -> None:
         required = {key for key, default in documented().items() if default == "required"}

@@ -6,12 +6,12 @@ from typing import Annotated, assert_never
 
 import typer
 
-from remediator.core.arn import RoleArn
 from remediator.core.instance_profile import compute_configuration
 from remediator.core.reading import Absent, Present, Unreadable
 from remediator.core.state import InstanceProfile, InstanceProfiles
-from remediator.errors import MalformedArn, NotFoundError, RemediatorError
+from remediator.errors import NotFoundError, RemediatorError
 from remediator_cli import aws
+from remediator_cli.options import role_name_of
 
 EXAMPLES = """
 remediator compute-config head-node
@@ -35,22 +35,13 @@ def compute_config(
 
     Calls iam:ListInstanceProfilesForRole and iam:GetInstanceProfile with the credentials of the current profile.
     """
-    name = _role_name(role)
+    name = role_name_of(role)
     with aws.answered():
         try:
             profiles = aws.iam().read_instance_profiles(name)
         except NotFoundError as error:
             raise RemediatorError(f"there is no role {name} in the account of your credentials") from error
     typer.echo(compute_configuration(chosen_instance_profile(name, profiles, instance_profile).arn))
-
-
-def _role_name(role: str) -> str:
-    if not role.startswith("arn:"):
-        return role
-    try:
-        return RoleArn.parse(role).name
-    except MalformedArn as error:
-        raise typer.BadParameter(str(error), param_hint="ROLE") from error
 
 
 def chosen_instance_profile(role_name: str, profiles: InstanceProfiles, wanted: str | None) -> InstanceProfile:

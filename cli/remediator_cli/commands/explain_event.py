@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from remediator.errors import MalformedEvent, SettingsError
+from remediator.errors import MalformedEvent
 from remediator.settings import Settings
 from remediator_cli.exits import ExitCode
 from remediator_cli.explanation import explain
@@ -20,7 +20,7 @@ from remediator_cli.json_lines import STANDARD_INPUT, Fault
 from remediator_cli.json_values import read_json_values
 from remediator_cli.output import Form, complain, show
 from remediator_cli.records import Found, find_records
-from remediator_cli.settings_file import read_settings
+from remediator_cli.settings_file import given_settings
 
 EXAMPLES = """
 remediator explain-event event.json
@@ -58,12 +58,7 @@ def explain_event(
         raise typer.BadParameter("name a file, or pipe events in (- reads them from the terminal)", param_hint="FILE")
     if account is not None and not _ACCOUNT.fullmatch(account):
         raise typer.BadParameter("needed are the 12 digits of an account", param_hint="--account")
-    try:
-        configuration = None if settings is None else read_settings(settings)
-    except SettingsError as error:
-        for fault in error.faults:
-            complain(str(settings), fault)
-        raise typer.Exit(ExitCode.BAD_INPUT) from error
+    configuration = given_settings(settings)
     form = Form.HUMAN if human else Form.JSON
     raise typer.Exit(explain_files(files or [STANDARD_INPUT], form, account=account, settings=configuration))
 

@@ -32,6 +32,7 @@ from remediator.core.policy.own import (
     turned_into_deny,
 )
 from remediator.core.policy.own_bucket import is_intact, is_turned_into_deny, named_roles, without_role
+from remediator.core.quarantine import quarantine_findings
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import Bucket, InlinePolicy, Role, RolePolicies, Surroundings
 from remediator.core.trust import TrustVerdict, judge_trust
@@ -61,6 +62,7 @@ def diagnose(
     findings.extend(_leftovers(observed, desired))
     if desired.instance_profile is not InstanceProfileMode.IGNORE:
         findings.extend(profile_findings(observed))
+    findings.extend(quarantine_findings(observed.role, observed.policies))
     return tuple(findings)
 
 

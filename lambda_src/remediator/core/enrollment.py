@@ -13,8 +13,9 @@ from typing import TypeAlias, assert_never
 
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.statement import Statement
+from remediator.core.power import sign_of_power
 from remediator.core.reading import Absent, Present, Unreadable
-from remediator.core.state import Role
+from remediator.core.state import Role, RolePolicies, Surroundings
 from remediator.settings import MODE_TAG, Cloud, Mode, Settings
 
 EKS_POD_IDENTITY = "pods.eks.amazonaws.com"
@@ -34,6 +35,11 @@ class Refusal(StrEnum):
     OTHER_ACCOUNT = "other-account"
     TRUSTS_OTHERS = "trusts-others"
     TRUST_UNREADABLE = "trust-unreadable"
+    OWN_ROLE = "own-role"
+    POWERFUL = "powerful"
+    POWER_UNKNOWN = "power-unknown"
+    BOUNDARY_LACKING = "boundary-lacking"
+    NOT_APPROVED = "not-approved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +77,12 @@ class Enrolled:
 Enrollment: TypeAlias = NotEnrolled | Off | Refused | Enrolled
 
 
-def decide_enrollment(role: Role, settings: Settings, *, account: str) -> Enrollment:
+def decide_enrollment(
+    role: Role, settings: Settings, *, account: str, own_roles: frozenset[str] = frozenset()
+) -> Enrollment:
     """Say whether the role is enrolled, by its tags, its name and its trust policy; ``account`` is ours.
+
+    ``own_roles`` are the ARNs of the remediator's own roles.
 
     The tag names the cloud, the configuration must allow the role for that cloud, and the tag ``anyscale:remediation``
     may narrow what the configuration permits, never widen it.
@@ -83,12 +93,35 @@ def decide_enrollment(role: Role, settings: Settings, *, account: str) -> Enroll
     asked = role.tags.get(MODE_TAG)
     if asked is not None and asked.strip().casefold() == _OFF:
         return Off(f"the tag {MODE_TAG} of the role is {asked!r}")
+    if str(role.arn) in own_roles:
+        return Refused(Refusal.OWN_ROLE, "The role is one of the remediator's own, which it never touches.", name)
     refusal = _refusal(role, name, settings, account)
     if refusal is not None:
         return refusal
     cloud = settings.cloud(name)
     assert cloud is not None  # noqa: S101 - an unknown cloud has been refused above
     return _with_mode(cloud, asked)
+
+
+def refuse_by_policies(
+    role: Role,
+    policies: RolePolicies,
+    cloud: Cloud,
+    surroundings: Surroundings = Surroundings(),  # noqa: B008  # it is frozen
+) -> Refused | None:
+    """Why an enrolled role must not be touched after all, now that its policies are known; None where it may be.
+
+    It lacks the boundary that its cloud requires, or holds rights like an administrator's, or may hold them.
+    """
+    required = cloud.required_boundary
+    if required is not None and role.boundary_arn != required:
+        has = f"has {role.boundary_arn}" if role.boundary_arn else "has none"
+        why = f"Cloud {cloud.name} requires the permissions boundary {required}, and the role {has}."
+        return Refused(Refusal.BOUNDARY_LACKING, why, cloud.name)
+    power = sign_of_power(role, policies, surroundings)
+    if power is None:
+        return None
+    return Refused(Refusal.POWERFUL if power.is_certain else Refusal.POWER_UNKNOWN, power.why, cloud.name)
 
 
 def _untagged(role: Role, key: str) -> str:

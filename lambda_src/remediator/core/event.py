@@ -77,7 +77,8 @@ class RoleTrigger:
     """An event that concerns one role.
 
     ``tagged`` holds the tags that the call set, by key, ``untagged`` the keys of those that it removed: only hints to
-    tell a read that is not yet consistent from the truth.
+    tell a read that is not yet consistent from the truth. ``namesake`` is the name of another role that the call may
+    concern, because it has the name of the instance profile that the call changed; None where there is none.
     """
 
     account: str
@@ -85,6 +86,7 @@ class RoleTrigger:
     cause: Cause
     tagged: Mapping[str, str] = field(default_factory=dict)
     untagged: tuple[str, ...] = ()
+    namesake: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +204,12 @@ def _parameter(detail: Mapping[str, object], key: str, form: re.Pattern[str], wh
 
 def _role_trigger(detail: Mapping[str, object], *, account: str) -> RoleTrigger:
     parameters = _parameters(detail)
+    role_name = _parameter(detail, "roleName", _ROLE_NAME, "the name of a role")
+    profile = parameters.get("instanceProfileName")
+    is_of_another = isinstance(profile, str) and profile != role_name and _ROLE_NAME.fullmatch(profile) is not None
     return RoleTrigger(
         account=account,
-        role_name=_parameter(detail, "roleName", _ROLE_NAME, "the name of a role"),
+        role_name=role_name,
         cause=_cause(detail),
         tagged={
             key: value
@@ -214,6 +219,7 @@ def _role_trigger(detail: Mapping[str, object], *, account: str) -> RoleTrigger:
             and isinstance(value := tag.get("value"), str)
         },
         untagged=tuple(key for key in _sequence(parameters.get("tagKeys")) if isinstance(key, str)),
+        namesake=str(profile) if is_of_another else None,
     )
 
 

@@ -32,6 +32,7 @@ class FindingCode(StrEnum):
     PROFILE_MISSING = "profile-missing"
     PROFILE_OCCUPIED = "profile-occupied"
     PROFILE_UNDECIDED = "profile-undecided"
+    QUARANTINED = "quarantined"
 
 
 REPAIRABLE = frozenset(
@@ -47,6 +48,8 @@ REPAIRABLE = frozenset(
 """The findings that adding, restoring or taking back something of ours can repair. All others are for a person."""
 
 TRUST_SUBJECT = "trust policy"
+ROLE_SUBJECT = "role"
+"""The subject of a finding about the role as a whole."""
 
 OWN_POLICY_SUBJECT = f"inline policy {OWN_POLICY_NAME}"
 

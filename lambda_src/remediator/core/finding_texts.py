@@ -95,7 +95,8 @@ FINDING_TEXTS: Mapping[FindingCode, FindingText] = MappingProxyType(
         ),
         FindingCode.PROFILE_MISSING: FindingText(
             "No instance profile of the role's own name holds the role; Anyscale looks for that one by default.",
-            "Create it and add the role, as below; or name another instance profile in the compute configuration.",
+            "Put the role into it, and create it first if it does not exist, as below; or name another instance "
+            "profile in the compute configuration.",
         ),
         FindingCode.PROFILE_OCCUPIED: FindingText(
             "The instance profile of the role's own name holds another role, so that instances would get that one.",
@@ -105,6 +106,10 @@ FINDING_TEXTS: Mapping[FindingCode, FindingText] = MappingProxyType(
         FindingCode.PROFILE_UNDECIDED: FindingText(
             "Whether instances can get the role through an instance profile could not be found out.",
             "Let the remediator's role call iam:ListInstanceProfilesForRole and iam:GetInstanceProfile.",
+        ),
+        FindingCode.QUARANTINED: FindingText(
+            "Somebody has shut this role, as is done in an incident; nothing at all is repaired until that ends.",
+            "If the incident is over, remove what is named above; then the role is looked at again by itself.",
         ),
     }
 )

@@ -13,11 +13,38 @@ from remediator.core.finding import Finding, FindingCode
 from remediator.core.observed import Observed
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import InstanceProfile
+from remediator.settings import InstanceProfileMode
 
 
 def own_instance_profile_arn(role: RoleArn) -> str:
     """The ARN of the instance profile that has the role's name, and that is made under the role's path."""
     return f"arn:{role.partition}:iam::{role.account}:instance-profile{role.path}{role.name}"
+
+
+def usable_instance_profile(observed: Observed, mode: InstanceProfileMode) -> str:
+    """The ARN of the instance profile that a compute configuration can name, now or when the repair is made.
+
+    It is the one of the role's name, unless only another one holds the role and nobody is about to change that.
+    """
+    role = observed.role.arn
+    if observed.profiles is None:
+        return own_instance_profile_arn(role)
+    holding = observed.profiles.holding.value if isinstance(observed.profiles.holding, Present) else ()
+    namesake = observed.profiles.namesake
+    by_name = [profile.arn for profile in holding if profile.name == role.name]
+    if isinstance(namesake, Present) and set(namesake.value.role_names) <= {role.name}:
+        by_name.append(namesake.value.arn)
+    if by_name:
+        return by_name[0]
+    if holding and not (mode is InstanceProfileMode.REPAIR and isinstance(namesake, Absent)):
+        return min(profile.arn for profile in holding)
+    return own_instance_profile_arn(role)
+
+
+def path_of_instance_profile(arn: str) -> str:
+    """The path in the ARN of an instance profile, with its slashes: ``/`` or ``/anyscale/production/``."""
+    path, _, _ = arn.partition(":instance-profile")[2].rpartition("/")
+    return f"{path}/"
 
 
 def compute_configuration(instance_profile_arn: str) -> str:

@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from enum import StrEnum
-from typing import assert_never
 
+from remediator.core.actors import tool_of
 from remediator.core.arn import RoleArn
+from remediator.core.change import ChangeState, Json, before_and_after, document_of
+from remediator.core.contest import how_to_resume
 from remediator.core.event import Cause
-from remediator.core.finding import Finding, FindingCode, bucket_policy_subject
+from remediator.core.finding import Finding, FindingCode
 from remediator.core.finding_texts import FINDING_TEXTS
 from remediator.core.instance_profile import compute_configuration, own_instance_profile_arn
-from remediator.core.outcome import Applied, NotApplied, Outcome, OutcomeKind, Unconfirmed, is_retried
+from remediator.core.outcome import Applied, Hold, NotApplied, Outcome, OutcomeKind, Unconfirmed, is_retried
 from remediator.core.permanent import PermanentFix, permanent_fix
-from remediator.core.plan import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
-from remediator.core.policy.document import PolicyDocument
+from remediator.core.plan import Step, TrustStep
 from remediator.core.sweep import is_sweep
-from remediator.settings import MODE_TAG, GrantSide
+from remediator.core.telling import News, Telling
+from remediator.settings import MODE_TAG, GrantSide, WriteLimit
 
-FORMAT = 1
+FORMAT = 2
 """Version of the JSON form."""
 
 _SUBJECT_LIMIT = 99  # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html (Subject: less than 100 characters)
@@ -35,6 +39,8 @@ _SENTENCE_LIMIT = 600
 _CAUSES_LIMIT = 5
 _DIFF_LINES_LIMIT = 120
 _DIFF_LINE_LIMIT = 200
+
+_MENTION = re.compile(r"(?<![\w.+-])@(?=(?:channel|here|everyone)\b)", re.IGNORECASE)
 
 
 class Severity(StrEnum):
@@ -49,14 +55,16 @@ class Severity(StrEnum):
 class Change:
     """One document before and after, as JSON objects; ``state`` is a key of ``_CHANGE_TITLES``, ``note`` says why.
 
-    ``before`` is None where it did not exist, ``after`` where it does not exist any more.
+    ``before`` is None where it did not exist, ``after`` where it does not exist any more. ``change_id`` is that of the
+    record in the history, empty where nothing was to be written.
     """
 
     document: str
     state: str
-    before: Mapping[str, object] | None
-    after: Mapping[str, object] | None
+    before: Json | None
+    after: Json | None
     note: str = ""
+    change_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +77,14 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """Everything that an alert says, in no channel's form yet."""
+    """Everything that an alert says, in no channel's form yet.
+
+    ``incident_id`` is the same in all alerts about one incident of a role, from the first to its resolution.
+    """
 
     kind: OutcomeKind
+    news: News
+    incident_id: str | None
     severity: Severity
     headline: str
     role_name: str
@@ -84,6 +97,8 @@ class Notification:
     causes: tuple[Cause, ...]
     permanent: PermanentFix | None
     compute_configuration: str | None
+    undo: tuple[str, ...]
+    resume: str | None
     pause: str | None
     findings: tuple[Finding, ...]
 
@@ -126,7 +141,11 @@ _DETAILS = (
 _PROFILE_CODES = frozenset({FindingCode.PROFILE_MISSING, FindingCode.PROFILE_OCCUPIED, FindingCode.PROFILE_UNDECIDED})
 
 _SEVERITIES = {
+    OutcomeKind.NOT_ENROLLED: Severity.INFO,
+    OutcomeKind.OFF: Severity.INFO,
+    OutcomeKind.CLEAN: Severity.INFO,
     OutcomeKind.REPAIRED: Severity.INFO,
+    OutcomeKind.CONTESTED: Severity.ERROR,
     OutcomeKind.WOULD_REPAIR: Severity.WARNING,
     OutcomeKind.REFUSED: Severity.WARNING,
     OutcomeKind.NEEDS_PERSON: Severity.ERROR,
@@ -134,9 +153,13 @@ _SEVERITIES = {
 }
 
 _HEADLINES = {
+    OutcomeKind.NOT_ENROLLED: "Not looked after any more, as it was broken; nothing for you to do.",
+    OutcomeKind.OFF: "Left alone from now on, as its tag asks for; nothing for you to do.",
+    OutcomeKind.CLEAN: "Resolved; nothing for you to do.",
     OutcomeKind.REPAIRED: "Repaired; nothing for you to do now. To keep it so, change the code that broke it.",
     OutcomeKind.WOULD_REPAIR: "Broken, and left as it is because observe mode writes nothing. Please repair it.",
     OutcomeKind.REFUSED: "Refused to look after this role; nothing was written. Please correct tag or settings.",
+    OutcomeKind.CONTESTED: "Please decide: somebody keeps undoing this repair, so we have stopped repairing this role.",
     OutcomeKind.NEEDS_PERSON: "Please look: something is wrong that must not be repaired automatically.",
     OutcomeKind.FAILED: "Please look: a repair failed.",
 }
@@ -148,7 +171,17 @@ _CHANGE_TITLES = {
     "not applied": "What could not be done",
 }
 
+_HELD_HEADLINES = {
+    Hold.OBSERVE: _HEADLINES[OutcomeKind.WOULD_REPAIR],
+    Hold.PAUSED: "Broken, and left as it is because writes are paused. Please repair it, or resume the writes.",
+    Hold.CAPPED: "Repaired in part only, because as much was written as is allowed. Please see who breaks so much.",
+}
+
 _SUBJECTS = {
+    OutcomeKind.NOT_ENROLLED: "no longer looked after",
+    OutcomeKind.OFF: "left alone",
+    OutcomeKind.CLEAN: "resolved",
+    OutcomeKind.CONTESTED: "contested, no longer repaired",
     OutcomeKind.REPAIRED: "repaired",
     OutcomeKind.WOULD_REPAIR: "broken, not repaired (observe mode)",
     OutcomeKind.REFUSED: "refused",
@@ -158,27 +191,24 @@ _SUBJECTS = {
 
 
 def describe(
-    outcome: Outcome, *, buckets: tuple[str, ...] = (), grant: GrantSide = GrantSide.ROLE_POLICY
-) -> Notification | None:
-    """What to tell people about an outcome; None where there is nothing to tell.
+    outcome: Outcome,
+    telling: Telling,
+    *,
+    buckets: tuple[str, ...] = (),
+    grant: GrantSide = GrantSide.ROLE_POLICY,
+) -> Notification:
+    """What to tell people about an outcome in which there is something new.
 
     ``buckets`` are the names of the cloud's buckets, and ``grant`` is the side where it grants them, for the text on
     how to make the repair permanent.
     """
-    severity = _SEVERITIES.get(outcome.kind)
-    if severity is None:
-        return None
-    headline = _HEADLINES[outcome.kind]
-    if outcome.kind is OutcomeKind.NEEDS_PERSON and outcome.applied:
-        headline = "Please look: part of it was repaired, the rest must not be repaired automatically."
-    if outcome.kind is OutcomeKind.FAILED and not outcome.results:
-        headline = "Please look: whether this role is broken could not be found out."
-    elif outcome.kind is OutcomeKind.FAILED and not any(isinstance(result, NotApplied) for result in outcome.results):
-        headline = "Written, but not all of it can be seen yet. We look again; you are told if it stays broken."
+    contested = outcome.kind is OutcomeKind.CONTESTED
     return Notification(
         kind=outcome.kind,
-        severity=severity,
-        headline=headline,
+        news=telling.news,
+        incident_id=telling.incident_id,
+        severity=_SEVERITIES[outcome.kind],
+        headline=_headline(outcome, telling.news),
         role_name=outcome.role_name,
         role_arn=outcome.role_arn,
         account=outcome.account,
@@ -187,10 +217,56 @@ def describe(
         changes=tuple(_changes(outcome)),
         to_do=tuple(_to_do(outcome)),
         causes=outcome.causes,
-        permanent=permanent_fix(outcome.role_arn, outcome.findings, buckets, grant),
+        permanent=permanent_fix(
+            outcome.role_arn, outcome.findings, buckets, grant, instance_profile=outcome.instance_profile
+        ),
         compute_configuration=_compute_configuration(outcome),
+        undo=tuple(f"remediator undo {change_id}" for change_id in _written(outcome)),
+        resume=how_to_resume(outcome.role_name) if contested else None,
         pause=_pause(outcome),
         findings=outcome.findings,
+    )
+
+
+def _headline(outcome: Outcome, news: News) -> str:
+    headline = _HEADLINES[outcome.kind]
+    if outcome.kind is OutcomeKind.WOULD_REPAIR and outcome.hold is not None:
+        headline = _HELD_HEADLINES[outcome.hold]
+    if outcome.kind is OutcomeKind.NEEDS_PERSON and outcome.applied:
+        headline = "Please look: part of it was repaired, the rest must not be repaired automatically."
+    if outcome.kind is OutcomeKind.FAILED and not outcome.results:
+        headline = "Please look: whether this role is broken could not be found out."
+    elif outcome.kind is OutcomeKind.FAILED and not any(isinstance(result, NotApplied) for result in outcome.results):
+        headline = "Written, but not all of it can be seen yet. We look again; you are told if it stays broken."
+    return f"Still so after a day. {headline}" if news is News.REMINDER else headline
+
+
+def limit_reached(outcome: Outcome, limit: WriteLimit) -> Alert:
+    """The one alert that says that no more is written within this window; ``outcome`` is the first that is held up."""
+    headline = (
+        f"Please look: {limit.writes} documents were written within {limit.minutes} minutes, which is the limit. "
+        "Until the next window begins, nothing more is repaired."
+    )
+    advice = (
+        "See who breaks so many roles: the history (remediator history) names who caused each repair.",
+        "If it is intended, raise `writeLimit` in the configuration and deploy.",
+        "What is still broken is found by the next sweep after the window ends.",
+    )
+    lines = [headline, "", f"Account  {outcome.account}", "", "What you can do", *(f"  {line}" for line in advice)]
+    content = {
+        "format": FORMAT,
+        "outcome": "limit-reached",
+        "severity": Severity.ERROR,
+        "headline": headline,
+        "account": outcome.account,
+        "limit": {"writes": limit.writes, "minutes": limit.minutes},
+        "toDo": advice,
+    }
+    return Alert(
+        subject="Anyscale role remediator: the limit of writes is reached",
+        text="\n".join(lines) + "\n",
+        json=json.dumps(content, separators=(",", ":")),
+        attributes={"outcome": "limit-reached", "severity": Severity.ERROR.value, "account": outcome.account},
     )
 
 
@@ -198,12 +274,13 @@ def render(notification: Notification) -> Alert:
     """The notification as it is published, in as much detail as fits a message of SNS (256 KB)."""
     attributes = {
         "outcome": notification.kind.value,
+        "news": notification.news.value,
         "severity": notification.severity.value,
         "account": notification.account,
         "role": notification.role_name,
     }
     if notification.cloud:
-        attributes["cloud"] = plain(notification.cloud, 256)
+        attributes["cloud"] = foreign(notification.cloud, 256)
     *fuller, barest = (
         Alert(_subject(notification), _text(notification, detail), _json(notification, detail), attributes)
         for detail in _DETAILS
@@ -211,7 +288,7 @@ def render(notification: Notification) -> Alert:
     return next((alert for alert in fuller if len(alert.message.encode()) <= _MESSAGE_LIMIT), barest)
 
 
-def document_diff(before: Mapping[str, object] | None, after: Mapping[str, object] | None) -> str:
+def document_diff(before: Json | None, after: Json | None) -> str:
     """A unified diff of two JSON objects, printed as indented ASCII JSON; a long one is cut in the middle."""
     lines = list(difflib.unified_diff(_lines(before), _lines(after), "before", "after", lineterm="", n=4))
     if len(lines) > _DIFF_LINES_LIMIT:
@@ -226,6 +303,14 @@ def plain(text: str, limit: int = _SENTENCE_LIMIT) -> str:
     return cleaned if len(cleaned) <= limit else f"{cleaned[: limit - 1]}…"
 
 
+def foreign(text: str, limit: int = _SENTENCE_LIMIT) -> str:
+    """Foreign text as it stands in an alert: on one line, and without what a chat takes for markup or a mention.
+
+    https://docs.slack.dev/messaging/formatting-message-text#special-mentions
+    """
+    return _MENTION.sub("@ ", plain(text, limit).replace("<", "\u2039").replace(">", "\u203a"))
+
+
 def _wrong(outcome: Outcome) -> Iterable[Point]:
     if outcome.why:
         yield Point(outcome.why)
@@ -236,38 +321,43 @@ def _wrong(outcome: Outcome) -> Iterable[Point]:
 
 
 def _changes(outcome: Outcome) -> Iterable[Change]:
+    for settled in outcome.settled:
+        if settled.may_have_taken_effect:
+            state = "applied" if settled.state is ChangeState.COMPLETED else "unconfirmed"
+            yield Change(str(settled.document), state, settled.before, settled.after, settled.why, settled.change_id)
     for step in outcome.proposed:
         yield _change(step, "proposed")
     for result in outcome.results:
         match result:
-            case Applied(step=step):
-                yield _change(step, "applied")
-            case Unconfirmed(step=step, why=why):
-                yield _change(step, "unconfirmed", why)
-            case NotApplied(step=step, why=why):
-                yield _change(step, "not applied", why)
+            case Applied(step=step, change_id=change_id):
+                yield _change(step, "applied", change_id=change_id)
+            case Unconfirmed(step=step, why=why, change_id=change_id):
+                yield _change(step, "unconfirmed", why, change_id)
+            case NotApplied(step=step, why=why, change_id=change_id):
+                yield _change(step, "not applied", why, change_id)
 
 
-def _change(step: Step, state: str, note: str = "") -> Change:
-    match step:
-        case TrustStep(before=before, after=after, merged=merged):
-            return Change("trust policy", state, before.raw, after.raw, " ".join(filter(None, (merged, note))))
-        case InlinePolicyStep(name=name):
-            return Change(f"inline policy {name}", state, _raw(step.before), _raw(step.after), note)
-        case BucketPolicyStep(bucket=bucket):
-            return Change(bucket_policy_subject(bucket), state, _raw(step.before), _raw(step.after), note)
-        case InstanceProfileStep(name=name, path=path, is_new=is_new):
-            made = {"InstanceProfileName": name, "Path": path, "Roles": [name]}
-            return Change(f"instance profile {name}", state, None if is_new else {**made, "Roles": []}, made, note)
-        case _ as never:
-            assert_never(never)
+def _change(step: Step, state: str, note: str = "", change_id: str = "") -> Change:
+    merged = step.merged if isinstance(step, TrustStep) else ""
+    before, after = before_and_after(step)
+    return Change(str(document_of(step)), state, before, after, " ".join(filter(None, (merged, note))), change_id)
 
 
-def _raw(document: PolicyDocument | None) -> Mapping[str, object] | None:
-    return None if document is None else document.raw
+def _written(outcome: Outcome) -> Iterable[str]:
+    """The ids of the changes that can be undone."""
+    yield from (change.change_id for change in outcome.settled if change.state is ChangeState.COMPLETED)
+    yield from (result.change_id for result in outcome.results if isinstance(result, Applied) and result.change_id)
 
 
 def _to_do(outcome: Outcome) -> Iterable[Point]:
+    if outcome.contest is not None:
+        undoing = outcome.contest.actors or ("nobody that an event has told of",)
+        yield Point(
+            "Decide with whoever undoes it: change their code as below, or take the role out of our hands. Then let us "
+            "repair it again with the command below; or wait until "
+            f"{outcome.contest.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC.",
+            tuple(f"Undone by {actor}" for actor in undoing),
+        )
     for withheld in outcome.withheld:
         why = tuple(f"We did not do it ourselves: {reason}" for reason in withheld.because)
         yield Point(_advice(withheld.finding), why)
@@ -289,7 +379,7 @@ def _compute_configuration(outcome: Outcome) -> str | None:
     """What to write into a compute configuration, where the instance profile is the matter; None elsewhere."""
     if outcome.role_arn is None or not any(finding.code in _PROFILE_CODES for finding in outcome.findings):
         return None
-    return compute_configuration(own_instance_profile_arn(RoleArn.parse(outcome.role_arn)))
+    return compute_configuration(outcome.instance_profile or own_instance_profile_arn(RoleArn.parse(outcome.role_arn)))
 
 
 def _pause(outcome: Outcome) -> str | None:
@@ -301,7 +391,7 @@ def _pause(outcome: Outcome) -> str | None:
 def _subject(notification: Notification) -> str:
     cloud = f" ({notification.cloud})" if notification.cloud else ""
     subject = f"Anyscale role {notification.role_name}: {_SUBJECTS[notification.kind]}{cloud}"
-    ascii_only = plain(subject).encode("ascii", "replace").decode("ascii")
+    ascii_only = foreign(subject).encode("ascii", "replace").decode("ascii")
     return ascii_only if len(ascii_only) <= _SUBJECT_LIMIT else f"{ascii_only[: _SUBJECT_LIMIT - 3]}..."
 
 
@@ -311,7 +401,7 @@ def _text(notification: Notification, detail: _Detail) -> str:
         "\n".join(
             (
                 f"Role     {notification.role_arn or f'{notification.role_name} in account {notification.account}'}",
-                f"Cloud    {plain(notification.cloud or 'unknown')}",
+                f"Cloud    {foreign(notification.cloud or 'unknown')}",
             )
         ),
         _section("What was wrong", _point_lines(notification.wrong, detail)),
@@ -325,6 +415,10 @@ def _text(notification: Notification, detail: _Detail) -> str:
     if notification.compute_configuration is not None:
         title = "To name the instance profile in an Anyscale compute configuration (advanced configuration)"
         sections.append(f"{title}\n{_indented(notification.compute_configuration)}")
+    if notification.resume is not None:
+        sections.append(f"To have the role repaired again\n  {notification.resume}")
+    if notification.undo:
+        sections.append(_section("To undo it (the role is left alone after that)", notification.undo))
     if notification.pause is not None:
         sections.append(f"To pause the remediator for this role\n  {notification.pause}")
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -332,19 +426,19 @@ def _text(notification: Notification, detail: _Detail) -> str:
 
 def _point_lines(points: Iterable[Point], detail: _Detail) -> Iterable[str]:
     for point in points:
-        yield plain(point.text)
+        yield foreign(point.text)
         yield from (f"  {line}" for line in _shown(point.details, detail))
 
 
 def _shown(sentences: tuple[str, ...], detail: _Detail) -> tuple[str, ...]:
     """As many sentences as are told, each on one line, and how many are left out."""
-    shown = tuple(plain(sentence, detail.length) for sentence in sentences[: detail.sentences])
+    shown = tuple(foreign(sentence, detail.length) for sentence in sentences[: detail.sentences])
     more = len(sentences) - len(shown)
     return (*shown, f"… and {more} more of this kind") if more else shown
 
 
 def _change_text(change: Change, detail: _Detail) -> str:
-    note = f"\n  {plain(change.note, detail.length)}" if change.note else ""
+    note = f"\n  {foreign(change.note, detail.length)}" if change.note else ""
     diff = document_diff(change.before, change.after) if detail.documents else "(the document is too long to be shown)"
     return f"{_CHANGE_TITLES[change.state]}: {change.document}{note}\n{_indented(diff)}"
 
@@ -352,11 +446,12 @@ def _change_text(change: Change, detail: _Detail) -> str:
 def _causes(causes: tuple[Cause, ...]) -> Iterable[str]:
     for cause in causes[-_CAUSES_LIMIT:]:
         if is_sweep(cause):
-            yield f"Nobody that we heard of: the sweep at {plain(cause.time)} found it, and no event had told of it."
+            yield f"Nobody that we heard of: the sweep at {foreign(cause.time)} found it, and no event had told of it."
             continue
-        through = f" through {plain(cause.actor.invoked_by)}" if cause.actor.invoked_by else ""
-        yield f"{plain(cause.call)} by {plain(cause.actor.arn)}{through} at {plain(cause.time)}"
-        yield f"  event {plain(cause.event_id)}, user agent {plain(cause.actor.user_agent or 'unknown', 120)}"
+        tool = tool_of(cause.actor)
+        through = f" through {foreign(tool)}" if tool and tool != cause.actor.arn else ""
+        yield f"{foreign(cause.call)} by {foreign(cause.actor.arn)}{through} at {foreign(cause.time)}"
+        yield f"  event {foreign(cause.event_id)}, user agent {foreign(cause.actor.user_agent or 'unknown', 120)}"
 
 
 def _section(title: str, lines: Iterable[str]) -> str:
@@ -368,16 +463,23 @@ def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 
-def _lines(document: Mapping[str, object] | None) -> list[str]:
-    return [] if document is None else json.dumps(document, indent=2).splitlines()
+def _lines(document: Json | None) -> list[str]:
+    return [] if document is None else _unmarked(json.dumps(document, indent=2)).splitlines()
+
+
+def _unmarked(text: str) -> str:
+    """JSON that says the same without the signs that a chat could take for markup or a mention."""
+    return _MENTION.sub(r"\\u0040", text.replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
 def _json(notification: Notification, detail: _Detail) -> str:
     permanent = notification.permanent
-    return json.dumps(
+    text = json.dumps(
         {
             "format": FORMAT,
             "outcome": notification.kind,
+            "news": notification.news,
+            "incident": notification.incident_id,
             "severity": notification.severity,
             "headline": notification.headline,
             "account": notification.account,
@@ -396,7 +498,8 @@ def _json(notification: Notification, detail: _Detail) -> str:
                 {
                     "document": change.document,
                     "state": change.state,
-                    "note": plain(change.note, detail.length),
+                    "note": foreign(change.note, detail.length),
+                    "changeId": change.change_id or None,
                     "before": change.before if detail.documents else None,
                     "after": change.after if detail.documents else None,
                 }
@@ -422,7 +525,10 @@ def _json(notification: Notification, detail: _Detail) -> str:
             "computeConfiguration": None
             if notification.compute_configuration is None
             else json.loads(notification.compute_configuration),
+            "undo": notification.undo,
+            "resume": notification.resume,
             "pause": notification.pause,
         },
         separators=(",", ":"),
     )
+    return _unmarked(text)

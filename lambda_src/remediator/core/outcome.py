@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 
+from remediator.core.change import Change, ChangeState
 from remediator.core.event import Cause
 from remediator.core.finding import REPAIRABLE, Finding
+from remediator.core.memory import Contest, RoleMemory
 from remediator.core.plan import Step, Withheld
 from remediator.core.request import ReconcileRequest
 
@@ -21,8 +23,20 @@ class OutcomeKind(StrEnum):
     REFUSED = "refused"
     WOULD_REPAIR = "would-repair"
     REPAIRED = "repaired"
+    CONTESTED = "contested"
     NEEDS_PERSON = "needs-person"
     FAILED = "failed"
+
+
+class Hold(StrEnum):
+    """Why nothing is written although something could be."""
+
+    OBSERVE = "observe"
+    """The mode of the cloud or of the role says so."""
+    PAUSED = "paused"
+    """Somebody has paused all writes, or those for the cloud."""
+    CAPPED = "capped"
+    """As many writes as the configuration allows were made within this window."""
 
 
 TOLD = frozenset(
@@ -30,6 +44,7 @@ TOLD = frozenset(
         OutcomeKind.REFUSED,
         OutcomeKind.WOULD_REPAIR,
         OutcomeKind.REPAIRED,
+        OutcomeKind.CONTESTED,
         OutcomeKind.NEEDS_PERSON,
         OutcomeKind.FAILED,
     }
@@ -39,9 +54,13 @@ TOLD = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The step was written, and reading it back showed that it does what it was written for."""
+    """The step was written, and reading it back showed that it does what it was written for.
+
+    ``change_id`` is the id of its record in the history, here and in the other results.
+    """
 
     step: Step
+    change_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +69,7 @@ class Unconfirmed:
 
     step: Step
     why: str
+    change_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +79,7 @@ class NotApplied:
     step: Step
     why: str
     retried: bool = False
+    change_id: str = field(default="", compare=False)
 
 
 StepResult: TypeAlias = Applied | Unconfirmed | NotApplied
@@ -69,9 +90,14 @@ class Outcome:
     """The result of reconciling one role.
 
     ``role_arn`` is None where the role could not be read. ``cloud`` is None where it is unknown. ``results`` are the
-    steps that were tried, ``proposed`` the steps that observe mode left undone. ``causes`` are the calls that made us
-    look, oldest first; ``own`` says that all of them were our own writes. ``notes`` are further sentences for a person.
-    ``again`` says that the request must go back to the queue, because not everything could be done or seen.
+    steps that were tried, ``proposed`` the steps that were left undone, and ``hold`` why, if not because only we
+    ourselves made us look. ``refusal`` is the word for a refusal, ``contest`` the contest that keeps us from writing.
+    ``settled`` are earlier changes that were interrupted, with what became of them. ``causes`` are the calls that made
+    us look, oldest first; ``own`` says that all of them were our own writes. ``notes`` are further sentences for a
+    person. ``again`` says that the request must go back to the queue, because not everything could be done or seen.
+    ``instance_profile`` is the ARN of the one that a compute configuration can name, None where none was looked at.
+    ``remembered`` is what was remembered of the role before, and ``memory`` what is now, except for what people are
+    told; both are None where the history was not reached.
     """
 
     kind: OutcomeKind
@@ -88,11 +114,13 @@ class Outcome:
     notes: tuple[str, ...] = ()
     own: bool = False
     again: bool = False
-
-    @property
-    def is_told(self) -> bool:
-        """Whether people are told. What our own write left over was told when it was written."""
-        return self.kind in TOLD and not self.own
+    refusal: str | None = None
+    hold: Hold | None = None
+    contest: Contest | None = None
+    settled: tuple[Change, ...] = ()
+    instance_profile: str | None = None
+    remembered: RoleMemory | None = field(default=None, compare=False)
+    memory: RoleMemory | None = field(default=None, compare=False)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -117,8 +145,13 @@ class Outcome:
 
     @property
     def may_have_written(self) -> bool:
-        """Whether anything was written, or may have been, so that people must be told whatever comes next."""
-        return any(isinstance(result, (Applied, Unconfirmed)) for result in self.results)
+        """Whether anything was written, or may have been, so that people must be told whatever comes next.
+
+        A change that was interrupted counts as well: whoever was interrupted has told nobody of it.
+        """
+        return any(isinstance(result, (Applied, Unconfirmed)) for result in self.results) or any(
+            change.may_have_taken_effect for change in self.settled
+        )
 
 
 def is_retried(result: StepResult) -> bool:
@@ -140,19 +173,23 @@ def conclude(
     proposed: tuple[Step, ...] = (),
     results: tuple[StepResult, ...] = (),
     withheld: tuple[Withheld, ...] = (),
+    settled: tuple[Change, ...] = (),
 ) -> OutcomeKind:
     """The one word for a reconcile that ran to its end, the most urgent first.
 
-    A failed write comes before findings for a person, those before a repair, and a repair before a proposal.
+    A failed write comes before findings for a person, those before a repair, and a repair before a proposal. A change
+    that was interrupted is a repair if it was made after all, and for a person if nobody can say so.
     """
     if any(not isinstance(result, Applied) for result in results):
         return OutcomeKind.FAILED
     if withheld or any(finding.code not in REPAIRABLE for finding in findings):
         return OutcomeKind.NEEDS_PERSON
-    if results:
-        return OutcomeKind.REPAIRED
     if proposed:
         return OutcomeKind.WOULD_REPAIR
+    if any(change.state is ChangeState.SUPERSEDED for change in settled):
+        return OutcomeKind.NEEDS_PERSON
+    if results or any(change.may_have_taken_effect for change in settled):
+        return OutcomeKind.REPAIRED
     return OutcomeKind.NEEDS_PERSON if findings else OutcomeKind.CLEAN
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from remediator.core.arn import RoleArn
 from remediator.core.finding import Finding, FindingCode
+from remediator.core.instance_profile import own_instance_profile_arn, path_of_instance_profile
 from remediator.core.policy.own import own_grant_statements, own_key_statement
 from remediator.core.policy.own_bucket import bucket_policy_statement
 from remediator.core.policy.own_key import key_policy_statement
@@ -33,10 +34,13 @@ def permanent_fix(
     findings: tuple[Finding, ...],
     buckets: tuple[str, ...],
     grant: GrantSide = GrantSide.ROLE_POLICY,
+    *,
+    instance_profile: str | None = None,
 ) -> PermanentFix | None:
     """The code that keeps the findings from coming back; None where code cannot (nothing is missing).
 
-    ``buckets`` are the names of the cloud's buckets, ``grant`` the side where it grants them.
+    ``buckets`` are the names of the cloud's buckets, ``grant`` the side where it grants them. ``instance_profile`` is
+    the ARN of the role's instance profile, None where there is none yet.
     """
     if role_arn is None:
         return None
@@ -45,7 +49,7 @@ def permanent_fix(
         *_trust(role, findings),
         *_grants(role, findings, buckets, grant),
         *_key_policies(role, findings),
-        *_profile(role, findings),
+        *_profile(role, findings, instance_profile or own_instance_profile_arn(role)),
     ]
     if not parts:
         return None
@@ -99,19 +103,20 @@ def _key_policies(role: RoleArn, findings: tuple[Finding, ...]) -> Iterator[Perm
         )
 
 
-def _profile(role: RoleArn, findings: tuple[Finding, ...]) -> Iterator[PermanentFix]:
+def _profile(role: RoleArn, findings: tuple[Finding, ...], arn: str) -> Iterator[PermanentFix]:
     if not _subjects(findings, FindingCode.PROFILE_MISSING, FindingCode.PROFILE_OCCUPIED):
         return
+    path = path_of_instance_profile(arn) if arn.endswith(f"/{role.name}") else role.path
     profile = {
         "Type": "AWS::IAM::InstanceProfile",
-        "Properties": {"InstanceProfileName": role.name, "Path": role.path, "Roles": [role.name]},
+        "Properties": {"InstanceProfileName": role.name, "Path": path, "Roles": [role.name]},
     }
     yield PermanentFix(
         "\n".join(
             (
                 'resource "aws_iam_instance_profile" "anyscale_node" {',
                 f'  name = "{role.name}"',
-                f'  path = "{role.path}"',
+                f'  path = "{path}"',
                 f'  role = "{role.name}"',
                 "}",
             )

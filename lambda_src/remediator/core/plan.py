@@ -16,11 +16,13 @@ from remediator.core.diagnose import (
 )
 from remediator.core.finding import (
     OWN_POLICY_SUBJECT,
+    REPAIRABLE,
     Finding,
     FindingCode,
     bucket_policy_subject,
 )
 from remediator.core.grants import GrantVerdict, judge_grants
+from remediator.core.instance_profile import path_of_instance_profile
 from remediator.core.observed import Observed
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.explain import Obstacle
@@ -111,10 +113,13 @@ def plan_repair(
     findings: tuple[Finding, ...],
     desired: Desired = Desired(),  # noqa: B008  # it is frozen
 ) -> RepairPlan:
-    """The writes that repair the findings: none for a finding that is not repairable.
+    """The writes that repair the findings: none for a finding that is not repairable, none on a role that was shut.
 
     Planning again with the state that the steps and the removals leave behind gives neither.
     """
+    if any(finding.code is FindingCode.QUARANTINED for finding in findings):
+        why = "Somebody has shut the role."
+        return RepairPlan((), tuple(Withheld(each, (why,)) for each in findings if each.code in REPAIRABLE))
     planned: list[Step | Withheld] = [
         *(_trust(observed, finding) for finding in findings if finding.code is FindingCode.TRUST_MISSING),
         *_own_policy(observed, findings, desired),
@@ -252,7 +257,9 @@ def _profile(observed: Observed, finding: Finding, desired: Desired) -> Step | W
             )
             return Withheld(finding, (why,))
     arn = observed.role.arn
-    return InstanceProfileStep(arn.name, arn.path, is_new=isinstance(namesake, Absent))
+    if isinstance(namesake, Present):
+        return InstanceProfileStep(arn.name, path_of_instance_profile(namesake.value.arn), is_new=False)
+    return InstanceProfileStep(arn.name, arn.path, is_new=True)
 
 
 def _leftovers(

@@ -70,6 +70,8 @@ class SweepCounts:
     off: int = 0
     unreadable: int = 0
     queued: int = 0
+    unsettled: int = 0
+    """Roles that were queued only because people believe that something is open, or a change was interrupted."""
     missed: int = 0
     """Roles in repair mode that had drifted when a sweep of the schedule came, and so what the events had missed.
 

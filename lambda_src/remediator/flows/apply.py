@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, assert_never
 
+from remediator.core.change import ChangeKind
 from remediator.core.diagnose import REQUIRED_ACTIONS
+from remediator.core.finding import Finding
 from remediator.core.grants import GrantVerdict, judge_grants
 from remediator.core.observed import Observed
 from remediator.core.outcome import Applied, NotApplied, StepResult, Unconfirmed
@@ -18,6 +20,7 @@ from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import Bucket, InstanceProfile, InstanceProfiles, Role, RolePolicies, Surroundings
 from remediator.core.trust import TrustVerdict, judge_trust
 from remediator.errors import AwsError, DeniedError, NotFoundError, QuotaError, RejectedError, TransientError
+from remediator.flows.history import Recorder
 
 READ_BACK_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 """Seconds before each try to see a write: IAM is eventually consistent, and AWS gives no number.
@@ -43,6 +46,10 @@ class RoleStore(Protocol):
 
     def read_instance_profiles(self, role_name: str) -> InstanceProfiles:
         """The instance profiles that hold the role, and the one of its name."""
+        ...
+
+    def read_instance_profile(self, name: str) -> Reading[InstanceProfile]:
+        """The instance profile of that name."""
         ...
 
     def write_trust(self, role_name: str, document: PolicyDocument) -> None:
@@ -94,6 +101,7 @@ class Changed(Exception):
 class Writer:
     """Writes the steps that were planned for what was ``observed``.
 
+    ``recorder`` records each step before it is written, and what came of it.
     ``is_enrolled_alike`` says whether a role, as it is now, is still enrolled in the way that the plan was made for.
     ``pause`` waits for some seconds. ``tag_may_lag`` says that the role may have been tagged so lately that IAM does
     not authorise us yet, ``role_may_lag`` that it may have been created so lately that S3 does not know it yet.
@@ -103,18 +111,39 @@ class Writer:
     roles: RoleStore
     buckets: BucketStore
     surroundings: Surroundings
+    recorder: Recorder
     is_enrolled_alike: Callable[[Role], bool]
     pause: Callable[[float], None]
     tag_may_lag: bool
     role_may_lag: bool
 
-    def apply(self, step: Step, *, removal: bool = False) -> StepResult:
-        """Write one step if everything is still as planned, and see that it took effect.
+    def apply(self, step: Step, findings: tuple[Finding, ...], *, removal: bool = False) -> StepResult:
+        """Record one step, which repairs the findings; write it if everything is as planned; see that it took effect.
 
         A ``removal`` takes back what is ours on the former side; what the role may use is seen to by the other side.
         Raises Changed where something is not as planned any more, NotFoundError where something has gone in the
-        meantime, and TransientError where it could not be asked for; in neither case was the step written.
+        meantime, TransientError where it could not be asked for, or recorded, and WritesCapped where no more may be
+        written within this window; in neither case was the step written. The record is made before the last look, so
+        that as little time as possible lies between that and the write.
         """
+        try:
+            change = self.recorder.intend(step, findings, ChangeKind.REMOVAL if removal else ChangeKind.REPAIR)
+        except TransientError:
+            raise
+        except AwsError as error:
+            return NotApplied(step, f"It could not be recorded, and nothing is written without a record: {error}")
+        try:
+            result = self._applied(step, removal=removal)
+        except Changed:
+            self.recorder.abandon(change, "The document, or the role, had changed before it was to be written.")
+            raise
+        except AwsError as error:
+            self.recorder.abandon(change, f"What is there could not be looked at before it was to be written: {error}")
+            raise
+        self.recorder.conclude(change, result)
+        return replace(result, change_id=change.change_id)
+
+    def _applied(self, step: Step, *, removal: bool) -> StepResult:
         now = self._still_as_planned()
         match step:
             case TrustStep():
@@ -168,7 +197,7 @@ class Writer:
         try:
             if self._seen(is_in_effect, (0.0,) if lost else READ_BACK_PAUSES):
                 return Applied(step)
-        except TransientError as error:
+        except (TransientError, NotFoundError) as error:
             return Unconfirmed(step, f"Reading it back failed: {error}")
         if lost is not None:
             return NotApplied(step, str(lost), retried=True)

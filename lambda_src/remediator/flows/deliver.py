@@ -1,11 +1,14 @@
-"""Tell people about an outcome, if it is one that they should know."""
+"""Tell people about an outcome, if there is anything new in it, and remember what they were told."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
-from remediator.core.message import Alert, describe, render
-from remediator.core.outcome import Outcome
+from remediator.core.memory import RoleMemory
+from remediator.core.message import Alert, describe, limit_reached, render
+from remediator.core.outcome import Hold, Outcome
+from remediator.core.telling import News, Telling, decide_telling
 from remediator.settings import Settings
 
 
@@ -17,21 +20,43 @@ class AlertSink(Protocol):
         ...
 
 
-def alert_of(outcome: Outcome, settings: Settings) -> Alert | None:
+class MemoryStore(Protocol):
+    """Where it is kept what is remembered; it promises what ``gateways.history.HistoryTable`` promises."""
+
+    def write_memory(self, role_name: str, memory: RoleMemory) -> None:
+        """Replace what is remembered of the role, if it is still what ``memory`` was made from."""
+        ...
+
+    def first_over_limit(self, at: datetime) -> bool:
+        """Whether this is the first to say that no more may be written within the window of that time."""
+        ...
+
+
+def alert_of(outcome: Outcome, telling: Telling, settings: Settings) -> Alert | None:
     """The outcome's alert; None where nobody needs to be told."""
-    if not outcome.is_told:
+    if telling.news is News.NONE:
         return None
     cloud = None if outcome.cloud is None else settings.cloud(outcome.cloud)
     if cloud is None:
-        notification = describe(outcome)
-    else:
-        buckets = tuple(bucket.name for bucket in cloud.buckets)
-        notification = describe(outcome, buckets=buckets, grant=cloud.grant)
-    return None if notification is None else render(notification)
+        return render(describe(outcome, telling))
+    buckets = tuple(bucket.name for bucket in cloud.buckets)
+    return render(describe(outcome, telling, buckets=buckets, grant=cloud.grant))
 
 
-def deliver(outcome: Outcome, *, topic: AlertSink, settings: Settings) -> None:
-    """Publish the outcome's alert, if somebody needs to be told. Raises AwsError."""
-    alert = alert_of(outcome, settings)
+def deliver(outcome: Outcome, *, topic: AlertSink, history: MemoryStore, settings: Settings, now: datetime) -> Telling:
+    """Publish the outcome's alert, if there is anything new in it, and then remember that.
+
+    In this order, so that what could not be published is told with the next look; whoever is interrupted in between is
+    told twice, and never not at all. Raises any AwsError of either; TransientError where somebody else has changed
+    what is remembered of the role.
+    """
+    telling = decide_telling(outcome, now)
+    alert = alert_of(outcome, telling, settings)
     if alert is not None:
         topic.publish(alert)
+    if outcome.hold is Hold.CAPPED and history.first_over_limit(now):
+        topic.publish(limit_reached(outcome, settings.write_limit))
+    remembered = outcome.remembered
+    if remembered is not None and not telling.memory.says_the_same(remembered):
+        history.write_memory(outcome.role_name, telling.memory)
+    return telling

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, TypeAlias, assert_never
 
@@ -28,6 +28,10 @@ from remediator.settings import MODE_TAG, Cloud, Settings
 
 MOST_ROLES_OF_A_POLICY = 50
 """How many roles are read one by one because of one event; beyond that one sweep costs fewer calls, and less time."""
+
+
+_LONGEST_TAG_VALUE = 256
+"""https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html"""
 
 
 class RoleReader(Protocol):
@@ -92,25 +96,27 @@ def dispatch(
     sweeps: SweepSink,
     settings: Settings,
     own_role_arn: str,
+    own_roles: frozenset[str],
     now: datetime,
 ) -> tuple[Dispatched, ...]:
     """Queue what an event asks for, and say what was queued or dropped: one result, or one per role of a policy.
 
     A role is read, and queued if it carries the enrolment tag; a refused one too, since the refusal must be reported.
     What concerns the roles of whole clouds is left to a sweep. ``own_role_arn`` is the role that repairs are made
-    with; its own writes to buckets ask for nothing.
+    with; its own writes to buckets ask for nothing. ``own_roles`` are the ARNs of all roles of the remediator.
     Raises MalformedEvent and AwsError; NotYetVisible where a fresh event says more than AWS shows yet; RemediatorError
     where a role, or the list of a policy's roles, cannot be read. Whatever is raised, all that could be queued has
     been, and doing it again does no harm.
     """
     trigger = parse_event(envelope, account=account)
+    each_role = _EachRole(roles, queue, settings, own_roles, now)
     match trigger:
         case Ignored(why=why):
             return (Dropped(why),)
         case RoleTrigger():
-            return (_dispatch_role(trigger, roles=roles, queue=queue, settings=settings, now=now),)
+            return each_role.of_trigger(trigger)
         case PolicyTrigger():
-            return _dispatch_policy(trigger, roles=roles, queue=queue, sweeps=sweeps, settings=settings, now=now)
+            return _dispatch_policy(trigger, each_role, roles=roles, sweeps=sweeps)
         case BucketTrigger(bucket=bucket, cause=cause) if cause.actor.issuer_arn == own_role_arn:
             # A repair reads back what it wrote; a sweep after each would look at every role for nothing.
             return (Dropped(f"the policy of bucket {bucket} was written by ourselves"),)
@@ -149,13 +155,7 @@ def _sweep(request: SweepRequest, sweeps: SweepSink) -> SweepQueued:
 
 
 def _dispatch_policy(
-    trigger: PolicyTrigger,
-    *,
-    roles: RoleReader,
-    queue: RequestSink,
-    sweeps: SweepSink,
-    settings: Settings,
-    now: datetime,
+    trigger: PolicyTrigger, each_role: _EachRole, *, roles: RoleReader, sweeps: SweepSink
 ) -> tuple[Dispatched, ...]:
     arn = trigger.policy_arn
     match roles.roles_of_policy(arn):
@@ -169,48 +169,82 @@ def _dispatch_policy(
         return (Dropped(f"no role uses the managed policy {arn}"),)
     if len(names) > MOST_ROLES_OF_A_POLICY:
         return (_sweep(SweepRequest(SweepReason.EVENT, None, trigger.cause), sweeps),)
-    dispatched: list[Dispatched] = []
-    failed: list[RemediatorError] = []
-    for name in names:
-        role = RoleTrigger(trigger.account, name, trigger.cause)
-        try:
-            dispatched.append(_dispatch_role(role, roles=roles, queue=queue, settings=settings, now=now))
-        except RemediatorError as error:
-            failed.append(error)
-    if failed:
-        many = f"{len(failed)} of the {len(names)} roles that use {arn}"
-        raise RemediatorError(f"{many} could not be looked at or queued; the first because {failed[0]}") from failed[0]
-    return tuple(dispatched)
+    return each_role.of_all(
+        tuple(RoleTrigger(trigger.account, name, trigger.cause) for name in names), f"roles that use {arn}"
+    )
 
 
-def _dispatch_role(
-    trigger: RoleTrigger, *, roles: RoleReader, queue: RequestSink, settings: Settings, now: datetime
-) -> Queued | Dropped:
-    fresh = is_fresh(trigger.cause, now)
-    match roles.read_role(trigger.role_name):
-        case Absent():
-            if fresh and _may_enrol(trigger, settings):
-                raise NotYetVisible(f"role {trigger.role_name} was just created or enrolled, but cannot be seen yet")
-            return Dropped("the role does not exist (any more)", trigger.role_name)
-        case Unreadable(why=why):
-            raise RemediatorError(f"role {trigger.role_name} cannot be read, so that its enrolment is unknown: {why}")
-        case Present(value=role):
-            pass
-    if fresh and _contradicts(trigger, role, (settings.enrollment_tag, MODE_TAG)):
-        raise NotYetVisible(f"the tags of role {trigger.role_name} were just changed, and cannot be seen yet")
-    enrollment = decide_enrollment(role, settings, account=trigger.account)
-    match enrollment:
-        case NotEnrolled(why=why) | Off(why=why):
-            return Dropped(why, trigger.role_name)
-        case Enrolled() | Refused():
-            if fresh and _was_deleted(trigger, role):
-                raise NotYetVisible(f"role {trigger.role_name} was just deleted, and can still be seen")
-            bucket = settings.shared_bucket(enrollment.cloud) if isinstance(enrollment, Enrolled) else None
-            request = request_for(trigger, bucket=bucket)
-            queue.send(request)
-            return Queued(request)
-        case _ as never:
-            assert_never(never)
+@dataclass(frozen=True, slots=True)
+class _EachRole:
+    """Looks at one role after the other, and queues those that ask for us."""
+
+    roles: RoleReader
+    queue: RequestSink
+    settings: Settings
+    own_roles: frozenset[str]
+    now: datetime
+
+    def of_trigger(self, trigger: RoleTrigger) -> tuple[Dispatched, ...]:
+        if trigger.namesake is None:
+            return (self.dispatch(trigger),)
+        other = RoleTrigger(trigger.account, trigger.namesake, trigger.cause)
+        return self.of_all((trigger, other), "roles that the instance profile concerns")
+
+    def of_all(self, triggers: tuple[RoleTrigger, ...], what: str) -> tuple[Dispatched, ...]:
+        """All that can be looked at are; then the first error of the others is raised, with how many they are."""
+        dispatched: list[Dispatched] = []
+        failed: list[RemediatorError] = []
+        for trigger in triggers:
+            try:
+                dispatched.append(self.dispatch(trigger))
+            except RemediatorError as error:
+                failed.append(error)
+        if failed:
+            why = f"{len(failed)} of the {len(triggers)} {what} could not be looked at or queued"
+            raise RemediatorError(f"{why}; the first because {failed[0]}") from failed[0]
+        return tuple(dispatched)
+
+    def dispatch(self, trigger: RoleTrigger) -> Queued | Dropped:
+        settings = self.settings
+        fresh = is_fresh(trigger.cause, self.now)
+        match self.roles.read_role(trigger.role_name):
+            case Absent():
+                if fresh and _may_enrol(trigger, settings):
+                    raise NotYetVisible(
+                        f"role {trigger.role_name} was just created or enrolled, but cannot be seen yet"
+                    )
+                return Dropped("the role does not exist (any more)", trigger.role_name)
+            case Unreadable(why=why):
+                raise RemediatorError(
+                    f"role {trigger.role_name} cannot be read, so that its enrolment is unknown: {why}"
+                )
+            case Present(value=role):
+                pass
+        if fresh and _contradicts(trigger, role, (settings.enrollment_tag, MODE_TAG)):
+            raise NotYetVisible(f"the tags of role {trigger.role_name} were just changed, and cannot be seen yet")
+        enrollment = decide_enrollment(role, settings, account=trigger.account, own_roles=self.own_roles)
+        match enrollment:
+            case NotEnrolled(why=why) | Off(why=why):
+                return Dropped(why, trigger.role_name)
+            case Enrolled() | Refused():
+                if fresh and _was_deleted(trigger, role):
+                    raise NotYetVisible(f"role {trigger.role_name} was just deleted, and can still be seen")
+                bucket = settings.shared_bucket(enrollment.cloud) if isinstance(enrollment, Enrolled) else None
+                request = request_for(replace(trigger, cause=_with_what_it_asks_for(trigger, settings)), bucket=bucket)
+                self.queue.send(request)
+                return Queued(request)
+            case _ as never:
+                assert_never(never)
+
+
+def _with_what_it_asks_for(trigger: RoleTrigger, settings: Settings) -> Cause:
+    """The cause with the values that the call gave our two tags: by whose hand they were set must be known later."""
+    enrolls, mode = trigger.tagged.get(settings.enrollment_tag), trigger.tagged.get(MODE_TAG)
+    return replace(
+        trigger.cause,
+        enrolls=None if enrolls is None else enrolls[:_LONGEST_TAG_VALUE],
+        mode=None if mode is None else mode[:_LONGEST_TAG_VALUE],
+    )
 
 
 def _may_enrol(trigger: RoleTrigger, settings: Settings) -> bool:

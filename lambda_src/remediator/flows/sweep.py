@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, Protocol, TypeAlias, assert_never
 
 from remediator.core.desired import Desired, desired_of
 from remediator.core.diagnose import diagnose
-from remediator.core.enrollment import Enrolled, NotEnrolled, Off, Refused, decide_enrollment
+from remediator.core.enrollment import Enrolled, NotEnrolled, Off, Refused, decide_enrollment, refuse_by_policies
 from remediator.core.finding import Finding, FindingCode
 from remediator.core.observed import Observed
 from remediator.core.plan import plan_repair
@@ -19,7 +19,7 @@ from remediator.core.reading import Absent, Present, Reading
 from remediator.core.request import ReconcileRequest
 from remediator.core.scan import Scanned, ScannedPage, ScannedRole, UnreadableRole
 from remediator.core.state import Bucket, InstanceProfile, InstanceProfiles, ManagedPolicy, RolePolicies, Surroundings
-from remediator.core.sweep import Sweep, SweepCounts, is_sweep
+from remediator.core.sweep import Sweep, SweepCounts, is_sweep, sweep_cause
 from remediator.errors import NotFoundError, RejectedError, TransientError, UnknownAwsError
 from remediator.settings import BucketSettings, Cloud, InstanceProfileMode, Mode, Settings
 
@@ -39,16 +39,16 @@ class RoleScan(Protocol):
         """The page that the marker leads to, None for the first one."""
         ...
 
+    def instance_profiles(self) -> Mapping[str, InstanceProfile]:
+        """All instance profiles of the account, by their names."""
+        ...
+
 
 class PolicyReader(Protocol):
     """Where the scan's gaps are filled; it promises what ``gateways.iam.IamGateway`` promises."""
 
     def read_managed_policy(self, arn: str) -> ManagedPolicy:
         """The policy in its default version."""
-        ...
-
-    def read_instance_profile(self, name: str) -> Reading[InstanceProfile]:
-        """The instance profile of that name."""
         ...
 
 
@@ -133,22 +133,28 @@ def sweep(
     queue: RequestSink,
     sweeps: SweepSink,
     settings: Settings,
+    own_roles: frozenset[str],
+    unsettled: Callable[[], tuple[str, ...]],
     now: datetime,
     remaining: Callable[[], int],
     on_unreadable: Callable[[UnreadableRole, Exception | None], None],
 ) -> Swept:
     """Sweep the roles of ``account`` to the end, or as far as the time allows; doing it again does no harm.
 
+    ``own_roles`` are the ARNs of the remediator's own roles. ``unsettled`` names the roles of which people believe that
+    something is open, or of which a change was interrupted: they are queued when the last page of a scheduled or
+    thorough sweep is done, whatever was found, so that an end whose event was lost is noticed.
     ``remaining`` says how many milliseconds are left. ``on_unreadable`` is told of each role that could not be judged,
     with the exception that kept us from it, if there was one; it is being handled then.
 
-    Raises any AwsError of the scan, of managed policies and of the queues, and TransientError where the time is up
-    before one page is done. A bucket that cannot be reached for now holds up the roles of its clouds alone: the others
-    are judged and queued before its error is raised. To judge without it would be to take what could not be looked at
-    for nothing, and to do without those roles would lose what an event has asked for; so the whole is tried again.
+    Raises any AwsError of the scan, of the history and of the queues, and TransientError where the time is up before
+    one page is done. A bucket or a managed policy that cannot be reached for now holds up the roles that need it alone:
+    the others are judged and queued before its error is raised. To judge without it would be to take what could not be
+    looked at for nothing, and to do without those roles would lose what an event has asked for; so the whole is tried
+    again.
     """
-    judge = _Judge(account, policies, buckets, settings, now)
-    return _Run(asked, account, scan, judge, queue, sweeps, remaining, on_unreadable).to_the_end()
+    judge = _Judge(account, scan, policies, buckets, settings, own_roles, now)
+    return _Run(asked, account, scan, judge, queue, sweeps, unsettled, remaining, on_unreadable).to_the_end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +165,11 @@ class _Run:
     judge: _Judge
     queue: RequestSink
     sweeps: SweepSink
+    unsettled: Callable[[], tuple[str, ...]]
     remaining: Callable[[], int]
     on_unreadable: Callable[[UnreadableRole, Exception | None], None]
+    judged: dict[str, tuple[bool, str | None]] = field(default_factory=dict)
+    """The roles that were judged here, by name: whether they were queued, and the bucket of their request."""
 
     def to_the_end(self) -> Swept:
         current = self.asked
@@ -171,8 +180,9 @@ class _Run:
                 break
             current = replace(current, marker=page.next_marker, counts=current.counts + counts)
             if current.marker is None:
-                self._raise_for_unreached_buckets()
-                return Completed(current)
+                counts = self._unsettled_queued()
+                self._raise_for_what_was_not_reached()
+                return Completed(replace(current, counts=current.counts + counts))
         return self._stopped(current)
 
     def _page(self, current: Sweep) -> tuple[Sweep, ScannedPage]:
@@ -186,16 +196,30 @@ class _Run:
         return anew, self.scan.page(None)
 
     def _stopped(self, current: Sweep) -> Continued:
-        self._raise_for_unreached_buckets()
+        self._raise_for_what_was_not_reached()
         if current.marker == self.asked.marker:
             raise TransientError("sweep", "too little time", "not one page of roles was done before the time was up")
         self.sweeps.send(current)
         return Continued(current)
 
-    def _raise_for_unreached_buckets(self) -> None:
+    def _unsettled_queued(self) -> SweepCounts:
+        """Queue the unsettled roles that are not queued yet; which they are is asked at the end, when most are."""
+        if not (self.asked.scheduled or self.asked.thorough):
+            return SweepCounts()
+        cause = sweep_cause(self.asked.sweep_id, self.asked.started)
+        requests = tuple(
+            ReconcileRequest(self.account, name, cause, bucket)
+            for name in self.unsettled()
+            for was_queued, bucket in [self.judged.get(name, (False, None))]
+            if not was_queued
+        )
+        self.queue.send_all(requests)
+        return SweepCounts(queued=len(requests), unsettled=len(requests))
+
+    def _raise_for_what_was_not_reached(self) -> None:
         unreached = self.judge.unreached
         if unreached is not None:
-            why = f"{unreached.message} (the sweep is incomplete: roles that need this bucket were not judged)"
+            why = f"{unreached.message} (the sweep is incomplete: roles that need this were not judged)"
             raise TransientError(unreached.operation, unreached.code, why) from unreached
 
     def _page_swept(self, page: ScannedPage) -> SweepCounts | None:
@@ -219,8 +243,11 @@ class _Run:
             counts["enrolled"] += judged.is_enrolled
             if judged.verdict is _Verdict.DRIFTED and judged.pressing and self.asked.scheduled:
                 counts["missed"] += is_sweep(cause)
-            if judged.name is not None and self._is_queued(judged):
-                requests.append(ReconcileRequest(self.account, judged.name, cause, judged.bucket))
+            if judged.name is not None:
+                queued = self._is_queued(judged)
+                self.judged[judged.name] = queued, judged.bucket
+                if queued:
+                    requests.append(ReconcileRequest(self.account, judged.name, cause, judged.bucket))
         self.queue.send_all(tuple(requests))
         return SweepCounts(**counts, queued=len(requests)) if in_time else None
 
@@ -228,7 +255,7 @@ class _Run:
         return judged.pressing or (judged.verdict not in _NEVER_QUEUED and self.asked.tells_all(judged.cloud))
 
     def _judged(self, scanned: Scanned) -> _Judged | None:
-        """What came of the role; None where it is left for another try, because a bucket cannot be reached for now."""
+        """What came of the role; None where it is left for another try, because something cannot be reached for now."""
         match scanned:
             case UnreadableRole():
                 self.on_unreadable(scanned, None)
@@ -236,8 +263,9 @@ class _Run:
             case ScannedRole(role=role):
                 try:
                     return self.judge.judge(scanned)
-                except TransientError:
-                    raise
+                except TransientError as error:
+                    self.judge.unreached = error
+                    return None
                 except Exception as error:  # noqa: BLE001 - whatever is wrong with one role must not hide the others
                     why = f"{type(error).__name__}: {error}"
                     unreadable = UnreadableRole(role.arn.name, _cloud_of(scanned, self.judge.tag), why)
@@ -250,21 +278,31 @@ class _Run:
 class _Judge:
     """Judges one role after the other, and reads what they share once: buckets and managed policies.
 
-    ``unreached`` is the error of the last bucket that could not be reached for now, None where all could.
+    ``unreached`` is the error of the last thing that could not be reached for now, None where all could.
     """
 
     def __init__(
-        self, account: str, policies: PolicyReader, buckets: BucketReader, settings: Settings, now: datetime
+        self,
+        account: str,
+        scan: RoleScan,
+        policies: PolicyReader,
+        buckets: BucketReader,
+        settings: Settings,
+        own_roles: frozenset[str],
+        now: datetime,
     ) -> None:
         self.unreached: TransientError | None = None
         self.tag = settings.enrollment_tag
         self._account = account
+        self._scan = scan
+        self._own_roles = own_roles
         self._policies = policies
         self._buckets = buckets
         self._settings = settings
         at = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._surroundings = Surroundings(context={"aws:CurrentTime": (at,)})
-        self._read_policies: dict[str, ManagedPolicy | None] = {}
+        self._read_policies: dict[str, ManagedPolicy | TransientError | None] = {}
+        self._read_profiles: Mapping[str, InstanceProfile] | TransientError | None = None
         self._read_buckets: dict[str, Reading[Bucket] | TransientError] = {}
 
     def unreadable(self, role: UnreadableRole) -> _Judged:
@@ -276,10 +314,10 @@ class _Judge:
     def judge(self, scanned: ScannedRole) -> _Judged | None:
         """What comes of a role; None where a bucket of its cloud cannot be reached for now.
 
-        Raises TransientError where a managed policy cannot be reached for now.
+        Raises TransientError where a managed policy, or the list of instance profiles, cannot be reached for now.
         """
         role = scanned.role
-        enrollment = decide_enrollment(role, self._settings, account=self._account)
+        enrollment = decide_enrollment(role, self._settings, account=self._account, own_roles=self._own_roles)
         match enrollment:
             case NotEnrolled():
                 return None
@@ -309,6 +347,8 @@ class _Judge:
         if policies is None:
             # The policy was detached and deleted after the page was read, so that the role is not what we see here.
             return _Verdict.UNDECIDED, True
+        if refuse_by_policies(scanned.role, policies, cloud, self._surroundings) is not None:
+            return _Verdict.REFUSED, False
         buckets = self._buckets_of(cloud)
         if buckets is None:
             return None
@@ -319,7 +359,8 @@ class _Judge:
         findings = diagnose(observed, self._surroundings, desired)
         if profiles is not None and _may_get_profile(findings, desired):
             # The scan shows the instance profiles that hold the role, not the one that could.
-            namesake = self._policies.read_instance_profile(scanned.role.arn.name)
+            found = self._profiles().get(scanned.role.arn.name)
+            namesake: Reading[InstanceProfile] = Absent() if found is None else Present(found)
             observed = replace(observed, profiles=replace(profiles, namesake=namesake))
             findings = diagnose(observed, self._surroundings, desired)
         if not findings:
@@ -347,7 +388,23 @@ class _Judge:
                 self._read_policies[arn] = self._policies.read_managed_policy(arn)
             except NotFoundError:
                 self._read_policies[arn] = None
-        return self._read_policies[arn]
+            except TransientError as error:
+                self._read_policies[arn] = error
+        read = self._read_policies[arn]
+        if isinstance(read, TransientError):
+            raise read
+        return read
+
+    def _profiles(self) -> Mapping[str, InstanceProfile]:
+        """All instance profiles of the account, read once, and only where a role has none of its own name."""
+        if self._read_profiles is None:
+            try:
+                self._read_profiles = self._scan.instance_profiles()
+            except TransientError as error:
+                self._read_profiles = error
+        if isinstance(self._read_profiles, TransientError):
+            raise self._read_profiles
+        return self._read_profiles
 
     def _buckets_of(self, cloud: Cloud) -> tuple[tuple[str, Reading[Bucket]], ...] | None:
         """The buckets of a cloud; None where one of them cannot be reached for now."""

@@ -48,6 +48,26 @@ class AccountScan:
         kept = tuple(scanned for raw in listed if (scanned := self._scanned(raw)) is not None)
         return ScannedPage(kept, len(listed), following)
 
+    def instance_profiles(self) -> dict[str, InstanceProfile]:
+        """All instance profiles of the account by their names, at most a thousand in a call.
+
+        Raises any AwsError: without the permission to list them, nobody could say which names are taken.
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListInstanceProfiles.html
+        """
+        with translated("iam:ListInstanceProfiles"):
+            pages = self._client.get_paginator("list_instance_profiles").paginate(
+                PaginationConfig={"PageSize": _PAGE_SIZE}
+            )
+            listed = [profile for page in pages for profile in page["InstanceProfiles"]]
+        return {
+            profile["InstanceProfileName"]: InstanceProfile(
+                arn=profile["Arn"],
+                name=profile["InstanceProfileName"],
+                role_names=tuple(role["RoleName"] for role in profile["Roles"]),
+            )
+            for profile in listed
+        }
+
     def _scanned(self, raw: object) -> Scanned | None:
         """A role, or None where it is certain that it does not carry the tag."""
         name: str | None = None

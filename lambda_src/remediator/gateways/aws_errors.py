@@ -3,6 +3,9 @@
 https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html (its reasons)
+https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html
 """
 
 from __future__ import annotations
@@ -55,6 +58,15 @@ _CODES: tuple[tuple[type[AwsError], tuple[str, ...]], ...] = (
             "DependencyTimeoutException",
             "KMSInternal",
             "KMSInternalException",
+            "ProvisionedThroughputExceeded",
+            "ProvisionedThroughputExceededException",
+            "ThrottlingError",
+            "ReplicatedWriteConflictException",
+            "TransactionCanceledException",
+            "TransactionConflict",
+            "TransactionConflictException",
+            "TransactionInProgressException",
+            "TooManyUpdates",
             "ExpiredToken",
             "ExpiredTokenException",
             "503",
@@ -87,10 +99,20 @@ _CODES: tuple[tuple[type[AwsError], tuple[str, ...]], ...] = (
             "NotFound",
             "NotFoundException",
             "ResourceNotFoundException",
+            "ParameterNotFound",
+            "ParameterVersionNotFound",
             "404",
         ),
     ),
-    (QuotaError, ("LimitExceeded", "LimitExceededException")),
+    (
+        QuotaError,
+        (
+            "LimitExceeded",
+            "LimitExceededException",
+            "ItemCollectionSizeLimitExceeded",
+            "ItemCollectionSizeLimitExceededException",
+        ),
+    ),
     (
         RejectedError,
         (
@@ -109,8 +131,12 @@ _CODES: tuple[tuple[type[AwsError], tuple[str, ...]], ...] = (
             "InvalidInputException",
             "InvalidParameter",
             "InvalidParameterException",
+            "InvalidKeyId",
             "ValidationError",
             "ValidationException",
+            "ConditionalCheckFailed",
+            "ConditionalCheckFailedException",
+            "IdempotentParameterMismatchException",
             "MethodNotAllowed",
         ),
     ),

@@ -209,6 +209,36 @@ class IamGateway:
         with translated("iam:AddRoleToInstanceProfile"):
             self._client.add_role_to_instance_profile(InstanceProfileName=name, RoleName=role_name)
 
+    def remove_role_from_instance_profile(self, name: str, role_name: str) -> None:
+        """Take the role out of an instance profile; that it is not in it any more is no error.
+
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_RemoveRoleFromInstanceProfile.html
+        """
+        try:
+            with translated("iam:RemoveRoleFromInstanceProfile"):
+                self._client.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role_name)
+        except NotFoundError:
+            return
+
+    def delete_instance_profile(self, name: str) -> None:
+        """Delete an instance profile, which must be empty; that it is gone already is no error.
+
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteInstanceProfile.html
+        """
+        try:
+            with translated("iam:DeleteInstanceProfile"):
+                self._client.delete_instance_profile(InstanceProfileName=name)
+        except NotFoundError:
+            return
+
+    def tag_role(self, role_name: str, key: str, value: str) -> None:
+        """Set a tag of the role, whether or not it has one of that key.
+
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_TagRole.html
+        """
+        with translated("iam:TagRole"):
+            self._client.tag_role(RoleName=role_name, Tags=[{"Key": key, "Value": value}])
+
     def _inline_policies(self, role_name: str) -> Reading[tuple[InlinePolicy, ...]]:
         try:
             with translated("iam:ListRolePolicies"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -18,13 +19,17 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from remediator.core.event import Cause
 from remediator.core.outcome import Outcome, OutcomeKind, gave_up
+from remediator.core.pause import Pause, parse_pause
 from remediator.core.request import parse_request
-from remediator.errors import AwsError, MalformedRequest, RemediatorError, TransientError
+from remediator.core.telling import decide_telling
+from remediator.errors import AwsError, MalformedRequest, Misrouted, RemediatorError, TransientError
 from remediator.flows.deliver import alert_of, deliver
 from remediator.flows.reconcile import reconcile
+from remediator.gateways.history import HistoryTable
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.kms import KmsGateway
-from remediator.gateways.queue import ConsumedQueue
+from remediator.gateways.parameter import PauseParameter
+from remediator.gateways.queue import ConsumedQueue, WorkQueue
 from remediator.gateways.s3 import S3Gateway
 from remediator.gateways.topic import AlertsTopic
 from remediator.handlers.runtime import CLIENT_CONFIG, account_of, failed_deliveries
@@ -67,6 +72,28 @@ def _topic() -> AlertsTopic:
 
 
 @cache
+def _history() -> HistoryTable:
+    return HistoryTable(
+        boto3.client("dynamodb", config=CLIENT_CONFIG),
+        os.environ["HISTORY_TABLE"],
+        limit=_settings().write_limit,
+        keep_days=_settings().history_days,
+    )
+
+
+@cache
+def _pause_parameter() -> PauseParameter:
+    return PauseParameter(
+        boto3.client("ssm", config=CLIENT_CONFIG), os.environ["PAUSE_PARAMETER"], clock=time.monotonic
+    )
+
+
+@cache
+def _work_queue() -> WorkQueue:
+    return WorkQueue(boto3.client("sqs", config=CLIENT_CONFIG), os.environ["CONSUMED_QUEUE_URL"])
+
+
+@cache
 def _consumed_queue() -> ConsumedQueue:
     return ConsumedQueue(boto3.client("sqs", config=CLIENT_CONFIG), os.environ["CONSUMED_QUEUE_URL"])
 
@@ -101,13 +128,24 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
                 request.role_name,
                 causes[request.role_name],
                 account=account,
+                group=request.bucket,
                 roles=_roles(),
                 buckets=_buckets(),
+                history=_history(),
                 settings=_settings(),
                 own_role_arn=os.environ["REMEDIATOR_ROLE_ARN"],
+                own_roles=frozenset(os.environ["OWN_ROLE_ARNS"].split(",")),
+                paused=_paused(),
                 now=datetime.now(UTC),
+                clock=lambda: datetime.now(UTC),
                 pause=time.sleep,
+                on_trouble=_log_open_change,
             )
+        except Misrouted as error:
+            # Tags or configuration have changed since it was queued. Its cause goes with it, and so does its turn.
+            _work_queue().send(replace(request, bucket=error.bucket))
+            logger.info("queued again in another group", why=str(error))
+            return
         except RemediatorError as error:
             if int(record.attributes.approximate_receive_count) >= int(os.environ["MAX_RECEIVE_COUNT"]):
                 _tell(gave_up(request, str(error)))
@@ -141,19 +179,36 @@ def _causes_by_role(event: dict[str, Any]) -> dict[str, tuple[Cause, ...]]:
     return causes
 
 
+def _paused() -> Pause:
+    """What must not be written now; everything, where that cannot be found out."""
+    try:
+        return parse_pause(_pause_parameter().read())
+    except TransientError:
+        raise  # the next try may know
+    except AwsError as error:
+        logger.exception("whether writes are paused cannot be read, so that nothing is written", why=str(error))
+        return Pause(everything=True, why=f"Nothing is written, because whether writes are paused is unknown: {error}")
+
+
+def _log_open_change(change_id: str, error: AwsError) -> None:
+    logger.warning("what came of a change is recorded at the next look", change_id=change_id, why=str(error))
+
+
 def _tell(outcome: Outcome) -> None:
+    now = datetime.now(UTC)
     _log(outcome)
     try:
-        deliver(outcome, topic=_topic(), settings=_settings())
+        telling = deliver(outcome, topic=_topic(), history=_history(), settings=_settings(), now=now)
     except AwsError as error:
         # The next look may find nothing wrong any more, and then nobody would ever be told: keep it here.
         metrics.add_metric("AlertsLost", MetricUnit.Count, 1)
-        logger.exception("the alert could not be published", why=str(error), alert=_text_of(outcome))
+        logger.exception("the alert could not be published", why=str(error), alert=_text_of(outcome, now))
         raise
+    logger.info("told", news=telling.news, incident=telling.incident_id)
 
 
-def _text_of(outcome: Outcome) -> str:
-    alert = alert_of(outcome, _settings())
+def _text_of(outcome: Outcome, now: datetime) -> str:
+    alert = alert_of(outcome, decide_telling(outcome, now), _settings())
     return "" if alert is None else alert.text
 
 
@@ -168,6 +223,9 @@ def _log(outcome: Outcome) -> None:
         own_event=outcome.own,
         findings=[{"code": finding.code, "subject": finding.subject} for finding in outcome.findings],
         applied=[type(step).__name__ for step in outcome.applied],
+        changes=[result.change_id for result in outcome.results if result.change_id],
+        settled=[change.change_id for change in outcome.settled],
+        hold=outcome.hold,
         actors=[cause.actor.arn for cause in outcome.causes],
         calls=[cause.call for cause in outcome.causes],
     )
@@ -180,6 +238,7 @@ _METRICS = {
     OutcomeKind.REFUSED: "RolesRefused",
     OutcomeKind.WOULD_REPAIR: "RepairsProposed",
     OutcomeKind.REPAIRED: "RolesRepaired",
+    OutcomeKind.CONTESTED: "RolesContested",
     OutcomeKind.NEEDS_PERSON: "RolesNeedingAPerson",
     OutcomeKind.FAILED: "RepairsFailed",
 }

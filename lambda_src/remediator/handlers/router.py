@@ -81,6 +81,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
             sweeps=_sweeps(),
             settings=_settings(),
             own_role_arn=os.environ["REMEDIATOR_ROLE_ARN"],
+            own_roles=frozenset(os.environ["OWN_ROLE_ARNS"].split(",")),
             now=datetime.now(UTC),
         )
         metrics.add_metric(_metric(dispatched), MetricUnit.Count, 1)

@@ -21,6 +21,7 @@ from remediator.core.sweep import Sweep, SweepCounts, SweepRequest, begin_sweep,
 from remediator.errors import AwsError, MalformedRequest
 from remediator.flows.sweep import Completed, Continued, Swept, sweep
 from remediator.gateways.account import AccountScan
+from remediator.gateways.history import HistoryTable
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.kms import KmsGateway
 from remediator.gateways.queue import ConsumedQueue, SweepQueue, WorkQueue
@@ -53,6 +54,16 @@ def _buckets() -> S3Gateway:
     return S3Gateway(
         lambda region: boto3.client("s3", region_name=region, config=CLIENT_CONFIG),
         KmsGateway(lambda region: boto3.client("kms", region_name=region, config=CLIENT_CONFIG)),
+    )
+
+
+@cache
+def _history() -> HistoryTable:
+    return HistoryTable(
+        boto3.client("dynamodb", config=CLIENT_CONFIG),
+        os.environ["HISTORY_TABLE"],
+        limit=_settings().write_limit,
+        keep_days=_settings().history_days,
     )
 
 
@@ -97,6 +108,8 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
                 queue=_queue(),
                 sweeps=_sweeps(),
                 settings=_settings(),
+                own_roles=frozenset(os.environ["OWN_ROLE_ARNS"].split(",")),
+                unsettled=_history().unsettled_roles,
                 now=now,
                 remaining=context.get_remaining_time_in_millis,
                 on_unreadable=_log_unreadable,
@@ -187,5 +200,6 @@ def _metrics(counts: SweepCounts) -> dict[str, int]:
         "SweepRolesUndecided": counts.undecided,
         "SweepRolesUnreadable": counts.unreadable,
         "SweepRolesQueued": counts.queued,
+        "SweepRolesUnsettled": counts.unsettled,
         "DriftMissedByEvents": counts.missed,
     }

@@ -266,6 +266,32 @@ def kms_context(role: Role, bucket: Bucket, account: str, surroundings: Surround
     return Context((_given(surroundings), values, _times(surroundings), _TO_KMS), _KMS_FAMILIES)
 
 
+_ELSEWHERE: tuple[tuple[str, Value], ...] = (
+    ("aws:resourcetag/", Gap.VARYING),
+    ("iam:resourcetag/", Gap.VARYING),
+    ("aws:principaltag/", Gap.ABSENT),
+)
+
+
+def session_context(
+    role: Role,
+    surroundings: Surroundings,
+    more: Mapping[str, Value] = {},  # it is only read
+) -> Context:
+    """What is known when the role's session makes any other call, on something whose tags nobody knows.
+
+    ``more`` are further keys, in lower case. What the caller itself chooses is UNKNOWN, as every key not named here.
+    """
+    values = _role_values(role, surroundings) | dict(more)
+    values["aws:resourceaccount"] = (role.arn.account,)
+    values["aws:resourceorgid"] = _organization(surroundings)
+    values["aws:requestedregion"] = Gap.PRESENT
+    values["aws:sourceip"] = Gap.PUBLIC_ADDRESS
+    values["aws:securetransport"] = ("true",)
+    values["aws:tagkeys"] = Gap.UNKNOWN
+    return Context((_given(surroundings), values, _times(surroundings), _SESSION), _ELSEWHERE)
+
+
 def _role_values(role: Role, surroundings: Surroundings) -> dict[str, Value]:
     organization = surroundings.organization
     values: dict[str, Value] = {

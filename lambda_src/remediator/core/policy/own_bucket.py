@@ -150,7 +150,8 @@ def bucket_policy_write_obstacles(
     if size > quota:
         text = (
             f"The bucket policy would have {size:,} bytes; the quota is {quota:,}, and it cannot be raised. Shorten "
-            "it, or set the cloud's `grant` to role-policy, which has a quota for each role."
+            "it, or set the cloud's `grant` to role-policy, which has a quota for each role, and its `formerGrant` to "
+            "bucket-policy."
         )
         obstacles.append(Obstacle("quota", text))
     return tuple(obstacles)

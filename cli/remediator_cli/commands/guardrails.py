@@ -1,0 +1,108 @@
+"""``remediator guardrails``: a policy that protects our tags and our resources from everybody but chosen principals."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from remediator.core.guardrails import Form, Guarded, bootstrap_roles, guardrails_text
+from remediator.errors import RemediatorError
+from remediator.settings import DEFAULT_ENROLLMENT_TAG, DEFAULT_REGION, HOME_REGIONS
+from remediator_cli.options import SettingsFile
+from remediator_cli.settings_file import given_settings
+
+EXAMPLES = """
+remediator guardrails --settings cdk.json
+remediator guardrails --settings cdk.json --approver 'arn:aws:iam::111122223333:role/platform/*'
+remediator guardrails --settings cdk.json --form iam --deployer arn:aws:iam::111122223333:role/ci
+"""
+
+_PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}|\*):(root|(role|user)/[\w+=,.@/*?-]*[\w+=,.@-][\w+=,.@/*?-]*)")
+
+
+class FormOption(Enum):
+    """The form of the policy."""
+
+    SCP = "scp"
+    """A service control policy."""
+    IAM = "iam"
+    """A managed policy."""
+
+
+def guardrails(
+    settings: SettingsFile = None,
+    approver: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--approver",
+            metavar="ARN",
+            show_default=False,
+            help="Who may set our tags and touch our resources, instead of the approvers in the settings; may be "
+            "repeated, may hold * and ?.",
+        ),
+    ] = None,
+    deployer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--deployer",
+            metavar="ARN",
+            show_default=False,
+            help="Who deploys, and may touch our resources, instead of the CDK's bootstrap roles; may be repeated.",
+        ),
+    ] = None,
+    form: Annotated[FormOption, typer.Option("--form", help="A service control policy, or an IAM policy.")] = (
+        FormOption.SCP
+    ),
+) -> None:
+    """Print a policy, ready to be pasted, that lets only chosen principals set our tags and touch our resources.
+
+    It grants nothing. Needs no credentials and no network.
+    """
+    configuration = given_settings(settings)
+    approvers = tuple(approver or (configuration.approvers if configuration else ()))
+    if not approvers:
+        raise RemediatorError(
+            "nobody is named who may pass. Name who enrols roles and looks after the remediator with --approver ARN, "
+            'or as "approvers" in the configuration that --settings names'
+        )
+    principals = tuple(str(each) for each in approvers)
+    _must_be_principals(principals, "--approver")
+    _must_be_principals(tuple(deployer or ()), "--deployer")
+    region = configuration.region if configuration else _home_region(principals[0])
+    partition = HOME_REGIONS[region]
+    account = configuration.account if configuration else None
+    regions = (region, *(configuration.other_regions if configuration else ()))
+    text = guardrails_text(
+        Guarded(
+            enrollment_tag=configuration.enrollment_tag if configuration else DEFAULT_ENROLLMENT_TAG,
+            approvers=principals,
+            deployers=tuple(deployer or bootstrap_roles(partition, account, regions)),
+            partition=partition,
+            account=account,
+        ),
+        Form[form.name],
+    )
+    if text is None:
+        raise RemediatorError(
+            f"the policy would be longer than the {Form[form.name].value:,} characters that it may have. Name fewer "
+            "approvers or deployers, by patterns such as arn:aws:iam::111122223333:role/platform/*"
+        )
+    typer.echo(text)
+
+
+def _home_region(principal: str) -> str:
+    partition = principal.split(":")[1]
+    return next((region for region, of in HOME_REGIONS.items() if of == partition), DEFAULT_REGION)
+
+
+def _must_be_principals(principals: tuple[str, ...], option: str) -> None:
+    for principal in principals:
+        if not _PRINCIPAL.fullmatch(principal):
+            raise typer.BadParameter(
+                f"{principal!r} is not the ARN of a role (with its path), a user or root. The session of a role counts "
+                "as the role",
+                param_hint=option,
+            )

@@ -1,0 +1,61 @@
+"""``remediator pause``: stop all writes, or those for some clouds, at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from remediator.core.message import plain
+from remediator.core.pause import Pause, parse_pause, pause_text
+from remediator.errors import RemediatorError
+from remediator.settings import Settings
+from remediator_cli import aws
+from remediator_cli.deployment import find_deployment
+from remediator_cli.options import DEFAULT_STACK, Region, SettingsFile, Stack
+from remediator_cli.output import tell
+
+EXAMPLES = """
+remediator pause
+remediator pause --settings cdk.json production
+"""
+
+
+def pause(
+    clouds: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CLOUD]…", show_default=False, help="Only the writes for these clouds; none: all."),
+    ] = None,
+    stack: Stack = DEFAULT_STACK,
+    region: Region = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Stop all writes, or those for some clouds as well as for those that are paused already, within a minute.
+
+    Roles are looked at, and reported, as in observe mode. `remediator resume` lets the writes go on.
+
+    Calls cloudformation:DescribeStacks, ssm:GetParameter and ssm:PutParameter with the credentials of the current
+    profile.
+    """
+    asked = Pause(clouds=frozenset(clouds)) if clouds else Pause(everything=True)
+    if parse_pause(pause_text(asked)).clouds != asked.clouds:
+        raise typer.BadParameter("there can be no cloud of that name", param_hint="CLOUD")
+    with aws.answered():
+        deployment = find_deployment(stack, region, settings)
+        _must_be_configured(asked, deployment.settings)
+        switch = deployment.pause_switch()
+        paused = parse_pause(switch.read())
+        if not paused.everything:
+            paused = Pause(everything=asked.everything, clouds=paused.clouds | asked.clouds)
+        switch.write(pause_text(paused))
+    tell(Text(f"{plain(parse_pause(pause_text(paused)).why)} It takes effect within a minute."))
+    if asked.clouds and deployment.settings is None and not paused.everything:
+        tell(Text("Whether there are such clouds was not checked: --settings cdk.json does."))
+
+
+def _must_be_configured(asked: Pause, settings: Settings | None) -> None:
+    """A name that is misspelt would pause nothing. Raises RemediatorError."""
+    unknown = sorted(name for name in asked.clouds if settings is not None and settings.cloud(name) is None)
+    if unknown:
+        raise RemediatorError(f"there is no cloud {', '.join(unknown)} in the configuration, and nothing was changed")

@@ -1,0 +1,107 @@
+"""The deployed remediator: where its history is kept and how its writes are paused, by the outputs of its stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from remediator.errors import NotFoundError, RejectedError, RemediatorError
+from remediator.settings import DEFAULT_HISTORY_DAYS, Settings, WriteLimit
+from remediator_cli.aws import Account, account
+from remediator_cli.settings_file import given_settings
+
+if TYPE_CHECKING:
+    from remediator.gateways.history import HistoryTable
+
+_HISTORY_TABLE = "HistoryTableName"
+_PAUSE_PARAMETER = "PauseParameterName"
+
+
+class NotDeployed(RemediatorError):
+    """There is no deployment where it was looked for; the text says where that was, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A deployment in ``account``: ``region`` is its home Region, ``outputs`` are those of its stack.
+
+    ``settings`` are those of the file that the caller named, None without one.
+    """
+
+    account: Account
+    stack: str
+    region: str
+    outputs: dict[str, str]
+    settings: Settings | None
+
+    def history(self) -> HistoryTable:
+        """Its history. Records made here are kept as long as the settings say, or the default if there are none."""
+        from remediator.gateways.history import HistoryTable  # noqa: PLC0415
+
+        return HistoryTable(
+            self.account.client("dynamodb", self.region),
+            self._output(_HISTORY_TABLE),
+            limit=self.settings.write_limit if self.settings else WriteLimit(),
+            keep_days=self.settings.history_days if self.settings else DEFAULT_HISTORY_DAYS,
+        )
+
+    def pause_switch(self) -> PauseSwitch:
+        """The parameter that pauses its writes."""
+        return PauseSwitch(self.account, self.region, self._output(_PAUSE_PARAMETER))
+
+    def _output(self, name: str) -> str:
+        if name not in self.outputs:
+            raise NotDeployed(
+                f"the stack {self.stack} in {self.region} has no output {name}: it is another stack, or was deployed "
+                "by an earlier version. Name it with --stack, or deploy it again (npx cdk deploy --all)"
+            )
+        return self.outputs[name]
+
+
+@dataclass(frozen=True, slots=True)
+class PauseSwitch:
+    """The parameter of Systems Manager whose value says what is paused. Its methods raise any AwsError."""
+
+    account: Account
+    region: str
+    name: str
+
+    def read(self) -> str:
+        """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html."""
+        from remediator.gateways.aws_errors import translated  # noqa: PLC0415
+
+        with translated("ssm:GetParameter"):
+            return str(self.account.client("ssm", self.region).get_parameter(Name=self.name)["Parameter"]["Value"])
+
+    def write(self, value: str) -> None:
+        """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html."""
+        from remediator.gateways.aws_errors import translated  # noqa: PLC0415
+
+        with translated("ssm:PutParameter"):
+            self.account.client("ssm", self.region).put_parameter(Name=self.name, Value=value, Overwrite=True)
+
+
+def find_deployment(stack: str, region: str | None, settings: Path | None) -> Deployment:
+    """The deployment of that stack, in the Region named, else that of the settings, else the profile's home Region.
+
+    Raises NotDeployed where there is none, NoAccess where the profile cannot be used, and any AwsError.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
+    """
+    configuration = given_settings(settings)
+    behind = account()
+    where = region or (configuration.region if configuration else behind.home_region)
+
+    from remediator.gateways.aws_errors import translated  # noqa: PLC0415
+
+    try:
+        with translated("cloudformation:DescribeStacks"):
+            (found,) = behind.client("cloudformation", where).describe_stacks(StackName=stack)["Stacks"]
+    except (RejectedError, NotFoundError) as error:
+        raise NotDeployed(
+            f"there is no stack {stack} in {where}, in the account of your credentials: {error.message}. Set "
+            "AWS_PROFILE to the account of the deployment, name its home Region with --region, or deploy it (npx cdk "
+            "deploy --all)"
+        ) from error
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+    return Deployment(behind, stack, where, outputs, configuration)

@@ -1,0 +1,135 @@
+"""Does a role hold rights so wide that letting EC2 have it, or repairing it at all, would be an escalation?
+
+It is decided by evaluating the role's policies, limited by its boundary, for calls that lead to more rights: on any
+role, user, group or policy of the account, not on those that a policy names. Names of policies decide nothing.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-reference-policy-checks.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from remediator.core.policy.access import Answer, Side, all_of, any_of
+from remediator.core.policy.calls import session_context
+from remediator.core.policy.context import Context
+from remediator.core.policy.evaluate import Request, alike
+from remediator.core.policy.matching import Target
+from remediator.core.policy.principals import Named
+from remediator.core.policy.sides import Documents, documents_about
+from remediator.core.state import Role, RolePolicies, Surroundings
+
+_UNNAMED = "\N{REPLACEMENT CHARACTER}" * 16
+"""The name of something that no policy has named."""
+
+# What whoever may call it on any of them can turn into every right that there is in the account.
+_ON_ANY: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "role",
+        (
+            "iam:AttachRolePolicy",
+            "iam:DeleteRolePermissionsBoundary",
+            "iam:PutRolePermissionsBoundary",
+            "iam:PutRolePolicy",
+            "iam:UpdateAssumeRolePolicy",
+            "sts:AssumeRole",
+        ),
+    ),
+    (
+        "user",
+        (
+            "iam:AttachUserPolicy",
+            "iam:CreateAccessKey",
+            "iam:CreateLoginProfile",
+            "iam:DeleteUserPermissionsBoundary",
+            "iam:PutUserPermissionsBoundary",
+            "iam:PutUserPolicy",
+            "iam:UpdateLoginProfile",
+        ),
+    ),
+    ("group", ("iam:AddUserToGroup", "iam:AttachGroupPolicy", "iam:PutGroupPolicy")),
+    ("policy", ("iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion")),
+)
+
+# What can be given a role and then acts with its rights, by the service that the role is passed to.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
+_STARTED_BY: tuple[tuple[str, str], ...] = (
+    ("ec2.amazonaws.com", "ec2:RunInstances"),
+    ("lambda.amazonaws.com", "lambda:CreateFunction"),
+    ("cloudformation.amazonaws.com", "cloudformation:CreateStack"),
+    ("ecs-tasks.amazonaws.com", "ecs:RunTask"),
+    ("glue.amazonaws.com", "glue:CreateJob"),
+    ("codebuild.amazonaws.com", "codebuild:CreateProject"),
+    ("sagemaker.amazonaws.com", "sagemaker:CreateTrainingJob"),
+    ("states.amazonaws.com", "states:CreateStateMachine"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """A sign that a role is too powerful, in a sentence; ``is_certain`` is false where it cannot be excluded only."""
+
+    why: str
+    is_certain: bool
+
+
+def sign_of_power(
+    role: Role,
+    policies: RolePolicies,
+    surroundings: Surroundings = Surroundings(),  # noqa: B008  # it is frozen
+) -> Power | None:
+    """Why a role is too powerful to be looked after, or may be; None where it certainly is not.
+
+    A certain sign comes before one that only cannot be excluded: because of a condition that nobody can decide, or of
+    a policy that could not be read.
+    """
+    documents = documents_about(role, policies, Side(), surroundings)
+    doubt: Power | None = None
+    for answer, what in _judged(role, documents, surroundings):
+        if answer is True:
+            return Power(f"The role may {what}, which is as much as an administrator may.", is_certain=True)
+        if answer is None and doubt is None:
+            unreadable = [str(reason) for part in _sides(documents) for reason in part.unreadable]
+            because = f": {unreadable[0]}" if unreadable else ", because a condition cannot be decided"
+            doubt = Power(f"Whether the role may {what}, as an administrator may, cannot be said{because}.", False)
+    return doubt
+
+
+def _judged(role: Role, documents: Documents, surroundings: Surroundings) -> Iterator[tuple[Answer, str]]:
+    context = session_context(role, surroundings)
+    prefix = f"arn:{role.arn.partition}:iam::{role.arn.account}"
+    for kind, actions in _ON_ANY:
+        target = Target(f"{prefix}:{kind}/{_UNNAMED}")
+        for group in alike(documents.sources(), actions):
+            what = f"call {group[0]} on any {kind} of the account"
+            yield _answer(documents, Request(group, target, context, what)), what
+    for service, action in _STARTED_BY:
+        passing = session_context(role, surroundings, {"iam:passedtoservice": (service,)})
+        target = Target(f"{prefix}:role/{_UNNAMED}")
+        passed = _answer(documents, Request(("iam:PassRole",), target, passing, "iam:PassRole on any role"))
+        if passed is not False:
+            started = _somewhere(documents, action, passing)
+            yield all_of((passed, started)), f"pass any role of the account to what it starts with {action}"
+
+
+def _answer(documents: Documents, request: Request) -> Answer:
+    """Whether the request is granted by the role's policies, within its boundary, and nothing denies it."""
+    sides = documents.about(request)
+    limits = [limit.said.allows() for limit in sides.limits()]
+    denied = any_of([part.denies() for part in sides.parts()])
+    return all_of((sides.identity.allows(Named.SESSION), *limits, None if denied is None else not denied))
+
+
+def _somewhere(documents: Documents, action: str, context: Context) -> Answer:
+    """Whether the action is granted on anything at all: what it is started on is for whoever starts it to choose."""
+    sides = documents.about(Request((action,), Target(_UNNAMED), context, action))
+    granted = []
+    for said in (sides.identity, *(limit.said for limit in sides.limits())):
+        weighed = said.weighed
+        somewhere = bool(weighed.allows) or any(miss.is_elsewhere for miss in weighed.misses)
+        granted.append(True if somewhere else (None if said.side.unreadable else False))
+    return all_of(granted)
+
+
+def _sides(documents: Documents) -> tuple[Side, ...]:
+    return (documents.identity, *([] if documents.boundary is None else [documents.boundary]))

@@ -1,0 +1,100 @@
+"""A person's word that a role may be repaired again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol, assert_never
+
+from remediator.core.memory import Contest
+from remediator.core.reading import Absent, Present, Reading, Unreadable
+from remediator.core.state import Role
+from remediator.core.undo import is_held_back
+from remediator.errors import AwsError, RemediatorError, TransientError
+from remediator.flows.history import History
+from remediator.settings import MODE_TAG, Mode
+
+_ATTEMPTS = 5
+_OFF = "off"
+
+
+class TaggedRoles(Protocol):
+    """Where roles are read and tagged; it promises what ``gateways.iam.IamGateway`` promises."""
+
+    def read_role(self, role_name: str) -> Reading[Role]:
+        """The role with its tags."""
+        ...
+
+    def tag_role(self, role_name: str, key: str, value: str) -> None:
+        """Set a tag of the role."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The role may be repaired again; ``contest`` is the one that ended, ``tag`` what its tag said, None where none."""
+
+    contest: Contest | None
+    tag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToResume:
+    """The role is neither contested nor held back by its tag; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotResumed:
+    """The role could not be resumed; ``why`` says what was and what was not done, and what to do."""
+
+    why: str
+
+
+def resume(
+    role_name: str, *, roles: TaggedRoles, history: History, now: datetime
+) -> Resumed | NothingToResume | NotResumed:
+    """End a role's contest, and set its tag to repair, which has the remediator look at it at once.
+
+    Repairs before ``now`` do not count towards another contest. A role whose tag is ``off`` is left as it is: that it
+    must be left alone was somebody's decision, and not one that an undo or a contest takes. Raises TransientError, and
+    any other AwsError of the history, where nothing was changed.
+    """
+    match roles.read_role(role_name):
+        case Absent():
+            return NotResumed(f"there is no role {role_name} in the account of your credentials")
+        case Unreadable(why=why):
+            return NotResumed(f"the role could not be read: {why}")
+        case Present(value=role):
+            pass
+        case _ as never:
+            assert_never(never)
+    tag = role.tags.get(MODE_TAG)
+    if tag is not None and tag.strip().casefold() == _OFF:
+        return NotResumed(
+            f"the tag {MODE_TAG} of role {role_name} is {tag!r}: somebody wants it left alone altogether. If that is "
+            f"over: aws iam tag-role --role-name {role_name} --tags Key={MODE_TAG},Value={Mode.REPAIR}"
+        )
+    contest = history.read_memory(role_name).of(role.role_id).contest
+    if contest is None and not is_held_back(role):
+        return NothingToResume()
+    contest = _forget_contest(role, history, now)
+    try:
+        roles.tag_role(role_name, MODE_TAG, Mode.REPAIR)
+    except AwsError as error:
+        done = "its contest is ended, but " if contest is not None else ""
+        return NotResumed(f"{done}the tag {MODE_TAG} of role {role_name} could not be set to {Mode.REPAIR}: {error}")
+    return Resumed(contest, tag)
+
+
+def _forget_contest(role: Role, history: History, now: datetime) -> Contest | None:
+    """End the contest and count anew, whoever else writes what is remembered of the role at the same time."""
+    for _ in range(_ATTEMPTS):
+        memory = history.read_memory(role.arn.name).of(role.role_id)
+        try:
+            history.write_memory(role.arn.name, replace(memory, contest=None, counted_from=now))
+        except TransientError:
+            continue
+        return memory.contest
+    raise RemediatorError(
+        f"what is remembered of role {role.arn.name} was changed by somebody else {_ATTEMPTS} times. Try again"
+    )

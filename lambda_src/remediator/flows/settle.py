@@ -1,0 +1,52 @@
+"""Settle changes that were interrupted between their record and its conclusion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from remediator.core.change import Change, ChangeState, settlement
+from remediator.core.state import Role
+from remediator.flows.documents import BucketPolicies, RoleDocuments, read_document
+from remediator.flows.history import History
+
+
+def settle(
+    open_changes: Iterable[str],
+    role: Role | None,
+    *,
+    history: History,
+    roles: RoleDocuments,
+    buckets: BucketPolicies,
+    now: datetime,
+) -> tuple[Change, ...]:
+    """Find out what became of a role's open changes, record it, and give those of which it is known now.
+
+    ``role`` is the role as it is now, None where there is none. A change whose document cannot be read stays open.
+    Raises any AwsError of the history, and TransientError where a document cannot be reached for now.
+    """
+    settled: list[Change] = []
+    for change_id in sorted(open_changes):
+        change = history.read_change(change_id)
+        if change is None:
+            history.conclude(change_id, ChangeState.SUPERSEDED, "Its record is gone.", now)
+            continue
+        if change.state is not ChangeState.INTENDED:
+            # It was concluded, and the end of that was cut off: it has been told, and only its id is still open.
+            history.conclude(change_id, change.state, change.why, now)
+            continue
+        state, why = _found_out(change, role, roles=roles, buckets=buckets)
+        if state is ChangeState.INTENDED:
+            continue
+        history.conclude(change_id, state, why, now)
+        settled.append(replace(change, state=state, why=why, concluded_at=now))
+    return tuple(settled)
+
+
+def _found_out(
+    change: Change, role: Role | None, *, roles: RoleDocuments, buckets: BucketPolicies
+) -> tuple[ChangeState, str]:
+    if role is None or role.role_id != change.role_id:
+        return ChangeState.SUPERSEDED, "It was interrupted, and the role was deleted since."
+    return settlement(change, read_document(change.document, change.role_name, roles=roles, buckets=buckets))

@@ -1,0 +1,77 @@
+"""What outlasts an invocation: the table of changes and memories, and the switch that pauses the writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from remediator.permissions import Target
+from remediator.settings import Settings
+
+PAUSE_PARAMETER: Final = "/anyscale-remediator/writes"
+"""Its name is fixed, so that a person in a hurry need not look for it."""
+
+_LISTING: Final = "Listing"
+"""The index that ``remediator.gateways.history`` reads."""
+
+
+class History(Construct):
+    """The table that knows every change before it is made, and the parameter that stops all of them.
+
+    The table stays when the stack is deleted, and cannot be deleted by mistake: without it nothing could be undone. Its
+    key is the one that DynamoDB owns: every table is encrypted, and a key of our own would be one more thing whose loss
+    stops the history and with it every repair.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+
+    A deployment that changes any property of the parameter sets its value to ``running`` again, whatever a person has
+    set it to: none of them may ever be changed.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
+        super().__init__(scope, construct_id)
+        self.table = dynamodb.Table(
+            self,
+            "Table",
+            partition_key=_text("pk"),
+            sort_key=_text("sk"),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.DEFAULT,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            time_to_live_attribute="expires",
+            deletion_protection=True,
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        # Without the documents: whoever reads the list sees what was changed and why, not what policies say.
+        self.table.add_global_secondary_index(
+            index_name=_LISTING,
+            partition_key=_text("listed"),
+            sort_key=_text("at"),
+            projection_type=dynamodb.ProjectionType.INCLUDE,
+            non_key_attributes=["head", "state", "why", "concluded_at"],
+        )
+        self.pause = ssm.StringParameter(
+            self,
+            "Pause",
+            parameter_name=PAUSE_PARAMETER,
+            string_value="running",
+            description="Whether the Anyscale role remediator may write: running, paused, or paused: CLOUD, CLOUD",
+        )
+        stack = Stack.of(self)
+        self.arns: Mapping[Target, str] = {
+            Target.HISTORY_TABLE: self.table.table_arn,
+            Target.HISTORY_LISTING: f"{self.table.table_arn}/index/{_LISTING}",
+            Target.PAUSE_PARAMETER: (
+                f"arn:{settings.partition}:ssm:{stack.region}:{stack.account}:parameter{PAUSE_PARAMETER}"
+            ),
+        }
+
+
+def _text(name: str) -> dynamodb.Attribute:
+    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)

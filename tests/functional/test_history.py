@@ -1,0 +1,251 @@
+"""What is written is recorded before, settled after a crash, and never written without a record."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from remediator import __version__
+from remediator.core.change import ChangeKind, ChangeState
+from remediator.core.finding import FindingCode
+from remediator.core.outcome import Hold, NotApplied, OutcomeKind
+from remediator.core.policy.own import OWN_POLICY_NAME
+from remediator.core.telling import News
+from remediator.errors import DeniedError, MalformedRecord, TransientError
+from remediator.settings import WriteLimit
+from tests.examples import (
+    BUCKET,
+    EC2_STATEMENT,
+    ENROLLED,
+    LAMBDA_STATEMENT,
+    a_cause,
+    bucket_grant,
+    policy,
+    settings,
+)
+from tests.functional.faults import once, raising
+from tests.functional.world import ROLE, TABLE, World
+
+
+class Killed(BaseException):
+    """The function is ended on the spot, as by a time-out: nothing of it runs any more."""
+
+
+def writes_of_aws(world: World) -> list[str]:
+    return [call for call in world.writes if call != "Publish"]
+
+
+def test_every_write_is_recorded_with_what_it_was_what_it_became_why_and_who_caused_it(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT, profile=False)
+    world.settings = settings(instanceProfile="repair")
+    before = world.iam.get_role(RoleName=ROLE)["Role"]
+    world.reconcile()
+    trust, inline, profile = world.changes()
+    assert [str(change.document) for change in (trust, inline, profile)] == [
+        *("trust policy", f"inline policy {OWN_POLICY_NAME}", f"instance profile {ROLE}")
+    ]
+    assert trust.before == before["AssumeRolePolicyDocument"]
+    assert trust.after == world.iam.get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"]
+    assert (inline.before, inline.after) == (None, world.inline()[OWN_POLICY_NAME])
+    assert profile.after == {"InstanceProfileName": ROLE, "Path": before["Path"], "Roles": [ROLE]}
+    for change in (trust, inline, profile):
+        assert change.state is ChangeState.COMPLETED
+        assert change.kind is ChangeKind.REPAIR
+        assert change.causes == (a_cause(),)
+        assert change.role_id == before["RoleId"]
+        assert change.code_version == __version__
+    assert [finding.code for finding in trust.findings] == [FindingCode.TRUST_MISSING]
+    assert world.history.read_memory(ROLE).open_changes == ()
+
+
+def test_a_bucket_policy_and_a_removal_are_recorded_too(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    world.reconcile()
+    world.settings = settings(grant="bucket-policy", formerGrant="role-policy")
+    world.reconcile()
+    _, bucket, removal = world.changes()
+    assert (bucket.before, bucket.after) == (None, world.bucket_policy())
+    assert (bucket.document.account, bucket.document.region) == ("111122223333", "us-east-1")
+    assert removal.kind is ChangeKind.REMOVAL
+    assert (removal.after, world.inline()) == (None, {})
+
+
+def test_a_clean_role_leaves_no_record(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    world.grant(bucket_grant())
+    world.reconcile()
+    assert world.changes() == []
+
+
+def test_the_record_is_there_before_the_document_is_written(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    seen: list[Any] = []
+    roles = world.disturbed_roles(before_write_trust=lambda: seen.extend(world.changes()))
+    world.reconcile(roles=roles)
+    (change,) = seen
+    assert change.state is ChangeState.INTENDED
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DeniedError("dynamodb:PutItem", "AccessDeniedException", "no"),
+        DeniedError("dynamodb:PutItem", "ResourceNotFoundException", "no table"),
+    ],
+)
+def test_without_a_record_nothing_is_written(world: World, error: Exception) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    outcome = world.reconcile(history=world.disturbed_history(before_intend=raising(error)))
+    assert outcome.kind is OutcomeKind.FAILED
+    assert all(isinstance(result, NotApplied) for result in outcome.results)
+    assert writes_of_aws(world) == []
+    assert not world.trusts_ec2()
+
+
+def test_a_history_that_cannot_be_reached_for_now_is_tried_again_and_nothing_is_written(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    throttled = raising(TransientError("dynamodb:TransactWriteItems", "ThrottlingException", ""))
+    for moment in ("before_intend", "before_read_memory"):
+        with pytest.raises(TransientError):
+            world.reconcile(history=world.disturbed_history(**{moment: throttled}))
+        assert writes_of_aws(world) == []
+
+
+def test_a_memory_that_cannot_be_understood_is_an_error_and_nothing_is_written(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    item = {"pk": {"S": f"ROLE#{ROLE}"}, "sk": {"S": "MEMORY"}, "memory": {"S": "{}"}, "version": {"N": "1"}}
+    world.dynamodb.put_item(TableName=TABLE, Item=item)
+    with pytest.raises(MalformedRecord):
+        world.reconcile()
+    assert writes_of_aws(world) == []
+
+
+def test_a_change_that_was_not_made_after_all_is_recorded_as_such(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    meddled = once(
+        lambda: world.iam.update_assume_role_policy(
+            RoleName=ROLE, PolicyDocument=json.dumps(policy(LAMBDA_STATEMENT, {**EC2_STATEMENT, "Sid": "Theirs"}))
+        )
+    )
+    outcome = world.reconcile(history=world.disturbed_history(after_intend=meddled))
+    assert outcome.kind is OutcomeKind.CLEAN
+    (change,) = world.changes()
+    assert change.state is ChangeState.NOT_WRITTEN
+    assert "had changed" in change.why
+    assert world.history.read_memory(ROLE).open_changes == ()
+
+
+def test_a_conclusion_that_cannot_be_recorded_changes_nothing_and_is_made_up_for(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    failing = raising(TransientError("dynamodb:UpdateItem", "ThrottlingException", ""))
+    outcome = world.reconcile(history=world.disturbed_history(before_conclude=failing))
+    assert outcome.kind is OutcomeKind.REPAIRED
+    (change,) = world.changes()
+    assert (change.state, world.unconcluded) == (ChangeState.INTENDED, [change.change_id])
+    world.reconcile()
+    assert world.changes()[0].state is ChangeState.COMPLETED
+
+
+class TestACrash:
+    def test_between_record_and_write_is_settled_as_not_written_and_the_role_is_repaired(self, world: World) -> None:
+        world.create_role(LAMBDA_STATEMENT)
+        world.grant(bucket_grant())
+        with pytest.raises(Killed):
+            world.reconcile(roles=world.disturbed_roles(before_write_trust=raising(Killed())))  # type: ignore[arg-type]  # not an Exception, on purpose
+        assert len(world.history.read_memory(ROLE).open_changes) == 1
+        outcome = world.reconcile()
+        assert outcome.kind is OutcomeKind.REPAIRED
+        assert [change.state for change in world.changes()] == [ChangeState.NOT_WRITTEN, ChangeState.COMPLETED]
+        assert world.history.read_memory(ROLE).open_changes == ()
+
+    def test_between_write_and_conclusion_is_settled_as_made_and_told_although_the_role_is_in_order(
+        self, world: World
+    ) -> None:
+        world.create_role(LAMBDA_STATEMENT)
+        world.grant(bucket_grant())
+        with pytest.raises(Killed):
+            world.reconcile(roles=world.disturbed_roles(after_write_trust=raising(Killed())))  # type: ignore[arg-type]  # not an Exception, on purpose
+        outcome, news = world.look()
+        assert writes_of_aws(world) == []
+        assert (outcome.kind, news) == (OutcomeKind.REPAIRED, News.NEW)
+        (change,) = world.changes()
+        assert change.state is ChangeState.COMPLETED
+        (alert,) = world.alerts()
+        assert alert["changes"][0]["changeId"] == change.change_id
+        assert world.look()[1] is News.NONE
+
+    def test_after_which_somebody_changed_the_document_is_told_to_a_person(self, world: World) -> None:
+        world.create_role(LAMBDA_STATEMENT)
+        world.grant(bucket_grant())
+        with pytest.raises(Killed):
+            world.reconcile(roles=world.disturbed_roles(after_write_trust=raising(Killed())))  # type: ignore[arg-type]  # not an Exception, on purpose
+        theirs = json.dumps(policy({**EC2_STATEMENT, "Sid": "Theirs"}))
+        world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=theirs)
+        outcome, news = world.look()
+        assert (outcome.kind, news) == (OutcomeKind.NEEDS_PERSON, News.NEW)
+        assert world.changes()[0].state is ChangeState.SUPERSEDED
+
+    def test_before_the_role_was_deleted_is_settled_with_the_next_look_at_its_name(self, world: World) -> None:
+        world.create_role(LAMBDA_STATEMENT)
+        with pytest.raises(Killed):
+            world.reconcile(roles=world.disturbed_roles(after_write_trust=raising(Killed())))  # type: ignore[arg-type]  # not an Exception, on purpose
+        world.delete_role()
+        world.create_role(EC2_STATEMENT)
+        world.grant(bucket_grant())
+        world.look()
+        assert world.changes()[0].state is ChangeState.SUPERSEDED
+        assert world.history.read_memory(ROLE).open_changes == ()
+
+    def test_leaves_the_role_among_those_that_a_sweep_asks_for(self, world: World) -> None:
+        world.create_role(LAMBDA_STATEMENT)
+        with pytest.raises(Killed):
+            world.reconcile(roles=world.disturbed_roles(after_write_trust=raising(Killed())))  # type: ignore[arg-type]  # not an Exception, on purpose
+        assert world.history.unsettled_roles() == (ROLE,)
+        world.look()
+        world.look()
+        assert world.history.unsettled_roles() == ()
+
+
+class TestTheLimitOfWrites:
+    def test_stops_all_roles_and_one_person_is_told_once(self, world: World) -> None:
+        names = [f"node-{number}" for number in range(5)]
+        for name in names:
+            world.create_role(LAMBDA_STATEMENT, name=name)
+        limited = settings()
+        world.settings = type(limited)(clouds=limited.clouds, write_limit=WriteLimit(3, 60))
+        outcomes = [world.look(role=name)[0] for name in names]
+        assert [outcome.hold for outcome in outcomes] == [None, Hold.CAPPED, Hold.CAPPED, Hold.CAPPED, Hold.CAPPED]
+        assert sum(world.trusts_ec2(name) for name in names) + sum(len(world.inline(name)) for name in names) == 3
+        told = [alert["outcome"] for alert in world.alerts()]
+        assert told.count("limit-reached") == 1
+        assert len(told) == 3  # one repaired, one repaired in part, and the limit
+
+    def test_ends_with_the_window(self, world: World) -> None:
+        world.create_role(LAMBDA_STATEMENT)
+        limited = settings()
+        world.settings = type(limited)(clouds=limited.clouds, write_limit=WriteLimit(1, 60))
+        assert world.reconcile().hold is Hold.CAPPED
+        world.time = world.time.replace(hour=world.time.hour + 1)
+        outcome = world.reconcile()
+        assert (outcome.kind, outcome.hold) == (OutcomeKind.REPAIRED, None)
+
+
+def test_two_roles_of_one_bucket_leave_both_records_and_lose_nothing(world: World) -> None:
+    world.settings = settings(grant="bucket-policy")
+    for name in ("one", "two"):
+        world.create_role(EC2_STATEMENT, name=name)
+        world.look(role=name)
+    assert world.named_in(BUCKET) == ["one", "two"]
+    assert [change.role_name for change in world.changes(None)] == ["one", "two"]
+
+
+def test_a_role_that_is_first_seen_is_remembered_by_its_id(world: World) -> None:
+    world.create_role(EC2_STATEMENT, tags=ENROLLED)
+    world.grant(bucket_grant())
+    world.look()
+    assert world.history.read_memory(ROLE).role_id == world.iam.get_role(RoleName=ROLE)["Role"]["RoleId"]

@@ -1,0 +1,61 @@
+"""What is remembered of a role."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from remediator.core.finding import Finding, FindingCode
+from remediator.core.memory import Approval, Contest, Incident, RoleMemory, Told, memory_json, parse_memory
+from remediator.errors import MalformedRecord
+from tests.unit.changes import NOW
+
+FULL = RoleMemory(
+    role_id="AROAEXAMPLE",
+    approval=Approval("production", "arn:aws:iam::111122223333:role/platform", "e1", "2026-03-04T10:00:00Z"),
+    contest=Contest(NOW, NOW + timedelta(days=1), (Finding(FindingCode.TRUST_MISSING, "trust policy"),), ("ci",), 7),
+    counted_from=NOW,
+    incident=Incident("i1", "f1", NOW, told=True),
+    told=(Told("f1", NOW), Told("f2", NOW)),
+)
+
+
+@pytest.mark.parametrize("memory", [RoleMemory(), FULL])
+def test_what_was_written_is_read_back(memory: RoleMemory) -> None:
+    assert parse_memory(memory_json(memory)) == memory
+
+
+def test_open_changes_and_the_version_are_kept_beside_it() -> None:
+    read = parse_memory(memory_json(FULL), open_changes=("a", "b"), version=4)
+    assert (read.open_changes, read.version) == (("a", "b"), 4)
+    assert read.says_the_same(FULL)
+
+
+@pytest.mark.parametrize("key", json.loads(memory_json(FULL)))
+def test_every_field_is_needed(key: str) -> None:
+    fields = json.loads(memory_json(FULL))
+    del fields[key]
+    with pytest.raises(MalformedRecord):
+        parse_memory(json.dumps(fields))
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "[]", "{}", '{"format":2}', memory_json(FULL).replace("+00:00", "")])
+def test_what_cannot_be_read_is_an_error_and_never_taken_for_nothing(text: str) -> None:
+    with pytest.raises(MalformedRecord):
+        parse_memory(text)
+
+
+def test_of_another_role_of_the_same_name_nothing_is_remembered_but_what_must_be_settled() -> None:
+    kept = RoleMemory(role_id="AROAOTHER", open_changes=("a",), version=3)
+    full = parse_memory(memory_json(FULL), open_changes=("a",), version=3)
+    assert full.of("AROAOTHER") == kept
+    assert full.of("AROAEXAMPLE") is full
+
+
+def test_a_role_is_unsettled_as_long_as_people_believe_that_something_is_open() -> None:
+    assert FULL.is_unsettled
+    assert RoleMemory(incident=FULL.incident).is_unsettled
+    assert RoleMemory(contest=FULL.contest).is_unsettled
+    assert not RoleMemory(role_id="AROAEXAMPLE", approval=FULL.approval, told=FULL.told).is_unsettled

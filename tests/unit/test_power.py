@@ -1,0 +1,223 @@
+"""Rights like an administrator's: decided by what the policies allow, not by their names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remediator.core.enrollment import Refusal, refuse_by_policies
+from remediator.core.policy.document import PolicyDocument
+from remediator.core.power import sign_of_power
+from remediator.core.reading import Absent, Present, Reading, Unreadable
+from remediator.core.state import InlinePolicy, ManagedPolicy, Role, RolePolicies
+from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, a_role, bucket_grant, document, settings
+
+Json = dict[str, Any]
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/bounds"
+
+
+def allow(action: object, resource: object = "*", **more: object) -> Json:
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+def policies(*statements: Json, boundary: tuple[Json, ...] | None = None) -> RolePolicies:
+    inline: Reading[tuple[InlinePolicy, ...]] = Present((InlinePolicy("rights", Present(document(*statements))),))
+    if boundary is None:
+        return RolePolicies(inline, Present(()))
+    return RolePolicies(inline, Present(()), Present(ManagedPolicy(BOUNDARY, Present(document(*boundary)))))
+
+
+ROLE = a_role(EC2_STATEMENT)
+
+
+def bounded() -> Role:
+    return Role(ROLE.arn, ROLE.role_id, ROLE.tags, ROLE.trust, boundary_arn=BOUNDARY)
+
+
+POWERFUL: dict[str, tuple[Json, ...]] = {
+    "AdministratorAccess": (allow("*"),),
+    "IAMFullAccess": (allow(["iam:*", "organizations:DescribeAccount"]),),
+    "PowerUserAccess": (
+        {"Effect": "Allow", "NotAction": ["iam:*", "organizations:*", "account:*"], "Resource": "*"},
+        allow(["iam:CreateServiceLinkedRole", "iam:ListRoles"]),
+    ),
+    "sts:* on everything": (allow("sts:*"),),
+    "sts:AssumeRole on every role": (allow("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/*"),),
+    "every role passed to EC2": (allow("iam:PassRole"), allow("ec2:RunInstances")),
+    "every role passed to EC2 alone": (
+        allow("iam:PassRole", Condition={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}),
+        allow("ec2:*"),
+    ),
+    "every role passed to Lambda": (
+        allow("iam:PassRole"),
+        allow("lambda:CreateFunction", f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:jobs-*"),
+    ),
+    "a new version of any policy": (allow("iam:CreatePolicyVersion"),),
+    "an access key of any user": (allow("iam:CreateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/*"),),
+    "any user into any group": (allow("iam:AddUserToGroup"),),
+    "oddly spelt": (allow("IaM:pUt*PoLiCy"),),
+    "wildcards within": (allow("i?m:Attach*"),),
+    "all but one resource": ({"Effect": "Allow", "Action": "iam:*", "NotResource": "arn:aws:s3:::a"},),
+    "a Deny of something else": (allow("*"), {"Effect": "Deny", "Action": "iam:DeleteRole", "Resource": "*"}),
+    "a Deny on something else": (
+        allow("*"),
+        {"Effect": "Deny", "Action": "*", "Resource": f"arn:aws:iam::{ACCOUNT}:role/admin"},
+    ),
+}
+
+HARMLESS: dict[str, tuple[Json, ...]] = {
+    "the bucket": (bucket_grant(),),
+    "all of S3": (allow("s3:*"),),
+    "images": (allow(["ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:Describe*"]),),
+    "secrets and logs": (allow(["secretsmanager:GetSecretValue", "logs:*", "cloudwatch:PutMetricData"]),),
+    "reading IAM": (allow(["iam:Get*", "iam:List*"]),),
+    "one role passed": (allow("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/anyscale/*"), allow("ec2:*")),
+    "every role passed to nothing": (allow("iam:PassRole"),),
+    "every role passed to something harmless": (
+        allow("iam:PassRole", Condition={"StringEquals": {"iam:PassedToService": "backup.amazonaws.com"}}),
+        allow("ec2:RunInstances"),
+    ),
+    "one role assumed": (allow("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/anyscale/reader"),),
+    "itself": (allow("iam:PutRolePolicy", str(ROLE.arn)),),
+    "what carries a tag": (allow("iam:PutRolePolicy", Condition={"StringEquals": {"aws:ResourceTag/team": "ml"}}),),
+    "identity": (allow(["sts:GetCallerIdentity", "sts:DecodeAuthorizationMessage"]),),
+    "everything, and all of IAM, STS and passing denied": (
+        allow("*"),
+        {"Effect": "Deny", "Action": ["iam:*", "sts:*"], "Resource": "*"},
+    ),
+    "nothing": (),
+}
+
+
+@pytest.mark.parametrize("statements", POWERFUL.values(), ids=POWERFUL)
+def test_a_role_with_such_rights_is_too_powerful(statements: tuple[Json, ...]) -> None:
+    power = sign_of_power(ROLE, policies(*statements))
+    assert power is not None
+    assert power.is_certain
+    assert "administrator" in power.why
+
+
+@pytest.mark.parametrize("statements", HARMLESS.values(), ids=HARMLESS)
+def test_a_role_of_a_cluster_is_not(statements: tuple[Json, ...]) -> None:
+    assert sign_of_power(ROLE, policies(*statements)) is None
+
+
+@pytest.mark.parametrize("statements", POWERFUL.values(), ids=POWERFUL)
+def test_a_boundary_that_takes_them_away_makes_it_harmless(statements: tuple[Json, ...]) -> None:
+    assert sign_of_power(bounded(), policies(*statements, boundary=(bucket_grant(),))) is None
+
+
+@pytest.mark.parametrize("statements", POWERFUL.values(), ids=POWERFUL)
+def test_a_boundary_that_leaves_them_does_not(statements: tuple[Json, ...]) -> None:
+    assert sign_of_power(bounded(), policies(*statements, boundary=(allow("*"),))) is not None
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}},
+        {"StringLike": {"iam:PolicyARN": "arn:aws:iam::*:policy/team-*"}},
+        {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
+        {"StringEquals": {"iam:PermissionsBoundary": BOUNDARY}},
+    ],
+)
+def test_rights_under_a_condition_that_nobody_can_decide_cannot_be_excluded(condition: Json) -> None:
+    power = sign_of_power(ROLE, policies(allow("iam:*", Condition=condition)))
+    assert power is not None
+    assert not power.is_certain
+    assert "cannot be decided" in power.why
+
+
+def test_a_certain_sign_comes_before_a_doubtful_one() -> None:
+    doubtful = allow("iam:AttachRolePolicy", Condition={"StringEquals": {"aws:RequestedRegion": "eu-west-1"}})
+    power = sign_of_power(ROLE, policies(doubtful, allow("iam:CreatePolicyVersion")))
+    assert power is not None
+    assert power.is_certain
+
+
+UNREADABLE: Unreadable = Unreadable("denied")
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        RolePolicies(UNREADABLE, Present(())),
+        RolePolicies(Present(()), UNREADABLE),
+        RolePolicies(Present((InlinePolicy("x", UNREADABLE),)), Present(())),
+        RolePolicies(Present(()), Present((ManagedPolicy("arn:aws:iam::aws:policy/x", UNREADABLE),))),
+    ],
+)
+def test_a_policy_that_cannot_be_read_may_grant_everything(unknown: RolePolicies) -> None:
+    power = sign_of_power(ROLE, unknown)
+    assert power is not None
+    assert not power.is_certain
+    assert "could not be read: denied" in power.why
+    refused = refuse_by_policies(ROLE, unknown, settings().clouds[0])
+    assert refused is not None
+    assert refused.refusal is Refusal.POWER_UNKNOWN
+
+
+@pytest.mark.parametrize("reading", [Present(ManagedPolicy(BOUNDARY, UNREADABLE)), UNREADABLE])
+def test_a_boundary_that_cannot_be_read_takes_nothing_away_for_certain(reading: Reading[ManagedPolicy]) -> None:
+    inline: Reading[tuple[InlinePolicy, ...]] = Present((InlinePolicy("rights", Present(document(allow("*")))),))
+    power = sign_of_power(bounded(), RolePolicies(inline, Present(()), reading))
+    assert power is not None
+    assert not power.is_certain
+
+
+class TestRefusal:
+    def test_a_powerful_role_is_refused_with_what_it_may_do(self) -> None:
+        refused = refuse_by_policies(ROLE, policies(allow("*")), settings().clouds[0])
+        assert refused is not None
+        assert refused.refusal is Refusal.POWERFUL
+        assert refused.cloud == "production"
+
+    @pytest.mark.parametrize("has", [None, f"{BOUNDARY}-2", BOUNDARY.upper()])
+    def test_a_role_without_the_boundary_of_its_cloud_is_refused_with_both(self, has: str | None) -> None:
+        cloud = settings(requiredBoundary=BOUNDARY).clouds[0]
+        role = Role(ROLE.arn, ROLE.role_id, ROLE.tags, ROLE.trust, boundary_arn=has)
+        refused = refuse_by_policies(role, RolePolicies(Present(()), Present(()), Absent()), cloud)
+        assert refused is not None
+        assert refused.refusal is Refusal.BOUNDARY_LACKING
+        assert BOUNDARY in refused.why
+
+    def test_a_role_with_the_boundary_of_its_cloud_is_not(self) -> None:
+        cloud = settings(requiredBoundary=BOUNDARY).clouds[0]
+        assert refuse_by_policies(bounded(), policies(bucket_grant(BUCKET), boundary=(allow("s3:*"),)), cloud) is None
+
+
+STATEMENTS = st.lists(
+    st.builds(
+        allow,
+        st.sampled_from(["*", "iam:*", "iam:Put*", "sts:AssumeRole", "iam:PassRole", "ec2:*", "s3:*", "iam:Get*"]),
+        st.sampled_from(["*", f"arn:aws:iam::{ACCOUNT}:role/*", str(ROLE.arn), f"arn:aws:s3:::{BUCKET}"]),
+    ),
+    max_size=4,
+)
+
+
+def of(statements: list[Json]) -> RolePolicies:
+    return policies(*statements)
+
+
+@given(STATEMENTS)
+def test_a_deny_of_everything_leaves_no_power(statements: list[Json]) -> None:
+    deny = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+    assert sign_of_power(ROLE, of([*statements, deny])) is None
+
+
+@given(STATEMENTS, STATEMENTS)
+def test_one_more_allow_takes_no_power_away(statements: list[Json], more: list[Json]) -> None:
+    if sign_of_power(ROLE, of(statements)) is not None:
+        assert sign_of_power(ROLE, of([*statements, *more])) is not None
+
+
+@given(STATEMENTS)
+def test_a_policy_is_judged_alike_whether_it_is_one_document_or_many(statements: list[Json]) -> None:
+    documents: list[PolicyDocument] = [document(statement) for statement in statements]
+    many = Present(tuple(InlinePolicy(f"p{number}", Present(each)) for number, each in enumerate(documents)))
+    one, several = sign_of_power(ROLE, of(statements)), sign_of_power(ROLE, RolePolicies(many, Present(())))
+    assert (one is None) == (several is None)
