@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import subprocess
 import sys
 import time
 import uuid
@@ -64,6 +66,10 @@ class Letter:
     body: str
 
 
+class CommandFailed(Exception):
+    """A command of ours failed; the text is what it complained of."""
+
+
 class DemoAccount:
     """An embedded AWS with the remediator deployed, a bucket, and two who work there: alice and Terraform."""
 
@@ -97,7 +103,8 @@ class DemoAccount:
         elsewhere = {"LocationConstraint": RESEARCH_REGION}
         self.s3_of_research.create_bucket(Bucket=RESEARCH_BUCKET, CreateBucketConfiguration=elsewhere)
         work = policy_document(allow(["iam:*", "s3:*"], "*"))
-        self.alice = self.aws.user("alice", work)
+        ask = allow(["cloudformation:DescribeStacks", "dynamodb:*"], "*")
+        self.alice = self.aws.user("alice", policy_document(allow(["iam:*", "s3:*"], "*"), ask))
         self.as_alice = self.aws.client("iam", self.alice)
         self.alice_s3 = self.aws.client("s3", self.alice)
         self.alice_s3_of_research = self.aws.client("s3", self.alice, region=RESEARCH_REGION)
@@ -157,6 +164,29 @@ class DemoAccount:
             ActionAfterCompletion="DELETE",
         )
 
+    def changes(self, role: str) -> list[str]:
+        """The ids of all changes that the remediator has made to a role, newest first."""
+        listed = self.remediator("history", role, "--json", "--most", "1000").splitlines()
+        return [json.loads(line)["change"] for line in listed]
+
+    def remediator(self, *arguments: str) -> str:
+        """What ``remediator`` prints, run by alice; raises CommandFailed with what it complained of."""
+        ran = subprocess.run(  # noqa: S603 - the project's own command line
+            [sys.executable, "-m", "remediator_cli", *arguments],
+            cwd=PROJECT,
+            env={
+                **self.aws.environment(self.alice),
+                "PYTHONPATH": os.pathsep.join([str(PROJECT / "lambda_src"), str(PROJECT / "cli")]),
+                "COLUMNS": "110",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ran.returncode:
+            raise CommandFailed(f"remediator {' '.join(arguments)} failed: {ran.stderr.strip()}")
+        return ran.stdout
+
     def trusts_ec2(self, role: str) -> bool:
         """Whether a statement of the trust policy allows EC2 without a condition."""
         return any(
@@ -210,4 +240,4 @@ def wait_until(done: Callable[[], object], what: str, seconds: float = 60) -> fl
     return time.monotonic() - start
 
 
-__all__ = ["ACCOUNT", "DemoAccount", "Letter", "wait_until"]
+__all__ = ["ACCOUNT", "CommandFailed", "DemoAccount", "Letter", "wait_until"]

@@ -32,6 +32,7 @@ from demo.account import (
     RESEARCH_REGION,
     ROLE_PATH,
     TAG,
+    CommandFailed,
     DemoAccount,
     Letter,
     wait_until,
@@ -57,7 +58,7 @@ def main() -> int:
             for number, act in enumerate(ACTS, start=1):
                 print(f"\n{paint('bold', f'Act {number}: {act.title}')}\n")
                 act.play(account)
-    except (ActFailed, DeploymentError, EmbeddedAwsError, TimeoutError) as error:
+    except (ActFailed, CommandFailed, DeploymentError, EmbeddedAwsError, TimeoutError) as error:
         print(f"\n{paint('red', 'The demo failed.')} {error}", file=sys.stderr)
         return 1
     finally:
@@ -342,6 +343,65 @@ def act_denied(account: DemoAccount) -> None:
     show_subjects(letters)
 
 
+def act_tug_of_war(account: DemoAccount) -> None:
+    """A Terraform run undoes every repair, again and again."""
+    role = "ci-node"
+    account.as_terraform.create_role(RoleName=role, Path=ROLE_PATH, AssumeRolePolicyDocument=json.dumps(EC2_TRUST))
+    account.create_instance_profile(role)
+    account.as_terraform.tag_role(RoleName=role, Tags=[{"Key": TAG, "Value": CLOUD}])
+    repaired(lambda: account.is_granted(role))
+    next_letter(account, "repaired")
+    tell(
+        "The Terraform code of the role ci-node knows only Lambda, and runs all day. Each run puts its own trust "
+        "policy back, and each time the remediator adds EC2 again."
+    )
+    subjects: list[str] = []
+    for run in range(1, _RUNS + 1):
+        account.as_terraform.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(LAMBDA_TRUST))
+        account.settle()
+        letters = account.new_letters()
+        subjects += [letter.subject for letter in letters]
+        tell(f"Run {run:2}: EC2 {'is trusted again' if account.trusts_ec2(role) else 'stays out'}; {len(letters)} mail")
+        for letter in letters:
+            if "contested" in letter.subject:
+                contested = letter
+    written = len(account.changes(role)) - 1
+    expect(written == _REPAIRS, f"{written} repairs of the trust policy were made, and not {_REPAIRS}.")
+    expect(len(subjects) == _REPAIRS + 1, f"There were {len(subjects)} alerts: {subjects}")
+    expect("terraform/apply-42" in contested.body, "The alert does not name who undoes it.")
+    tell(
+        f"After {_REPAIRS} repairs nothing more was written. One alert says who undoes it, and what to change:", "green"
+    )
+    show_letter(contested)
+    tell("Somebody changes that code, so that the next run knows EC2 as well.")
+    both = {**LAMBDA_TRUST, "Statement": [*LAMBDA_TRUST["Statement"], *EC2_TRUST["Statement"]]}  # type: ignore[misc]  # lists here
+    account.as_terraform.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(both))
+    show_subjects([next_letter(account, "resolved")])
+
+
+_RUNS = 10
+_REPAIRS = 3
+
+
+def act_history(account: DemoAccount) -> None:
+    """What was done is listed, and one change is undone."""
+    role = "worker-node"
+    tell("What was done to the role worker-node?  remediator history worker-node")
+    show_output(account.remediator("history", role))
+    change = account.changes(role)[0]
+    tell(f"The latest change was a mistake, says alice:  remediator undo {change} --yes")
+    show_output(account.remediator("undo", change, "--yes"))
+    expect(not account.is_granted(role), "The policy is still there.")
+    account.settle(1.5)
+    expect(not account.is_granted(role), "The remediator did it again.")
+    show_subjects([next_letter(account, "observe mode")])
+    tell("The remediator has looked, tells that the role lacks the bucket, and leaves it: its tag says observe now.")
+    tell("The next day alice thinks better of it:  remediator resume worker-node")
+    show_output(account.remediator("resume", role))
+    repaired(lambda: account.is_granted(role))
+    next_letter(account, "repaired")
+
+
 def enrolled(account: DemoAccount) -> list[str]:
     """The names of the roles below the cloud's path that carry the tag."""
     roles = account.iam.list_roles(PathPrefix=ROLE_PATH)["Roles"]
@@ -359,6 +419,8 @@ ACTS = (
     Act("an event gets lost", act_lost_event),
     Act("an instance profile is deleted", act_profile_deleted),
     Act("an explicit Deny on the bucket", act_denied),
+    Act("Terraform undoes every repair", act_tug_of_war),
+    Act("what was done, and how it is undone", act_history),
 )
 
 
@@ -413,6 +475,13 @@ def show_letter(letter: Letter) -> None:
     print(f"    │ Subject: {paint('bold', letter.subject)}\n    │")
     for line in letter.body.splitlines():
         print(f"    │ {line}")
+    print()
+
+
+def show_output(text: str) -> None:
+    """Print what a command printed."""
+    for line in text.splitlines():
+        print(f"    {line}")
     print()
 
 

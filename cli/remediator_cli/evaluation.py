@@ -24,6 +24,7 @@ from remediator.core.plan import (
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.own_bucket import bucket_policy_statement
 from remediator.core.policy.own_key import key_policy_statement
+from remediator.core.power import sign_of_power
 from remediator.core.reading import Absent, Present, Unreadable
 from remediator.core.state import Bucket, Role
 from remediator.core.trust import TrustJudgement, judge_trust
@@ -117,18 +118,20 @@ def evaluate_case(case: Case) -> Evaluation:
         key=judge_key(case.role, case.policies, case.bucket, case.surroundings),
         writes=tuple(_write(step) for step in plan.steps),
         withheld=tuple(_withheld(case, findings, plan)),
-        refused=_refusal(case.role),
+        refused=_refusal(case),
     )
 
 
-def _refusal(role: Role) -> str | None:
-    """Why the remediator would not touch this role, whatever its tags say; None where its trust policy tells no reason.
+def _refusal(case: Case) -> str | None:
+    """Why the remediator would not touch this role, whatever its tags say; None where its policies tell no reason.
 
-    What depends on a deployment's configuration (patterns, accounts) is not known here.
+    What depends on a deployment's configuration (patterns, accounts, a required boundary) is not known here.
     """
+    role = case.role
     match role.trust:
         case Present(value=document):
-            return sign_of_others(document, account=role.arn.account)
+            power = sign_of_power(role, case.policies)
+            return sign_of_others(document, account=role.arn.account) or (None if power is None else power.why)
         case Absent():
             return "The role has no trust policy to look at."
         case Unreadable(why=why):

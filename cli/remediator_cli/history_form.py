@@ -60,7 +60,7 @@ def change_record(change: Change, *, with_documents: bool = False) -> dict[str, 
 
 
 def history_table(changes: Iterable[Change]) -> RenderableType:
-    """A line of columns for each change, with its findings, its causes and its id below; times are in UTC."""
+    """Each change with its id, its findings and its causes, beside its time in UTC."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
@@ -90,10 +90,10 @@ def change_text(change: Change) -> RenderableType:
 
 def _lines(change: Change) -> Iterable[Text]:
     yield _title(change)
+    yield Text(change.change_id, style="cyan")
     if change.findings:
         yield Text(plain(", ".join(_findings(change))))
     yield from (Text(plain(line)) for _, line in _causes(change))
-    yield Text(change.change_id, style="cyan")
 
 
 def _title(change: Change) -> Text:
@@ -116,6 +116,6 @@ def _causes(change: Change) -> Iterable[tuple[Cause, str]]:
         if is_sweep(cause):
             yield cause, "found by a sweep"
         elif change.kind is ChangeKind.UNDO:
-            yield cause, f"undone by {cause.actor.arn}: {cause.event_id}"
+            yield cause, f"{cause.actor.arn} undid {cause.event_id}"
         else:
             yield cause, f"after {cause.call} by {describe_actor(cause.actor)}"

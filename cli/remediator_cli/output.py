@@ -30,15 +30,25 @@ class Form(Enum):
 def show(form: Form, record: Mapping[str, object], for_people: Callable[[], RenderableType]) -> None:
     """Print one result at once, so that a reader at the other end of a pipe need not wait for the last one.
 
-    ``record`` is printed in its order of keys; ``for_people`` makes the human form and is called for it only. Where
-    nobody reads any more, the program ends quietly.
+    ``record`` is printed in its order of keys; ``for_people`` makes the human form and is called for it only.
     """
-    _print(_drawn(for_people()) if form is Form.HUMAN else json.dumps(record, allow_nan=False) + "\n")
+    put(_drawn(for_people()) if form is Form.HUMAN else json.dumps(record, allow_nan=False) + "\n")
 
 
 def tell(renderable: RenderableType) -> None:
     """Print something for people, at once."""
-    _print(_drawn(renderable))
+    put(_drawn(renderable))
+
+
+def put(text: str) -> None:
+    """Print a text that is safe as it stands, at once; where nobody reads any more, the program ends quietly."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes standard output once more when it ends, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(ExitCode.BROKEN_PIPE) from None
 
 
 def confirmed(question: str) -> bool:
@@ -64,16 +74,6 @@ def print_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _print(text: str) -> None:
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes standard output once more when it ends, and would complain then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(ExitCode.BROKEN_PIPE) from None
 
 
 def _drawn(renderable: RenderableType) -> str:

@@ -14,22 +14,28 @@ from pathlib import Path
 import pytest
 
 from remediator_cli.exits import ExitCode
-from tests.cli.terminal import ROOT, Json, command, environment
+from tests.cli.deployed import Deployed
+from tests.cli.terminal import ROOT, Json, Remediator, command, environment
 
 PAGE = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 EXAMPLES = [json.loads(text) for kind, text in BLOCKS if kind == "json"]
 (CASE,) = [example for example in EXAMPLES if "role" in example]
 (EVENT,) = [example for example in EXAMPLES if "eventName" in example]
+ROLE_ID = "AROAEXAMPLEHEADNODE01"
 (SCRIPT,) = [text for kind, text in BLOCKS if kind == "sh" and text.startswith("#!")]
 
 
-def documented() -> Iterator[tuple[str, str]]:
-    """Each command that is shown with its output."""
+ON_A_DEPLOYMENT = ("history", "undo", "resume", "pause")
+
+
+def documented(*, on_a_deployment: bool) -> Iterator[tuple[str, str]]:
+    """Each command that is shown with its output: those that look at a deployment, or those that do not."""
     for kind, text in BLOCKS:
         if kind == "console":
             typed, _, printed = text.removeprefix("$ ").partition("\n")
-            yield typed, printed
+            if typed.startswith(tuple(f"remediator {name}" for name in ON_A_DEPLOYMENT)) is on_a_deployment:
+                yield typed, printed
 
 
 @pytest.fixture
@@ -50,7 +56,9 @@ def shell(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("typed", "printed"), list(documented()), ids=lambda value: value.split("\n")[0])
+@pytest.mark.parametrize(
+    ("typed", "printed"), list(documented(on_a_deployment=False)), ids=lambda value: value.split("\n")[0]
+)
 def test_a_documented_command_prints_what_is_shown(typed: str, printed: str, shell: Path) -> None:
     path = os.pathsep.join([str(shell / "bin"), os.defpath])
     ran = subprocess.run(
@@ -63,6 +71,16 @@ def test_a_documented_command_prints_what_is_shown(typed: str, printed: str, she
     )
     assert ran.stderr == ""
     assert ran.stdout.rstrip() == printed.rstrip()
+
+
+def test_what_is_documented_of_a_deployment_is_what_happens_one_after_the_other(
+    deployed: Deployed, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    for typed, printed in documented(on_a_deployment=True):
+        answer = remediator(*shlex.split(typed)[1:])
+        assert answer.err == "", typed
+        assert answer.out.replace(deployed.change.role_id, ROLE_ID).rstrip() == printed.rstrip(), typed
 
 
 def test_the_exit_codes_are_those_that_there_are() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import pytest
 
 from remediator import __version__
 from remediator.errors import RemediatorError
+from remediator_cli import commands
 from remediator_cli.commands import evaluate as command
 from stacks.bundle import build_bundle
 from tests.cases.case import FILES, HERE
@@ -20,6 +23,7 @@ from tests.cli.terminal import ROOT, Remediator, case, environment, lines, run
 from tests.cli.terminal import command as program
 from tests.examples import settings
 
+MODULES = sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -28,13 +32,17 @@ def test_the_version_is_that_of_the_package(remediator: Remediator) -> None:
     assert (answer.code, answer.out) == (0, f"remediator {__version__}\n")
 
 
-def test_help_lists_the_commands_and_each_has_examples(remediator: Remediator) -> None:
-    assert remediator("--help").code == 0
-    assert "evaluate" in remediator("--help").out
-    helped = remediator("evaluate", "--help")
+@pytest.mark.parametrize("module", MODULES)
+def test_help_lists_the_commands_and_each_has_examples(module: str, remediator: Remediator) -> None:
+    name = module.replace("_", "-")
+    assert f" {name} " in remediator("--help").out
+    helped = remediator(name, "--help")
     assert helped.code == 0
-    for example in command.EXAMPLES.strip().splitlines():
-        assert example in helped.out
+    words = " ".join(helped.out.split())
+    examples: str = importlib.import_module(f"remediator_cli.commands.{module}").EXAMPLES
+    for example in examples.strip().splitlines():
+        assert example.startswith(f"remediator {name}") or f"| remediator {name}" in example
+        assert example in words
 
 
 def test_without_a_command_there_is_help(remediator: Remediator) -> None:

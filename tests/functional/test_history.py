@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ from tests.examples import (
 )
 from tests.functional.faults import once, raising
 from tests.functional.world import ROLE, TABLE, World
+from tests.unit.changes import a_change
 
 
 class Killed(BaseException):
@@ -209,6 +212,26 @@ class TestACrash:
         world.look()
         world.look()
         assert world.history.unsettled_roles() == ()
+
+
+def test_an_undo_that_may_still_be_under_way_is_left_open_for_two_minutes(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    world.grant(bucket_grant())
+    world.look()
+    (state,) = (world.iam.get_role(RoleName=ROLE)["Role"],)
+    undo = replace(
+        a_change(at=world.time, kind=ChangeKind.UNDO),
+        role_id=state["RoleId"],
+        before=state["AssumeRolePolicyDocument"],
+        after=policy(LAMBDA_STATEMENT),
+    )
+    world.history.intend(undo)
+    world.look()
+    assert world.history.read_memory(ROLE).open_changes == (undo.change_id,)
+    world.time += timedelta(minutes=3)
+    world.look()
+    assert world.history.read_memory(ROLE).open_changes == ()
+    assert world.changes()[0].state is ChangeState.NOT_WRITTEN
 
 
 class TestTheLimitOfWrites:

@@ -531,12 +531,12 @@ class TestUnsettledRoles:
         assert found.names == ["broken", "clean", "gone"]
         assert all(is_sweep(request.cause) for request in found.queued)
 
-    def test_are_not_asked_for_by_a_sweep_because_of_an_event(self) -> None:
-        def unasked() -> tuple[str, ...]:
-            raise AssertionError
-
-        found = sweeper(raw_role("clean"))
-        assert found.counts(begun(event("production")), unsettled=unasked).unsettled == 0
+    def test_are_queued_by_a_sweep_because_of_an_event_if_they_are_of_its_clouds(self) -> None:
+        other = raw_role("other", path="/anyscale/research/", tags={TAG: "research"})
+        found = sweeper(raw_role("clean"), other, unsettled=("clean", "gone", "other"), settings=two_clouds())
+        assert found.counts(begun(event("production"))).unsettled == 1
+        (request,) = found.queued
+        assert (request.role_name, request.cause.event_id) == ("clean", "e-1")
 
     def test_keep_the_group_of_their_bucket(self) -> None:
         found = sweeper(raw_role("clean"), unsettled=("clean",), settings=settings(grant="bucket-policy"))

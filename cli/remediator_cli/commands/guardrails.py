@@ -12,6 +12,7 @@ from remediator.core.guardrails import Form, Guarded, bootstrap_roles, guardrail
 from remediator.errors import RemediatorError
 from remediator.settings import DEFAULT_ENROLLMENT_TAG, DEFAULT_REGION, HOME_REGIONS
 from remediator_cli.options import SettingsFile
+from remediator_cli.output import put
 from remediator_cli.settings_file import given_settings
 
 EXAMPLES = """
@@ -90,7 +91,7 @@ def guardrails(
             f"the policy would be longer than the {Form[form.name].value:,} characters that it may have. Name fewer "
             "approvers or deployers, by patterns such as arn:aws:iam::111122223333:role/platform/*"
         )
-    typer.echo(text)
+    put(f"{text}\n")
 
 
 def _home_region(principal: str) -> str:

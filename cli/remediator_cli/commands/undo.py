@@ -91,25 +91,30 @@ def _plan(planned: Undo) -> Group:
     title = Text.assemble((plain(change.role_name), "bold"), f"  {plain(str(change.document))}  would become")
     diff = Padding(diff_text(document_diff(planned.now, planned.after)), (0, 0, 0, 2))
     warning = [Text(planned.warning, style="yellow")] if planned.warning else []
-    return Group(title, diff, *warning, Text(f"The role {plain(change.role_name)} is then set to observe."))
+    return Group(
+        title,
+        diff,
+        *warning,
+        Text("First the role is set to observe, unless its tag holds the remediator back already."),
+    )
 
 
 def _say_refused(change_id: str, refused: UndoRefused) -> None:
-    complain(change_id, f"it cannot be undone. {refused.why}")
+    complain(change_id, f"not undone. {refused.why}")
     if refused.diff:
         tell(Padding(diff_text(refused.diff), (0, 0, 0, 2)))
 
 
 def _say(change: Change, result: Undone | NotUndone) -> None:
-    resume = f"`remediator resume {change.role_name}` has it repaired again."
     if isinstance(result, Undone):
         tell(Text(f"Undone, and recorded as {result.change.change_id}."))
-        tell(Text(f"The role is in observe mode by its tag {MODE_TAG}; {resume}"))
+        tell(Text(f"The tag {MODE_TAG} now holds the remediator back. To end that:"))
+        tell(Text(f"  remediator resume {change.role_name}"))
         if result.trouble:
             complain(change.change_id, result.trouble)
         return
-    held_back = f" The role is in observe mode; {resume}" if result.is_held_back else ""
-    complain(change.change_id, f"{result.why}{held_back}")
+    resume = f" Its tag now holds the remediator back; `remediator resume {change.role_name}` ends that."
+    complain(change.change_id, f"{result.why}{resume if result.is_held_back else ''}")
     if result.diff:
         tell(Padding(diff_text(result.diff), (0, 0, 0, 2)))
     raise typer.Exit(ExitCode.ERROR)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
-from remediator.core.change import Change, ChangeState, settlement
+from remediator.core.change import Change, ChangeKind, ChangeState, settlement
 from remediator.core.state import Role
 from remediator.flows.documents import BucketPolicies, RoleDocuments, read_document
 from remediator.flows.history import History
+
+_UNDO_UNDER_WAY: Final = timedelta(minutes=2)
+"""A person undoes beside us, in no turn of ours: their first call, which sets a tag, wakes us before they write."""
 
 
 def settle(
@@ -23,7 +27,8 @@ def settle(
 ) -> tuple[Change, ...]:
     """Find out what became of a role's open changes, record it, and give those of which it is known now.
 
-    ``role`` is the role as it is now, None where there is none. A change whose document cannot be read stays open.
+    ``role`` is the role as it is now, None where there is none. A change whose document cannot be read stays open, and
+    so does an undo that may still be under way.
     Raises any AwsError of the history, and TransientError where a document cannot be reached for now.
     """
     settled: list[Change] = []
@@ -35,6 +40,8 @@ def settle(
         if change.state is not ChangeState.INTENDED:
             # It was concluded, and the end of that was cut off: it has been told, and only its id is still open.
             history.conclude(change_id, change.state, change.why, now)
+            continue
+        if change.kind is ChangeKind.UNDO and now - change.intended_at < _UNDO_UNDER_WAY:
             continue
         state, why = _found_out(change, role, roles=roles, buckets=buckets)
         if state is ChangeState.INTENDED:

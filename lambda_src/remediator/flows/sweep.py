@@ -19,7 +19,7 @@ from remediator.core.reading import Absent, Present, Reading
 from remediator.core.request import ReconcileRequest
 from remediator.core.scan import Scanned, ScannedPage, ScannedRole, UnreadableRole
 from remediator.core.state import Bucket, InstanceProfile, InstanceProfiles, ManagedPolicy, RolePolicies, Surroundings
-from remediator.core.sweep import Sweep, SweepCounts, is_sweep, sweep_cause
+from remediator.core.sweep import Sweep, SweepCounts, is_sweep
 from remediator.errors import NotFoundError, RejectedError, TransientError, UnknownAwsError
 from remediator.settings import BucketSettings, Cloud, InstanceProfileMode, Mode, Settings
 
@@ -142,8 +142,8 @@ def sweep(
     """Sweep the roles of ``account`` to the end, or as far as the time allows; doing it again does no harm.
 
     ``own_roles`` are the ARNs of the remediator's own roles. ``unsettled`` names the roles of which people believe that
-    something is open, or of which a change was interrupted: they are queued when the last page of a scheduled or
-    thorough sweep is done, whatever was found, so that an end whose event was lost is noticed.
+    something is open, or of which a change was interrupted: they are queued when the last page is done, whatever was
+    found, so that an end is noticed that no event of the role itself has told of.
     ``remaining`` says how many milliseconds are left. ``on_unreadable`` is told of each role that could not be judged,
     with the exception that kept us from it, if there was one; it is being handled then.
 
@@ -168,8 +168,10 @@ class _Run:
     unsettled: Callable[[], tuple[str, ...]]
     remaining: Callable[[], int]
     on_unreadable: Callable[[UnreadableRole, Exception | None], None]
-    judged: dict[str, tuple[bool, str | None]] = field(default_factory=dict)
-    """The roles that were judged here, by name: whether they were queued, and the bucket of their request."""
+    judged: dict[str, _Judged] = field(default_factory=dict)
+    """The roles that were judged here, by name."""
+    queued: set[str] = field(default_factory=set)
+    """The names of those that were queued."""
 
     def to_the_end(self) -> Swept:
         current = self.asked
@@ -203,15 +205,21 @@ class _Run:
         return Continued(current)
 
     def _unsettled_queued(self) -> SweepCounts:
-        """Queue the unsettled roles that are not queued yet; which they are is asked at the end, when most are."""
-        if not (self.asked.scheduled or self.asked.thorough):
-            return SweepCounts()
-        cause = sweep_cause(self.asked.sweep_id, self.asked.started)
+        """Queue the unsettled roles that are not queued yet; which they are is asked at the end, when most are.
+
+        A sweep because of events leaves out those that it has not judged: they are of other clouds, or gone.
+        """
+        sees_all = self.asked.scheduled or self.asked.thorough
+        names = [name for name in self.unsettled() if name not in self.queued and (sees_all or name in self.judged)]
         requests = tuple(
-            ReconcileRequest(self.account, name, cause, bucket)
-            for name in self.unsettled()
-            for was_queued, bucket in [self.judged.get(name, (False, None))]
-            if not was_queued
+            ReconcileRequest(
+                self.account,
+                name,
+                self.asked.cause_for(None if judged is None else judged.cloud),
+                None if judged is None else judged.bucket,
+            )
+            for name in names
+            for judged in [self.judged.get(name)]
         )
         self.queue.send_all(requests)
         return SweepCounts(queued=len(requests), unsettled=len(requests))
@@ -244,9 +252,9 @@ class _Run:
             if judged.verdict is _Verdict.DRIFTED and judged.pressing and self.asked.scheduled:
                 counts["missed"] += is_sweep(cause)
             if judged.name is not None:
-                queued = self._is_queued(judged)
-                self.judged[judged.name] = queued, judged.bucket
-                if queued:
+                self.judged[judged.name] = judged
+                if self._is_queued(judged):
+                    self.queued.add(judged.name)
                     requests.append(ReconcileRequest(self.account, judged.name, cause, judged.bucket))
         self.queue.send_all(tuple(requests))
         return SweepCounts(**counts, queued=len(requests)) if in_time else None

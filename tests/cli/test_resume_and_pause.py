@@ -1,0 +1,97 @@
+"""``remediator resume`` and ``remediator pause``: one role, some clouds, everything."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from remediator.core.memory import Contest
+from remediator.core.pause import Pause, parse_pause
+from tests.cli.deployed import NOW, ROLE, Deployed
+from tests.cli.terminal import ROOT, Remediator
+from tests.unit.changes import TRUST_MISSING
+
+CDK = str(ROOT / "cdk.json")
+
+
+class TestARole:
+    def test_that_is_contested_is_repaired_again(self, deployed: Deployed, remediator: Remediator) -> None:
+        contest = Contest(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ("Terraform, as \x1b[31mci",), 3)
+        memory = replace(deployed.history.read_memory(ROLE), role_id=deployed.change.role_id, contest=contest)
+        deployed.history.write_memory(ROLE, memory)
+        answer = remediator("resume", ROLE)
+        assert (answer.code, answer.err, deployed.mode()) == (0, "", "repair")
+        assert "The contest since 2026-03-04 10:00 UTC is ended.\n  undone by Terraform, as  [31mci\n" in answer.out
+        after = deployed.history.read_memory(ROLE)
+        assert (after.contest, after.counted_from) == (None, NOW.replace(minute=12))
+
+    def test_that_was_undone_is_repaired_again(self, deployed: Deployed, remediator: Remediator) -> None:
+        remediator("undo", "--yes", deployed.change.change_id)
+        answer = remediator("resume", deployed.change.role_arn)
+        assert (answer.code, deployed.mode()) == (0, "repair")
+        assert "The tag anyscale:remediation of head-node is set to repair; it was observe." in answer.out
+
+    def test_that_nothing_holds_back_is_said_to_need_nothing(self, deployed: Deployed, remediator: Remediator) -> None:
+        answer = remediator("resume", ROLE)
+        assert (answer.code, deployed.mode()) == (0, None)
+        assert answer.out.startswith("There is nothing to resume:")
+
+    def test_that_is_not_there_is_an_error(self, deployed: Deployed, remediator: Remediator) -> None:
+        answer = remediator("resume", "worker")
+        assert (answer.code, answer.out) == (1, "")
+        assert "there is no role worker" in answer.err
+
+
+class TestWrites:
+    def test_are_paused_altogether(self, deployed: Deployed, remediator: Remediator) -> None:
+        answer = remediator("pause")
+        assert (answer.code, deployed.paused) == (0, "paused")
+        assert answer.out == "All writes are paused. It takes effect within a minute.\n"
+
+    def test_are_paused_for_one_cloud_after_the_other(self, deployed: Deployed, remediator: Remediator) -> None:
+        assert "was not checked" in remediator("pause", "production").out
+        assert "was not checked" not in remediator("pause", "--settings", CDK, "staging").out
+        assert parse_pause(deployed.paused).clouds == {"production", "staging"}
+
+    def test_stay_paused_altogether_when_one_cloud_is_named(self, deployed: Deployed, remediator: Remediator) -> None:
+        for value in ("paused", "what?"):
+            deployed.pause(value)
+            assert remediator("pause", "production").out.startswith("All writes are paused.")
+            assert parse_pause(deployed.paused).everything
+
+    def test_are_not_paused_for_a_cloud_that_there_is_not(self, deployed: Deployed, remediator: Remediator) -> None:
+        answer = remediator("pause", "--settings", CDK, "production", "prodution")
+        assert (answer.code, deployed.paused) == (1, "running")
+        assert "there is no cloud prodution in the configuration" in answer.err
+
+    @pytest.mark.parametrize("name", ["", "a b", "a,b", "\x1b[31m"])
+    def test_are_not_paused_for_what_can_be_no_cloud(
+        self, name: str, deployed: Deployed, remediator: Remediator
+    ) -> None:
+        assert (remediator("pause", name).code, deployed.paused) == (2, "running")
+
+    def test_go_on_when_a_person_says_yes(self, deployed: Deployed, remediator: Remediator) -> None:
+        deployed.pause("paused: production")
+        answer = remediator("resume", stdin=b"y\n")
+        assert (answer.code, answer.err, deployed.paused) == (0, "Let all writes go on? [y/N] ", "running")
+        assert answer.out.startswith("Writes for production are paused.\n")
+
+    def test_stay_paused_without_a_yes(self, deployed: Deployed, remediator: Remediator) -> None:
+        deployed.pause("paused")
+        assert (remediator("resume").code, deployed.paused) == (1, "paused")
+
+    def test_that_are_not_paused_need_nothing(self, deployed: Deployed, remediator: Remediator) -> None:
+        assert remediator("resume").out == "There is nothing to resume: no writes are paused.\n"
+
+
+def test_a_wrong_configuration_is_told_fault_by_fault(
+    deployed: Deployed, remediator: Remediator, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "cdk.json"
+    wrong.write_text('{"context": {"remediator": {"clouds": {}, "sweepMinutes": 1}}}')
+    answer = remediator("pause", "--settings", str(wrong))
+    assert (answer.code, answer.out, len(answer.err.splitlines())) == (2, "", 2)
+    assert parse_pause(deployed.paused) == Pause()
