@@ -478,9 +478,24 @@ def test_the_writer_writes_only_where_the_configuration_asks_for_it(account: Dem
 # --- the sweep ---
 
 
+def unsettled(account: DemoAccount) -> int:
+    """Of how many roles the history says that something is open."""
+    listed = account.aws.client("dynamodb").query(
+        TableName=account.outputs["HistoryTableName"],
+        IndexName="Listing",
+        KeyConditionExpression="listed = :unsettled",
+        ExpressionAttributeValues={":unsettled": {"S": "unsettled"}},
+        Select="COUNT",
+    )
+    return int(listed["Count"])
+
+
 def test_the_sweep_finds_all_that_events_missed_and_nothing_else(account: DemoAccount) -> None:
     untouched, broken, trainer = healthy(account), healthy(account), named_in_research(account, 1)[0]
     create(account, tags=None)
+    account.settle()
+    account.sweep_now()
+    wait_until(lambda: unsettled(account) == 0, "The end of what other tests have left open")
     account.settle()
     account.new_letters()
     with account.aws.lose_events():

@@ -197,8 +197,9 @@ class TestACrash:
         world.create_role(LAMBDA_STATEMENT)
         with pytest.raises(Killed):
             world.reconcile(roles=world.disturbed_roles(after_write_trust=raising(Killed())))  # type: ignore[arg-type]  # not an Exception, on purpose
+        written = world.trust()
         world.delete_role()
-        world.create_role(EC2_STATEMENT)
+        world.create_role(*written)
         world.grant(bucket_grant())
         world.look()
         assert world.changes()[0].state is ChangeState.SUPERSEDED

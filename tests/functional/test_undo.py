@@ -381,6 +381,7 @@ class TestWhatGoesWrong:
         result = undone(world, change, history=world.disturbed_history(before_conclude=throttled()))
         assert isinstance(result, Undone)
         assert "could not be recorded" in result.trouble
+        world.time += timedelta(minutes=3)
         world.reconcile()
         assert the_undo(world).state is ChangeState.COMPLETED
 

@@ -75,6 +75,10 @@ OPEN: dict[str, tuple[Role, RolePolicies]] = {
         trusting(EC2_STATEMENT),
         inline({"Effect": "Deny", "Action": "*", "NotResource": f"arn:aws:s3:::{BUCKET}"}),
     ),
+    "a Deny of nothing": (
+        trusting(EC2_STATEMENT),
+        inline({"Effect": "Deny", "Action": "*", "NotResource": "*"}),
+    ),
     "an Allow of everything": (trusting(EC2_STATEMENT), inline({**DENY_ALL, "Effect": "Allow"})),
     "a policy of nearly that name": (
         trusting(EC2_STATEMENT),
