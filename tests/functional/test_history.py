@@ -16,6 +16,7 @@ from remediator.core.outcome import Hold, NotApplied, OutcomeKind
 from remediator.core.policy.own import OWN_POLICY_NAME
 from remediator.core.telling import News
 from remediator.errors import DeniedError, MalformedRecord, TransientError
+from remediator.gateways.topic import AlertsTopic
 from remediator.settings import WriteLimit
 from tests.examples import (
     BUCKET,
@@ -27,7 +28,7 @@ from tests.examples import (
     policy,
     settings,
 )
-from tests.functional.faults import once, raising
+from tests.functional.faults import interfering, once, raising
 from tests.functional.world import ROLE, TABLE, World
 from tests.unit.changes import a_change
 
@@ -248,6 +249,25 @@ class TestTheLimitOfWrites:
         told = [alert["outcome"] for alert in world.alerts()]
         assert told.count("limit-reached") == 1
         assert len(told) == 3  # one repaired, one repaired in part, and the limit
+
+    def test_is_told_by_the_next_one_where_it_could_not_be_published(self, world: World) -> None:
+        for name in ("one", "two"):
+            world.create_role(LAMBDA_STATEMENT, name=name)
+        limited = settings()
+        world.settings = type(limited)(clouds=limited.clouds, write_limit=WriteLimit(1, 60))
+        world.look(role="one")
+        world.alerts()
+        world.history.not_over_limit_yet(world.time)
+        failing = interfering(
+            AlertsTopic(world.sns, world.topic_arn),
+            before_publish=raising(TransientError("sns:Publish", "Throttling", "")),
+        )
+        held = world.reconcile(role="two")
+        with pytest.raises(TransientError):
+            world.deliver(held, topic=failing)
+        assert world.alerts() == []
+        world.deliver(held)
+        assert [alert["outcome"] for alert in world.alerts()] == ["limit-reached"]
 
     def test_ends_with_the_window(self, world: World) -> None:
         world.create_role(LAMBDA_STATEMENT)

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remediator.core.change import ChangeState
 from remediator.core.finding import Finding, FindingCode
-from remediator.core.memory import RoleMemory
+from remediator.core.memory import Contest, RoleMemory
 from remediator.core.outcome import TOLD, Applied, Hold, NotApplied, Outcome, OutcomeKind, Unconfirmed
 from remediator.core.telling import MOST_A_DAY, MOST_OF_A_KIND, News, decide_telling
 from tests.examples import ACCOUNT, BUCKET, a_cause
-from tests.unit.changes import NOW, TRUST_STEP
+from tests.unit.changes import NOW, TRUST_STEP, a_change
 
 BLOCKED = Finding(FindingCode.GRANT_BLOCKED, BUCKET)
 UNKNOWN = Finding(FindingCode.KEY_UNKNOWN, BUCKET)
@@ -98,6 +99,19 @@ def test_our_own_event_tells_nothing_but_the_end_of_an_incident() -> None:
     assert role.sees_all(own, NEEDS_PERSON, own, replace(CLEAN, own=True)) == [
         *(News.NONE, News.NEW, News.NONE, News.RESOLVED)
     ]
+
+
+def test_an_interrupted_write_is_told_even_by_our_own_event() -> None:
+    settled = (replace(a_change(), state=ChangeState.COMPLETED),)
+    assert Role().sees(outcome(OutcomeKind.REPAIRED, settled=settled, own=True), NOW) is News.NEW
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.CLEAN, OutcomeKind.NOT_ENROLLED, OutcomeKind.OFF])
+def test_a_role_that_is_in_order_or_not_ours_any_more_is_settled(kind: OutcomeKind) -> None:
+    role = Role()
+    role.memory = replace(role.memory, contest=Contest(NOW, NOW + DAY, (BLOCKED,), ()))
+    role.sees(outcome(kind), NOW)
+    assert not role.memory.is_unsettled
 
 
 def test_what_is_held_up_by_the_limit_of_writes_is_told_for_all_roles_together() -> None:

@@ -56,7 +56,7 @@ def decide_telling(outcome: Outcome, now: datetime) -> Telling:
     if memory is None:
         return Telling(News.NEW if outcome.kind in TOLD else News.NONE, None, RoleMemory())
     memory = replace(memory, told=tuple(each for each in memory.told if now - each.at < DAY))
-    if outcome.kind in TOLD and not outcome.own:
+    if outcome.kind in TOLD and (outcome.may_have_written or not outcome.own):
         return _of_something_wrong(outcome, memory, now)
     if outcome.own and outcome.kind is not OutcomeKind.CLEAN:
         return Telling(News.NONE, None, memory)  # what our own write left over was told when it was written
@@ -97,10 +97,12 @@ def _news(opened: Incident | None, mark: str, memory: RoleMemory, now: datetime)
 
 
 def _of_nothing_wrong(memory: RoleMemory) -> Telling:
+    # A role that is in order, or not ours any more, is contested by nobody; what was repaired lately still counts.
+    settled = replace(memory, incident=None, contest=None)
     opened = memory.incident
     if opened is None:
-        return Telling(News.NONE, None, memory)
-    return Telling(News.RESOLVED if opened.told else News.NONE, opened.incident_id, replace(memory, incident=None))
+        return Telling(News.NONE, None, settled)
+    return Telling(News.RESOLVED if opened.told else News.NONE, opened.incident_id, settled)
 
 
 def _incident_id(outcome: Outcome, mark: str, now: datetime) -> str:

@@ -9,6 +9,7 @@ from remediator.core.memory import RoleMemory
 from remediator.core.message import Alert, describe, limit_reached, render
 from remediator.core.outcome import Hold, Outcome
 from remediator.core.telling import News, Telling, decide_telling
+from remediator.errors import AwsError
 from remediator.settings import Settings
 
 
@@ -29,6 +30,10 @@ class MemoryStore(Protocol):
 
     def first_over_limit(self, at: datetime) -> bool:
         """Whether this is the first to say that no more may be written within the window of that time."""
+        ...
+
+    def not_over_limit_yet(self, at: datetime) -> None:
+        """Take that back, so that the next one is the first."""
         ...
 
 
@@ -55,7 +60,11 @@ def deliver(outcome: Outcome, *, topic: AlertSink, history: MemoryStore, setting
     if alert is not None:
         topic.publish(alert)
     if outcome.hold is Hold.CAPPED and history.first_over_limit(now):
-        topic.publish(limit_reached(outcome, settings.write_limit))
+        try:
+            topic.publish(limit_reached(outcome, settings.write_limit))
+        except AwsError:
+            history.not_over_limit_yet(now)
+            raise
     remembered = outcome.remembered
     if remembered is not None and not telling.memory.says_the_same(remembered):
         history.write_memory(outcome.role_name, telling.memory)

@@ -256,6 +256,11 @@ class HistoryTable:
             {":yes": {"BOOL": True}, ":expires": expires},
         )
 
+    def not_over_limit_yet(self, at: datetime) -> None:
+        """Take back what ``first_over_limit`` noted for the window of that time: nobody could be told."""
+        start, _ = self._window(at)
+        self._update({"pk": {"S": "WRITES"}, "sk": {"S": start}}, "REMOVE told", None, {})
+
     def _count(self, change: Change) -> None:
         start, expires = self._window(change.intended_at)
         key: Item = {"pk": {"S": "WRITES"}, "sk": {"S": start}}
@@ -339,6 +344,7 @@ class HistoryTable:
         further: Any = {
             **({"ConditionExpression": condition} if condition else {}),
             **({"ExpressionAttributeNames": used} if used else {}),
+            **({"ExpressionAttributeValues": values} if values else {}),
         }
         try:
             with translated("dynamodb:UpdateItem"):
@@ -346,7 +352,6 @@ class HistoryTable:
                     TableName=self._table,
                     Key=key,
                     UpdateExpression=expression,
-                    ExpressionAttributeValues=values,
                     **further,
                 )
         except RejectedError as error:

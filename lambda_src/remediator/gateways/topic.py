@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from remediator.core.message import Alert
 from remediator.gateways.aws_errors import translated
 
 if TYPE_CHECKING:
     from mypy_boto3_sns.client import SNSClient
+
+
+PUBLISH: Final = "sns:Publish"
+"""The operation of the errors that mean that an alert was not published."""
 
 
 class AlertsTopic:
@@ -23,7 +27,7 @@ class AlertsTopic:
 
         https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
         """
-        with translated("sns:Publish"):
+        with translated(PUBLISH):
             self._client.publish(
                 TopicArn=self._arn,
                 Subject=alert.subject,

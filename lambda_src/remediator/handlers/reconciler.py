@@ -31,7 +31,7 @@ from remediator.gateways.kms import KmsGateway
 from remediator.gateways.parameter import PauseParameter
 from remediator.gateways.queue import ConsumedQueue, WorkQueue
 from remediator.gateways.s3 import S3Gateway
-from remediator.gateways.topic import AlertsTopic
+from remediator.gateways.topic import PUBLISH, AlertsTopic
 from remediator.handlers.runtime import CLIENT_CONFIG, account_of, failed_deliveries
 from remediator.settings import Settings, load_settings
 
@@ -200,6 +200,9 @@ def _tell(outcome: Outcome) -> None:
     try:
         telling = deliver(outcome, topic=_topic(), history=_history(), settings=_settings(), now=now)
     except AwsError as error:
+        if error.operation != PUBLISH:
+            logger.warning("what was told could not be remembered, and may be told once more", why=str(error))
+            raise
         # The next look may find nothing wrong any more, and then nobody would ever be told: keep it here.
         metrics.add_metric("AlertsLost", MetricUnit.Count, 1)
         logger.exception("the alert could not be published", why=str(error), alert=_text_of(outcome, now))
