@@ -346,6 +346,7 @@ def act_denied(account: DemoAccount) -> None:
 def act_tug_of_war(account: DemoAccount) -> None:
     """A Terraform run undoes every repair, again and again."""
     role = "ci-node"
+    tell("Terraform creates one more role, ci-node, with the tag. It trusts EC2, and nothing grants it the bucket.")
     account.as_terraform.create_role(RoleName=role, Path=ROLE_PATH, AssumeRolePolicyDocument=json.dumps(EC2_TRUST))
     account.create_instance_profile(role)
     account.as_terraform.tag_role(RoleName=role, Tags=[{"Key": TAG, "Value": CLOUD}])

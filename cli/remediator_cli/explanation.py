@@ -112,9 +112,11 @@ def _followed(
         if explanation.region not in heard:
             return replace(explanation, ignored=f"no rule listens in {explanation.region}, only in {_and(heard)}")
     match trigger:
-        case RoleTrigger(role_name=name):
+        case RoleTrigger(role_name=name, namesake=namesake):
             of_profile = WATCHED[source, trigger.cause.call].concern is Concern.INSTANCE_PROFILE
             role = f"role {name}, which has the name of the instance profile" if of_profile else f"role {name}"
+            if namesake is not None:
+                role = f"role {name}, and the role {namesake}, which has the name of the instance profile"
             return replace(explanation, next=f"The router reads the {role}. {_if_enrolled(settings)}")
         case PolicyTrigger(policy_arn=arn):
             then = f"{_if_enrolled(settings)} Where there are more than {MOST_ROLES_OF_A_POLICY}, a sweep does that."

@@ -568,3 +568,12 @@ def test_a_line_is_answered_before_the_next_one_comes() -> None:
         running.stdin.close()
         assert running.wait() == 0
         patience.cancel()
+
+
+def test_a_call_on_an_instance_profile_of_another_name_names_the_role_of_that_name_too(remediator: Remediator) -> None:
+    event = load("RemoveRoleFromInstanceProfile")
+    event["detail"]["requestParameters"]["instanceProfileName"] = "worker"
+    answer = remediator("explain-event", "-", stdin=json.dumps(event).encode())
+    assert (
+        "the role head-node, and the role worker, which has the name of the instance profile" in answer.record["next"]
+    )

@@ -97,6 +97,30 @@ def test_an_empty_instance_profile_of_the_name_is_filled_wherever_the_patterns_a
     assert world.profiles() == [ROLE]
 
 
+@pytest.mark.parametrize("path", ["/anyscale/production/blue/", "/anyscale/production/"])
+def test_the_alert_names_the_instance_profile_that_was_filled_and_not_one_under_the_path_of_the_role(
+    world: World, path: str
+) -> None:
+    create_role(world)
+    create_profile(world, path=path)
+    world.look()
+    (alert,) = world.alerts()
+    arn = f"arn:aws:iam::{ACCOUNT}:instance-profile{path}{ROLE}"
+    assert alert["computeConfiguration"] == {"IamInstanceProfile": {"Arn": arn}}
+    assert alert["changes"][0]["after"]["Path"] == path
+    assert f'path = "{path}"' in alert["permanent"]["terraform"]
+
+
+def test_where_only_another_instance_profile_holds_the_role_the_alert_names_that_one(world: World) -> None:
+    world.settings = settings()
+    create_role(world)
+    create_profile(world, ROLE, name="shared")
+    world.look()
+    (alert,) = world.alerts()
+    assert alert["outcome"] == "needs-person"
+    assert alert["computeConfiguration"]["IamInstanceProfile"]["Arn"].endswith(":instance-profile/shared")
+
+
 def test_an_empty_instance_profile_where_the_patterns_do_not_allow_is_told(world: World) -> None:
     create_role(world)
     create_profile(world, path="/")
