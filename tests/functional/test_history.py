@@ -143,16 +143,63 @@ def test_a_change_that_was_not_made_after_all_is_recorded_as_such(world: World) 
     assert world.history.read_memory(ROLE).open_changes == ()
 
 
-def test_a_conclusion_that_cannot_be_recorded_changes_nothing_and_is_made_up_for(world: World) -> None:
+def test_a_conclusion_that_cannot_be_recorded_fails_the_message_and_is_made_up_for_by_its_next_try(
+    world: World,
+) -> None:
     world.create_role(LAMBDA_STATEMENT)
     world.grant(bucket_grant())
     failing = raising(TransientError("dynamodb:UpdateItem", "ThrottlingException", ""))
-    outcome = world.reconcile(history=world.disturbed_history(before_conclude=failing))
+    outcome = world.reconcile_only()
     assert outcome.kind is OutcomeKind.REPAIRED
+    with pytest.raises(TransientError):
+        world.deliver(outcome, history=world.disturbed_history(before_conclude=failing))
+    assert world.changes()[0].state is ChangeState.INTENDED
+    assert world.look()[1] is News.NEW
+    assert world.changes()[0].state is ChangeState.COMPLETED
+
+
+def test_that_a_change_was_not_made_may_be_recorded_later(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    failing = raising(TransientError("dynamodb:UpdateItem", "ThrottlingException", ""))
+    denied = raising(DeniedError("iam:UpdateAssumeRolePolicy", "AccessDenied", "no"))
+    outcome = world.reconcile(
+        replace(a_cause(), time="2026-03-04T09:00:00Z"),
+        roles=world.disturbed_roles(before_write_trust=denied),
+        history=world.disturbed_history(before_conclude=failing),
+    )
+    assert outcome.kind is OutcomeKind.FAILED
     (change,) = world.changes()
     assert (change.state, world.unconcluded) == (ChangeState.INTENDED, [change.change_id])
     world.reconcile()
-    assert world.changes()[0].state is ChangeState.COMPLETED
+    assert world.changes()[0].state is ChangeState.NOT_WRITTEN
+
+
+def test_a_repair_whose_alert_could_not_be_published_is_told_with_the_next_look(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    outcome = world.reconcile_only()
+    silent = interfering(
+        AlertsTopic(world.sns, world.topic_arn),
+        before_publish=raising(TransientError("sns:Publish", "Throttling", "")),
+    )
+    with pytest.raises(TransientError):
+        world.deliver(outcome, topic=silent)
+    assert world.alerts() == []
+    again, news = world.look()
+    assert (again.kind, news) == (OutcomeKind.REPAIRED, News.NEW)
+    (alert,) = world.alerts()
+    assert [change["state"] for change in alert["changes"]] == ["applied", "applied"]
+    assert world.look()[1] is News.NONE
+    assert world.alerts() == []
+
+
+def test_a_function_that_dies_before_it_tells_leaves_that_to_the_next_look(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.reconcile_only()
+    assert world.history.unsettled_roles() == (ROLE,)
+    assert world.look()[1] is News.NEW
+    world.look()
+    assert world.history.unsettled_roles() == ()
 
 
 class TestACrash:

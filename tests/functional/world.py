@@ -214,7 +214,17 @@ class World:
         return [profile["InstanceProfileName"] for profile in listed]
 
     def reconcile(self, *causes: Cause, role: str = ROLE, **overrides: Any) -> Outcome:
-        """Reconcile a role the way the function does; ``overrides`` replace single collaborators."""
+        """Reconcile a role the way the function does, and conclude its changes, but tell nobody.
+
+        ``overrides`` replace single collaborators.
+        """
+        outcome = self.reconcile_only(*causes, role=role, **overrides)
+        for each in outcome.conclusions:
+            self.history.conclude(each.change_id, each.state, each.why, each.at)
+        return outcome
+
+    def reconcile_only(self, *causes: Cause, role: str = ROLE, **overrides: Any) -> Outcome:
+        """Reconcile a role, and go no further: its changes are still open."""
         self.calls.clear()
         arguments: dict[str, Any] = {
             "account": ACCOUNT,
@@ -236,7 +246,7 @@ class World:
 
     def look(self, *causes: Cause, role: str = ROLE, **overrides: Any) -> tuple[Outcome, News]:
         """Reconcile a role and tell people, the way the function does."""
-        outcome = self.reconcile(*causes, role=role, **overrides)
+        outcome = self.reconcile_only(*causes, role=role, **overrides)
         return outcome, self.deliver(outcome)
 
     def deliver(self, outcome: Outcome, **overrides: Any) -> News:

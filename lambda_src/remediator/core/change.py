@@ -132,6 +132,16 @@ class Change:
         return self.state in (ChangeState.COMPLETED, ChangeState.UNCONFIRMED, ChangeState.SUPERSEDED)
 
 
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What came of a change, found out at a time with its zone; ``why`` is a sentence for people."""
+
+    change_id: str
+    state: ChangeState
+    why: str
+    at: datetime
+
+
 def document_of(step: Step) -> DocumentId:
     """What a step writes."""
     match step:
@@ -235,7 +245,7 @@ def settlement(change: Change, now: Reading[Json]) -> tuple[ChangeState, str]:
         case _ as never:
             assert_never(never)
     if same_document(current, change.after):
-        return ChangeState.COMPLETED, "It was interrupted after it was written."
+        return ChangeState.COMPLETED, "It was interrupted after it was written, before anybody was told."
     if same_document(current, change.before):
         return ChangeState.NOT_WRITTEN, "It was interrupted before it was written, or undone since."
     return ChangeState.SUPERSEDED, "It was interrupted, and somebody has changed the document since."

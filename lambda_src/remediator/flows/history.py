@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, assert_never
 
-from remediator.core.change import Change, ChangeKind, ChangeState, intended
+from remediator.core.change import Change, ChangeKind, ChangeState, Conclusion, intended
 from remediator.core.event import Cause
 from remediator.core.finding import Finding
 from remediator.core.memory import RoleMemory
@@ -49,8 +49,9 @@ class History(Protocol):
 class Recorder:
     """Records what one reconcile changes on, or for, one role: before it is made, and what came of it.
 
-    ``on_trouble`` is told of an error that kept a conclusion from being recorded; the change is then still open, and
-    is settled at the next reconcile of the role.
+    What was, or may have been, written stays open until people were told: its conclusions are only gathered here. So
+    whoever is interrupted before that leaves it to be settled, and told, at the next reconcile of the role.
+    ``on_trouble`` is told of an error that kept another conclusion from being recorded; it is made up for then, too.
     """
 
     history: History
@@ -60,6 +61,7 @@ class Recorder:
     code_version: str
     clock: Callable[[], datetime]
     on_trouble: Callable[[str, AwsError], None]
+    conclusions: list[Conclusion]
     changes: list[Change] = field(default_factory=list)
     """All changes that were recorded, in order, as they were intended."""
 
@@ -85,23 +87,20 @@ class Recorder:
         return change
 
     def conclude(self, change: Change, result: StepResult) -> None:
-        """Record what came of it."""
+        """Say what came of it."""
         match result:
             case Applied():
-                self._conclude(change, ChangeState.COMPLETED, "")
+                self.conclusions.append(Conclusion(change.change_id, ChangeState.COMPLETED, "", self.clock()))
             case Unconfirmed(why=why):
-                self._conclude(change, ChangeState.UNCONFIRMED, why)
+                self.conclusions.append(Conclusion(change.change_id, ChangeState.UNCONFIRMED, why, self.clock()))
             case NotApplied(why=why):
-                self._conclude(change, ChangeState.NOT_WRITTEN, why)
+                self.abandon(change, why)
             case _ as never:
                 assert_never(never)
 
     def abandon(self, change: Change, why: str) -> None:
         """Record that it was not written after all."""
-        self._conclude(change, ChangeState.NOT_WRITTEN, why)
-
-    def _conclude(self, change: Change, state: ChangeState, why: str) -> None:
         try:
-            self.history.conclude(change.change_id, state, why, self.clock())
+            self.history.conclude(change.change_id, ChangeState.NOT_WRITTEN, why, self.clock())
         except AwsError as error:
             self.on_trouble(change.change_id, error)

@@ -25,7 +25,9 @@ def settle(
     buckets: BucketPolicies,
     now: datetime,
 ) -> tuple[Change, ...]:
-    """Find out what became of a role's open changes, record it, and give those of which it is known now.
+    """Find out what became of a role's open changes, and give those of which it is known now.
+
+    That one was not made is recorded here; of the others people must be told first, and then it is recorded.
 
     ``role`` is the role as it is now, None where there is none. A change whose document cannot be read stays open, and
     so does an undo that may still be under way.
@@ -38,7 +40,7 @@ def settle(
             history.conclude(change_id, ChangeState.SUPERSEDED, "Its record is gone.", now)
             continue
         if change.state is not ChangeState.INTENDED:
-            # It was concluded, and the end of that was cut off: it has been told, and only its id is still open.
+            # It was concluded, and the end of that was cut off: it was told before, and only its id is still open.
             history.conclude(change_id, change.state, change.why, now)
             continue
         if change.kind is ChangeKind.UNDO and now - change.intended_at < _UNDO_UNDER_WAY:
@@ -46,7 +48,8 @@ def settle(
         state, why = _found_out(change, role, roles=roles, buckets=buckets)
         if state is ChangeState.INTENDED:
             continue
-        history.conclude(change_id, state, why, now)
+        if state is ChangeState.NOT_WRITTEN:
+            history.conclude(change_id, state, why, now)
         settled.append(replace(change, state=state, why=why, concluded_at=now))
     return tuple(settled)
 

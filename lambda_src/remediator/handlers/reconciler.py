@@ -203,7 +203,7 @@ def _tell(outcome: Outcome) -> None:
         if error.operation != PUBLISH:
             logger.warning("what was told could not be remembered, and may be told once more", why=str(error))
             raise
-        # The next look may find nothing wrong any more, and then nobody would ever be told: keep it here.
+        # What was written is told with the next look, since its changes are still open; anything else, if it stays.
         metrics.add_metric("AlertsLost", MetricUnit.Count, 1)
         logger.exception("the alert could not be published", why=str(error), alert=_text_of(outcome, now))
         raise
