@@ -57,7 +57,7 @@ class Account:
 
     def client(self, service: str, region: str) -> Any:  # noqa: ANN401 - the types of the clients are those of the callers
         """A client of a service in a Region. Raises NoAccess where the profile cannot be used at all."""
-        from botocore.config import Config  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415  # only commands that ask AWS pay for it
 
         with _usable():
             make: Any = self.session.client
@@ -72,14 +72,14 @@ class Account:
 
     def iam(self) -> IamGateway:
         """IAM of the account; it is global, so that any Region of the partition will do."""
-        from remediator.gateways.iam import IamGateway  # noqa: PLC0415
+        from remediator.gateways.iam import IamGateway  # noqa: PLC0415  # only commands that ask AWS pay for it
 
         return IamGateway(self.client("iam", self.session.region_name or DEFAULT_REGION))
 
     def buckets(self) -> S3Gateway:
         """S3 in every Region."""
-        from remediator.gateways.kms import KmsGateway  # noqa: PLC0415
-        from remediator.gateways.s3 import S3Gateway  # noqa: PLC0415
+        from remediator.gateways.kms import KmsGateway  # noqa: PLC0415  # only commands that ask AWS pay for it
+        from remediator.gateways.s3 import S3Gateway  # noqa: PLC0415  # only commands that ask AWS pay for it
 
         return S3Gateway(
             lambda region: self.client("s3", region), KmsGateway(lambda region: self.client("kms", region))
@@ -90,7 +90,7 @@ class Account:
 
         https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
         """
-        from remediator.gateways.aws_errors import translated  # noqa: PLC0415
+        from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
 
         with translated("sts:GetCallerIdentity"):
             arn = str(self.client("sts", region).get_caller_identity()["Arn"])
@@ -131,7 +131,7 @@ def answered() -> Iterator[None]:
 
 @contextmanager
 def _usable() -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415  # only commands that ask AWS pay for it
 
     try:
         yield

@@ -37,7 +37,7 @@ class Deployment:
 
     def history(self) -> HistoryTable:
         """Its history. Records made here are kept as long as the settings say, or the default if there are none."""
-        from remediator.gateways.history import HistoryTable  # noqa: PLC0415
+        from remediator.gateways.history import HistoryTable  # noqa: PLC0415  # only commands that ask AWS pay for it
 
         return HistoryTable(
             self.account.client("dynamodb", self.region),
@@ -69,14 +69,14 @@ class PauseSwitch:
 
     def read(self) -> str:
         """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html."""
-        from remediator.gateways.aws_errors import translated  # noqa: PLC0415
+        from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
 
         with translated("ssm:GetParameter"):
             return str(self.account.client("ssm", self.region).get_parameter(Name=self.name)["Parameter"]["Value"])
 
     def write(self, value: str) -> None:
         """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html."""
-        from remediator.gateways.aws_errors import translated  # noqa: PLC0415
+        from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
 
         with translated("ssm:PutParameter"):
             self.account.client("ssm", self.region).put_parameter(Name=self.name, Value=value, Overwrite=True)
@@ -92,7 +92,7 @@ def find_deployment(stack: str, region: str | None, settings: Path | None) -> De
     behind = account()
     where = region or (configuration.region if configuration else behind.home_region)
 
-    from remediator.gateways.aws_errors import translated  # noqa: PLC0415
+    from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
 
     try:
         with translated("cloudformation:DescribeStacks"):

@@ -32,7 +32,7 @@ from remediator.gateways.parameter import PauseParameter
 from remediator.gateways.queue import ConsumedQueue, WorkQueue
 from remediator.gateways.s3 import S3Gateway
 from remediator.gateways.topic import PUBLISH, AlertsTopic
-from remediator.handlers.runtime import CLIENT_CONFIG, account_of, failed_deliveries
+from remediator.handlers.runtime import CLIENT_CONFIG, account_of, failed_deliveries, history_of, own_roles
 from remediator.settings import Settings, load_settings
 
 ENOUGH_MILLISECONDS = 45_000
@@ -73,12 +73,7 @@ def _topic() -> AlertsTopic:
 
 @cache
 def _history() -> HistoryTable:
-    return HistoryTable(
-        boto3.client("dynamodb", config=CLIENT_CONFIG),
-        os.environ["HISTORY_TABLE"],
-        limit=_settings().write_limit,
-        keep_days=_settings().history_days,
-    )
+    return history_of(_settings())
 
 
 @cache
@@ -134,7 +129,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
                 history=_history(),
                 settings=_settings(),
                 own_role_arn=os.environ["REMEDIATOR_ROLE_ARN"],
-                own_roles=frozenset(os.environ["OWN_ROLE_ARNS"].split(",")),
+                own_roles=own_roles(),
                 paused=_paused(),
                 now=datetime.now(UTC),
                 clock=lambda: datetime.now(UTC),

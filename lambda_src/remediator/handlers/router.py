@@ -20,7 +20,7 @@ from remediator.errors import AwsError, MalformedEvent, TransientError
 from remediator.flows.dispatch import Dispatched, Dropped, Queued, SweepQueued, dispatch
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.queue import ConsumedQueue, SweepQueue, WorkQueue
-from remediator.handlers.runtime import CLIENT_CONFIG, account_of, failed_deliveries
+from remediator.handlers.runtime import CLIENT_CONFIG, account_of, failed_deliveries, own_roles
 from remediator.settings import Settings, load_settings
 
 ENOUGH_MILLISECONDS = 12_000
@@ -81,7 +81,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
             sweeps=_sweeps(),
             settings=_settings(),
             own_role_arn=os.environ["REMEDIATOR_ROLE_ARN"],
-            own_roles=frozenset(os.environ["OWN_ROLE_ARNS"].split(",")),
+            own_roles=own_roles(),
             now=datetime.now(UTC),
         )
         metrics.add_metric(_metric(dispatched), MetricUnit.Count, 1)

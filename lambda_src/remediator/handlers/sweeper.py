@@ -26,7 +26,14 @@ from remediator.gateways.iam import IamGateway
 from remediator.gateways.kms import KmsGateway
 from remediator.gateways.queue import ConsumedQueue, SweepQueue, WorkQueue
 from remediator.gateways.s3 import S3Gateway
-from remediator.handlers.runtime import CLIENT_CONFIG, SCAN_CLIENT_CONFIG, account_of, failed_deliveries
+from remediator.handlers.runtime import (
+    CLIENT_CONFIG,
+    SCAN_CLIENT_CONFIG,
+    account_of,
+    failed_deliveries,
+    history_of,
+    own_roles,
+)
 from remediator.settings import Settings, load_settings
 
 logger = Logger()
@@ -59,12 +66,7 @@ def _buckets() -> S3Gateway:
 
 @cache
 def _history() -> HistoryTable:
-    return HistoryTable(
-        boto3.client("dynamodb", config=CLIENT_CONFIG),
-        os.environ["HISTORY_TABLE"],
-        limit=_settings().write_limit,
-        keep_days=_settings().history_days,
-    )
+    return history_of(_settings())
 
 
 @cache
@@ -108,7 +110,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
                 queue=_queue(),
                 sweeps=_sweeps(),
                 settings=_settings(),
-                own_roles=frozenset(os.environ["OWN_ROLE_ARNS"].split(",")),
+                own_roles=own_roles(),
                 unsettled=_history().unsettled_roles,
                 now=now,
                 remaining=context.get_remaining_time_in_millis,
