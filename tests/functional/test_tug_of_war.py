@@ -10,9 +10,19 @@ import pytest
 
 from remediator.core.event import Actor, Cause
 from remediator.core.outcome import OutcomeKind
+from remediator.core.policy.own import OWN_POLICY_NAME
 from remediator.core.sweep import sweep_cause
 from remediator.core.telling import News
-from tests.examples import ACCOUNT, EC2_STATEMENT, LAMBDA_STATEMENT, OWN_ROLE_ARN, a_cause, bucket_grant, policy
+from tests.examples import (
+    ACCOUNT,
+    EC2_STATEMENT,
+    LAMBDA_STATEMENT,
+    OWN_ROLE_ARN,
+    a_cause,
+    bucket_grant,
+    policy,
+    settings,
+)
 from tests.functional.world import ROLE, World
 
 CI = f"arn:aws:sts::{ACCOUNT}:assumed-role/ci/apply"
@@ -125,6 +135,18 @@ def test_somebody_who_undoes_it_at_once_ends_up_contested_too(world: World) -> N
     kinds = [world.look(by_terraform(world), roles=at_once)[0].kind for _ in range(10)]
     assert kinds[:3] == [OutcomeKind.FAILED] * 3
     assert set(kinds[3:]) == {OutcomeKind.CONTESTED}
+
+
+def test_what_is_ours_on_the_former_side_is_not_taken_back_for_ever(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    world.reconcile()
+    ours = json.dumps(world.inline()[OWN_POLICY_NAME])
+    world.settings = settings(grant="bucket-policy", formerGrant="role-policy")
+    kinds = []
+    for _ in range(6):
+        world.iam.put_role_policy(RoleName=ROLE, PolicyName=OWN_POLICY_NAME, PolicyDocument=ours)
+        kinds.append(world.look(by_terraform(world, "PutRolePolicy"))[0].kind)
+    assert kinds == [OutcomeKind.REPAIRED] * 3 + [OutcomeKind.CONTESTED] * 3
 
 
 def test_our_own_events_count_for_nothing(contested: World) -> None:

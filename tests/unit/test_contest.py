@@ -72,6 +72,12 @@ def test_only_repairs_of_the_same_finding_on_the_same_role_count() -> None:
     assert contest(undone, TRUST_MISSING) is None
 
 
+def test_what_is_taken_back_and_put_there_again_is_contested_too() -> None:
+    leftover = Finding(FindingCode.GRANT_LEFTOVER, "bucket policy of data")
+    removals = [replace(change, kind=ChangeKind.REMOVAL, findings=(leftover,)) for change in repairs(3)]
+    assert contest(removals, leftover) is not None
+
+
 def test_what_no_write_repairs_is_not_contested() -> None:
     recent = [replace(change, findings=(GRANT_BLOCKED,)) for change in repairs(5)]
     assert contest(recent, GRANT_BLOCKED) is None

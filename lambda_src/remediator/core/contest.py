@@ -43,7 +43,7 @@ def contested_by(
     counted = [
         change
         for change in recent
-        if change.kind is ChangeKind.REPAIR and change.state in _COUNTED and change.role_id == role_id
+        if change.kind is not ChangeKind.UNDO and change.state in _COUNTED and change.role_id == role_id
     ]
     repaired = Counter((finding.code, finding.subject) for change in counted for finding in change.findings)
     fought = tuple(
