@@ -16,6 +16,7 @@ from remediator.core.outcome import Hold, NotApplied, OutcomeKind
 from remediator.core.policy.own import OWN_POLICY_NAME
 from remediator.core.telling import News
 from remediator.errors import DeniedError, MalformedRecord, TransientError
+from remediator.gateways.iam import IamGateway
 from remediator.gateways.topic import AlertsTopic
 from remediator.settings import WriteLimit
 from tests.examples import (
@@ -281,6 +282,53 @@ def test_an_undo_that_may_still_be_under_way_is_left_open_for_two_minutes(world:
     world.look()
     assert world.history.read_memory(ROLE).open_changes == ()
     assert world.changes()[0].state is ChangeState.NOT_WRITTEN
+
+
+GATEWAYS = {
+    "roles": ("read_role", "read_policies", "read_inline_policy", "write_trust", "write_inline_policy"),
+    "history": ("read_memory", "changes_since", "intend", "conclude", "write_memory"),
+    "topic": ("publish",),
+}
+MOMENTS = [
+    (gateway, f"{when}_{method}")
+    for gateway, methods in GATEWAYS.items()
+    for method in methods
+    for when in ("before", "after")
+]
+
+
+@pytest.mark.parametrize(("gateway", "moment"), MOMENTS)
+def test_wherever_a_function_dies_the_role_is_repaired_in_the_end_and_every_write_recorded_and_told(
+    world: World, gateway: str, moment: str
+) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    dying = once(raising(Killed()))  # type: ignore[arg-type]  # not an Exception, on purpose
+    gateways: dict[str, Any] = {
+        "roles": IamGateway(world.iam),
+        "history": world.history,
+        "topic": AlertsTopic(world.sns, world.topic_arn),
+    }
+    gateways[gateway] = interfering(gateways[gateway], **{moment: dying})
+
+    def look() -> None:
+        outcome = world.reconcile_only(roles=gateways["roles"], history=gateways["history"])
+        world.deliver(outcome, topic=gateways["topic"], history=gateways["history"])
+
+    with pytest.raises(Killed):
+        look()
+    for _ in range(3):
+        world.look()
+    assert world.trusts_ec2()
+    assert list(world.inline()) == [OWN_POLICY_NAME]
+    assert world.history.unsettled_roles() == ()
+    made = [change for change in world.changes() if change.state is ChangeState.COMPLETED]
+    assert sorted(str(change.document) for change in made) == [f"inline policy {OWN_POLICY_NAME}", "trust policy"]
+    assert ChangeState.INTENDED not in [change.state for change in world.changes()]
+    told = [
+        change["changeId"] for alert in world.alerts() for change in alert["changes"] if change["state"] == "applied"
+    ]
+    assert set(told) == {change.change_id for change in made}
+    assert len(told) <= 2 * len(made)
 
 
 class TestTheLimitOfWrites:
