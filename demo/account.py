@@ -103,7 +103,7 @@ class DemoAccount:
         elsewhere = {"LocationConstraint": RESEARCH_REGION}
         self.s3_of_research.create_bucket(Bucket=RESEARCH_BUCKET, CreateBucketConfiguration=elsewhere)
         work = policy_document(allow(["iam:*", "s3:*"], "*"))
-        ask = allow(["cloudformation:DescribeStacks", "dynamodb:*"], "*")
+        ask = allow(["cloudformation:DescribeStacks", "dynamodb:*", "ssm:GetParameter", "ssm:PutParameter"], "*")
         self.alice = self.aws.user("alice", policy_document(allow(["iam:*", "s3:*"], "*"), ask))
         self.as_alice = self.aws.client("iam", self.alice)
         self.alice_s3 = self.aws.client("s3", self.alice)

@@ -184,12 +184,18 @@ def test_a_contest_names_who_undoes_it_what_to_change_and_how_to_go_on() -> None
 
 
 @pytest.mark.parametrize(
-    ("hold", "first"),
-    [(Hold.OBSERVE, "observe mode writes nothing"), (Hold.PAUSED, "writes are paused"), (Hold.CAPPED, "is allowed")],
+    ("hold", "first", "subject"),
+    [
+        (Hold.OBSERVE, "observe mode writes nothing", "broken, not repaired (observe mode)"),
+        (Hold.PAUSED, "writes are paused", "broken, not repaired (writes are paused)"),
+        (Hold.CAPPED, "is allowed", "repaired in part only (the limit of writes)"),
+    ],
 )
-def test_what_is_left_undone_is_told_with_the_reason(hold: Hold, first: str) -> None:
+def test_what_is_left_undone_is_told_with_the_reason(hold: Hold, first: str, subject: str) -> None:
     told = alert(outcome(OutcomeKind.WOULD_REPAIR, results=(), proposed=(TRUST_STEP,), hold=hold))
     assert first in told.text.splitlines()[0]
+    assert told.subject == f"Anyscale role head-node: {subject} (production)"
+    assert json.loads(told.json)["hold"] == hold
 
 
 def test_a_reminder_says_that_it_is_one() -> None:

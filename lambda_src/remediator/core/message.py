@@ -83,6 +83,7 @@ class Notification:
     """
 
     kind: OutcomeKind
+    hold: Hold | None
     news: News
     incident_id: str | None
     severity: Severity
@@ -177,6 +178,11 @@ _HELD_HEADLINES = {
     Hold.CAPPED: "Repaired in part only, because as much was written as is allowed. Please see who breaks so much.",
 }
 
+_HELD_SUBJECTS = {
+    Hold.PAUSED: "broken, not repaired (writes are paused)",
+    Hold.CAPPED: "repaired in part only (the limit of writes)",
+}
+
 _SUBJECTS = {
     OutcomeKind.NOT_ENROLLED: "no longer looked after",
     OutcomeKind.OFF: "left alone",
@@ -205,6 +211,7 @@ def describe(
     contested = outcome.kind is OutcomeKind.CONTESTED
     return Notification(
         kind=outcome.kind,
+        hold=outcome.hold,
         news=telling.news,
         incident_id=telling.incident_id,
         severity=_SEVERITIES[outcome.kind],
@@ -390,7 +397,8 @@ def _pause(outcome: Outcome) -> str | None:
 
 def _subject(notification: Notification) -> str:
     cloud = f" ({notification.cloud})" if notification.cloud else ""
-    subject = f"Anyscale role {notification.role_name}: {_SUBJECTS[notification.kind]}{cloud}"
+    held = _HELD_SUBJECTS.get(notification.hold) if notification.hold is not None else None
+    subject = f"Anyscale role {notification.role_name}: {held or _SUBJECTS[notification.kind]}{cloud}"
     ascii_only = foreign(subject).encode("ascii", "replace").decode("ascii")
     return ascii_only if len(ascii_only) <= _SUBJECT_LIMIT else f"{ascii_only[: _SUBJECT_LIMIT - 3]}..."
 
@@ -478,6 +486,7 @@ def _json(notification: Notification, detail: _Detail) -> str:
         {
             "format": FORMAT,
             "outcome": notification.kind,
+            "hold": notification.hold,
             "news": notification.news,
             "incident": notification.incident_id,
             "severity": notification.severity,
