@@ -62,6 +62,21 @@ POWERFUL: dict[str, tuple[Json, ...]] = {
     "wildcards within": (allow("i?m:Attach*"),),
     "all but one resource": ({"Effect": "Allow", "Action": "iam:*", "NotResource": "arn:aws:s3:::a"},),
     "a Deny of something else": (allow("*"), {"Effect": "Deny", "Action": "iam:DeleteRole", "Resource": "*"}),
+    "a Deny on what carries a tag": (
+        allow("*"),
+        {
+            "Effect": "Deny",
+            "Action": "*",
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:ResourceTag/protected": "true"}},
+        },
+    ),
+    "all but what carries a tag": (
+        allow("iam:*", Condition={"StringNotEquals": {"aws:ResourceTag/protected": "true"}}),
+    ),
+    "what carries no tag": (allow("iam:*", Condition={"Null": {"iam:ResourceTag/team": "true"}}),),
+    "taking an inline Deny away": (allow("iam:DeleteRolePolicy"),),
+    "taking a managed Deny away": (allow("iam:DetachRolePolicy"),),
     "a Deny on something else": (
         allow("*"),
         {"Effect": "Deny", "Action": "*", "Resource": f"arn:aws:iam::{ACCOUNT}:role/admin"},
@@ -83,6 +98,19 @@ HARMLESS: dict[str, tuple[Json, ...]] = {
     "one role assumed": (allow("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/anyscale/reader"),),
     "itself": (allow("iam:PutRolePolicy", str(ROLE.arn)),),
     "what carries a tag": (allow("iam:PutRolePolicy", Condition={"StringEquals": {"aws:ResourceTag/team": "ml"}}),),
+    "only what carries a tag": (
+        allow("*"),
+        {
+            "Effect": "Deny",
+            "Action": "*",
+            "Resource": "*",
+            "Condition": {"StringNotEquals": {"aws:ResourceTag/team": "ml"}},
+        },
+    ),
+    "every role passed to what may not be started": (
+        allow(["iam:PassRole", "ec2:RunInstances", "lambda:CreateFunction"]),
+        {"Effect": "Deny", "Action": ["ec2:*", "lambda:*"], "Resource": "*"},
+    ),
     "identity": (allow(["sts:GetCallerIdentity", "sts:DecodeAuthorizationMessage"]),),
     "everything, and all of IAM, STS and passing denied": (
         allow("*"),
@@ -98,6 +126,42 @@ def test_a_role_with_such_rights_is_too_powerful(statements: tuple[Json, ...]) -
     assert power is not None
     assert power.is_certain
     assert "administrator" in power.why
+
+
+@pytest.mark.parametrize(
+    ("service", "action"),
+    [
+        ("ec2", "ec2:RunInstances"),
+        ("ec2", "ec2:RequestSpotInstances"),
+        ("ec2", "ec2:AssociateIamInstanceProfile"),
+        ("ec2", "ec2:ReplaceIamInstanceProfileAssociation"),
+        ("ec2", "elasticmapreduce:RunJobFlow"),
+        ("lambda", "lambda:CreateFunction"),
+        ("cloudformation", "cloudformation:CreateStack"),
+        ("ecs-tasks", "ecs:RunTask"),
+        ("glue", "glue:CreateJob"),
+        ("codebuild", "codebuild:CreateProject"),
+        ("sagemaker", "sagemaker:CreateNotebookInstance"),
+        ("sagemaker", "sagemaker:CreateProcessingJob"),
+        ("sagemaker", "sagemaker:CreateTrainingJob"),
+        ("scheduler", "scheduler:CreateSchedule"),
+        ("ssm", "ssm:StartAutomationExecution"),
+        ("states", "states:CreateStateMachine"),
+    ],
+)
+def test_passing_every_role_is_too_much_with_whatever_acts_with_it(service: str, action: str) -> None:
+    to_it = allow("iam:PassRole", Condition={"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}})
+    power = sign_of_power(ROLE, policies(to_it, allow(action)))
+    assert power is not None
+    assert power.is_certain
+    assert action in power.why
+    elsewhere = allow("iam:PassRole", Condition={"StringEquals": {"iam:PassedToService": "backup.amazonaws.com"}})
+    assert sign_of_power(ROLE, policies(elsewhere, allow(action))) is None
+
+
+def test_what_may_be_started_only_here_or_there_is_started_all_the_same() -> None:
+    some = {"Effect": "Deny", "Action": "ec2:*", "Resource": f"arn:aws:ec2:*:{ACCOUNT}:subnet/subnet-1"}
+    assert sign_of_power(ROLE, policies(allow(["iam:PassRole", "ec2:RunInstances"]), some)) is not None
 
 
 @pytest.mark.parametrize("statements", HARMLESS.values(), ids=HARMLESS)
@@ -122,6 +186,10 @@ def test_a_boundary_that_leaves_them_does_not(statements: tuple[Json, ...]) -> N
         {"StringLike": {"iam:PolicyARN": "arn:aws:iam::*:policy/team-*"}},
         {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
         {"StringEquals": {"iam:PermissionsBoundary": BOUNDARY}},
+        {"ForAnyValue:StringEquals": {"aws:CalledVia": "cloudformation.amazonaws.com"}},
+        {"Bool": {"aws:ViaAWSService": "true"}},
+        {"StringEquals": {"aws:SourceVpc": "vpc-1"}},
+        {"StringEquals": {"aws:SourceVpce": "vpce-1"}},
     ],
 )
 def test_rights_under_a_condition_that_nobody_can_decide_cannot_be_excluded(condition: Json) -> None:
@@ -129,6 +197,44 @@ def test_rights_under_a_condition_that_nobody_can_decide_cannot_be_excluded(cond
     assert power is not None
     assert not power.is_certain
     assert "cannot be decided" in power.why
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}},
+        {"StringNotEquals": {"aws:SourceVpc": "vpc-1"}},
+        {"BoolIfExists": {"aws:ViaAWSService": "false"}},
+    ],
+)
+def test_a_deny_that_the_caller_can_go_around_does_not_exclude_them(condition: Json) -> None:
+    deny = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition}
+    power = sign_of_power(ROLE, policies(allow("*"), deny))
+    assert power is not None
+    assert not power.is_certain
+
+
+NOT_UNDERSTOOD: dict[str, Json] = {
+    "an Effect in lower case": {"Effect": "allow", "Action": "*", "Resource": "*"},
+    "an Action that is an object": {"Effect": "Allow", "Action": {"a": 1}, "Resource": "*"},
+    "both Action and NotAction": {"Effect": "Allow", "Action": "*", "NotAction": "s3:*", "Resource": "*"},
+}
+
+
+@pytest.mark.parametrize("statement", NOT_UNDERSTOOD.values(), ids=NOT_UNDERSTOOD)
+def test_a_policy_that_cannot_be_understood_may_grant_everything(statement: Json) -> None:
+    power = sign_of_power(ROLE, policies(bucket_grant(), statement))
+    assert power is not None
+    assert not power.is_certain
+    assert "inline policy `rights` could not be understood: Statement 2 has" in power.why
+    assert not power.why.endswith("..")
+
+
+@pytest.mark.parametrize("statement", NOT_UNDERSTOOD.values(), ids=NOT_UNDERSTOOD)
+def test_a_boundary_that_cannot_be_understood_takes_nothing_away_for_certain(statement: Json) -> None:
+    power = sign_of_power(bounded(), policies(allow("*"), boundary=(statement,)))
+    assert power is not None
+    assert not power.is_certain
 
 
 def test_a_certain_sign_comes_before_a_doubtful_one() -> None:

@@ -46,7 +46,7 @@ SHUT: dict[str, tuple[Role, RolePolicies]] = {
     ),
     "all but nothing": (
         trusting(EC2_STATEMENT),
-        inline({"Effect": "Deny", "NotAction": "none:Such", "Resource": "*"}),
+        inline({"Effect": "Deny", "NotAction": [], "Resource": "*"}),
     ),
     "AWSDenyAll": (trusting(EC2_STATEMENT), attached("arn:aws:iam::aws:policy/AWSDenyAll", DENY_ALL)),
     "AWS's quarantine": (
@@ -70,6 +70,11 @@ OPEN: dict[str, tuple[Role, RolePolicies]] = {
         inline({**DENY_ALL, "Condition": {"DateLessThan": {"aws:TokenIssueTime": "2026-03-04T10:00:00Z"}}}),
     ),
     "a Deny of much": (trusting(EC2_STATEMENT), inline({**DENY_ALL, "Action": ["s3:*", "iam:*"]})),
+    "a Deny of all but some services": (
+        trusting(EC2_STATEMENT),
+        inline({"Effect": "Deny", "NotAction": ["s3:*", "ecr:*"], "Resource": "*"}),
+    ),
+    "a Deny of what begins with some letters": (trusting(EC2_STATEMENT), inline({**DENY_ALL, "Action": "a*"})),
     "a Deny on much": (trusting(EC2_STATEMENT), inline({**DENY_ALL, "Resource": "arn:aws:*"})),
     "a Deny of all but something": (
         trusting(EC2_STATEMENT),

@@ -172,11 +172,18 @@ def test_an_unfinished_sweep_that_lacks_a_field_is_malformed_and_names_it(field:
         parse_sweep(json.dumps({key: value for key, value in WRITTEN_SWEEP.items() if key != field}))
 
 
-@pytest.mark.parametrize("field", [each.name for each in fields(SweepCounts)])
+@pytest.mark.parametrize("field", [each.name for each in fields(SweepCounts) if each.name != "unsettled"])
 def test_an_unfinished_sweep_that_lacks_a_count_is_malformed_and_names_it(field: str) -> None:
     counts = {key: value for key, value in WRITTEN_SWEEP["counts"].items() if key != field}
     with pytest.raises(MalformedRequest, match=field):
         parse_sweep(json.dumps({**WRITTEN_SWEEP, "counts": counts}))
+
+
+def test_an_unfinished_sweep_of_before_there_was_a_count_of_unsettled_roles_goes_on() -> None:
+    counts = {key: value for key, value in WRITTEN_SWEEP["counts"].items() if key != "unsettled"}
+    sweep = parse_sweep(json.dumps({**WRITTEN_SWEEP, "counts": counts}))
+    assert isinstance(sweep, Sweep)
+    assert sweep.counts == replace(SweepCounts(**WRITTEN_SWEEP["counts"]), unsettled=0)
 
 
 @given(one=counted, other=counted)

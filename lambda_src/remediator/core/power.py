@@ -1,19 +1,21 @@
 """Does a role hold rights so wide that letting EC2 have it, or repairing it at all, would be an escalation?
 
 It is decided by evaluating the role's policies, limited by its boundary, for calls that lead to more rights: on any
-role, user, group or policy of the account, not on those that a policy names. Names of policies decide nothing.
+role, user, group or policy of the account, not on those that a policy names or that carry a tag. Names of policies
+decide nothing.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-reference-policy-checks.html
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from remediator.core.policy.access import Answer, Side, all_of, any_of
 from remediator.core.policy.calls import session_context
 from remediator.core.policy.context import Context
-from remediator.core.policy.evaluate import Request, alike
+from remediator.core.policy.evaluate import Request, alike, allowed_at_all
+from remediator.core.policy.explain import Reason
 from remediator.core.policy.matching import Target
 from remediator.core.policy.principals import Named
 from remediator.core.policy.sides import Documents, documents_about
@@ -29,6 +31,8 @@ _ON_ANY: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             "iam:AttachRolePolicy",
             "iam:DeleteRolePermissionsBoundary",
+            "iam:DeleteRolePolicy",
+            "iam:DetachRolePolicy",
             "iam:PutRolePermissionsBoundary",
             "iam:PutRolePolicy",
             "iam:UpdateAssumeRolePolicy",
@@ -51,18 +55,30 @@ _ON_ANY: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("policy", ("iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion")),
 )
 
-# What can be given a role and then acts with its rights, by the service that the role is passed to.
+# What can be given a role and then acts with its rights as whoever starts it likes, because it runs their code or makes
+# their calls; by the service that the role is passed to.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
 _STARTED_BY: tuple[tuple[str, str], ...] = (
     ("ec2.amazonaws.com", "ec2:RunInstances"),
+    ("ec2.amazonaws.com", "ec2:RequestSpotInstances"),
+    ("ec2.amazonaws.com", "ec2:AssociateIamInstanceProfile"),
+    ("ec2.amazonaws.com", "ec2:ReplaceIamInstanceProfileAssociation"),
+    ("ec2.amazonaws.com", "elasticmapreduce:RunJobFlow"),
     ("lambda.amazonaws.com", "lambda:CreateFunction"),
     ("cloudformation.amazonaws.com", "cloudformation:CreateStack"),
     ("ecs-tasks.amazonaws.com", "ecs:RunTask"),
     ("glue.amazonaws.com", "glue:CreateJob"),
     ("codebuild.amazonaws.com", "codebuild:CreateProject"),
+    ("sagemaker.amazonaws.com", "sagemaker:CreateNotebookInstance"),
+    ("sagemaker.amazonaws.com", "sagemaker:CreateProcessingJob"),
     ("sagemaker.amazonaws.com", "sagemaker:CreateTrainingJob"),
+    ("scheduler.amazonaws.com", "scheduler:CreateSchedule"),
+    ("ssm.amazonaws.com", "ssm:StartAutomationExecution"),
     ("states.amazonaws.com", "states:CreateStateMachine"),
 )
+
+_HANDING_OVER = "iam:PassRole"
+_ALONE_ENOUGH = (*(action for _, actions in _ON_ANY for action in actions), _HANDING_OVER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +97,9 @@ def sign_of_power(
     """Why a role is too powerful to be looked after, or may be; None where it certainly is not.
 
     A certain sign comes before one that only cannot be excluded: because of a condition that nobody can decide, or of
-    a policy that could not be read.
+    a policy that could not be read, or not be understood.
     """
-    documents = documents_about(role, policies, Side(), surroundings)
+    documents = _understood(documents_about(role, policies, Side(), surroundings))
     doubt: Power | None = None
     for answer, what in _judged(role, documents, surroundings):
         if answer is True:
@@ -95,18 +111,45 @@ def sign_of_power(
     return doubt
 
 
+def _understood(documents: Documents) -> Documents:
+    """The documents, where one that breaks the grammar counts as one that could not be read as well.
+
+    AWS saves no such policy, so that nobody can say what it takes it for.
+    """
+    boundary = documents.boundary
+    return replace(
+        documents,
+        identity=_without_faults(documents.identity),
+        boundary=None if boundary is None else _without_faults(boundary),
+    )
+
+
+def _without_faults(side: Side) -> Side:
+    faulty = tuple(
+        Reason(source.name, None, f"could not be understood: {source.document.faults[0].rstrip('.')}")
+        for source in side.sources
+        if source.document.faults
+    )
+    return replace(side, unreadable=(*side.unreadable, *faulty)) if faulty else side
+
+
 def _judged(role: Role, documents: Documents, surroundings: Surroundings) -> Iterator[tuple[Answer, str]]:
+    identity = documents.identity
+    asked = _ALONE_ENOUGH if identity.unreadable else allowed_at_all(identity.sources, _ALONE_ENOUGH)
+    if not asked:
+        return
     context = session_context(role, surroundings)
     prefix = f"arn:{role.arn.partition}:iam::{role.arn.account}"
     for kind, actions in _ON_ANY:
         target = Target(f"{prefix}:{kind}/{_UNNAMED}")
-        for group in alike(documents.sources(), actions):
+        wanted = tuple(action for action in actions if action in asked)
+        for group in alike(documents.sources(), wanted) if wanted else ():
             what = f"call {group[0]} on any {kind} of the account"
             yield _answer(documents, Request(group, target, context, what)), what
-    for service, action in _STARTED_BY:
+    for service, action in _STARTED_BY if _HANDING_OVER in asked else ():
         passing = session_context(role, surroundings, {"iam:passedtoservice": (service,)})
         target = Target(f"{prefix}:role/{_UNNAMED}")
-        passed = _answer(documents, Request(("iam:PassRole",), target, passing, "iam:PassRole on any role"))
+        passed = _answer(documents, Request((_HANDING_OVER,), target, passing, f"{_HANDING_OVER} on any role"))
         if passed is not False:
             started = _somewhere(documents, action, passing)
             yield all_of((passed, started)), f"pass any role of the account to what it starts with {action}"
@@ -121,14 +164,18 @@ def _answer(documents: Documents, request: Request) -> Answer:
 
 
 def _somewhere(documents: Documents, action: str, context: Context) -> Answer:
-    """Whether the action is granted on anything at all: what it is started on is for whoever starts it to choose."""
+    """Whether the action is granted on anything at all: what it is started on is for whoever starts it to choose.
+
+    A Deny that is about some things only leaves the others.
+    """
     sides = documents.about(Request((action,), Target(_UNNAMED), context, action))
     granted = []
     for said in (sides.identity, *(limit.said for limit in sides.limits())):
         weighed = said.weighed
         somewhere = bool(weighed.allows) or any(miss.is_elsewhere for miss in weighed.misses)
         granted.append(True if somewhere else (None if said.side.unreadable else False))
-    return all_of(granted)
+    denied = any_of([part.denies() for part in sides.parts()])
+    return all_of((*granted, None if denied is None else not denied))
 
 
 def _sides(documents: Documents) -> tuple[Side, ...]:

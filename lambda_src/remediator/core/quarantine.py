@@ -16,8 +16,8 @@ from remediator.core.state import Role, RolePolicies
 
 _QUARANTINE = re.compile(r"arn:[^:]+:iam::[^:]*:policy/(?:.*/)?(?P<name>AWSCompromisedKeyQuarantine(?:V\d+)?)")
 _EVERYTHING = re.compile(r"\*+")
-# Nothing is called or named so: what denies this denies everything.
-_ANY_ACTION = "any:Action"
+_UNNAMED_ACTION = "\N{REPLACEMENT CHARACTER}:\N{REPLACEMENT CHARACTER}"
+"""An action that no policy has named: an element that covers it without exceptions covers every action."""
 
 
 def quarantine_findings(role: Role, policies: RolePolicies) -> tuple[Finding, ...]:
@@ -67,7 +67,7 @@ def _by_document(name: str, reading: Reading[PolicyDocument]) -> Iterator[str]:
     for statement in reading.value.statements:
         if (
             _is_plain_deny(statement)
-            and _covers(statement.actions, _ANY_ACTION)
+            and _covers_everything(statement.actions)
             and statement.resources is not None
             and not statement.resources.negated
             and any(_EVERYTHING.fullmatch(pattern) for pattern in statement.resources.patterns)
@@ -78,6 +78,11 @@ def _by_document(name: str, reading: Reading[PolicyDocument]) -> Iterator[str]:
 
 def _is_plain_deny(statement: Statement) -> bool:
     return statement.effect == "Deny" and not statement.has_condition and not statement.faults
+
+
+def _covers_everything(actions: Patterns | None) -> bool:
+    """Whether every action there is is covered; a NotAction with exceptions only confines the role to these."""
+    return _covers(actions, _UNNAMED_ACTION) and not (actions is not None and actions.negated and actions.patterns)
 
 
 def _covers(actions: Patterns | None, action: str) -> bool:

@@ -239,7 +239,8 @@ def _request(message: Mapping[str, object]) -> SweepRequest:
 
 
 def _sweep(message: Mapping[str, object]) -> Sweep:
-    counts = read_object(message["counts"])
+    # A sweep that an earlier version left off did not count them.
+    counts = {"unsettled": 0, **read_object(message["counts"])}
     causes = message["causes"]
     if not isinstance(causes, list):
         raise TypeError("`causes` must be a list")

@@ -266,10 +266,29 @@ def kms_context(role: Role, bucket: Bucket, account: str, surroundings: Surround
     return Context((_given(surroundings), values, _times(surroundings), _TO_KMS), _KMS_FAMILIES)
 
 
-_ELSEWHERE: tuple[tuple[str, Value], ...] = (
-    ("aws:resourcetag/", Gap.VARYING),
-    ("iam:resourcetag/", Gap.VARYING),
+_UNTAGGED: tuple[tuple[str, Value], ...] = (
+    ("aws:resourcetag/", Gap.ABSENT),
+    ("iam:resourcetag/", Gap.ABSENT),
     ("aws:principaltag/", Gap.ABSENT),
+)
+
+# The way that a call takes: straight to AWS or through a service such as CloudFormation, and from which network.
+_CHOSEN_BY_THE_CALLER: dict[str, Value] = dict.fromkeys(
+    (
+        "aws:calledvia",
+        "aws:calledviafirst",
+        "aws:calledvialast",
+        "aws:sourcevpc",
+        "aws:sourcevpcarn",
+        "aws:sourcevpce",
+        "aws:tagkeys",
+        "aws:viaawsservice",
+        "aws:vpceaccount",
+        "aws:vpceorgid",
+        "aws:vpceorgpaths",
+        "aws:vpcsourceip",
+    ),
+    Gap.UNKNOWN,
 )
 
 
@@ -278,18 +297,17 @@ def session_context(
     surroundings: Surroundings,
     more: Mapping[str, Value] = {},  # it is only read
 ) -> Context:
-    """What is known when the role's session makes any other call, on something whose tags nobody knows.
+    """What is known when the role's session makes any other call, on something that carries no tags.
 
     ``more`` are further keys, in lower case. What the caller itself chooses is UNKNOWN, as every key not named here.
     """
-    values = _role_values(role, surroundings) | dict(more)
+    values = _CHOSEN_BY_THE_CALLER | _role_values(role, surroundings) | dict(more)
     values["aws:resourceaccount"] = (role.arn.account,)
     values["aws:resourceorgid"] = _organization(surroundings)
     values["aws:requestedregion"] = Gap.PRESENT
     values["aws:sourceip"] = Gap.PUBLIC_ADDRESS
     values["aws:securetransport"] = ("true",)
-    values["aws:tagkeys"] = Gap.UNKNOWN
-    return Context((_given(surroundings), values, _times(surroundings), _SESSION), _ELSEWHERE)
+    return Context((_given(surroundings), values, _times(surroundings), _SESSION), _UNTAGGED)
 
 
 def _role_values(role: Role, surroundings: Surroundings) -> dict[str, Value]:

@@ -180,6 +180,17 @@ def alike(sources: Iterable[Source], actions: tuple[str, ...]) -> tuple[tuple[st
     return tuple(groups)
 
 
+def allowed_at_all(sources: Iterable[Source], actions: tuple[str, ...]) -> frozenset[str]:
+    """Those of the actions that an Allow of the documents is about, on whatever resource and condition."""
+    return frozenset(
+        action
+        for source in sources
+        for statement in source.document.statements
+        if statement.effect == "Allow" and statement.actions is not None
+        for action in _covered(statement.actions.patterns, statement.actions.negated, actions)
+    )
+
+
 def tested(sources: Iterable[Source], keys: frozenset[str]) -> bool:
     """Whether a Condition of the documents tests one of these keys, given in lower case."""
     return any(
