@@ -106,6 +106,7 @@ class Deployed:
         self.history.intend(change)
         self.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(change.after))
         self.history.conclude(change.change_id, ChangeState.COMPLETED, "", at)
+        self.history.close(change.change_id)
         found = self.history.read_change(change.change_id)
         assert found is not None
         return found

@@ -144,19 +144,78 @@ def test_a_change_that_was_not_made_after_all_is_recorded_as_such(world: World) 
     assert world.history.read_memory(ROLE).open_changes == ()
 
 
-def test_a_conclusion_that_cannot_be_recorded_fails_the_message_and_is_made_up_for_by_its_next_try(
-    world: World,
-) -> None:
+def test_what_came_of_a_change_is_recorded_before_anybody_is_told(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    world.reconcile_only()
+    (change,) = world.changes()
+    assert change.state is ChangeState.COMPLETED
+    assert world.history.read_memory(ROLE).open_changes == (change.change_id,)
+
+
+def test_a_conclusion_that_cannot_be_recorded_is_made_up_for(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
     world.grant(bucket_grant())
     failing = raising(TransientError("dynamodb:UpdateItem", "ThrottlingException", ""))
-    outcome = world.reconcile_only()
+    outcome = world.reconcile_only(history=world.disturbed_history(before_conclude=failing))
     assert outcome.kind is OutcomeKind.REPAIRED
-    with pytest.raises(TransientError):
-        world.deliver(outcome, history=world.disturbed_history(before_conclude=failing))
-    assert world.changes()[0].state is ChangeState.INTENDED
-    assert world.look()[1] is News.NEW
+    (change,) = world.changes()
+    assert (change.state, world.unconcluded) == (ChangeState.INTENDED, [change.change_id])
+    world.look()
     assert world.changes()[0].state is ChangeState.COMPLETED
+
+
+def test_a_change_that_cannot_be_closed_fails_the_message_and_is_told_by_its_next_try(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    failing = raising(TransientError("dynamodb:UpdateItem", "ThrottlingException", ""))
+    outcome = world.reconcile_only()
+    with pytest.raises(TransientError):
+        world.deliver(outcome, history=world.disturbed_history(before_close=failing))
+    assert world.look()[1] is News.NEW
+    assert world.look()[1] is News.NONE
+
+
+def test_a_write_whose_answer_is_lost_and_that_shows_late_is_known_and_told(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    lost = raising(TransientError("iam:UpdateAssumeRolePolicy", "ReadTimeoutError", ""))
+    with pytest.raises(TransientError):
+        world.reconcile_only(roles=world.disturbed_roles(before_write_trust=lost))
+    (change,) = world.changes()
+    assert change.state is ChangeState.INTENDED
+    assert change.after is not None
+    world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(change.after))
+    assert world.look()[1] is News.NEW
+    assert [each.state for each in world.changes()] == [ChangeState.COMPLETED]
+    (alert,) = world.alerts()
+    assert alert["changes"][0]["changeId"] == change.change_id
+
+
+def test_a_write_whose_answer_is_lost_and_that_never_shows_is_made_again(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    lost = raising(TransientError("iam:UpdateAssumeRolePolicy", "ReadTimeoutError", ""))
+    with pytest.raises(TransientError):
+        world.reconcile_only(roles=world.disturbed_roles(before_write_trust=lost))
+    assert world.look()[0].kind is OutcomeKind.REPAIRED
+    assert [each.state for each in world.changes()] == [ChangeState.NOT_WRITTEN, ChangeState.COMPLETED]
+
+
+def test_repairs_that_are_undone_before_anybody_could_be_told_are_known_told_and_contested(world: World) -> None:
+    world.create_role(EC2_STATEMENT)
+    world.grant(bucket_grant())
+    for number in range(6):
+        world.time += timedelta(minutes=1)
+        undone = json.dumps(policy(LAMBDA_STATEMENT))
+        world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=undone)
+        outcome = world.reconcile_only()
+        if number < 3:
+            assert world.trusts_ec2()
+    assert outcome.kind is OutcomeKind.CONTESTED
+    assert [change.state for change in world.changes()] == [ChangeState.COMPLETED] * 3
+    world.deliver(outcome)
+    told = {change["changeId"] for alert in world.alerts() for change in alert["changes"] if change["changeId"]}
+    assert told == {change.change_id for change in world.changes()}
 
 
 def test_that_a_change_was_not_made_may_be_recorded_later(world: World) -> None:
@@ -286,7 +345,7 @@ def test_an_undo_that_may_still_be_under_way_is_left_open_for_two_minutes(world:
 
 GATEWAYS = {
     "roles": ("read_role", "read_policies", "read_inline_policy", "write_trust", "write_inline_policy"),
-    "history": ("read_memory", "changes_since", "intend", "conclude", "write_memory"),
+    "history": ("read_memory", "changes_since", "intend", "conclude", "close", "write_memory"),
     "topic": ("publish",),
 }
 MOMENTS = [

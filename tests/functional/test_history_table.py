@@ -128,6 +128,7 @@ class TestChanges:
         change = a_change()
         history.intend(change)
         history.conclude(change.change_id, ChangeState.COMPLETED, "", LATER)
+        history.close(change.change_id)
         with pytest.raises(RejectedError, match=f"change {change.change_id} is not recorded"):
             history.intend(change)
         assert history.read_memory(ROLE).open_changes == ()
@@ -336,14 +337,14 @@ class TestMemory:
 
 
 class TestOpenChanges:
-    def test_a_change_is_open_from_its_intent_to_its_conclusion(self, history: HistoryTable) -> None:
+    def test_a_change_is_open_from_its_intent_until_it_is_closed(self, history: HistoryTable) -> None:
         one, two = a_change(), a_change(sequence=1)
         history.intend(one)
         history.intend(two)
         assert history.read_memory(ROLE) == RoleMemory(open_changes=tuple(sorted((one.change_id, two.change_id))))
-        history.conclude(one.change_id, ChangeState.COMPLETED, "", LATER)
+        history.close(one.change_id)
         assert history.read_memory(ROLE).open_changes == (two.change_id,)
-        history.conclude(two.change_id, ChangeState.COMPLETED, "", LATER)
+        history.close(two.change_id)
         assert history.read_memory(ROLE) == RoleMemory()
 
     def test_a_change_whose_record_expired_can_still_be_closed(self, dynamodb: Any, history: HistoryTable) -> None:
@@ -351,31 +352,24 @@ class TestOpenChanges:
         history.intend(change)
         (record,) = items(dynamodb, "CHANGE#").values()
         dynamodb.delete_item(TableName=TABLE, Key={"pk": record["pk"], "sk": record["sk"]})
-        history.conclude(change.change_id, ChangeState.SUPERSEDED, "Its record is gone.", LATER)
+        history.close(change.change_id)
         assert history.read_memory(ROLE).open_changes == ()
         assert items(dynamodb, "CHANGE#") == {}
 
-    def test_whoever_is_interrupted_while_concluding_leaves_the_change_open(
-        self, dynamodb: Any, history: HistoryTable
-    ) -> None:
+    def test_a_change_of_which_it_is_known_what_came_is_open_until_it_is_closed(self, history: HistoryTable) -> None:
         change = a_change()
         history.intend(change)
-        client = boto3.client("dynamodb")
-        seen: list[object] = []
-
-        def fail_the_second(**_: Any) -> None:
-            seen.append(None)
-            if len(seen) > 1:
-                raise ClientError({"Error": {"Code": "InternalServerError", "Message": ""}}, "UpdateItem")
-
-        client.meta.events.register("before-call.dynamodb.UpdateItem", fail_the_second)
-        with pytest.raises(TransientError):
-            table(client).conclude(change.change_id, ChangeState.COMPLETED, "", LATER)
+        history.conclude(change.change_id, ChangeState.COMPLETED, "", LATER)
         assert history.read_memory(ROLE).open_changes == (change.change_id,)
         assert history.unsettled_roles() == (ROLE,)
-        history.conclude(change.change_id, ChangeState.NOT_WRITTEN, "", LATER)
-        assert history.read_memory(ROLE).open_changes == ()
         assert history.list_changes(most=1)[0].state is ChangeState.COMPLETED
+
+    def test_a_change_may_be_closed_twice(self, history: HistoryTable) -> None:
+        change = a_change()
+        history.intend(change)
+        for _ in range(2):
+            history.close(change.change_id)
+        assert history.read_memory(ROLE) == RoleMemory()
 
 
 class TestUnsettledRoles:
@@ -397,18 +391,18 @@ class TestUnsettledRoles:
         one, two = a_change(), a_change(sequence=1)
         history.intend(one)
         history.intend(two)
-        history.conclude(one.change_id, ChangeState.COMPLETED, "", LATER)
+        history.close(one.change_id)
         assert history.unsettled_roles() == (ROLE,)
-        history.conclude(two.change_id, ChangeState.COMPLETED, "", LATER)
+        history.close(two.change_id)
         assert history.unsettled_roles() == ()
 
-    def test_the_conclusion_of_its_last_change_does_not_settle_what_people_believe_to_be_open(
+    def test_the_end_of_its_last_change_does_not_settle_what_people_believe_to_be_open(
         self, history: HistoryTable
     ) -> None:
         change = a_change()
         history.write_memory(ROLE, UNSETTLED)
         history.intend(change)
-        history.conclude(change.change_id, ChangeState.COMPLETED, "", LATER)
+        history.close(change.change_id)
         assert history.unsettled_roles() == (ROLE,)
         history.write_memory(ROLE, replace(SETTLED, version=1))
         assert history.unsettled_roles() == ()
@@ -419,7 +413,7 @@ class TestUnsettledRoles:
         history.intend(change)
         history.write_memory(ROLE, replace(SETTLED, version=1))
         assert history.unsettled_roles() == (ROLE,)
-        history.conclude(change.change_id, ChangeState.COMPLETED, "", LATER)
+        history.close(change.change_id)
         assert history.unsettled_roles() == ()
 
     def test_changes_and_roles_are_not_mixed_up_in_the_index(self, history: HistoryTable) -> None:

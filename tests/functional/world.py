@@ -214,13 +214,13 @@ class World:
         return [profile["InstanceProfileName"] for profile in listed]
 
     def reconcile(self, *causes: Cause, role: str = ROLE, **overrides: Any) -> Outcome:
-        """Reconcile a role the way the function does, and conclude its changes, but tell nobody.
+        """Reconcile a role the way the function does, and close its changes, but tell nobody.
 
         ``overrides`` replace single collaborators.
         """
         outcome = self.reconcile_only(*causes, role=role, **overrides)
-        for each in outcome.conclusions:
-            self.history.conclude(each.change_id, each.state, each.why, each.at)
+        for change_id in outcome.untold:
+            self.history.close(change_id)
         return outcome
 
     def reconcile_only(self, *causes: Cause, role: str = ROLE, **overrides: Any) -> Outcome:

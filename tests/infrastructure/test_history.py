@@ -63,6 +63,7 @@ def test_the_history_finds_in_the_table_what_it_needs(deployed: Any) -> None:
     history.intend(change)
     assert history.unsettled_roles() == (change.role_name,)
     history.conclude(change.change_id, ChangeState.NOT_WRITTEN, "It was denied.", NOW + timedelta(seconds=1))
+    history.close(change.change_id)
     concluded = replace(
         change, state=ChangeState.NOT_WRITTEN, why="It was denied.", concluded_at=NOW + timedelta(seconds=1)
     )

@@ -132,16 +132,6 @@ class Change:
         return self.state in (ChangeState.COMPLETED, ChangeState.UNCONFIRMED, ChangeState.SUPERSEDED)
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
-    """What came of a change, found out at a time with its zone; ``why`` is a sentence for people."""
-
-    change_id: str
-    state: ChangeState
-    why: str
-    at: datetime
-
-
 def document_of(step: Step) -> DocumentId:
     """What a step writes."""
     match step:

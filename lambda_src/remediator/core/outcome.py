@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 
-from remediator.core.change import Change, ChangeState, Conclusion
+from remediator.core.change import Change, ChangeState
 from remediator.core.event import Cause
 from remediator.core.finding import REPAIRABLE, Finding
 from remediator.core.memory import Contest, RoleMemory
@@ -74,11 +74,15 @@ class Unconfirmed:
 
 @dataclass(frozen=True, slots=True)
 class NotApplied:
-    """The step was not written; ``why`` is what AWS answered. ``retried``: trying again later can help."""
+    """The step was not written; ``why`` is what AWS answered. ``retried``: trying again later can help.
+
+    ``is_lost``: no answer came, and the step was not seen to take effect either, which it may still do.
+    """
 
     step: Step
     why: str
     retried: bool = False
+    is_lost: bool = False
     change_id: str = field(default="", compare=False)
 
 
@@ -95,7 +99,7 @@ class Outcome:
     ``settled`` are earlier changes that were interrupted, with what became of them. ``causes`` are the calls that made
     us look, oldest first; ``own`` says that all of them were our own writes. ``notes`` are further sentences for a
     person. ``again`` says that the request must go back to the queue, because not everything could be done or seen.
-    ``conclusions`` are what is to be recorded of the changes once people were told of them.
+    ``untold`` are the ids of changes that stay open until people were told of them.
     ``instance_profile`` is the ARN of the one that a compute configuration can name, None where none was looked at.
     ``remembered`` is what was remembered of the role before, and ``memory`` what is now, except for what people are
     told; both are None where the history was not reached.
@@ -120,7 +124,7 @@ class Outcome:
     contest: Contest | None = None
     settled: tuple[Change, ...] = ()
     instance_profile: str | None = None
-    conclusions: tuple[Conclusion, ...] = field(default=(), compare=False)
+    untold: tuple[str, ...] = field(default=(), compare=False)
     remembered: RoleMemory | None = field(default=None, compare=False)
     memory: RoleMemory | None = field(default=None, compare=False)
 

@@ -195,12 +195,12 @@ class Writer:
         except AwsError as error:
             return NotApplied(step, str(error))
         try:
-            if self._seen(is_in_effect, (0.0,) if lost else READ_BACK_PAUSES):
+            if self._seen(is_in_effect, READ_BACK_PAUSES):
                 return Applied(step)
         except (TransientError, NotFoundError) as error:
             return Unconfirmed(step, f"Reading it back failed: {error}")
         if lost is not None:
-            return NotApplied(step, str(lost), retried=True)
+            return NotApplied(step, str(lost), retried=True, is_lost=True)
         return Unconfirmed(step, "Reading it back does not show it yet; or somebody has undone it at once.")
 
     def _seen(self, look: Callable[[], bool], pauses: tuple[float, ...]) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from remediator.core.change import ChangeState
 from remediator.core.memory import RoleMemory
 from remediator.core.message import Alert, describe, limit_reached, render
 from remediator.core.outcome import Hold, Outcome
@@ -25,8 +24,8 @@ class AlertSink(Protocol):
 class MemoryStore(Protocol):
     """Where it is kept what is remembered; it promises what ``gateways.history.HistoryTable`` promises."""
 
-    def conclude(self, change_id: str, state: ChangeState, why: str, at: datetime) -> None:
-        """Say what came of a change; it is not open any more."""
+    def close(self, change_id: str) -> None:
+        """Take a change out of those that are open."""
         ...
 
     def write_memory(self, role_name: str, memory: RoleMemory) -> None:
@@ -54,7 +53,7 @@ def alert_of(outcome: Outcome, telling: Telling, settings: Settings) -> Alert | 
 
 
 def deliver(outcome: Outcome, *, topic: AlertSink, history: MemoryStore, settings: Settings, now: datetime) -> Telling:
-    """Publish the outcome's alert, if there is anything new in it; then conclude its changes, and remember that.
+    """Publish the outcome's alert, if there is anything new in it; then close its changes, and remember that.
 
     In this order, so that what could not be published is told with the next look: its changes are still open. If it is
     interrupted in between, people are told twice, and never not at all. Raises any AwsError of either; TransientError
@@ -70,8 +69,8 @@ def deliver(outcome: Outcome, *, topic: AlertSink, history: MemoryStore, setting
         except AwsError:
             history.not_over_limit_yet(now)
             raise
-    for each in outcome.conclusions:
-        history.conclude(each.change_id, each.state, each.why, each.at)
+    for change_id in outcome.untold:
+        history.close(change_id)
     remembered = outcome.remembered
     if remembered is not None and not telling.memory.says_the_same(remembered):
         history.write_memory(outcome.role_name, telling.memory)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, assert_never
 
-from remediator.core.change import Change, ChangeKind, ChangeState, Conclusion, intended
+from remediator.core.change import Change, ChangeKind, ChangeState, intended
 from remediator.core.event import Cause
 from remediator.core.finding import Finding
 from remediator.core.memory import RoleMemory
@@ -33,7 +33,11 @@ class History(Protocol):
         ...
 
     def conclude(self, change_id: str, state: ChangeState, why: str, at: datetime) -> None:
-        """Say what came of a change; it is not open any more."""
+        """Say what came of a change, if that is not known yet; it is still open."""
+        ...
+
+    def close(self, change_id: str) -> None:
+        """Take a change out of those that are open: what came of it is known, and people were told."""
         ...
 
     def read_change(self, change_id: str) -> Change | None:
@@ -49,9 +53,10 @@ class History(Protocol):
 class Recorder:
     """Records what one reconcile changes on, or for, one role: before it is made, and what came of it.
 
-    What was, or may have been, written stays open until people were told: its conclusions are only gathered here. So
-    whoever is interrupted before that leaves it to be settled, and told, at the next reconcile of the role.
-    ``on_trouble`` is told of an error that kept another conclusion from being recorded; it is made up for then, too.
+    What came of a change is recorded at once. What was, or may have been, written stays open until people were told
+    all the same: its id is only gathered in ``untold``, so that whoever is interrupted before that leaves it to be told
+    at the next reconcile of the role. ``on_trouble`` is told of an error that kept what came of a change from being
+    recorded; it is found out then, too.
     """
 
     history: History
@@ -61,7 +66,7 @@ class Recorder:
     code_version: str
     clock: Callable[[], datetime]
     on_trouble: Callable[[str, AwsError], None]
-    conclusions: list[Conclusion]
+    untold: list[str]
     changes: list[Change] = field(default_factory=list)
     """All changes that were recorded, in order, as they were intended."""
 
@@ -90,17 +95,30 @@ class Recorder:
         """Say what came of it."""
         match result:
             case Applied():
-                self.conclusions.append(Conclusion(change.change_id, ChangeState.COMPLETED, "", self.clock()))
+                self._conclude(change, ChangeState.COMPLETED, "")
+                self.untold.append(change.change_id)
             case Unconfirmed(why=why):
-                self.conclusions.append(Conclusion(change.change_id, ChangeState.UNCONFIRMED, why, self.clock()))
+                self._conclude(change, ChangeState.UNCONFIRMED, why)
+                self.untold.append(change.change_id)
+            case NotApplied(is_lost=True):
+                pass  # it stays open: the next reconcile finds out whether it took effect after all
             case NotApplied(why=why):
                 self.abandon(change, why)
             case _ as never:
                 assert_never(never)
 
     def abandon(self, change: Change, why: str) -> None:
-        """Record that it was not written after all."""
+        """Record that it was not written after all; of that nobody need be told."""
+        if self._conclude(change, ChangeState.NOT_WRITTEN, why):
+            try:
+                self.history.close(change.change_id)
+            except AwsError as error:
+                self.on_trouble(change.change_id, error)
+
+    def _conclude(self, change: Change, state: ChangeState, why: str) -> bool:
         try:
-            self.history.conclude(change.change_id, ChangeState.NOT_WRITTEN, why, self.clock())
+            self.history.conclude(change.change_id, state, why, self.clock())
         except AwsError as error:
             self.on_trouble(change.change_id, error)
+            return False
+        return True

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from remediator import __version__
 from remediator.core.approval import decide_approval
-from remediator.core.change import Change, Conclusion, document_of
+from remediator.core.change import Change, ChangeKind, document_of
 from remediator.core.contest import after_a_word, contested_by, counted, counted_since
 from remediator.core.desired import desired_of
 from remediator.core.diagnose import diagnose
@@ -72,7 +72,7 @@ class _Progress:
     role: Role | None = None
     cloud: str | None = None
     settled: tuple[Change, ...] = ()
-    conclusions: list[Conclusion] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
     remembered: RoleMemory | None = None
     memory: RoleMemory | None = None
     hold: Hold | None = None
@@ -227,7 +227,7 @@ class _Run:
             progress.remembered = self.history.read_memory(self.role_name)
             progress.memory = progress.remembered
             if not isinstance(reading, Unreadable):
-                progress.settled = settle(
+                settled = settle(
                     progress.remembered.open_changes,
                     reading.value if isinstance(reading, Present) else None,
                     history=self.history,
@@ -235,11 +235,9 @@ class _Run:
                     buckets=self.buckets,
                     now=self.now,
                 )
-                progress.conclusions.extend(
-                    Conclusion(change.change_id, change.state, change.why, self.now)
-                    for change in progress.settled
-                    if change.may_have_taken_effect
-                )
+                # Whoever undoes something knows of it.
+                progress.settled = tuple(change for change in settled if change.kind is not ChangeKind.UNDO)
+                progress.untold.extend(change.change_id for change in progress.settled if change.may_have_taken_effect)
         if isinstance(reading, Present):
             memory = progress.remembered.of(reading.value.role_id)
             progress.memory = after_a_word(memory, self.causes, now=self.now, own_role_arn=self.own_role_arn)
@@ -305,7 +303,7 @@ class _Run:
             contest=contest,
             settled=progress.settled,
             instance_profile=usable_instance_profile(observed, desired.instance_profile) if looks_at_profiles else None,
-            conclusions=tuple(progress.conclusions),
+            untold=tuple(progress.untold),
             remembered=progress.remembered,
             memory=progress.memory,
         )
@@ -368,7 +366,7 @@ class _Run:
                 __version__,
                 self.clock,
                 self.on_trouble,
-                progress.conclusions,
+                progress.untold,
             ),
             is_enrolled_alike=lambda role: self._enrollment(role) == enrollment,
             pause=self.pause,
@@ -442,7 +440,7 @@ class _Run:
             results=results,
             own=self.own,
             settled=progress.settled,
-            conclusions=tuple(progress.conclusions),
+            untold=tuple(progress.untold),
             remembered=progress.remembered,
             memory=progress.memory,
         )

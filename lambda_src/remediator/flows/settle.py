@@ -25,9 +25,10 @@ def settle(
     buckets: BucketPolicies,
     now: datetime,
 ) -> tuple[Change, ...]:
-    """Find out what became of a role's open changes, and give those of which it is known now.
+    """Find out what became of a role's open changes, record it, and give those of which it is known now.
 
-    That one was not made is recorded here; of the others people must be told first, and then it is recorded.
+    One that was, or may have been, made stays open: people must be told of it first. It may be known for long what came
+    of it, if only the telling was interrupted.
 
     ``role`` is the role as it is now, None where there is none. A change whose document cannot be read stays open, and
     so does an undo that may still be under way.
@@ -37,20 +38,19 @@ def settle(
     for change_id in sorted(open_changes):
         change = history.read_change(change_id)
         if change is None:
-            history.conclude(change_id, ChangeState.SUPERSEDED, "Its record is gone.", now)
+            history.close(change_id)
             continue
-        if change.state is not ChangeState.INTENDED:
-            # It was concluded, and the end of that was cut off: it was told before, and only its id is still open.
-            history.conclude(change_id, change.state, change.why, now)
-            continue
-        if change.kind is ChangeKind.UNDO and now - change.intended_at < _UNDO_UNDER_WAY:
-            continue
-        state, why = _found_out(change, role, roles=roles, buckets=buckets)
-        if state is ChangeState.INTENDED:
-            continue
-        if state is ChangeState.NOT_WRITTEN:
+        if change.state is ChangeState.INTENDED:
+            if change.kind is ChangeKind.UNDO and now - change.intended_at < _UNDO_UNDER_WAY:
+                continue
+            state, why = _found_out(change, role, roles=roles, buckets=buckets)
+            if state is ChangeState.INTENDED:
+                continue
             history.conclude(change_id, state, why, now)
-        settled.append(replace(change, state=state, why=why, concluded_at=now))
+            change = replace(change, state=state, why=why, concluded_at=now)
+        if change.kind is ChangeKind.UNDO or not change.may_have_taken_effect:
+            history.close(change_id)  # a person undid it and knows, or there is nothing to tell
+        settled.append(change)
     return tuple(settled)
 
 

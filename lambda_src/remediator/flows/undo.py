@@ -231,6 +231,7 @@ def _concluded(
     concluded = replace(record, state=state, why=why, concluded_at=at)
     try:
         history.conclude(record.change_id, state, why, at)
+        history.close(record.change_id)
     except AwsError as error:
         return concluded, (
             f"What came of it could not be recorded: {error}. The remediator finds it out when it looks at the role "

@@ -150,12 +150,7 @@ class HistoryTable:
         self._record(change.change_id, item)
 
     def conclude(self, change_id: str, state: ChangeState, why: str, at: datetime) -> None:
-        """Say what came of a change, if that is not known yet; it is not open any more.
-
-        Two calls, so that whoever is interrupted in between leaves it open, to be settled at the next look; one more
-        where the role has something else that is open. A role that nothing is open of any more is not listed any more;
-        only two that conclude at the very same moment may leave it listed until its next change or memory.
-        """
+        """Say what came of a change, if that is not known yet; it is still open."""
         role_name, key = split_change_id(change_id)
         self._update(
             _key(role_name, f"CHANGE#{key}"),
@@ -168,6 +163,15 @@ class HistoryTable:
                 ":intended": {"S": ChangeState.INTENDED},
             },
         )
+
+    def close(self, change_id: str) -> None:
+        """Take a change out of those that are open; that it is none of them is no error.
+
+        One call, or two where the role has something else that is open. A role that nothing is open of any more is not
+        listed any more; only two changes that are closed at the very same moment may leave it listed until its next
+        change or memory.
+        """
+        role_name, _ = split_change_id(change_id)
         memory = _memory_key(role_name)
         this: dict[str, AttributeValueTypeDef] = {":id": {"S": change_id}, ":this": {"SS": [change_id]}}
         last = "contains(#open, :id) AND size(#open) = :one AND attribute_not_exists(unsettled)"
