@@ -118,10 +118,39 @@ def test_repairs_that_lie_further_apart_are_no_tug_of_war(world: World) -> None:
         assert world.look(apply(world))[0].kind is OutcomeKind.REPAIRED
 
 
-def test_the_successor_of_a_contested_role_is_another_role(contested: World) -> None:
+def test_creating_a_contested_role_anew_begins_no_new_fight(contested: World) -> None:
     contested.delete_role()
     contested.create_role(LAMBDA_STATEMENT)
-    assert contested.look(by_terraform(contested, "CreateRole"))[0].kind is OutcomeKind.REPAIRED
+    assert contested.look(by_terraform(contested, "CreateRole"))[0].kind is OutcomeKind.CONTESTED
+    assert not contested.trusts_ec2()
+
+
+def test_a_role_that_is_created_anew_each_time_is_contested_as_well(world: World) -> None:
+    kinds = []
+    for _ in range(8):
+        world.create_role(LAMBDA_STATEMENT)
+        kinds.append(world.look(by_terraform(world, "CreateRole"))[0].kind)
+        world.delete_role()
+    assert kinds == [OutcomeKind.REPAIRED] * 3 + [OutcomeKind.CONTESTED] * 5
+
+
+def test_the_tag_of_those_who_undo_the_repairs_resumes_nothing(contested: World) -> None:
+    contested.alerts()
+    for _ in range(20):
+        tagged = replace(by_terraform(contested, "TagRole"), mode="repair")
+        assert contested.look(apply(contested), tagged)[0].kind is OutcomeKind.CONTESTED
+    assert len(contested.changes()) == 3
+    assert contested.alerts() == []
+
+
+def test_taking_the_enrolment_tag_away_and_setting_it_again_resumes_nothing(contested: World) -> None:
+    tag = {"Key": "anyscale:cluster-role", "Value": "production"}
+    contested.iam.untag_role(RoleName=ROLE, TagKeys=[tag["Key"]])
+    assert contested.look(by_terraform(contested, "UntagRole"))[0].kind is OutcomeKind.NOT_ENROLLED
+    contested.iam.tag_role(RoleName=ROLE, Tags=[tag])
+    contested.time += timedelta(minutes=3)
+    assert contested.look(by_terraform(contested, "TagRole"))[0].kind is OutcomeKind.CONTESTED
+    assert len(contested.changes()) == 3
 
 
 def test_somebody_who_undoes_it_at_once_ends_up_contested_too(world: World) -> None:

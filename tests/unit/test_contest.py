@@ -38,10 +38,8 @@ def repairs(number: int, state: ChangeState = ChangeState.COMPLETED) -> list[Cha
     return [a_change(sequence=n, state=state, causes=(by_terraform(after=n),)) for n in range(number)]
 
 
-def contest(
-    recent: list[Change], *findings: Finding, causes: tuple[Cause, ...] = (), role_id: str = ROLE_ID
-) -> Contest | None:
-    return contested_by(recent, findings, causes, role_id=role_id, limit=LIMIT, now=NOW, own_role_arn=OWN_ROLE_ARN)
+def contest(recent: list[Change], *findings: Finding, causes: tuple[Cause, ...] = ()) -> Contest | None:
+    return contested_by(recent, findings, causes, limit=LIMIT, now=NOW, own_role_arn=OWN_ROLE_ARN)
 
 
 def test_the_finding_that_comes_back_after_as_many_repairs_as_are_allowed_is_contested() -> None:
@@ -65,9 +63,8 @@ def test_a_repair_that_was_not_seen_counts_and_one_that_was_not_written_does_not
         assert contest(repairs(3, state), TRUST_MISSING) is None
 
 
-def test_only_repairs_of_the_same_finding_on_the_same_role_count() -> None:
+def test_only_repairs_of_the_same_finding_count_and_no_undoing_of_a_person() -> None:
     assert contest(repairs(3), GRANT_MISSING) is None
-    assert contest(repairs(3), TRUST_MISSING, role_id="AROASUCCESSOR") is None
     undone = [replace(change, kind=ChangeKind.UNDO) for change in repairs(3)]
     assert contest(undone, TRUST_MISSING) is None
 
@@ -98,7 +95,7 @@ class TestTheEndOfAContest:
     def test_a_person_ends_it_with_the_tag(self) -> None:
         later = NOW + timedelta(minutes=5)
         tagged = by_terraform("TagRole", mode=" Repair ", after=200)
-        ended = after_a_word(CONTESTED, (tagged,), now=later, own_role_arn=OWN_ROLE_ARN)
+        ended = after_a_word(CONTESTED, (tagged,), limit=LIMIT, now=later, own_role_arn=OWN_ROLE_ARN)
         assert ended == RoleMemory(role_id=ROLE_ID, counted_from=later)
 
     @pytest.mark.parametrize(
@@ -111,17 +108,37 @@ class TestTheEndOfAContest:
         ],
     )
     def test_nothing_else_does(self, cause: Cause) -> None:
-        assert after_a_word(CONTESTED, (cause,), now=NOW, own_role_arn=OWN_ROLE_ARN) == CONTESTED
+        assert after_a_word(CONTESTED, (cause,), limit=LIMIT, now=NOW, own_role_arn=OWN_ROLE_ARN) == CONTESTED
+
+    def test_those_who_undo_the_repairs_do_not_end_it_whatever_their_session_is_called(self) -> None:
+        fought = contest(repairs(3), TRUST_MISSING)
+        assert fought is not None
+        assert fought.principals == (TERRAFORM.issuer_arn,)
+        tagged = by_terraform("TagRole", mode="repair", after=200)
+        tagged = replace(tagged, actor=replace(TERRAFORM, arn=f"{CI}-43"))
+        memory = RoleMemory(role_id=ROLE_ID, contest=fought)
+        assert after_a_word(memory, (tagged,), limit=LIMIT, now=NOW, own_role_arn=OWN_ROLE_ARN) == memory
+
+    def test_whoever_only_sets_the_tag_undoes_nothing(self) -> None:
+        tagged = replace(a_cause("TagRole"), mode="repair")
+        assert counted(CONTEST, (tagged,), own_role_arn=OWN_ROLE_ARN).principals == ()
+
+    def test_a_tag_ends_one_contest_within_the_cool_down_and_not_the_next(self) -> None:
+        tagged = by_terraform("TagRole", mode="repair", after=200)
+        lately = replace(CONTESTED, counted_from=NOW - timedelta(hours=2))
+        assert after_a_word(lately, (tagged,), limit=LIMIT, now=NOW, own_role_arn=OWN_ROLE_ARN) == lately
+        long_ago = replace(CONTESTED, counted_from=NOW - timedelta(hours=25))
+        assert after_a_word(long_ago, (tagged,), limit=LIMIT, now=NOW, own_role_arn=OWN_ROLE_ARN).contest is None
 
     def test_it_cools_down(self) -> None:
         just_before = CONTEST.until - timedelta(seconds=1)
-        assert after_a_word(CONTESTED, (), now=just_before, own_role_arn=OWN_ROLE_ARN) == CONTESTED
-        assert after_a_word(CONTESTED, (), now=CONTEST.until, own_role_arn=OWN_ROLE_ARN).contest is None
+        assert after_a_word(CONTESTED, (), limit=LIMIT, now=just_before, own_role_arn=OWN_ROLE_ARN) == CONTESTED
+        assert after_a_word(CONTESTED, (), limit=LIMIT, now=CONTEST.until, own_role_arn=OWN_ROLE_ARN).contest is None
 
     def test_without_a_contest_there_is_none_to_end(self) -> None:
         memory = RoleMemory(role_id=ROLE_ID)
         tagged = by_terraform("TagRole", mode="repair")
-        assert after_a_word(memory, (tagged,), now=NOW, own_role_arn=OWN_ROLE_ARN) is memory
+        assert after_a_word(memory, (tagged,), limit=LIMIT, now=NOW, own_role_arn=OWN_ROLE_ARN) is memory
 
 
 def test_further_calls_are_counted_without_ourselves_and_the_sweep() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,7 +16,9 @@ from tests.unit.changes import NOW
 FULL = RoleMemory(
     role_id="AROAEXAMPLE",
     approval=Approval("production", "arn:aws:iam::111122223333:role/platform", "e1", "2026-03-04T10:00:00Z"),
-    contest=Contest(NOW, NOW + timedelta(days=1), (Finding(FindingCode.TRUST_MISSING, "trust policy"),), ("ci",), 7),
+    contest=Contest(
+        NOW, NOW + timedelta(days=1), (Finding(FindingCode.TRUST_MISSING, "trust policy"),), ("ci",), 7, ("arn:ci",)
+    ),
     counted_from=NOW,
     incident=Incident("i1", "f1", NOW, told=True),
     told=(Told("f1", NOW), Told("f2", NOW)),
@@ -47,10 +50,9 @@ def test_what_cannot_be_read_is_an_error_and_never_taken_for_nothing(text: str) 
         parse_memory(text)
 
 
-def test_of_another_role_of_the_same_name_nothing_is_remembered_but_what_must_be_settled() -> None:
-    kept = RoleMemory(role_id="AROAOTHER", open_changes=("a",), version=3)
+def test_of_another_role_of_the_same_name_all_is_remembered_but_the_approval() -> None:
     full = parse_memory(memory_json(FULL), open_changes=("a",), version=3)
-    assert full.of("AROAOTHER") == kept
+    assert full.of("AROAOTHER") == replace(full, role_id="AROAOTHER", approval=None)
     assert full.of("AROAEXAMPLE") is full
 
 

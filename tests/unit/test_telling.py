@@ -106,12 +106,43 @@ def test_an_interrupted_write_is_told_even_by_our_own_event() -> None:
     assert Role().sees(outcome(OutcomeKind.REPAIRED, settled=settled, own=True), NOW) is News.NEW
 
 
-@pytest.mark.parametrize("kind", [OutcomeKind.CLEAN, OutcomeKind.NOT_ENROLLED, OutcomeKind.OFF])
-def test_a_role_that_is_in_order_or_not_ours_any_more_is_settled(kind: OutcomeKind) -> None:
+def test_a_role_that_is_in_order_is_contested_by_nobody() -> None:
+    role = Role()
+    role.memory = replace(role.memory, contest=Contest(NOW, NOW + DAY, (BLOCKED,), ()))
+    role.sees(CLEAN, NOW)
+    assert not role.memory.is_unsettled
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.NOT_ENROLLED, OutcomeKind.OFF])
+def test_taking_the_tag_away_ends_no_contest_before_it_has_cooled_down(kind: OutcomeKind) -> None:
     role = Role()
     role.memory = replace(role.memory, contest=Contest(NOW, NOW + DAY, (BLOCKED,), ()))
     role.sees(outcome(kind), NOW)
+    assert role.memory.contest is not None
+    role.sees(outcome(kind), NOW + DAY)
     assert not role.memory.is_unsettled
+
+
+def test_a_contest_is_told_however_much_was_told_before() -> None:
+    role = Role()
+    role.sees_all(*(outcome(OutcomeKind.REFUSED, replace(BLOCKED, subject=str(n))) for n in range(MOST_A_DAY)))
+    contested = outcome(OutcomeKind.CONTESTED, BLOCKED, proposed=(TRUST_STEP,))
+    assert role.sees_all(*[contested] * 5) == [News.NEW, *[News.NONE] * 4]
+
+
+def test_what_was_too_much_to_tell_is_told_when_it_stays() -> None:
+    role = Role()
+    role.sees_all(*[NEEDS_PERSON, CLEAN] * MOST_OF_A_KIND, NEEDS_PERSON)
+    hourly = [role.sees(NEEDS_PERSON, NOW + timedelta(hours=hour)) for hour in range(1, 6)]
+    assert hourly.count(News.NEW) == 1
+    assert News.NEW in hourly[:2]
+
+
+def test_somebody_who_waits_for_an_hour_each_time_makes_an_alert_an_hour_at_most() -> None:
+    role = Role()
+    pairs = [outcome(OutcomeKind.NEEDS_PERSON, replace(BLOCKED, subject=str(n // 2))) for n in range(600)]
+    told = role.sees_all(*pairs, every=timedelta(minutes=2))
+    assert len([news for news in told if news is not News.NONE]) <= MOST_A_DAY + 20
 
 
 def test_what_is_held_up_by_the_limit_of_writes_is_told_for_all_roles_together() -> None:

@@ -17,6 +17,7 @@ from remediator.settings import MODE_TAG, ContestLimit, Mode
 
 _COUNTED = (ChangeState.COMPLETED, ChangeState.UNCONFIRMED)
 _MOST_ACTORS = 5
+_MOST_PRINCIPALS = 20
 
 
 def counted_since(memory: RoleMemory, limit: ContestLimit, now: datetime) -> datetime:
@@ -30,7 +31,6 @@ def contested_by(
     findings: Iterable[Finding],
     causes: tuple[Cause, ...],
     *,
-    role_id: str,
     limit: ContestLimit,
     now: datetime,
     own_role_arn: str,
@@ -38,14 +38,11 @@ def contested_by(
     """The contest that begins now, because a finding is there again that was repaired too often; None where none does.
 
     ``recent`` are the changes of the role since ``counted_since``. A repair that was written but not seen counts too:
-    somebody who undoes it at once must not get another one for it each time.
+    somebody who undoes it at once must not get another one for it each time. So does one of a role that was deleted and
+    created anew since.
     """
-    counted = [
-        change
-        for change in recent
-        if change.kind is not ChangeKind.UNDO and change.state in _COUNTED and change.role_id == role_id
-    ]
-    repaired = Counter((finding.code, finding.subject) for change in counted for finding in change.findings)
+    made = [change for change in recent if change.kind is not ChangeKind.UNDO and change.state in _COUNTED]
+    repaired = Counter((finding.code, finding.subject) for change in made for finding in change.findings)
     fought = tuple(
         Finding(finding.code, finding.subject)
         for finding in findings
@@ -54,31 +51,36 @@ def contested_by(
     if not fought:
         return None
     undone_by = [
-        *(cause for change in counted[1:] for cause in change.causes),  # the first repair undid nobody's undoing
+        *(cause for change in made[1:] for cause in change.causes),  # the first repair undid nobody's undoing
         *causes,
     ]
-    actors = dict.fromkeys(describe_actor(cause.actor) for cause in undone_by if _is_of_others(cause, own_role_arn))
-    return Contest(
-        since=now,
-        until=now + timedelta(minutes=limit.cool_down_minutes),
-        findings=fought,
-        actors=tuple(actors)[:_MOST_ACTORS],
+    begun = Contest(
+        since=now, until=now + timedelta(minutes=limit.cool_down_minutes), findings=fought, actors=(), principals=()
     )
+    return replace(counted(begun, tuple(undone_by), own_role_arn=own_role_arn), events=0)
 
 
-def after_a_word(memory: RoleMemory, causes: tuple[Cause, ...], *, now: datetime, own_role_arn: str) -> RoleMemory:
+def after_a_word(
+    memory: RoleMemory, causes: tuple[Cause, ...], *, limit: ContestLimit, now: datetime, own_role_arn: str
+) -> RoleMemory:
     """What is remembered, less a contest that has cooled down or that a person has ended by setting the tag to repair.
 
-    The tag counts where it was set after the contest began: an event that comes late says nothing of it.
+    The tag counts where it was set after the contest began: an event that comes late says nothing of it. It does not
+    count by the hand of those who undid our repairs, who may set it with every run, nor a second time within the
+    cool-down: then ``remediator resume`` ends the contest.
     """
     contest = memory.contest
     if contest is None:
         return memory
-    resumed = any(
+    resumed_lately = memory.counted_from is not None and now - memory.counted_from < timedelta(
+        minutes=limit.cool_down_minutes
+    )
+    resumed = not resumed_lately and any(
         cause.mode is not None
         and cause.mode.strip().casefold() == Mode.REPAIR
         and datetime.fromisoformat(cause.time) >= contest.since.replace(microsecond=0)
         and _is_of_others(cause, own_role_arn)
+        and _principal(cause) not in contest.principals
         for cause in causes
     )
     return replace(memory, contest=None, counted_from=now) if resumed or now >= contest.until else memory
@@ -88,12 +90,25 @@ def counted(contest: Contest, causes: tuple[Cause, ...], *, own_role_arn: str) -
     """The contest with the calls that came since, and who made them."""
     further = [cause for cause in causes if _is_of_others(cause, own_role_arn)]
     actors = dict.fromkeys((*contest.actors, *(describe_actor(cause.actor) for cause in further)))
-    return replace(contest, events=contest.events + len(further), actors=tuple(actors)[:_MOST_ACTORS])
+    # Whoever only sets our tags undoes nothing.
+    undoing = [_principal(cause) for cause in further if cause.mode is None]
+    principals = dict.fromkeys((*contest.principals, *undoing))
+    return replace(
+        contest,
+        events=contest.events + len(further),
+        actors=tuple(actors)[:_MOST_ACTORS],
+        principals=tuple(principals)[:_MOST_PRINCIPALS],
+    )
 
 
 def how_to_resume(role_name: str) -> str:
     """The command that lets the remediator repair a role again."""
     return f"aws iam tag-role --role-name {role_name} --tags Key={MODE_TAG},Value={Mode.REPAIR}"
+
+
+def _principal(cause: Cause) -> str:
+    """Who made a call, whatever the session is called: its name may be another one in every run."""
+    return cause.actor.issuer_arn or cause.actor.arn
 
 
 def _is_of_others(cause: Cause, own_role_arn: str) -> bool:

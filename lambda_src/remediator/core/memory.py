@@ -1,7 +1,8 @@
 """What is remembered of a role from one reconcile to the next.
 
-It belongs to one role: to the one with its unique id. A role that was deleted and created again under the same name is
-another one, of which nothing is remembered, except that changes made for its predecessor may have to be settled.
+An approval belongs to the role with its unique id: one that was deleted and created again under the same name must be
+approved anew. All else goes by the name, or else whoever creates the role anew would begin every fight and every alert
+from the start.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Contest:
     """That somebody keeps undoing our repairs of these findings, so that nothing is written until a person decides.
 
     ``since`` and ``until``, when the cool-down ends, have their zone. ``actors`` describe who undoes them. ``events``
-    counts the calls that came since.
+    counts the calls that came since. ``principals`` are those who may not end it with a tag: the ARNs of the roles or
+    users behind the calls that undid our repairs.
     """
 
     since: datetime
@@ -45,6 +47,7 @@ class Contest:
     findings: tuple[Finding, ...]
     actors: tuple[str, ...]
     events: int = 0
+    principals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +92,8 @@ class RoleMemory:
     version: int = 0
 
     def of(self, role_id: str) -> RoleMemory:
-        """What is remembered of the role with that unique id: nothing, where it is another one than before."""
-        if self.role_id == role_id:
-            return self
-        return RoleMemory(role_id=role_id, open_changes=self.open_changes, version=self.version)
+        """What is remembered of the role with that unique id: no approval, where it is another one than before."""
+        return self if self.role_id == role_id else replace(self, role_id=role_id, approval=None)
 
     @property
     def is_unsettled(self) -> bool:
@@ -120,6 +121,7 @@ def memory_json(memory: RoleMemory) -> str:
                 "findings": [[finding.code, finding.subject] for finding in contest.findings],
                 "actors": contest.actors,
                 "events": contest.events,
+                "principals": contest.principals,
             },
             "counted_from": None if memory.counted_from is None else memory.counted_from.isoformat(),
             "incident": None if incident is None else {**asdict(incident), "opened": incident.opened.isoformat()},
@@ -173,6 +175,7 @@ def _contest(value: object) -> Contest | None:
         ),
         actors=tuple(str(actor) for actor in read_list(fields["actors"])),
         events=events,
+        principals=tuple(str(principal) for principal in read_list(fields["principals"])),
     )
 
 

@@ -23,6 +23,8 @@ MOST_OF_A_KIND: Final = 3
 """How often a day the same thing is told, where it comes and goes: somebody may have a tag flap a thousand times."""
 MOST_A_DAY: Final = 12
 """How much is told of one role a day, besides what was written."""
+TOLD_ALL_THE_SAME: Final = timedelta(hours=1)
+"""After what time something is told that was not, because it was too much: it is still there, so it is no flapping."""
 
 
 class News(StrEnum):
@@ -60,7 +62,7 @@ def decide_telling(outcome: Outcome, now: datetime) -> Telling:
         return _of_something_wrong(outcome, memory, now)
     if outcome.own and outcome.kind is not OutcomeKind.CLEAN:
         return Telling(News.NONE, None, memory)  # what our own write left over was told when it was written
-    return _of_nothing_wrong(memory)
+    return _of_nothing_wrong(memory, now, in_order=outcome.kind is OutcomeKind.CLEAN)
 
 
 def fingerprint(outcome: Outcome) -> str:
@@ -78,7 +80,8 @@ def _of_something_wrong(outcome: Outcome, memory: RoleMemory, now: datetime) -> 
     opened = memory.incident
     incident_id = opened.incident_id if opened is not None else _incident_id(outcome, mark, now)
     is_over = outcome.kind is OutcomeKind.REPAIRED
-    news = News.NEW if outcome.may_have_written else _news(opened, mark, memory, now)
+    contested = outcome.kind is OutcomeKind.CONTESTED
+    news = News.NEW if outcome.may_have_written else _news(opened, mark, memory, now, contested=contested)
     told = (*memory.told, Told(mark, now)) if news is not News.NONE and not is_over else memory.told
     known = news is not News.NONE or (opened is not None and opened.fingerprint == mark and opened.told)
     incident = None
@@ -87,18 +90,23 @@ def _of_something_wrong(outcome: Outcome, memory: RoleMemory, now: datetime) -> 
     return Telling(news, incident_id, replace(memory, incident=incident, told=told))
 
 
-def _news(opened: Incident | None, mark: str, memory: RoleMemory, now: datetime) -> News:
+def _news(opened: Incident | None, mark: str, memory: RoleMemory, now: datetime, *, contested: bool) -> News:
+    """That we have stopped repairing is told whatever else was told: a contest lasts for a day."""
     alike = [each.at for each in memory.told if each.fingerprint == mark]
     if opened is not None and opened.fingerprint == mark and opened.told:
         return News.REMINDER if not alike or now - max(alike) >= REMINDED_AFTER else News.NONE
-    if len(alike) >= MOST_OF_A_KIND or len(memory.told) >= MOST_A_DAY:
-        return News.NONE
-    return News.NEW
+    if contested or (len(alike) < MOST_OF_A_KIND and len(memory.told) < MOST_A_DAY):
+        return News.NEW
+    stays = opened is not None and opened.fingerprint == mark and now - opened.opened >= TOLD_ALL_THE_SAME
+    lately = any(now - each.at < TOLD_ALL_THE_SAME for each in memory.told)
+    return News.NEW if stays and not lately else News.NONE
 
 
-def _of_nothing_wrong(memory: RoleMemory) -> Telling:
-    # A role that is in order, or not ours any more, is contested by nobody; what was repaired lately still counts.
-    settled = replace(memory, incident=None, contest=None)
+def _of_nothing_wrong(memory: RoleMemory, now: datetime, *, in_order: bool) -> Telling:
+    contest = memory.contest
+    if contest is not None and (in_order or now >= contest.until):
+        contest = None  # not where only the tag was taken away: it may be set again at once
+    settled = replace(memory, incident=None, contest=contest)
     opened = memory.incident
     if opened is None:
         return Telling(News.NONE, None, settled)

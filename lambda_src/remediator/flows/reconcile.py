@@ -240,7 +240,9 @@ class _Run:
                 progress.untold.extend(change.change_id for change in progress.settled if change.may_have_taken_effect)
         if isinstance(reading, Present):
             memory = progress.remembered.of(reading.value.role_id)
-            progress.memory = after_a_word(memory, self.causes, now=self.now, own_role_arn=self.own_role_arn)
+            progress.memory = after_a_word(
+                memory, self.causes, limit=self.settings.contest, now=self.now, own_role_arn=self.own_role_arn
+            )
 
     def _repair(self, role: Role, enrollment: Enrolled, progress: _Progress) -> Outcome:
         cloud = enrollment.cloud
@@ -269,7 +271,7 @@ class _Run:
         hold = self._hold(enrollment)
         contest: Contest | None = None
         if proposed and hold is None and not self.own:
-            contest = self._contest(role, memory, findings)
+            contest = self._contest(memory, findings)
             if contest is None:
                 proposed = self._apply(plan, observed, findings, enrollment, progress)
                 hold = progress.hold
@@ -325,7 +327,7 @@ class _Run:
             case _ as never:
                 assert_never(never)
 
-    def _contest(self, role: Role, memory: RoleMemory, findings: tuple[Finding, ...]) -> Contest | None:
+    def _contest(self, memory: RoleMemory, findings: tuple[Finding, ...]) -> Contest | None:
         """The contest that keeps us from writing: the one that is going on, or one that begins now."""
         if memory.contest is not None:
             return counted(memory.contest, self.causes, own_role_arn=self.own_role_arn)
@@ -334,7 +336,6 @@ class _Run:
             self.history.changes_since(self.role_name, counted_since(memory, limit, self.now)),
             findings,
             self.causes,
-            role_id=role.role_id,
             limit=limit,
             now=self.now,
             own_role_arn=self.own_role_arn,
