@@ -61,6 +61,25 @@ POWERFUL: dict[str, tuple[Json, ...]] = {
     "oddly spelt": (allow("IaM:pUt*PoLiCy"),),
     "wildcards within": (allow("i?m:Attach*"),),
     "all but one resource": ({"Effect": "Allow", "Action": "iam:*", "NotResource": "arn:aws:s3:::a"},),
+    "every role passed to whatever": (allow("iam:PassRole"),),
+    "every role passed, though not started": (
+        allow(["iam:PassRole", "ec2:RunInstances"]),
+        {"Effect": "Deny", "Action": "ec2:*", "Resource": "*"},
+    ),
+    "itself": (allow("iam:PutRolePolicy", str(ROLE.arn)),),
+    "all below its own path": (allow("iam:*", f"arn:aws:iam::{ACCOUNT}:role/anyscale/*"),),
+    "itself by its tag": (
+        allow(
+            "iam:AttachRolePolicy", Condition={"StringEquals": {"aws:ResourceTag/anyscale:cluster-role": "production"}}
+        ),
+    ),
+    "every role with a path": (allow("iam:*", f"arn:aws:iam::{ACCOUNT}:role/*/*"),),
+    "the code of every function": (allow("lambda:UpdateFunctionCode"),),
+    "everybody's sign-in": (allow("sso:*"),),
+    "all of IAM denied, and code of functions left": (
+        allow("*"),
+        {"Effect": "Deny", "Action": ["iam:*", "sts:*", "sso:*"], "Resource": "*"},
+    ),
     "a Deny of something else": (allow("*"), {"Effect": "Deny", "Action": "iam:DeleteRole", "Resource": "*"}),
     "a Deny on what carries a tag": (
         allow("*"),
@@ -90,13 +109,12 @@ HARMLESS: dict[str, tuple[Json, ...]] = {
     "secrets and logs": (allow(["secretsmanager:GetSecretValue", "logs:*", "cloudwatch:PutMetricData"]),),
     "reading IAM": (allow(["iam:Get*", "iam:List*"]),),
     "one role passed": (allow("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/anyscale/*"), allow("ec2:*")),
-    "every role passed to nothing": (allow("iam:PassRole"),),
     "every role passed to something harmless": (
         allow("iam:PassRole", Condition={"StringEquals": {"iam:PassedToService": "backup.amazonaws.com"}}),
         allow("ec2:RunInstances"),
     ),
     "one role assumed": (allow("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/anyscale/reader"),),
-    "itself": (allow("iam:PutRolePolicy", str(ROLE.arn)),),
+    "its own tags and itself read": (allow(["iam:TagRole", "iam:GetRole"], str(ROLE.arn)),),
     "what carries a tag": (allow("iam:PutRolePolicy", Condition={"StringEquals": {"aws:ResourceTag/team": "ml"}}),),
     "only what carries a tag": (
         allow("*"),
@@ -108,13 +126,16 @@ HARMLESS: dict[str, tuple[Json, ...]] = {
         },
     ),
     "every role passed to what may not be started": (
-        allow(["iam:PassRole", "ec2:RunInstances", "lambda:CreateFunction"]),
+        allow(
+            ["iam:PassRole", "ec2:RunInstances", "lambda:CreateFunction"],
+            Condition={"StringEqualsIfExists": {"iam:PassedToService": ["ec2.amazonaws.com", "lambda.amazonaws.com"]}},
+        ),
         {"Effect": "Deny", "Action": ["ec2:*", "lambda:*"], "Resource": "*"},
     ),
     "identity": (allow(["sts:GetCallerIdentity", "sts:DecodeAuthorizationMessage"]),),
-    "everything, and all of IAM, STS and passing denied": (
+    "everything, and all that leads further denied": (
         allow("*"),
-        {"Effect": "Deny", "Action": ["iam:*", "sts:*"], "Resource": "*"},
+        {"Effect": "Deny", "Action": ["iam:*", "sts:*", "sso:*", "lambda:*"], "Resource": "*"},
     ),
     "nothing": (),
 }
@@ -327,3 +348,39 @@ def test_a_policy_is_judged_alike_whether_it_is_one_document_or_many(statements:
     many = Present(tuple(InlinePolicy(f"p{number}", Present(each)) for number, each in enumerate(documents)))
     one, several = sign_of_power(ROLE, of(statements)), sign_of_power(ROLE, RolePolicies(many, Present(())))
     assert (one is None) == (several is None)
+
+
+@pytest.mark.parametrize(
+    ("service", "starter"),
+    [
+        ("ecs-tasks", "ecs:RegisterTaskDefinition"),
+        ("ec2", "autoscaling:*"),
+        ("ec2", "ec2:CreateLaunchTemplate"),
+        ("ecs-tasks", "batch:*"),
+        ("pipes", "pipes:*"),
+        ("lambda", "lambda:UpdateFunctionConfiguration"),
+        ("cloudformation", "cloudformation:UpdateStack"),
+        ("ec2", "eks:*"),
+        ("glue", "glue:CreateSession"),
+    ],
+)
+def test_a_role_that_may_pass_every_role_to_one_service_and_start_something_there_is_too_powerful(
+    service: str, starter: str
+) -> None:
+    passing = allow("iam:PassRole", Condition={"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}})
+    assert sign_of_power(ROLE, policies(passing)) is None
+    power = sign_of_power(ROLE, policies(passing, allow(starter)))
+    assert power is not None
+    assert power.is_certain
+
+
+def test_a_new_version_of_a_policy_that_is_attached_to_the_role_is_a_right_over_itself() -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:policy/own"
+    attached: Reading[tuple[ManagedPolicy, ...]] = Present(
+        (ManagedPolicy(arn, Present(document(allow("iam:CreatePolicyVersion", arn)))),)
+    )
+    assert sign_of_power(ROLE, RolePolicies(Present(()), attached)) is not None
+    other: Reading[tuple[ManagedPolicy, ...]] = Present(
+        (ManagedPolicy(arn, Present(document(allow("iam:CreatePolicyVersion", f"{arn}-2")))),)
+    )
+    assert sign_of_power(ROLE, RolePolicies(Present(()), other)) is None

@@ -1,24 +1,25 @@
 """Does a role hold rights so wide that letting EC2 have it, or repairing it at all, would be an escalation?
 
 It is decided by evaluating the role's policies, limited by its boundary, for calls that lead to more rights: on any
-role, user, group or policy of the account, not on those that a policy names or that carry a tag. Names of policies
-decide nothing.
+role, user, group or policy of the account, not on those that a policy names or that carry a tag; and on the role
+itself. Names of policies decide nothing.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-reference-policy-checks.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from remediator.core.policy.access import Answer, Side, all_of, any_of
 from remediator.core.policy.calls import session_context
-from remediator.core.policy.context import Context
+from remediator.core.policy.context import Context, Value
 from remediator.core.policy.evaluate import Request, alike, allowed_at_all
 from remediator.core.policy.explain import Reason
 from remediator.core.policy.matching import Target
 from remediator.core.policy.principals import Named
 from remediator.core.policy.sides import Documents, documents_about
+from remediator.core.reading import Present
 from remediator.core.state import Role, RolePolicies, Surroundings
 
 _UNNAMED = "\N{REPLACEMENT CHARACTER}" * 16
@@ -55,30 +56,70 @@ _ON_ANY: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("policy", ("iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion")),
 )
 
+# What a role may do to itself to get every right.
+_ON_ITSELF: tuple[str, ...] = ("iam:AttachRolePolicy", "iam:PutRolePolicy")
+_ON_ITS_POLICIES: tuple[str, ...] = ("iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion")
+
+# Code that runs with any right may be replaced, or anybody be let in as an administrator.
+_ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("function", "lambda:us-east-1:{account}:function:{name}", ("lambda:UpdateFunctionCode",)),
+    (
+        "permission set",
+        "sso:::permissionSet/{name}/{name}",
+        ("sso:AttachManagedPolicyToPermissionSet", "sso:CreateAccountAssignment", "sso:PutInlinePolicyToPermissionSet"),
+    ),
+)
+
 # What can be given a role and then acts with its rights as whoever starts it likes, because it runs their code or makes
 # their calls; by the service that the role is passed to.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
-_STARTED_BY: tuple[tuple[str, str], ...] = (
-    ("ec2.amazonaws.com", "ec2:RunInstances"),
-    ("ec2.amazonaws.com", "ec2:RequestSpotInstances"),
-    ("ec2.amazonaws.com", "ec2:AssociateIamInstanceProfile"),
-    ("ec2.amazonaws.com", "ec2:ReplaceIamInstanceProfileAssociation"),
-    ("ec2.amazonaws.com", "elasticmapreduce:RunJobFlow"),
-    ("lambda.amazonaws.com", "lambda:CreateFunction"),
-    ("cloudformation.amazonaws.com", "cloudformation:CreateStack"),
-    ("ecs-tasks.amazonaws.com", "ecs:RunTask"),
-    ("glue.amazonaws.com", "glue:CreateJob"),
-    ("codebuild.amazonaws.com", "codebuild:CreateProject"),
-    ("sagemaker.amazonaws.com", "sagemaker:CreateNotebookInstance"),
-    ("sagemaker.amazonaws.com", "sagemaker:CreateProcessingJob"),
-    ("sagemaker.amazonaws.com", "sagemaker:CreateTrainingJob"),
-    ("scheduler.amazonaws.com", "scheduler:CreateSchedule"),
-    ("ssm.amazonaws.com", "ssm:StartAutomationExecution"),
-    ("states.amazonaws.com", "states:CreateStateMachine"),
+_STARTED_BY: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "ec2.amazonaws.com",
+        (
+            "autoscaling:CreateAutoScalingGroup",
+            "autoscaling:CreateLaunchConfiguration",
+            "ec2:AssociateIamInstanceProfile",
+            "ec2:CreateFleet",
+            "ec2:CreateLaunchTemplate",
+            "ec2:CreateLaunchTemplateVersion",
+            "ec2:ReplaceIamInstanceProfileAssociation",
+            "ec2:RequestSpotFleet",
+            "ec2:RequestSpotInstances",
+            "ec2:RunInstances",
+            "eks:CreateNodegroup",
+            "elasticmapreduce:RunJobFlow",
+            "imagebuilder:CreateInfrastructureConfiguration",
+        ),
+    ),
+    ("lambda.amazonaws.com", ("lambda:CreateFunction", "lambda:UpdateFunctionConfiguration")),
+    (
+        "cloudformation.amazonaws.com",
+        ("cloudformation:CreateChangeSet", "cloudformation:CreateStack", "cloudformation:UpdateStack"),
+    ),
+    ("ecs-tasks.amazonaws.com", ("batch:RegisterJobDefinition", "ecs:RegisterTaskDefinition", "ecs:RunTask")),
+    ("glue.amazonaws.com", ("glue:CreateDevEndpoint", "glue:CreateJob", "glue:CreateSession", "glue:UpdateJob")),
+    ("codebuild.amazonaws.com", ("codebuild:CreateProject", "codebuild:UpdateProject")),
+    (
+        "sagemaker.amazonaws.com",
+        ("sagemaker:CreateNotebookInstance", "sagemaker:CreateProcessingJob", "sagemaker:CreateTrainingJob"),
+    ),
+    ("scheduler.amazonaws.com", ("scheduler:CreateSchedule", "scheduler:UpdateSchedule")),
+    ("ssm.amazonaws.com", ("ssm:StartAutomationExecution",)),
+    ("states.amazonaws.com", ("states:CreateStateMachine", "states:UpdateStateMachine")),
+    ("pipes.amazonaws.com", ("pipes:CreatePipe", "pipes:UpdatePipe")),
+    ("tasks.apprunner.amazonaws.com", ("apprunner:CreateService",)),
+    ("datapipeline.amazonaws.com", ("datapipeline:PutPipelineDefinition",)),
+    ("bedrock-agentcore.amazonaws.com", ("bedrock-agentcore:CreateAgentRuntime",)),
 )
+_ANY_SERVICE = f"{_UNNAMED}.amazonaws.com"
 
 _HANDING_OVER = "iam:PassRole"
-_ALONE_ENOUGH = (*(action for _, actions in _ON_ANY for action in actions), _HANDING_OVER)
+_ALONE_ENOUGH = (
+    *(action for _, actions in _ON_ANY for action in actions),
+    *(action for _, _, actions in _ELSEWHERE for action in actions),
+    _HANDING_OVER,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +142,7 @@ def sign_of_power(
     """
     documents = _understood(documents_about(role, policies, Side(), surroundings))
     doubt: Power | None = None
-    for answer, what in _judged(role, documents, surroundings):
+    for answer, what in _judged(role, documents, policies, surroundings):
         if answer is True:
             return Power(f"The role may {what}, which is as much as an administrator may.", is_certain=True)
         if answer is None and doubt is None:
@@ -133,26 +174,61 @@ def _without_faults(side: Side) -> Side:
     return replace(side, unreadable=(*side.unreadable, *faulty)) if faulty else side
 
 
-def _judged(role: Role, documents: Documents, surroundings: Surroundings) -> Iterator[tuple[Answer, str]]:
+def _judged(
+    role: Role, documents: Documents, policies: RolePolicies, surroundings: Surroundings
+) -> Iterator[tuple[Answer, str]]:
     identity = documents.identity
     asked = _ALONE_ENOUGH if identity.unreadable else allowed_at_all(identity.sources, _ALONE_ENOUGH)
     if not asked:
         return
     context = session_context(role, surroundings)
-    prefix = f"arn:{role.arn.partition}:iam::{role.arn.account}"
-    for kind, actions in _ON_ANY:
-        target = Target(f"{prefix}:{kind}/{_UNNAMED}")
+    for what, target, actions, more in _targets(role, policies):
         wanted = tuple(action for action in actions if action in asked)
         for group in alike(documents.sources(), wanted) if wanted else ():
-            what = f"call {group[0]} on any {kind} of the account"
-            yield _answer(documents, Request(group, target, context, what)), what
-    for service, action in _STARTED_BY if _HANDING_OVER in asked else ():
-        passing = session_context(role, surroundings, {"iam:passedtoservice": (service,)})
-        target = Target(f"{prefix}:role/{_UNNAMED}")
-        passed = _answer(documents, Request((_HANDING_OVER,), target, passing, f"{_HANDING_OVER} on any role"))
-        if passed is not False:
-            started = _somewhere(documents, action, passing)
-            yield all_of((passed, started)), f"pass any role of the account to what it starts with {action}"
+            sentence = f"call {group[0]} on {what}"
+            there = session_context(role, surroundings, more) if more else context
+            yield _answer(documents, Request(group, Target(target), there, sentence)), sentence
+    if _HANDING_OVER in asked:
+        yield from _handed_over(role, documents, surroundings)
+
+
+def _targets(role: Role, policies: RolePolicies) -> Iterator[tuple[str, str, tuple[str, ...], Mapping[str, Value]]]:
+    """What is called upon, in words and by its ARN, the calls, and what is known of it beyond its having no tags."""
+    prefix = f"arn:{role.arn.partition}:iam::{role.arn.account}"
+    for kind, actions in _ON_ANY:
+        # A pattern may want a path.
+        for name in (_UNNAMED, f"{_UNNAMED}/{_UNNAMED}"):
+            yield f"any {kind} of the account", f"{prefix}:{kind}/{name}", actions, {}
+    own: dict[str, Value] = {
+        f"{key}/{tag.lower()}": (value,)
+        for key in ("aws:resourcetag", "iam:resourcetag")
+        for tag, value in role.tags.items()
+    }
+    yield "itself", str(role.arn), _ON_ITSELF, own
+    if isinstance(policies.attached, Present):
+        for policy in policies.attached.value:
+            if policy.arn.startswith(f"{prefix}:"):
+                yield f"its policy {policy.arn.rpartition('/')[2]}", policy.arn, _ON_ITS_POLICIES, {}
+    for kind, form, actions in _ELSEWHERE:
+        arn = form.format(account=role.arn.account, name=_UNNAMED)
+        yield f"any {kind}", f"arn:{role.arn.partition}:{arn}", actions, {}
+
+
+def _handed_over(role: Role, documents: Documents, surroundings: Surroundings) -> Iterator[tuple[Answer, str]]:
+    """Passing any role: to whatever service, or to one where something can be started with it."""
+    prefix = f"arn:{role.arn.partition}:iam::{role.arn.account}:role"
+    for name in (_UNNAMED, f"{_UNNAMED}/{_UNNAMED}"):
+        request = Request((_HANDING_OVER,), Target(f"{prefix}/{name}"), Context(()), f"{_HANDING_OVER} on any role")
+        to_any = replace(request, context=session_context(role, surroundings, {"iam:passedtoservice": (_ANY_SERVICE,)}))
+        yield _answer(documents, to_any), "pass any role of the account to any service"
+        for service, actions in _STARTED_BY:
+            passing = session_context(role, surroundings, {"iam:passedtoservice": (service,)})
+            passed = _answer(documents, replace(request, context=passing))
+            if passed is False:
+                continue
+            for action in actions:
+                started = _somewhere(documents, action, passing)
+                yield all_of((passed, started)), f"pass any role of the account to what it starts with {action}"
 
 
 def _answer(documents: Documents, request: Request) -> Answer:
