@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -195,7 +195,8 @@ def test_a_role_that_was_created_anew_by_somebody_else_is_not_enrolled_by_what_i
         "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/enroller/alice",
         "sessionContext": {"sessionIssuer": {"arn": approver}},
     }
-    approved["detail"]["eventTime"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    approved["detail"]["eventTime"] = soon.strftime("%Y-%m-%dT%H:%M:%SZ")
     (alert,) = handled(world, approved)
     assert alert["outcome"] == "repaired"
     world.delete_role()

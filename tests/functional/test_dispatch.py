@@ -19,7 +19,7 @@ from remediator.core.watched import UNWATCHED, WATCHED_CALLS, Concern, WatchedCa
 from remediator.errors import MalformedEvent, NotYetVisible, RemediatorError, TransientError
 from remediator.flows.dispatch import MOST_ROLES_OF_A_POLICY, Dispatched, Dropped, Queued, SweepQueued, dispatch
 from remediator.gateways.queue import SweepQueue
-from remediator.settings import Settings, parse_settings
+from remediator.settings import PrincipalPattern, Settings, parse_settings
 from tests.examples import ACCOUNT, BUCKET, ENROLLED, LAMBDA_STATEMENT, OWN_ROLE_ARN, a_role, settings
 from tests.functional.faults import raising
 from tests.functional.world import World
@@ -608,3 +608,15 @@ def test_of_two_roles_that_an_instance_profile_concerns_one_that_cannot_be_read_
     with pytest.raises(RemediatorError, match="1 of the 2 roles that the instance profile concerns"):
         send(world, event, roles=world.disturbed_roles(before_read_role_2=throttled))
     assert [request.role_name for request in requests(world)] == ["head-node"]
+
+
+def test_where_roles_must_be_approved_that_the_tag_was_taken_away_is_told_to_the_reconciler(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT, tags={})
+    event = load("UntagRole")
+    event["detail"]["requestParameters"]["tagKeys"] = ["anyscale:cluster-role"]
+    send(world, event)
+    assert requests(world) == []
+    world.settings = replace(world.settings, approvers=(PrincipalPattern(f"arn:aws:iam::{ACCOUNT}:role/platform/*"),))
+    send(world, event)
+    (request,) = requests(world)
+    assert request.cause.enrolls == ""

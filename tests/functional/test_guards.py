@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -194,7 +195,7 @@ def approved_settings() -> Settings:
 
 def created_before(world: World) -> None:
     """moto's roles are as old as the test; the events of this one come after that."""
-    world.time = world.iam.get_role(RoleName=ROLE)["Role"]["CreateDate"]
+    world.time = world.iam.get_role(RoleName=ROLE)["Role"]["CreateDate"] + timedelta(seconds=5)
 
 
 @pytest.fixture
@@ -243,6 +244,15 @@ class TestApproval:
         approved.create_role(LAMBDA_STATEMENT)
         assert approved.look(a_cause())[0].kind is OutcomeKind.REFUSED
         assert not approved.trusts_ec2()
+
+    def test_taking_the_tag_away_takes_the_approval_with_it(self, approved: World) -> None:
+        approved.look(self.by_approver(approved))
+        tag = {"Key": "anyscale:cluster-role", "Value": "production"}
+        approved.iam.untag_role(RoleName=ROLE, TagKeys=[tag["Key"]])
+        approved.time += timedelta(minutes=10)
+        assert approved.look(a_cause())[0].kind is OutcomeKind.NOT_ENROLLED
+        approved.iam.tag_role(RoleName=ROLE, Tags=[tag])
+        assert approved.look(a_cause())[0].kind is OutcomeKind.REFUSED
 
     def test_an_approval_is_for_one_cloud(self, approved: World) -> None:
         approved.look(self.by_approver(approved))

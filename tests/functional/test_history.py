@@ -423,6 +423,18 @@ class TestTheLimitOfWrites:
         world.deliver(held)
         assert [alert["outcome"] for alert in world.alerts()] == ["limit-reached"]
 
+    def test_counts_only_what_was_written(self, world: World) -> None:
+        for name in ("denied", "other"):
+            world.create_role(LAMBDA_STATEMENT, name=name)
+            world.grant(bucket_grant(), role=name)
+        limited = settings()
+        world.settings = type(limited)(clouds=limited.clouds, write_limit=WriteLimit(1, 60))
+        error = raising(DeniedError("iam:UpdateAssumeRolePolicy", "AccessDenied", "an SCP"))
+        long_ago = replace(a_cause(), time="2026-03-04T09:00:00Z")
+        for _ in range(5):
+            world.look(long_ago, role="denied", roles=world.disturbed_roles(before_write_trust=error))
+        assert world.look(role="other")[0].kind is OutcomeKind.REPAIRED
+
     def test_ends_with_the_window(self, world: World) -> None:
         world.create_role(LAMBDA_STATEMENT)
         limited = settings()

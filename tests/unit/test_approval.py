@@ -72,10 +72,32 @@ def test_no_other_call_does(one: Cause) -> None:
     assert "role/platform/*" in refused.why
 
 
-def test_a_call_within_the_second_of_the_creation_counts() -> None:
+def test_within_the_second_of_the_creation_only_the_creation_itself_counts() -> None:
     created = replace(ROLE, created=CREATED.replace(microsecond=700_000))
-    approval = decide_approval(created, "production", (cause(time="2026-03-04T09:00:00Z"),), None, APPROVERS)
-    assert isinstance(approval, Approval)
+    for call, approved in (("CreateRole", True), ("TagRole", False)):
+        found = decide_approval(
+            created, "production", (cause(call=call, time="2026-03-04T09:00:00Z"),), None, APPROVERS
+        )
+        assert isinstance(found, Approval) is approved
+
+
+class TestTheEndOfAnApproval:
+    UNTAGGED = cause(call="UntagRole", enrolls="", time="2026-03-04T11:00:00Z")
+    MALLORY = cause(Actor("IAMUser", f"arn:aws:iam::{ACCOUNT}:user/mallory"), time="2026-03-04T11:00:05Z")
+
+    def test_it_ends_when_the_tag_is_taken_away_whoever_sets_it_again(self) -> None:
+        assert isinstance(decided(self.UNTAGGED, self.MALLORY, remembered=REMEMBERED), Refused)
+        assert isinstance(decided(self.MALLORY, self.UNTAGGED, remembered=REMEMBERED), Refused)
+
+    def test_an_approver_gives_it_anew(self) -> None:
+        assert isinstance(decided(self.UNTAGGED, cause(time="2026-03-04T11:00:05Z"), remembered=REMEMBERED), Approval)
+
+    def test_an_event_that_comes_late_ends_no_approval_that_was_given_since(self) -> None:
+        given = replace(REMEMBERED, time="2026-03-04T12:00:00Z")
+        assert decided(self.UNTAGGED, remembered=given) == given
+
+    def test_taking_another_tag_away_ends_nothing(self) -> None:
+        assert decided(replace(self.UNTAGGED, enrolls=None), remembered=REMEMBERED) == REMEMBERED
 
 
 def test_a_role_whose_age_is_unknown_is_approved_by_no_call() -> None:

@@ -14,45 +14,23 @@ from remediator.core.change import ChangeState
 from remediator.core.event import Actor, Cause
 from remediator.core.finding import REPAIRABLE, Finding, FindingCode
 from remediator.core.finding_texts import FINDING_TEXTS
-from remediator.core.memory import Contest, RoleMemory
-from remediator.core.message import Alert, describe, document_diff, limit_reached, plain, render
-from remediator.core.outcome import TOLD, Applied, Hold, NotApplied, Outcome, OutcomeKind
+from remediator.core.memory import Contest
+from remediator.core.message import document_diff, limit_reached, plain
+from remediator.core.outcome import TOLD, Applied, Hold, NotApplied, OutcomeKind, StepResult, Unconfirmed
 from remediator.core.permanent import PermanentFix, permanent_fix
 from remediator.core.plan import InlinePolicyStep, TrustStep, Withheld
 from remediator.core.policy.edit import raw_statements
 from remediator.core.reading import Absent
 from remediator.core.sweep import sweep_cause
-from remediator.core.telling import News, Telling
+from remediator.core.telling import News
 from remediator.core.trust import add_ec2_trust
 from remediator.settings import WriteLimit
-from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, ROLE_ARN, a_cause, document
-from tests.unit.changes import NOW, a_change
-from tests.unit.policy.documents import KEY_ARN, our_policy
+from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, OUTSIDE, ROLE_ARN, a_cause, document
+from tests.unit.alerts import GRANT_BLOCKED, GRANT_MISSING, GRANT_STEP, TRUST_MISSING, alert, hostile, longest, outcome
+from tests.unit.changes import NOW, TRUST_STEP, a_change
+from tests.unit.policy.documents import our_policy
 
 DOCS = Path(__file__).parents[2] / "docs"
-TRUST_MISSING = Finding(FindingCode.TRUST_MISSING, "trust policy", ("no statement names EC2",), ("sts:AssumeRole",))
-GRANT_MISSING = Finding(FindingCode.GRANT_MISSING, BUCKET, (), ("s3:GetObject", "s3:PutObject"))
-GRANT_BLOCKED = Finding(FindingCode.GRANT_BLOCKED, BUCKET, ("statement `Freeze` denies it",), ("s3:PutObject",))
-TRUST_STEP = TrustStep(document(LAMBDA_STATEMENT), add_ec2_trust(document(LAMBDA_STATEMENT), "aws"))
-GRANT_STEP = InlinePolicyStep("AnyscaleRemediatorS3Access", None, our_policy(Absent(), BUCKET))
-
-
-def outcome(kind: OutcomeKind = OutcomeKind.REPAIRED, **fields: object) -> Outcome:
-    """An outcome about the example role; by default everything was wrong and was repaired."""
-    defaults: dict[str, object] = {
-        "account": ACCOUNT,
-        "role_name": "head-node",
-        "role_arn": ROLE_ARN,
-        "cloud": "production",
-        "causes": (a_cause(),),
-        "findings": (TRUST_MISSING, GRANT_MISSING),
-        "results": (Applied(TRUST_STEP), Applied(GRANT_STEP)),
-    }
-    return Outcome(kind=kind, **{**defaults, **fields})  # type: ignore[arg-type]  # the fields of the call and the defaults
-
-
-def alert(of: Outcome, news: News = News.NEW) -> Alert:
-    return render(describe(of, Telling(news, "0123456789abcdef", RoleMemory()), buckets=(BUCKET,)))
 
 
 def test_every_finding_has_its_texts_and_its_row_in_the_documentation() -> None:
@@ -69,7 +47,8 @@ def test_the_documentation_says_repaired_of_exactly_the_repairable_findings() ->
 
 @pytest.mark.parametrize("kind", list(OutcomeKind))
 def test_the_first_line_of_every_outcome_says_whether_there_is_anything_to_do(kind: OutcomeKind) -> None:
-    first = alert(outcome(kind, results=())).text.splitlines()[0]
+    hold = Hold.OBSERVE if kind is OutcomeKind.WOULD_REPAIR else None
+    first = alert(outcome(kind, results=(), hold=hold)).text.splitlines()[0]
     assert ("nothing for you to do" in first) == (kind is OutcomeKind.REPAIRED or kind not in TOLD)
     assert ("lease" in first) == (kind in TOLD - {OutcomeKind.REPAIRED})
 
@@ -84,7 +63,7 @@ def test_a_repair_is_told_with_what_why_who_and_how_to_go_on() -> None:
         "EC2 may not assume the role",
         '+      "Sid": "AnyscaleRemediatorEC2Trust"',
         "inline policy AnyscaleRemediatorS3Access",
-        f"UpdateAssumeRolePolicy by arn:aws:iam::{ACCOUNT}:user/alice through the AWS CLI at 2026-03-04T10:00:17Z",
+        "UpdateAssumeRolePolicy by user/alice through the AWS CLI at 2026-03-04T10:00:17Z",
         "event 11111111-2222-4333-8444-555555555555",
         "aws iam tag-role --role-name head-node --tags Key=anyscale:remediation,Value=off",
         'resource "aws_iam_role_policy"',
@@ -117,7 +96,7 @@ def test_the_attributes_are_those_that_subscriptions_filter_on() -> None:
 
 
 def test_a_proposal_does_not_claim_that_anything_was_done() -> None:
-    told = alert(outcome(OutcomeKind.WOULD_REPAIR, results=(), proposed=(TRUST_STEP, GRANT_STEP)))
+    told = alert(outcome(OutcomeKind.WOULD_REPAIR, results=(), proposed=(TRUST_STEP, GRANT_STEP), hold=Hold.OBSERVE))
     assert "What would be done: trust policy" in told.text
     assert "What was done" not in told.text
     assert "Repaired" not in told.text
@@ -226,25 +205,98 @@ def test_foreign_text_mentions_nobody_in_a_chat(text: str) -> None:
 
 
 def test_an_e_mail_address_as_the_name_of_a_session_stays_readable() -> None:
-    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/alice@here.example.com"
-    assert arn in alert(outcome(causes=(a_cause(actor=arn),))).text
+    session = "assumed-role/admin/alice@here.example.com"
+    told = alert(outcome(causes=(a_cause(actor=f"arn:aws:sts::{ACCOUNT}:{session}"),)))
+    assert f"by {session} through" in told.text
 
 
-HOSTILE = 'x\r\nBcc: all@example.com\n<!channel> \u202eevil\u2028"}\x1b[31m'
+def test_who_caused_it_is_named_shortly_in_the_own_account_and_in_full_elsewhere() -> None:
+    stranger = f"arn:aws:iam::{OUTSIDE}:user/mallory"
+    told = alert(outcome(causes=(a_cause(), a_cause(actor=stranger), a_cause(actor=f"x::{ACCOUNT}:user/alice"))))
+    assert "UpdateAssumeRolePolicy by user/alice through the AWS CLI" in told.text
+    assert f"UpdateAssumeRolePolicy by {stranger} through" in told.text
+    assert f"UpdateAssumeRolePolicy by x::{ACCOUNT}:user/alice through" in told.text
+    assert [cause["actor"] for cause in json.loads(told.json)["causes"]][1] == stranger
+
+
+def test_of_a_long_user_agent_people_read_the_tool_or_else_its_beginning_and_machines_all_of_it() -> None:
+    terraform = "APN/1.0 HashiCorp/1.0 Terraform/1.9.5 " + "x" * 200
+    unknown = "Mosaic/1.0 " * 20
+    for agent, through in ((terraform, "Terraform"), (unknown, f"{unknown[:59]}…")):
+        cause = replace(a_cause(), actor=replace(a_cause().actor, user_agent=agent))
+        told = alert(outcome(causes=(cause,)))
+        assert f"by user/alice through {through} at" in told.text
+        assert json.loads(told.json)["causes"][0]["userAgent"] == agent
+
+
+@pytest.mark.parametrize(
+    ("results", "again", "severity", "subject"),
+    [
+        ((Unconfirmed(TRUST_STEP, "not seen"),), False, "warning", "repair not finished yet"),
+        ((Applied(TRUST_STEP),), True, "warning", "repair not finished yet"),
+        ((Unconfirmed(TRUST_STEP, "not seen"), NotApplied(GRANT_STEP, "denied")), False, "error", "repair failed"),
+        ((NotApplied(GRANT_STEP, "denied"),), False, "error", "repair failed"),
+        ((NotApplied(GRANT_STEP, "throttled", retried=True),), False, "error", "repair failed"),
+        ((), False, "error", "could not be looked at"),
+    ],
+)
+def test_what_was_written_wakes_nobody_as_long_as_it_only_has_to_be_seen_or_finished(
+    results: tuple[StepResult, ...], again: bool, severity: str, subject: str
+) -> None:
+    told = alert(outcome(OutcomeKind.FAILED, results=results, again=again))
+    assert ("nothing for you to do now" in told.text.splitlines()[0]) == (severity == "warning")
+    assert told.subject == f"Anyscale role head-node: {subject} (production)"
+    assert told.attributes["severity"] == severity
+
+
+def test_a_failed_write_that_is_tried_again_says_so_in_its_first_line() -> None:
+    failed = NotApplied(TRUST_STEP, "throttled", retried=True)
+    first, *_ = alert(outcome(OutcomeKind.FAILED, results=(failed,))).text.splitlines()
+    assert first.startswith("A repair failed, and is tried again within minutes. Please look if")
+
+
+@pytest.mark.parametrize("result", [Unconfirmed(TRUST_STEP, "not seen"), NotApplied(TRUST_STEP, "lost", retried=True)])
+def test_what_is_tried_again_beside_a_finding_for_a_person_needs_the_person(result: StepResult) -> None:
+    told = alert(outcome(OutcomeKind.FAILED, findings=(TRUST_MISSING, GRANT_BLOCKED), results=(result,)))
+    assert told.text.startswith("Please look: a repair failed.")
+    assert told.attributes["severity"] == "error"
+
+
+def test_what_people_act_on_stands_before_the_documents() -> None:
+    told = alert(outcome(OutcomeKind.NEEDS_PERSON, findings=(TRUST_MISSING, GRANT_BLOCKED))).text
+    titles = ("What is wrong", "What you can do", "Who caused it", "What was done", "To pause", "To make it permanent")
+    assert sorted(titles, key=told.index) == list(titles)
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.NOT_ENROLLED, OutcomeKind.OFF, OutcomeKind.CLEAN, OutcomeKind.REFUSED])
+def test_nobody_is_told_how_to_keep_the_remediator_from_what_it_does_not_do(kind: OutcomeKind) -> None:
+    told = alert(outcome(kind, findings=(), results=()))
+    assert "To pause" not in told.text
+    assert json.loads(told.json)["pause"] is None
+
+
+def test_a_role_that_somebody_shut_on_purpose_is_told_as_that_in_the_first_line() -> None:
+    quarantined = Finding(FindingCode.QUARANTINED, "role")
+    told = alert(outcome(OutcomeKind.NEEDS_PERSON, findings=(TRUST_MISSING, quarantined), results=()))
+    assert told.text.splitlines()[0] == "Please look: somebody has shut this role on purpose, so nothing is repaired."
+
+
+def test_an_interrupted_write_over_which_somebody_wrote_is_told_with_what_to_do() -> None:
+    change = a_change(state=ChangeState.SUPERSEDED, why="It was interrupted.")
+    told = alert(outcome(OutcomeKind.NEEDS_PERSON, findings=(), results=(), settled=(change,)))
+    assert told.text.startswith("Please look: a repair was interrupted, and somebody has changed the document since.")
+    assert "What you can do\n  trust policy: See whether what we meant to write, below, is still wanted." in told.text
+
+
+def test_what_only_our_own_event_keeps_from_being_repaired_is_not_put_down_to_observe_mode() -> None:
+    change = a_change(state=ChangeState.COMPLETED)
+    told = alert(outcome(OutcomeKind.WOULD_REPAIR, results=(), proposed=(GRANT_STEP,), own=True, settled=(change,)))
+    assert "observe mode" not in told.subject + told.text
+    assert "nothing for you to do now" in told.text.splitlines()[0]
 
 
 def test_hostile_text_breaks_no_line_no_header_and_no_json() -> None:
-    actor = Actor(kind="AssumedRole", arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/x/{HOSTILE}", user_agent=HOSTILE)
-    told = alert(
-        outcome(
-            OutcomeKind.REFUSED,
-            cloud=HOSTILE,
-            why=HOSTILE,
-            causes=(Cause(HOSTILE, HOSTILE, HOSTILE, actor),),
-            findings=(Finding(FindingCode.GRANT_BLOCKED, BUCKET, (HOSTILE,)),),
-            results=(),
-        )
-    )
+    told = hostile()
     assert re.fullmatch(r"[\x20-\x7e]{1,99}", told.subject)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u2028\u202e]", told.text)
     assert not re.search(r"^\s*Bcc:", told.text, re.MULTILINE)
@@ -253,30 +305,7 @@ def test_hostile_text_breaks_no_line_no_header_and_no_json() -> None:
 
 
 def test_the_longest_possible_alert_fits_a_message_of_sns() -> None:
-    statements = [
-        {**LAMBDA_STATEMENT, "Sid": f"S{n}", "Condition": {"StringEquals": {"k": "v" * 90}}} for n in range(60)
-    ]
-    big = document(*statements)
-    step = InlinePolicyStep("n" * 128, big, add_ec2_trust(big, "aws"))
-    long_actor = Actor(kind="k" * 1024, arn="a" * 1024, invoked_by="i" * 1024, user_agent="é" * 1024)
-    told = alert(
-        outcome(
-            OutcomeKind.FAILED,
-            role_name="r" * 64,
-            cloud="c" * 256,
-            findings=tuple(
-                Finding(
-                    code,
-                    KEY_ARN if code is FindingCode.KEY_MISSING else "b" * 63,
-                    tuple(f"{n}" + "ü" * 5000 for n in range(50)),
-                    ("s3:GetObject",) * 8,
-                )
-                for code in FindingCode
-            ),
-            results=(NotApplied(step, "w" * 5000), Applied(step)),
-            causes=tuple(Cause("e" * 1024, "c", "t", long_actor) for _ in range(10)),
-        )
-    )
+    told = longest()
     assert len(told.message.encode()) < 256 * 1024 - 2_000
     assert len(told.subject) <= 99
     assert told.subject.isascii()
@@ -294,6 +323,17 @@ def test_a_long_diff_is_cut_in_the_middle() -> None:
     diff = document_diff(None, many.raw).splitlines()
     assert len(diff) <= 121
     assert any("lines left out" in line for line in diff)
+
+
+def test_documents_that_do_not_fit_are_left_out_with_a_pointer_to_the_history() -> None:
+    many = document(*({**LAMBDA_STATEMENT, "Sid": f"S{n}"} for n in range(2_000)))
+    step = TrustStep(many, add_ec2_trust(many, "aws"))
+    told = alert(outcome(results=(Applied(step, "head-node/20260304T100020000000Z-0a1b2c3d"),)))
+    assert "(too long to be shown here: remediator history head-node/20260304T100020000000Z-0a1b2c3d)" in told.text
+    content = json.loads(told.json)
+    assert content["documentsLeftOut"] is True
+    assert (content["changes"][0]["before"], content["changes"][0]["after"]) == (None, None)
+    assert json.loads(alert(outcome()).json)["documentsLeftOut"] is False
 
 
 @pytest.mark.parametrize("char", ["\n", "\r", "\t", "\x00", "\x7f", "\u2028", "\u202e", "\ud800", "\u200b"])
@@ -335,3 +375,10 @@ def test_the_terraform_of_the_permanent_fix_is_hcl_that_names_role_and_bucket() 
     assert f'"arn:aws:s3:::{BUCKET}/*"' in fix.terraform
     assert fix.terraform.count("{") == fix.terraform.count("}")
     assert fix.terraform.count("[") == fix.terraform.count("]")
+
+
+def test_no_name_or_path_can_begin_a_template_in_the_terraform_of_the_permanent_fix() -> None:
+    arn = f'arn:aws:iam::{ACCOUNT}:role/a"}}${{file("secret")}}%{{if}}/head-node'
+    fix = permanent_fix(arn, (Finding(FindingCode.PROFILE_MISSING, "instance profile head-node"),), (BUCKET,))
+    assert fix is not None
+    assert 'path = "/a\\"}$${file(\\"secret\\")}%%{if}/"' in fix.terraform

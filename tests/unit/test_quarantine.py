@@ -63,6 +63,14 @@ SHUT: dict[str, tuple[Role, RolePolicies]] = {
         NOTHING,
     ),
 }
+SHUT["a trust of Denies alone, for somebody else"] = (
+    trusting({"Effect": "Deny", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}),
+    NOTHING,
+)
+SHUT["all but a little that is no use to a cluster"] = (
+    trusting(EC2_STATEMENT),
+    inline({"Effect": "Deny", "NotAction": "sts:GetCallerIdentity", "Resource": "*"}),
+)
 OPEN: dict[str, tuple[Role, RolePolicies]] = {
     "nothing": (trusting(EC2_STATEMENT), NOTHING),
     "revoked sessions": (

@@ -146,10 +146,12 @@ def test_somebody_who_waits_for_an_hour_each_time_makes_an_alert_an_hour_at_most
 
 
 def test_what_is_held_up_by_the_limit_of_writes_is_told_for_all_roles_together() -> None:
-    held = outcome(OutcomeKind.WOULD_REPAIR, BLOCKED, proposed=(TRUST_STEP,), hold=Hold.CAPPED)
+    missing = Finding(FindingCode.TRUST_MISSING, "trust policy")
+    held = outcome(OutcomeKind.WOULD_REPAIR, missing, proposed=(TRUST_STEP,), hold=Hold.CAPPED)
     assert Role().sees(held, NOW) is News.NONE
     assert Role().sees(replace(held, results=(Applied(TRUST_STEP),)), NOW) is News.NEW
     assert Role().sees(replace(held, hold=Hold.PAUSED), NOW) is News.NEW
+    assert Role().sees(replace(held, kind=OutcomeKind.NEEDS_PERSON, findings=(missing, BLOCKED)), NOW) is News.NEW
 
 
 def test_an_outcome_without_a_memory_is_told_as_it_is() -> None:

@@ -25,18 +25,22 @@ def decide_approval(
 
     ``remembered`` is that of this very role, by its unique id. A call approves if it set the enrolment tag to this
     cloud, was made by an approver, and is not older than the role: one for a predecessor of the same name is not.
+    Whoever takes the tag away ends the approval: it must be given anew when the tag is set again.
     """
     if not approvers:
         return None
-    enrolling = [
-        cause for cause in causes if cause.call in _ENROLLING and cause.enrolls == cloud and _is_about(cause, role)
-    ]
-    for cause in reversed(enrolling):
-        principal = principal_of(cause.actor)
-        if principal is not None and any(pattern.matches(principal) for pattern in approvers):
-            return Approval(cloud, principal, cause.event_id, cause.time)
-    if remembered is not None and remembered.cloud == cloud:
-        return remembered
+    approval = remembered
+    enrolling: list[Cause] = []
+    for cause in sorted(causes, key=lambda cause: cause.time):
+        if cause.call == "UntagRole" and cause.enrolls == "" and not (approval and cause.time < approval.time):
+            approval = None
+        if cause.call in _ENROLLING and cause.enrolls == cloud and _is_about(cause, role):
+            enrolling.append(cause)
+            principal = principal_of(cause.actor)
+            if principal is not None and any(pattern.matches(principal) for pattern in approvers):
+                approval = Approval(cloud, principal, cause.event_id, cause.time)
+    if approval is not None and approval.cloud == cloud:
+        return approval
     allowed = ", ".join(str(pattern) for pattern in approvers)
     by = f" {enrolling[-1].actor.arn} set its tag, and may not approve." if enrolling else ""
     return Refused(
@@ -59,5 +63,11 @@ def principal_of(actor: Actor) -> str | None:
 
 
 def _is_about(cause: Cause, role: Role) -> bool:
-    """Whether the call may be about this role: it was created before, to the second, which is all that is known."""
-    return role.created is not None and datetime.fromisoformat(cause.time) >= role.created.replace(microsecond=0)
+    """Whether the call is about this role, and not a predecessor: times are known to the second.
+
+    A tag that was set within the second in which the role was created may have been set on its predecessor.
+    """
+    if role.created is None:
+        return False
+    time, created = datetime.fromisoformat(cause.time), role.created.replace(microsecond=0)
+    return time >= created if cause.call == "CreateRole" else time > created

@@ -215,6 +215,11 @@ def split_change_id(text: str) -> tuple[str, str]:
     return role_name, key
 
 
+def intended_of(key: str) -> datetime:
+    """When the change of that key was intended."""
+    return datetime.strptime(key.partition("-")[0], _TIME_FORM).replace(tzinfo=UTC)
+
+
 def time_key(at: datetime) -> str:
     """What the keys of all changes that were intended at or after that time are not less than."""
     return at.astimezone(UTC).strftime(_TIME_FORM)

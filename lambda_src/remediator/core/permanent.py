@@ -116,7 +116,7 @@ def _profile(role: RoleArn, findings: tuple[Finding, ...], arn: str) -> Iterator
             (
                 'resource "aws_iam_instance_profile" "anyscale_node" {',
                 f'  name = "{role.name}"',
-                f'  path = "{path}"',
+                f"  path = {_hcl(path)}",
                 f'  role = "{role.name}"',
                 "}",
             )
@@ -183,7 +183,9 @@ def _hcl(value: object, indent: str = "") -> str:
     if isinstance(value, (list, tuple)):
         lines = [f"{inner}{_hcl(item, inner)}," for item in value]
         return "\n".join(("[", *lines, f"{indent}]"))
-    return json.dumps(value)
+    # Within quotes these would begin a template.
+    # https://developer.hashicorp.com/terraform/language/expressions/strings#escape-sequences
+    return json.dumps(value).replace("${", "$${").replace("%{", "%%{")
 
 
 def _yaml(value: object, indent: str = "") -> str:

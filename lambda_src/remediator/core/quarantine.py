@@ -9,6 +9,7 @@ from remediator.core.arn import ec2_service_principal
 from remediator.core.finding import ROLE_SUBJECT, Finding, FindingCode
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.evaluate import actions_match
+from remediator.core.policy.own import REQUIRED_BUCKET_ACTIONS, REQUIRED_OBJECT_ACTIONS
 from remediator.core.policy.principals import service_is_named
 from remediator.core.policy.statement import Patterns, Statement
 from remediator.core.reading import Present, Reading
@@ -24,7 +25,7 @@ def quarantine_findings(role: Role, policies: RolePolicies) -> tuple[Finding, ..
     """One finding, with each document by which somebody has shut the role; empty where nobody has.
 
     That is a Deny of everything without a condition, as in ``AWSDenyAll``; the policy that AWS attaches to what was
-    compromised; and a Deny without a condition in the trust policy that keeps EC2 out.
+    compromised; a Deny without a condition in the trust policy that keeps EC2 out; and a trust policy of Denies alone.
     https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCompromisedKeyQuarantineV3.html
     """
     because = (*_by_trust(role), *_by_policies(policies))
@@ -35,7 +36,11 @@ def _by_trust(role: Role) -> Iterator[str]:
     if not isinstance(role.trust, Present):
         return
     ec2 = ec2_service_principal(role.arn.partition)
-    for statement in role.trust.value.statements:
+    statements = role.trust.value.statements
+    if statements and all(statement.effect == "Deny" for statement in statements):
+        yield "the trust policy lets nobody assume the role, and denies it on top of that"
+        return
+    for statement in statements:
         if (
             _is_plain_deny(statement)
             and _covers(statement.actions, "sts:AssumeRole")
@@ -81,8 +86,13 @@ def _is_plain_deny(statement: Statement) -> bool:
 
 
 def _covers_everything(actions: Patterns | None) -> bool:
-    """Whether every action there is is covered; a NotAction with exceptions only confines the role to these."""
-    return _covers(actions, _UNNAMED_ACTION) and not (actions is not None and actions.negated and actions.patterns)
+    """Whether every action there is is covered, or all but some that are no use to a cluster.
+
+    A NotAction that excepts what a cluster uses only confines the role to that.
+    """
+    return all(
+        _covers(actions, action) for action in (_UNNAMED_ACTION, *REQUIRED_OBJECT_ACTIONS, *REQUIRED_BUCKET_ACTIONS)
+    )
 
 
 def _covers(actions: Patterns | None, action: str) -> bool:

@@ -73,7 +73,7 @@ def fingerprint(outcome: Outcome) -> str:
 
 
 def _of_something_wrong(outcome: Outcome, memory: RoleMemory, now: datetime) -> Telling:
-    if outcome.hold is Hold.CAPPED and not outcome.may_have_written:
+    if outcome.hold is Hold.CAPPED and not outcome.may_have_written and not outcome.for_a_person:
         # One alert for all roles says that the limit is reached.
         return Telling(News.NONE, None, memory)
     mark = fingerprint(outcome)

@@ -224,6 +224,11 @@ class _EachRole:
             raise NotYetVisible(f"the tags of role {trigger.role_name} were just changed, and cannot be seen yet")
         enrollment = decide_enrollment(role, settings, account=trigger.account, own_roles=self.own_roles)
         match enrollment:
+            case NotEnrolled() if settings.approvers and settings.enrollment_tag in trigger.untagged:
+                # Whoever approved the role has not approved what may be tagged again by anybody.
+                request = request_for(replace(trigger, cause=_with_what_it_asks_for(trigger, settings)))
+                self.queue.send(request)
+                return Queued(request)
             case NotEnrolled(why=why) | Off(why=why):
                 return Dropped(why, trigger.role_name)
             case Enrolled() | Refused():
@@ -239,7 +244,8 @@ class _EachRole:
 
 def _with_what_it_asks_for(trigger: RoleTrigger, settings: Settings) -> Cause:
     """The cause with the values that the call gave our two tags: by whose hand they were set must be known later."""
-    enrolls, mode = trigger.tagged.get(settings.enrollment_tag), trigger.tagged.get(MODE_TAG)
+    taken_away = "" if settings.enrollment_tag in trigger.untagged else None
+    enrolls, mode = trigger.tagged.get(settings.enrollment_tag, taken_away), trigger.tagged.get(MODE_TAG)
     return replace(
         trigger.cause,
         enrolls=None if enrolls is None else enrolls[:_LONGEST_TAG_VALUE],

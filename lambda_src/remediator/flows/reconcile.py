@@ -202,6 +202,8 @@ class _Run:
             case NotEnrolled(why=why):
                 if self.fresh and any(cause.call in _ENROLLING for cause in self.causes):
                     raise NotYetVisible(f"role {self.role_name} was enrolled a moment ago, and now it is not: {why}")
+                assert progress.memory is not None  # noqa: S101 - it was read before the role was looked at
+                progress.memory = replace(progress.memory, approval=None)
                 return self._ended(progress, OutcomeKind.NOT_ENROLLED, role, why=why)
             case Off(why=why):
                 return self._ended(progress, OutcomeKind.OFF, role, why=why)

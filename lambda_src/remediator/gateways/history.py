@@ -14,6 +14,7 @@ from remediator.core.change import (
     ChangeState,
     documents_json,
     head_json,
+    intended_of,
     parse_change,
     split_change_id,
     time_key,
@@ -150,9 +151,12 @@ class HistoryTable:
         self._record(change.change_id, item)
 
     def conclude(self, change_id: str, state: ChangeState, why: str, at: datetime) -> None:
-        """Say what came of a change, if that is not known yet; it is still open."""
+        """Say what came of a change, if that is not known yet; it is still open.
+
+        One that was not made does not count towards the limit of writes any more, which takes a second call.
+        """
         role_name, key = split_change_id(change_id)
-        self._update(
+        is_new = self._update(
             _key(role_name, f"CHANGE#{key}"),
             "SET #state = :state, why = :why, concluded_at = :at",
             "#state = :intended",
@@ -163,6 +167,14 @@ class HistoryTable:
                 ":intended": {"S": ChangeState.INTENDED},
             },
         )
+        if is_new and state is ChangeState.NOT_WRITTEN:
+            start, _ = self._window(intended_of(key))
+            self._update(
+                {"pk": {"S": "WRITES"}, "sk": {"S": start}},
+                "ADD writes :less",
+                "writes > :none",
+                {":less": {"N": "-1"}, ":none": {"N": "0"}},
+            )
 
     def close(self, change_id: str) -> None:
         """Take a change out of those that are open; that it is none of them is no error.
