@@ -18,7 +18,16 @@ from remediator.core.watched import WATCHED_CALLS, Concern
 from remediator.errors import TransientError
 from remediator.gateways.queue import FailedDelivery
 from remediator.handlers import reconciler, router, sweeper
-from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, ENROLLED, LAMBDA_STATEMENT, OWN_ROLE_ARN, bucket_grant
+from tests.examples import (
+    ACCOUNT,
+    BUCKET,
+    EC2_STATEMENT,
+    ENROLLED,
+    LAMBDA_STATEMENT,
+    OWN_ROLE_ARN,
+    bucket_grant,
+    policy,
+)
 from tests.functional.world import PAUSE_PARAMETER, TABLE, World
 from tests.unit.test_event import load
 
@@ -277,6 +286,27 @@ def test_a_request_that_keeps_failing_is_told_with_its_last_try(world: World, mo
         event["Records"][0]["attributes"]["ApproximateReceiveCount"] = str(count)
         assert failures(reconciler.handle(event, Context())) == ["m0"]
         assert len(world.alerts()) == (1 if count == 8 else 0)
+
+
+def test_a_write_that_is_not_seen_with_the_last_try_either_is_told_as_given_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    route(load("TagRole"))
+    (message,) = world.queued()
+    undo = json.dumps(policy(LAMBDA_STATEMENT))
+    at_once = world.disturbed_roles(
+        after_write_trust=lambda: world.iam.update_assume_role_policy(RoleName="head-node", PolicyDocument=undo)
+    )
+    monkeypatch.setattr(reconciler, "_roles", lambda: at_once)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    event = batch(message["Body"])
+    event["Records"][0]["attributes"]["ApproximateReceiveCount"] = "8"
+    assert failures(reconciler.handle(event, Context())) == ["m0"]
+    first, second = world.alerts()
+    assert [change["state"] for change in first["changes"]] == ["unconfirmed"]
+    assert "dead-letter queue" in second["wrong"][0]
 
 
 def test_an_unreadable_request_is_logged_under_its_own_message_and_no_others(world: World) -> None:

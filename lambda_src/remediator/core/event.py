@@ -60,8 +60,8 @@ class Actor:
 class Cause:
     """The call that made us look: ``call`` by whom, at ``time`` (ISO 8601, UTC), under CloudTrail's ``event_id``.
 
-    ``enrolls`` is the value of the enrolment tag that the call itself set, empty where it took the tag away; ``mode`` is
-    that of ``anyscale:remediation``. Each is None where the call said nothing of it.
+    ``enrolls`` is the value of the enrolment tag that the call itself set, empty where it took the tag away; ``mode``
+    is that of ``anyscale:remediation``. Each is None where the call said nothing of it.
     """
 
     event_id: str

@@ -20,7 +20,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from remediator.core.event import Cause
 from remediator.core.outcome import Outcome, OutcomeKind, gave_up
 from remediator.core.pause import Pause, parse_pause
-from remediator.core.request import parse_request
+from remediator.core.request import ReconcileRequest, parse_request
 from remediator.core.telling import decide_telling
 from remediator.errors import AwsError, MalformedRequest, Misrouted, RemediatorError, TransientError
 from remediator.flows.deliver import alert_of, deliver
@@ -142,11 +142,12 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
             logger.info("queued again in another group", why=str(error))
             return
         except RemediatorError as error:
-            if int(record.attributes.approximate_receive_count) >= int(os.environ["MAX_RECEIVE_COUNT"]):
-                _tell(gave_up(request, str(error)))
+            _tell_if_last(record, request, str(error))
             raise
         _tell(outcome)
         if outcome.to_be_retried:
+            # The alert of just now promises another try.
+            _tell_if_last(record, request, outcome.why or "not all that was written could be seen")
             raise TransientError("repair", "to be retried", "what could be done was told, the rest is tried again")
         done.add(request.role_name)
 
@@ -161,6 +162,12 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
     except AwsError as error:
         logger.warning("failed messages come back later than they could", why=str(error))
     return answer
+
+
+def _tell_if_last(record: SQSRecord, request: ReconcileRequest, why: str) -> None:
+    """Tell that nobody tries any longer, where this was the last try."""
+    if int(record.attributes.approximate_receive_count) >= int(os.environ["MAX_RECEIVE_COUNT"]):
+        _tell(gave_up(request, why))
 
 
 def _causes_by_role(event: dict[str, Any]) -> dict[str, tuple[Cause, ...]]:
