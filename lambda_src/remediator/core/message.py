@@ -37,6 +37,7 @@ _SUBJECT_LIMIT = 99  # https://docs.aws.amazon.com/sns/latest/api/API_Publish.ht
 _MESSAGE_LIMIT = 250_000  # bytes; SNS takes 262,144, the attributes and the subject included
 _SENTENCE_LIMIT = 600
 _CAUSES_LIMIT = 5
+_USER_AGENT_LIMIT = 60
 _DIFF_LINES_LIMIT = 120
 _DIFF_LINE_LIMIT = 200
 
@@ -79,7 +80,8 @@ class Point:
 class Notification:
     """Everything that an alert says, in no channel's form yet.
 
-    ``incident_id`` is the same in all alerts about one incident of a role, from the first to its resolution.
+    ``incident_id`` is the same in all alerts about one incident of a role, from the first to its resolution. ``title``
+    is what the subject says of the role, ``headline`` the first line.
     """
 
     kind: OutcomeKind
@@ -87,6 +89,7 @@ class Notification:
     news: News
     incident_id: str | None
     severity: Severity
+    title: str
     headline: str
     role_name: str
     role_arn: str | None
@@ -154,46 +157,75 @@ _SEVERITIES = {
 }
 
 _HEADLINES = {
-    OutcomeKind.NOT_ENROLLED: "Not looked after any more, as it was broken; nothing for you to do.",
-    OutcomeKind.OFF: "Left alone from now on, as its tag asks for; nothing for you to do.",
-    OutcomeKind.CLEAN: "Resolved; nothing for you to do.",
+    OutcomeKind.NOT_ENROLLED: "Not looked after any more; nothing for you to do. What was wrong was not repaired.",
+    OutcomeKind.OFF: "Left alone, as its tag asks for; nothing for you to do. What was wrong was not repaired.",
+    OutcomeKind.CLEAN: "Resolved; nothing for you to do. What you were told of is in order again.",
     OutcomeKind.REPAIRED: "Repaired; nothing for you to do now. To keep it so, change the code that broke it.",
-    OutcomeKind.WOULD_REPAIR: "Broken, and left as it is because observe mode writes nothing. Please repair it.",
     OutcomeKind.REFUSED: "Refused to look after this role; nothing was written. Please correct tag or settings.",
     OutcomeKind.CONTESTED: "Please decide: somebody keeps undoing this repair, so we have stopped repairing this role.",
-    OutcomeKind.NEEDS_PERSON: "Please look: something is wrong that must not be repaired automatically.",
-    OutcomeKind.FAILED: "Please look: a repair failed.",
 }
 
 _CHANGE_TITLES = {
     "applied": "What was done",
     "proposed": "What would be done",
-    "unconfirmed": "What was written, but cannot be seen yet",
+    "unconfirmed": "What was or may have been written, but is not seen",
     "not applied": "What could not be done",
 }
 
 _HELD_HEADLINES = {
-    Hold.OBSERVE: _HEADLINES[OutcomeKind.WOULD_REPAIR],
+    Hold.OBSERVE: "Broken, and left as it is because observe mode writes nothing. Please repair it.",
     Hold.PAUSED: "Broken, and left as it is because writes are paused. Please repair it, or resume the writes.",
     Hold.CAPPED: "Repaired in part only, because as much was written as is allowed. Please see who breaks so much.",
+    None: "Repaired in part; nothing for you to do now. The next sweep repairs the rest.",
 }
 
-_HELD_SUBJECTS = {
+_HELD_TITLES = {
+    Hold.OBSERVE: "broken, not repaired (observe mode)",
     Hold.PAUSED: "broken, not repaired (writes are paused)",
     Hold.CAPPED: "repaired in part only (the limit of writes)",
+    None: "repaired in part",
 }
 
-_SUBJECTS = {
+_HELD_ADVICE = {
+    Hold.OBSERVE: "Make the changes below; or have us make them: give the cloud the mode `repair`, and the role's tag "
+    f"{MODE_TAG} no other one.",
+    Hold.PAUSED: "Make the changes below; or have us make them: `remediator resume` lets the writes go on.",
+    Hold.CAPPED: "See who breaks so much: `remediator history` names who caused each repair. The next sweep after the "
+    "window repairs the rest.",
+}
+
+_TITLES = {
     OutcomeKind.NOT_ENROLLED: "no longer looked after",
     OutcomeKind.OFF: "left alone",
     OutcomeKind.CLEAN: "resolved",
-    OutcomeKind.CONTESTED: "contested, no longer repaired",
     OutcomeKind.REPAIRED: "repaired",
-    OutcomeKind.WOULD_REPAIR: "broken, not repaired (observe mode)",
     OutcomeKind.REFUSED: "refused",
+    OutcomeKind.CONTESTED: "contested, no longer repaired",
     OutcomeKind.NEEDS_PERSON: "needs a person",
-    OutcomeKind.FAILED: "repair failed",
 }
+
+_WRONG_TITLES = {
+    OutcomeKind.NOT_ENROLLED: "Why",
+    OutcomeKind.OFF: "Why",
+    OutcomeKind.CLEAN: "Why",
+    OutcomeKind.REPAIRED: "What was wrong",
+    OutcomeKind.REFUSED: "Why",
+    OutcomeKind.WOULD_REPAIR: "What is wrong",
+    OutcomeKind.CONTESTED: "What is wrong",
+    OutcomeKind.NEEDS_PERSON: "What is wrong",
+    OutcomeKind.FAILED: "What is wrong",
+}
+
+_WRITTEN_TO = frozenset(
+    {
+        OutcomeKind.REPAIRED,
+        OutcomeKind.WOULD_REPAIR,
+        OutcomeKind.CONTESTED,
+        OutcomeKind.NEEDS_PERSON,
+        OutcomeKind.FAILED,
+    }
+)
+"""The outcomes after which the remediator may write to the role, so that somebody may want to keep it from that."""
 
 
 def describe(
@@ -209,13 +241,15 @@ def describe(
     how to make the repair permanent.
     """
     contested = outcome.kind is OutcomeKind.CONTESTED
+    headline = _headline(outcome)
     return Notification(
         kind=outcome.kind,
         hold=outcome.hold,
         news=telling.news,
         incident_id=telling.incident_id,
-        severity=_SEVERITIES[outcome.kind],
-        headline=_headline(outcome, telling.news),
+        severity=Severity.WARNING if _ends_by_itself(outcome) else _SEVERITIES[outcome.kind],
+        title=_title(outcome),
+        headline=f"Still so after a day. {headline}" if telling.news is News.REMINDER else headline,
         role_name=outcome.role_name,
         role_arn=outcome.role_arn,
         account=outcome.account,
@@ -235,17 +269,64 @@ def describe(
     )
 
 
-def _headline(outcome: Outcome, news: News) -> str:
-    headline = _HEADLINES[outcome.kind]
-    if outcome.kind is OutcomeKind.WOULD_REPAIR and outcome.hold is not None:
-        headline = _HELD_HEADLINES[outcome.hold]
-    if outcome.kind is OutcomeKind.NEEDS_PERSON and outcome.applied:
-        headline = "Please look: part of it was repaired, the rest must not be repaired automatically."
-    if outcome.kind is OutcomeKind.FAILED and not outcome.results:
-        headline = "Please look: whether this role is broken could not be found out."
-    elif outcome.kind is OutcomeKind.FAILED and not any(isinstance(result, NotApplied) for result in outcome.results):
-        headline = "Written, but not all of it can be seen yet. We look again; you are told if it stays broken."
-    return f"Still so after a day. {headline}" if news is News.REMINDER else headline
+def _title(outcome: Outcome) -> str:
+    match outcome.kind:
+        case OutcomeKind.WOULD_REPAIR:
+            return _HELD_TITLES[outcome.hold]
+        case OutcomeKind.FAILED if _ends_by_itself(outcome):
+            return "repair not finished yet"
+        case OutcomeKind.FAILED:
+            return "repair failed" if outcome.results else "could not be looked at"
+        case kind:
+            return _TITLES[kind]
+
+
+def _headline(outcome: Outcome) -> str:
+    match outcome.kind:
+        case OutcomeKind.WOULD_REPAIR:
+            return _HELD_HEADLINES[outcome.hold]
+        case OutcomeKind.NEEDS_PERSON:
+            return f"Please look: {_what_needs_a_person(outcome)}"
+        case OutcomeKind.FAILED:
+            return _failed_headline(outcome)
+        case kind:
+            return _HEADLINES[kind]
+
+
+def _what_needs_a_person(outcome: Outcome) -> str:
+    if any(finding.code is FindingCode.QUARANTINED for finding in outcome.findings):
+        return "somebody has shut this role on purpose, so nothing is repaired."
+    if outcome.applied:
+        return "part of it was repaired, the rest must not be repaired automatically."
+    if not outcome.findings and outcome.settled:
+        return "a repair was interrupted, and somebody has changed the document since."
+    return "something is wrong that must not be repaired automatically."
+
+
+def _failed_headline(outcome: Outcome) -> str:
+    if _ends_by_itself(outcome):
+        if outcome.again:
+            return "Written in part; nothing for you to do now. The rest is tried again within minutes."
+        return "Written, but not all of it is seen yet; nothing for you to do now. We look again within minutes."
+    if not outcome.results:
+        return "Please look: whether this role is broken could not be found out."
+    if outcome.to_be_retried and not outcome.for_a_person:
+        return (
+            "A repair failed, and is tried again within minutes. Please look if you are not told soon that it worked."
+        )
+    return "Please look: a repair failed."
+
+
+def _ends_by_itself(outcome: Outcome) -> bool:
+    """Whether all that could be written was, so that it only has to be seen or finished, and is told in the end.
+
+    A write that failed is none of this even if it is tried again: that it fails for good would be nothing new.
+    """
+    if outcome.kind is not OutcomeKind.FAILED or outcome.for_a_person:
+        return False
+    if any(isinstance(result, NotApplied) for result in outcome.results):
+        return False
+    return outcome.again or bool(outcome.results)
 
 
 def limit_reached(outcome: Outcome, limit: WriteLimit) -> Alert:
@@ -372,9 +453,18 @@ def _to_do(outcome: Outcome) -> Iterable[Point]:
     yield from (Point(_advice(finding)) for finding in outcome.for_a_person if finding not in held)
     for result in outcome.results:
         if isinstance(result, NotApplied):
-            again = "It is tried again within minutes." if is_retried(result) else "It is not tried again by itself."
-            yield Point(f"{_change(result.step, '').document}: {again}", (result.why,))
-    if outcome.kind is OutcomeKind.FAILED and not outcome.results:
+            again = (
+                "It is tried again within minutes."
+                if is_retried(result)
+                else "It is not tried again by itself. Mend what AWS complains of, or make the change below."
+            )
+            yield Point(f"{document_of(result.step)}: {again}", (result.why,))
+    for settled in outcome.settled:
+        if settled.state is ChangeState.SUPERSEDED:
+            yield Point(f"{settled.document}: See whether what we meant to write, below, is still wanted.")
+    if outcome.kind is OutcomeKind.WOULD_REPAIR and outcome.hold is not None:
+        yield Point(_HELD_ADVICE[outcome.hold])
+    if outcome.kind is OutcomeKind.FAILED and not outcome.results and not outcome.again:
         yield Point("Mend what is named above, then let the remediator look again by touching a tag of the role.")
 
 
@@ -390,15 +480,14 @@ def _compute_configuration(outcome: Outcome) -> str | None:
 
 
 def _pause(outcome: Outcome) -> str | None:
-    if outcome.role_arn is None:
+    if outcome.role_arn is None or outcome.kind not in _WRITTEN_TO:
         return None
     return f"aws iam tag-role --role-name {outcome.role_name} --tags Key={MODE_TAG},Value=off"
 
 
 def _subject(notification: Notification) -> str:
     cloud = f" ({notification.cloud})" if notification.cloud else ""
-    held = _HELD_SUBJECTS.get(notification.hold) if notification.hold is not None else None
-    subject = f"Anyscale role {notification.role_name}: {held or _SUBJECTS[notification.kind]}{cloud}"
+    subject = f"Anyscale role {notification.role_name}: {notification.title}{cloud}"
     ascii_only = foreign(subject).encode("ascii", "replace").decode("ascii")
     return ascii_only if len(ascii_only) <= _SUBJECT_LIMIT else f"{ascii_only[: _SUBJECT_LIMIT - 3]}..."
 
@@ -412,23 +501,23 @@ def _text(notification: Notification, detail: _Detail) -> str:
                 f"Cloud    {foreign(notification.cloud or 'unknown')}",
             )
         ),
-        _section("What was wrong", _point_lines(notification.wrong, detail)),
-        *(_change_text(change, detail) for change in notification.changes),
+        _section(_WRONG_TITLES[notification.kind], _point_lines(notification.wrong, detail)),
         _section("What you can do", _point_lines(notification.to_do, detail)),
-        _section("Who caused it", _causes(notification.causes)),
+        _section("Who caused it", _causes(notification)),
+        *(_change_text(change, detail) for change in notification.changes),
     ]
-    if notification.permanent is not None:
-        sections.append(f"To make it permanent in Terraform\n{_indented(notification.permanent.terraform)}")
-        sections.append(f"To make it permanent in CloudFormation\n{_indented(notification.permanent.cloudformation)}")
-    if notification.compute_configuration is not None:
-        title = "To name the instance profile in an Anyscale compute configuration (advanced configuration)"
-        sections.append(f"{title}\n{_indented(notification.compute_configuration)}")
     if notification.resume is not None:
         sections.append(f"To have the role repaired again\n  {notification.resume}")
     if notification.undo:
         sections.append(_section("To undo it (the role is left alone after that)", notification.undo))
     if notification.pause is not None:
         sections.append(f"To pause the remediator for this role\n  {notification.pause}")
+    if notification.permanent is not None:
+        sections.append(f"To make it permanent in Terraform\n{_indented(notification.permanent.terraform)}")
+        sections.append(f"To make it permanent in CloudFormation\n{_indented(notification.permanent.cloudformation)}")
+    if notification.compute_configuration is not None:
+        title = "To name the instance profile in an Anyscale compute configuration (advanced configuration)"
+        sections.append(f"{title}\n{_indented(notification.compute_configuration)}")
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
@@ -447,19 +536,33 @@ def _shown(sentences: tuple[str, ...], detail: _Detail) -> tuple[str, ...]:
 
 def _change_text(change: Change, detail: _Detail) -> str:
     note = f"\n  {foreign(change.note, detail.length)}" if change.note else ""
-    diff = document_diff(change.before, change.after) if detail.documents else "(the document is too long to be shown)"
-    return f"{_CHANGE_TITLES[change.state]}: {change.document}{note}\n{_indented(diff)}"
+    if detail.documents:
+        shown = document_diff(change.before, change.after)
+    elif change.change_id:
+        shown = f"(too long to be shown here: remediator history {change.change_id})"
+    else:
+        shown = "(too long to be shown here)"
+    return f"{_CHANGE_TITLES[change.state]}: {change.document}{note}\n{_indented(shown)}"
 
 
-def _causes(causes: tuple[Cause, ...]) -> Iterable[str]:
-    for cause in causes[-_CAUSES_LIMIT:]:
+def _causes(notification: Notification) -> Iterable[str]:
+    for cause in notification.causes[-_CAUSES_LIMIT:]:
         if is_sweep(cause):
             yield f"Nobody that we heard of: the sweep at {foreign(cause.time)} found it, and no event had told of it."
             continue
-        tool = tool_of(cause.actor)
-        through = f" through {foreign(tool)}" if tool and tool != cause.actor.arn else ""
-        yield f"{foreign(cause.call)} by {foreign(cause.actor.arn)}{through} at {foreign(cause.time)}"
-        yield f"  event {foreign(cause.event_id)}, user agent {foreign(cause.actor.user_agent or 'unknown', 120)}"
+        actor, tool = cause.actor, tool_of(cause.actor)
+        if tool is None and actor.user_agent:
+            tool = actor.user_agent
+        through = f" through {foreign(tool, _USER_AGENT_LIMIT)}" if tool and tool != actor.arn else ""
+        who = foreign(_within(notification.account, actor.arn))
+        yield f"{foreign(cause.call)} by {who}{through} at {foreign(cause.time)}"
+        yield f"  CloudTrail event {foreign(cause.event_id)}"
+
+
+def _within(account: str, arn: str) -> str:
+    """The ARN of somebody in IAM, without what goes without saying within the account: ``assumed-role/ci/apply``."""
+    head, of_account, name = arn.partition(f"::{account}:")
+    return name if head.startswith("arn:") and of_account and name else arn
 
 
 def _section(title: str, lines: Iterable[str]) -> str:
@@ -468,7 +571,7 @@ def _section(title: str, lines: Iterable[str]) -> str:
 
 
 def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
+    return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
 
 
 def _lines(document: Json | None) -> list[str]:
@@ -514,7 +617,8 @@ def _json(notification: Notification, detail: _Detail) -> str:
                 }
                 for change in notification.changes
             ],
-            "wrong": [point.text for point in notification.wrong],
+            "documentsLeftOut": not detail.documents,
+            "wrong": [plain(point.text) for point in notification.wrong],
             "toDo": list(_point_lines(notification.to_do, detail)),
             "causes": [
                 {
