@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aws_cdk import CfnOutput, Environment, Stack
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from remediator.settings import Settings
 from stacks.inbox import FORWARDER_PREFIX, inbox_arn
 from stacks.queues import undelivered_queue
 from stacks.watched_rules import WatchedRules, admit_rules, watched_rules
+
+UNDELIVERED_NAME: Final = f"{FORWARDER_PREFIX}Undelivered"
+"""The name of the queue of what could not be forwarded, fixed so that the home region's dashboard can show it."""
 
 
 class ForwarderStack(Stack):
@@ -28,6 +34,10 @@ class ForwarderStack(Stack):
         )
         inbox = inbox_arn(settings, self.account)
         undelivered = undelivered_queue(self, "Undelivered")
+        queue = undelivered.node.default_child
+        if not isinstance(queue, sqs.CfnQueue):
+            raise TypeError("a Queue has a CfnQueue as its default child")
+        queue.queue_name = UNDELIVERED_NAME
         admit_rules(undelivered, settings)
         role = iam.Role(
             self,

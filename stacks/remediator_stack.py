@@ -11,7 +11,9 @@ from constructs import Construct
 
 from remediator.permissions import IAM_WRITES
 from remediator.settings import Settings
+from stacks.alarms import Alarms, Watched
 from stacks.alerts import Alerts
+from stacks.dashboard import DASHBOARD_NAME, Dashboard
 from stacks.function import Batches, QueueFunction
 from stacks.history import PAUSE_PARAMETER, History
 from stacks.inbox import forwarded_regions
@@ -29,6 +31,12 @@ _SWEEPER_MEMORY_MB: Final = 512
 # One scan answers all requests of a batch, and a bucket that is set up anew is several calls within a second or two.
 _SWEEPER_WINDOW: Final = Duration.seconds(2)
 _SWEEPER_BATCHES: Final = Batches(size=1000, window=_SWEEPER_WINDOW, concurrency=2)
+# SQS takes what was tried more than three times, after two minutes, out of the age of a queue without order.
+_LATE_MINUTES: Final = 15
+# In a FIFO queue a message counts until its last try, which comes after half an hour.
+_WORK_LATE_MINUTES: Final = 45
+# A function that died is tried again when the visibility timeout has ended, and that is half an hour.
+_SWEEP_LATE_MINUTES: Final = 45
 
 
 class RemediatorStack(Stack):
@@ -47,7 +55,7 @@ class RemediatorStack(Stack):
             description="Anyscale role remediator: keeps the IAM roles of Anyscale clusters usable",
             tags={"application": "anyscale-role-remediator"},
         )
-        alerts = Alerts(self, "Alerts", emails=settings.emails)
+        alerts = Alerts(self, "Alerts", settings=settings)
         history = History(self, "History", settings=settings)
         intake = Intake(self, "Intake", settings=settings, consumer_timeout=_ROUTER_TIMEOUT)
         work = WorkQueue(self, "Work", consumer_timeout=_RECONCILER_TIMEOUT)
@@ -127,6 +135,29 @@ class RemediatorStack(Stack):
                 resources=own_roles,
             )
         )
+        queues = {
+            "intake": Watched(intake.queue, intake.dead_letters, late_minutes=_LATE_MINUTES),
+            "work": Watched(work.queue, work.dead_letters, late_minutes=_WORK_LATE_MINUTES),
+            "sweep": Watched(sweep.queue, sweep.dead_letters, late_minutes=_SWEEP_LATE_MINUTES),
+        }
+        functions = {"router": router, "sweeper": sweeper, "reconciler": reconciler}
+        Alarms(
+            self,
+            "Alarms",
+            topic=alerts.topic,
+            queues=queues,
+            undelivered=intake.undelivered,
+            functions=functions,
+            settings=settings,
+        )
+        Dashboard(
+            self,
+            "Dashboard",
+            queues=queues,
+            undelivered=intake.undelivered,
+            functions=functions,
+            settings=settings,
+        )
         if unheard := sorted(set(settings.other_regions) - set(forwarded_regions(settings))):
             Annotations.of(self).add_warning_v2(
                 "anyscale-remediator:no-forwarder",
@@ -145,6 +176,7 @@ class RemediatorStack(Stack):
                 "SweepQueueUrl": (sweep.queue.queue_url, "Requests for a sweep that wait for the sweeper"),
                 "SweepDeadLettersUrl": (sweep.dead_letters.queue_url, "Requests for a sweep that failed"),
                 "SweepScheduleName": (sweep.schedule.schedule_name, "When every enrolled role is looked at"),
+                "DashboardName": (DASHBOARD_NAME, "CloudWatch's page of how it is going"),
                 "HistoryTableName": (history.table.table_name, "Every change, before and after it was made"),
                 "PauseParameterName": (PAUSE_PARAMETER, "Set it to paused, and nothing is written any more"),
                 "RouterFunctionName": (router.function.function_name, "Which roles does an event concern?"),

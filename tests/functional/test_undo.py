@@ -429,11 +429,15 @@ class TestResuming:
         assert "aws iam tag-role" in result.why
         assert mode(world) == " Off"
 
-    def test_what_is_remembered_of_a_predecessor_is_nothing_to_resume(self, world: World) -> None:
-        self.contested(world)
+    def test_the_contest_of_a_predecessor_of_the_same_name_is_still_one_and_ended(self, world: World) -> None:
+        contest = self.contested(world)
         world.delete_role()
-        world.create_role(EC2_STATEMENT)
-        assert self.resumed(world) == NothingToResume()
+        world.create_role(LAMBDA_STATEMENT)
+        world.grant(bucket_grant())
+        assert world.reconcile().kind is OutcomeKind.CONTESTED
+        assert self.resumed(world) == Resumed(contest, None)
+        assert world.reconcile(a_cause("TagRole")).kind is OutcomeKind.REPAIRED
+        assert world.trusts_ec2()
 
     def test_a_role_that_is_not_there_is_an_error(self, world: World) -> None:
         result = self.resumed(world)

@@ -132,7 +132,11 @@ def test_a_forwarder_s_role_may_put_events_on_the_inbox_for_its_rules_and_nothin
 def test_what_a_forwarder_cannot_send_is_encrypted_and_kept_for_fourteen_days(example: Synthesised) -> None:
     for region, forwarder in example.forwarders().items():
         ((name, queue),) = forwarder.resources("AWS::SQS::Queue").items()
-        assert queue["Properties"] == {"MessageRetentionPeriod": 14 * 24 * 3600, "SqsManagedSseEnabled": True}
+        assert queue["Properties"] == {
+            "QueueName": "AnyscaleRemediatorForwarderUndelivered",
+            "MessageRetentionPeriod": 14 * 24 * 3600,
+            "SqsManagedSseEnabled": True,
+        }
         (policy,) = forwarder.resources("AWS::SQS::QueuePolicy").values()
         deny, allow = policy["Properties"]["PolicyDocument"]["Statement"]
         assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})

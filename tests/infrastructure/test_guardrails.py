@@ -14,6 +14,8 @@ GUARDED = Guarded("anyscale:cluster-role", (f"arn:aws:iam::{ACCOUNT}:role/platfo
 # names of the stack and of the resource.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-name.html
 ARNS = {
+    "AWS::CloudWatch::Alarm": ("AlarmName", "cloudwatch:us-east-1:{account}:alarm:{name}"),
+    "AWS::CloudWatch::Dashboard": ("DashboardName", "cloudwatch::{account}:dashboard/{name}"),
     "AWS::DynamoDB::Table": ("TableName", "dynamodb:us-east-1:{account}:table/{name}"),
     "AWS::Events::EventBus": ("Name", "events:us-east-1:{account}:event-bus/{name}"),
     "AWS::Events::Rule": ("Name", "events:us-east-1:{account}:rule/{name}"),

@@ -161,13 +161,49 @@ def test_alerts_are_encrypted_with_a_key_of_our_own_that_rotates(example: Synthe
     assert resource["Properties"]["EnableKeyRotation"] is True
 
 
-def test_the_topic_admits_nobody_by_its_policy_and_refuses_plain_connections(example: Synthesised) -> None:
-    topic, _ = example.named("AWS::SNS::Topic", "Alerts")
-    _, policy = example.named("AWS::SNS::TopicPolicy", "Alerts")
-    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
-    assert statement["Effect"] == "Deny"
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+@pytest.mark.parametrize(
+    ("configuration", "partition"), [("example", "aws"), ("gov", "aws-us-gov"), ("china", "aws-cn")]
+)
+def test_the_topic_admits_our_alarms_alone_by_its_policy_and_refuses_plain_connections(
+    configuration: str, partition: str, request: pytest.FixtureRequest
+) -> None:
+    stack: Synthesised = request.getfixturevalue(configuration)
+    topic, _ = stack.named("AWS::SNS::Topic", "Alerts")
+    _, policy = stack.named("AWS::SNS::TopicPolicy", "Alerts")
+    deny, allow = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert deny["Effect"] == "Deny"
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    alarms = f"arn:{partition}:cloudwatch:{stack.settings.region}:{ACCOUNT}:alarm:AnyscaleRemediator-"
+    assert allow == {
+        "Sid": "OurAlarms",
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": topic,
+        "Condition": {
+            "StringEquals": {"aws:SourceAccount": ACCOUNT},
+            "ArnLike": {"aws:SourceArn": f"{alarms}*"},
+        },
+    }
     assert policy["Properties"]["Topics"] == [topic]
+    for alarm in stack.resources("AWS::CloudWatch::Alarm").values():
+        name = alarm["Properties"]["AlarmName"]
+        assert f"arn:{partition}:cloudwatch:{stack.settings.region}:{ACCOUNT}:alarm:{name}".startswith(alarms)
+
+
+def test_the_key_lets_cloudwatch_encrypt_for_this_account_and_nobody_else_from_outside(example: Synthesised) -> None:
+    """https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services."""
+    _, key = example.named("AWS::KMS::Key", "Alerts")
+    account, cloudwatch = key["Properties"]["KeyPolicy"]["Statement"]
+    assert account["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    assert cloudwatch == {
+        "Sid": "OurAlarms",
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+        "Resource": "*",
+        "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
+    }
 
 
 def test_every_configured_address_is_subscribed(example: Synthesised, largest: Synthesised) -> None:

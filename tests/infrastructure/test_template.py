@@ -84,6 +84,7 @@ def test_people_are_told_where_things_are(example: Synthesised) -> None:
         "SweepQueueUrl",
         "SweepDeadLettersUrl",
         "SweepScheduleName",
+        "DashboardName",
         "HistoryTableName",
         "PauseParameterName",
         "RouterFunctionName",

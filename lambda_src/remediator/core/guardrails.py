@@ -27,6 +27,8 @@ _BOOTSTRAP_ROLES: Final = ("cfn-exec-role", "deploy-role")
 
 _NAMED: Final = (
     f"cloudformation:*:{{account}}:stack/{NAME}*",
+    f"cloudwatch:*:{{account}}:alarm:{NAME}*",
+    f"cloudwatch::{{account}}:dashboard/{NAME}*",
     f"dynamodb:*:{{account}}:table/{NAME}*",
     f"events:*:{{account}}:event-bus/{NAME}*",
     f"events:*:{{account}}:rule/{NAME}*",
@@ -42,6 +44,7 @@ _NAMED: Final = (
 
 _HARMLESS: Final = (
     *("cloudformation:Describe*", "cloudformation:Detect*", "cloudformation:Get*", "cloudformation:List*"),
+    *("cloudwatch:Describe*", "cloudwatch:Get*", "cloudwatch:List*"),
     *("dynamodb:BatchGetItem", "dynamodb:CreateBackup", "dynamodb:Describe*", "dynamodb:GetItem", "dynamodb:List*"),
     *("dynamodb:Query", "dynamodb:Scan", "dynamodb:StartAwsBackupJob"),
     *("events:Describe*", "events:List*"),

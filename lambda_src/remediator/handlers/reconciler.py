@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, assert_never
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
@@ -18,9 +18,10 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from remediator.core.event import Cause
-from remediator.core.outcome import Outcome, OutcomeKind, gave_up
+from remediator.core.outcome import Applied, NotApplied, Outcome, OutcomeKind, StepResult, Unconfirmed, gave_up
 from remediator.core.pause import Pause, parse_pause
 from remediator.core.request import ReconcileRequest, parse_request
+from remediator.core.sweep import is_sweep
 from remediator.core.telling import decide_telling
 from remediator.errors import AwsError, MalformedRequest, Misrouted, RemediatorError, TransientError
 from remediator.flows.deliver import alert_of, deliver
@@ -220,6 +221,11 @@ def _text_of(outcome: Outcome, now: datetime) -> str:
 def _log(outcome: Outcome) -> None:
     metrics.add_metric("Reconciled", MetricUnit.Count, 1)
     metrics.add_metric(_METRICS[outcome.kind], MetricUnit.Count, 1)
+    metrics.add_metric("Writes", MetricUnit.Count, sum(map(_counts_as_write, outcome.results)))
+    if outcome.kind is OutcomeKind.REPAIRED:
+        # One value for each repair, so that their average is the share of the repairs that no event has asked for.
+        missed = all(map(is_sweep, outcome.causes))
+        metrics.add_metric("RepairsMissedByEvents", MetricUnit.Count, int(missed))
     logger.info(
         outcome.kind,
         role_arn=outcome.role_arn,
@@ -234,6 +240,17 @@ def _log(outcome: Outcome) -> None:
         actors=[cause.actor.arn for cause in outcome.causes],
         calls=[cause.call for cause in outcome.causes],
     )
+
+
+def _counts_as_write(result: StepResult) -> bool:
+    """Whether the result counts towards the limit of writes: it was written, or may have been."""
+    match result:
+        case Applied() | Unconfirmed():
+            return True
+        case NotApplied(is_lost=is_lost):
+            return is_lost
+        case _ as never:
+            assert_never(never)
 
 
 _METRICS = {
