@@ -32,7 +32,7 @@ setup: .venv/.ready .venv-aws/.ready .venv-lambda/.ready node_modules/.ready ## 
 
 .PHONY: test
 test: check ## everything CI runs: the checks, then all tests (the embedded AWS included)
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses auto --dist loadfile
 
 .PHONY: check
 check: setup ## lint, formatting, types, and the rule that imports point down only
