@@ -32,8 +32,13 @@ EMAIL = "platform@example.com"
 TAG = "anyscale:cluster-role"
 BUCKET_POLICY_SID = "AnyscaleRemediatorAccess"
 
+WEBHOOK_SECRET = "anyscale-remediator/slack-webhook"  # noqa: S105 - the name of a secret, not the secret
+
 SETTINGS: Mapping[str, Any] = {
     "emails": [EMAIL],
+    "slackWebhookSecret": WEBHOOK_SECRET,
+    # A demo breaks more in a minute than people do in a day, and each alert shall be seen.
+    "digest": {"alone": 100, "minutes": 5},
     "clouds": {
         CLOUD: {
             "buckets": [{"name": BUCKET, "region": REGION}],
@@ -102,6 +107,8 @@ class DemoAccount:
         self.s3.create_bucket(Bucket=BUCKET)
         elsewhere = {"LocationConstraint": RESEARCH_REGION}
         self.s3_of_research.create_bucket(Bucket=RESEARCH_BUCKET, CreateBucketConfiguration=elsewhere)
+        self.aws.client("secretsmanager").create_secret(Name=WEBHOOK_SECRET, SecretString=self.aws.slack_webhook())
+        self._machine = self._subscribed_queue()
         work = policy_document(allow(["iam:*", "s3:*"], "*"))
         ask = allow(["cloudformation:DescribeStacks", "dynamodb:*", "ssm:GetParameter", "ssm:PutParameter"], "*")
         self.alice = self.aws.user("alice", policy_document(allow(["iam:*", "s3:*"], "*"), ask))
@@ -209,9 +216,32 @@ class DemoAccount:
         new, self._read_letters = letters[self._read_letters :], len(letters)
         return new
 
+    def _subscribed_queue(self) -> str:
+        """A queue that gets every alert, as any machine may: its URL."""
+        topic, arn = self.outputs["AlertsTopicArn"], f"arn:aws:sqs:{REGION}:{ACCOUNT}:machine"
+        statement = allow("sqs:SendMessage", arn, Principal={"Service": "sns.amazonaws.com"})
+        admitting = policy_document({**statement, "Condition": {"ArnEquals": {"aws:SourceArn": topic}}})
+        url = str(self.sqs.create_queue(QueueName="machine", Attributes={"Policy": json.dumps(admitting)})["QueueUrl"])
+        raw = {"RawMessageDelivery": "true"}
+        self.aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=raw)
+        return url
+
+    def latest_slack_message(self) -> dict[str, Any]:
+        """The message that has come into the channel last."""
+        return self.aws.slack_messages()[-1]
+
+    def new_records(self) -> list[dict[str, Any]]:
+        """The alerts that have come since the last look to a machine that listens to the topic for machines."""
+        records: list[dict[str, Any]] = []
+        while messages := self.sqs.receive_message(QueueUrl=self._machine, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                self.sqs.delete_message(QueueUrl=self._machine, ReceiptHandle=message["ReceiptHandle"])
+                records.append(json.loads(message["Body"]))
+        return records
+
     def is_idle(self) -> bool:
-        """Whether no event and no request is waiting or being worked on."""
-        for queue in ("IntakeQueueUrl", "SweepQueueUrl", "WorkQueueUrl"):
+        """Whether no event, no request and no alert is waiting or being worked on."""
+        for queue in ("IntakeQueueUrl", "SweepQueueUrl", "WorkQueueUrl", "DigestQueueUrl", "SlackQueueUrl"):
             url = self.outputs[queue]
             told = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
             if int(told["ApproximateNumberOfMessages"]) or int(told["ApproximateNumberOfMessagesNotVisible"]):

@@ -227,6 +227,19 @@ class EmbeddedAws:
         told: list[dict[str, str]] = self._ask("GET", "/_embedded/letters")
         return told
 
+    def slack_webhook(self) -> str:
+        """The address of an incoming webhook of a Slack that is in here as well."""
+        return f"{self.endpoint}/services/T0000000/B0000000/xxxxxxxxxxxxxxxxxxxxxxxx"
+
+    def slack_messages(self) -> list[dict[str, Any]]:
+        """The messages in its channel, oldest first."""
+        posted: list[dict[str, Any]] = self._ask("GET", "/_embedded/slack")
+        return posted
+
+    def slack_answers(self, *answers: Mapping[str, Any]) -> None:
+        """Have it answer the next messages so: ``status``, ``text`` and ``headers`` of each; ``ok`` after that."""
+        self._ask("POST", "/_embedded/slack", content=answers)
+
     # --- inside ---
 
     def _make_client(self, service: str, credentials: Credentials, region: str, user_agent: str | None) -> Any:  # noqa: ANN401 - see client

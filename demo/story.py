@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import html
 import json
 import shutil
 import sys
@@ -37,11 +38,16 @@ from demo.account import (
     Letter,
     wait_until,
 )
-from demo.deployment import DeploymentError
+from demo.deployment import PROJECT, DeploymentError
 from demo.embedded import EmbeddedAws, EmbeddedAwsError, allow, policy_document
+from demo.slack_page import page
 
 _COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _WIDTH = 100
+_SLACK_LINES = 24
+
+SLACK_PAGE = PROJECT / ".build" / "slack.html"
+"""Where all messages in Slack can be looked at."""
 
 
 class ActFailed(Exception):
@@ -140,6 +146,12 @@ def act_trust_replaced(account: DemoAccount) -> None:
     letter = next_letter(account, "repaired")
     expect("terraform/apply-42" in letter.body, "The alert does not name Terraform's session.")
     show_letter(letter)
+    headline = letter.body.splitlines()[0]
+    expect(headline in account.latest_slack_message()["text"], "The alert has not come to Slack.")
+    show_slack(account)
+    record = account.new_records()[-1]
+    expect(record["headline"] == headline, "The alert has not come to the topic for machines.")
+    show_record(record)
 
 
 def act_grant_removed(account: DemoAccount) -> None:
@@ -476,6 +488,32 @@ def show_letter(letter: Letter) -> None:
     print(f"    │ Subject: {paint('bold', letter.subject)}\n    │")
     for line in letter.body.splitlines():
         print(f"    │ {line}")
+    print()
+
+
+def show_slack(account: DemoAccount) -> None:
+    """Print the latest message in Slack as its reader sees it, and keep all of them as a page."""
+    SLACK_PAGE.parent.mkdir(exist_ok=True)
+    SLACK_PAGE.write_text(page(account.aws.slack_messages()), encoding="utf-8")
+    print(f"    {paint('cyan', 'The same in Slack')}, also to be looked at in {SLACK_PAGE.relative_to(PROJECT)}")
+    texts = (
+        text["text"]
+        for block in account.latest_slack_message()["blocks"]
+        for text in (block.get("text"), *block.get("fields", ()), *block.get("elements", ()))
+        if text
+    )
+    lines = [line for text in texts for line in html.unescape(text).splitlines()]
+    for line in lines[:_SLACK_LINES]:
+        print(f"    ┃ {line}")
+    print(f"    ┃ … and {len(lines) - _SLACK_LINES} more lines\n" if len(lines) > _SLACK_LINES else "")
+
+
+def show_record(record: Mapping[str, Any]) -> None:
+    """Print some of an alert as machines get it."""
+    brief = {key: record[key] for key in ("outcome", "severity", "news", "incident", "role", "findings", "undo")}
+    print(f"    {paint('cyan', 'The same for machines, as JSON (some of its fields)')}")
+    for line in json.dumps(brief, indent=2).splitlines():
+        print(f"    {line}")
     print()
 
 

@@ -66,7 +66,7 @@ class _Alarm:
 
 
 class Alarms(Construct):
-    """The alarms, which tell the topic when they go off.
+    """The alarms, which tell people by their topic when they go off.
 
     They say nothing when they are over: a new alarm is over with its first look, and a deployment would send a mail for
     each. None of them computes with more than one metric, so that each can be looked at as it is in the console. The
@@ -81,11 +81,11 @@ class Alarms(Construct):
         *,
         topic: sns.Topic,
         queues: Mapping[str, Watched],
-        undelivered: sqs.Queue,
+        undelivered: Mapping[str, sqs.Queue],
         functions: Mapping[str, QueueFunction],
         settings: Settings,
     ) -> None:
-        """``queues`` and ``functions`` are by the names that the alarms give them."""
+        """``queues``, ``undelivered`` and ``functions`` are by the names that the alarms give them."""
         super().__init__(scope, construct_id)
         tell = actions.SnsAction(topic)
         for alarm in (
@@ -108,7 +108,7 @@ class Alarms(Construct):
             ).add_alarm_action(tell)
 
 
-def _of_dead_letters(queues: Mapping[str, Watched], undelivered: sqs.Queue) -> Iterator[_Alarm]:
+def _of_dead_letters(queues: Mapping[str, Watched], undelivered: Mapping[str, sqs.Queue]) -> Iterator[_Alarm]:
     """SQS stops counting in a queue that nobody has touched for some hours; until it counts again, nothing is over.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/monitoring-using-cloudwatch.html
@@ -119,18 +119,22 @@ def _of_dead_letters(queues: Mapping[str, Watched], undelivered: sqs.Queue) -> I
         " requests back.",
         "sweep": "Sweeps kept failing, so that what events miss is not found. Find out why in the sweeper's log; the"
         " next sweep replaces those that failed.",
+        "digest": "People could not be told of alerts. Find out why in the digester's log, then send the alerts back.",
+        "slack": "Slack could not be told, while e-mail was. Find out why in the notifier's log, then send the messages"
+        " back.",
+    }
+    kept = {
+        "events": "EventBridge could not put events into the intake queue. See what the messages say of it; a sweep"
+        " makes up for them.",
+        "alerts": "SNS could not put alerts into the queue of the digester or of the notifier, so that people were not"
+        " told. The messages are what they should have been told.",
     }
     for name, watched in queues.items():
         yield _Alarm(
             f"{name}-dead-letters", lost[name], depth_of(watched.dead_letters, _MINUTE), missing=_Missing.IGNORE
         )
-    yield _Alarm(
-        "undelivered-events",
-        "EventBridge could not put events into the intake queue. See what the messages say of it; a sweep makes up"
-        " for them.",
-        depth_of(undelivered, _MINUTE),
-        missing=_Missing.IGNORE,
-    )
+    for name, queue in undelivered.items():
+        yield _Alarm(f"undelivered-{name}", kept[name], depth_of(queue, _MINUTE), missing=_Missing.IGNORE)
 
 
 def _of_late_messages(queues: Mapping[str, Watched]) -> Iterator[_Alarm]:
@@ -139,6 +143,9 @@ def _of_late_messages(queues: Mapping[str, Watched]) -> Iterator[_Alarm]:
         "work": "Roles wait for the reconciler, and may be broken until it comes to them. See whether it runs, fails"
         " or is throttled.",
         "sweep": "Requests for a sweep wait for the sweeper. See whether it runs, fails or is throttled.",
+        "digest": "Alerts wait for the digester, and people do not hear of them. See whether it runs, fails or is"
+        " throttled.",
+        "slack": "Messages wait to be posted to Slack. See whether Slack takes any, and whether the notifier runs.",
     }
     for name, watched in queues.items():
         yield _Alarm(

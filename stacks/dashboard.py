@@ -37,11 +37,11 @@ class Dashboard(Construct):
         construct_id: str,
         *,
         queues: Mapping[str, Watched],
-        undelivered: sqs.Queue,
+        undelivered: Mapping[str, sqs.Queue],
         functions: Mapping[str, QueueFunction],
         settings: Settings,
     ) -> None:
-        """``queues`` and ``functions`` are by the names that people are shown."""
+        """``queues``, ``undelivered`` and ``functions`` are by the names that people are shown."""
         super().__init__(scope, construct_id)
         every_sweep = Duration.minutes(max(settings.sweep_minutes, 5))
         self.dashboard = cloudwatch.Dashboard(
@@ -121,7 +121,32 @@ class Dashboard(Construct):
                     _graph("Duration, in milliseconds", _durations(functions), _THIRD),
                     _graph("Invocations, which is what costs", _invocations(functions, "Invocations"), _THIRD),
                 ],
-                [_counts("Alerts that SNS did not take", "reconciler", ("AlertsLost",), _FIVE_MINUTES)],
+                [
+                    _seconds_to_repair(),
+                    _counts("Alerts that SNS did not take", "reconciler", ("AlertsLost",), _FIVE_MINUTES, width=_HALF),
+                ],
+                [
+                    _counts(
+                        "What people were told",
+                        "digester",
+                        ("AlertsTold", "AlertsHeld", "DigestsSent"),
+                        _FIVE_MINUTES,
+                        width=_HALF,
+                    ),
+                    *(
+                        [
+                            _counts(
+                                "What Slack was told",
+                                "notifier",
+                                ("SlackPosted", "SlackThrottled", "SlackFailed"),
+                                _FIVE_MINUTES,
+                                width=_HALF,
+                            )
+                        ]
+                        if "notifier" in functions
+                        else ()
+                    ),
+                ],
             ],
         )
 
@@ -155,6 +180,19 @@ def _writes(settings: Settings) -> cloudwatch.GraphWidget:
     )
 
 
+def _seconds_to_repair() -> cloudwatch.GraphWidget:
+    """From the call that broke a role until its repair was read back."""
+    statistics = {"half of them": cloudwatch.Stats.percentile(50), "99 of 100": cloudwatch.Stats.percentile(99)}
+    return _graph(
+        "Seconds from a change to its repair",
+        (
+            count_of("reconciler", "SecondsToRepair", _FIVE_MINUTES, statistic, label)
+            for label, statistic in statistics.items()
+        ),
+        _HALF,
+    )
+
+
 def _missed(every_sweep: Duration) -> cloudwatch.GraphWidget:
     return cloudwatch.GraphWidget(
         title="Missed by events: roles, and share of the repairs",
@@ -174,11 +212,14 @@ def _depths(queues: Mapping[str, Watched]) -> Iterable[cloudwatch.Metric]:
     return (depth_of(watched.queue, _FIVE_MINUTES, name) for name, watched in queues.items())
 
 
-def _failed(queues: Mapping[str, Watched], undelivered: sqs.Queue, settings: Settings) -> Iterable[cloudwatch.Metric]:
+def _failed(
+    queues: Mapping[str, Watched], undelivered: Mapping[str, sqs.Queue], settings: Settings
+) -> Iterable[cloudwatch.Metric]:
     """The queues of what failed, those of the forwarders in other Regions as well."""
     for name, watched in queues.items():
         yield depth_of(watched.dead_letters, _FIVE_MINUTES, name)
-    yield depth_of(undelivered, _FIVE_MINUTES, "undelivered")
+    for name, queue in undelivered.items():
+        yield depth_of(queue, _FIVE_MINUTES, f"undelivered {name}")
     for region in forwarded_regions(settings):
         yield cloudwatch.Metric(
             namespace="AWS/SQS",
@@ -187,7 +228,7 @@ def _failed(queues: Mapping[str, Watched], undelivered: sqs.Queue, settings: Set
             region=region,
             statistic=cloudwatch.Stats.MAXIMUM,
             period=_FIVE_MINUTES,
-            label=f"undelivered in {region}",
+            label=f"undelivered events in {region}",
         )
 
 

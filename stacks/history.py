@@ -66,6 +66,8 @@ class History(Construct):
         stack = Stack.of(self)
         self.arns: Mapping[Target, str] = {
             Target.HISTORY_TABLE: self.table.table_arn,
+            Target.DIGESTER_ITEMS: self.table.table_arn,
+            Target.NOTIFIER_ITEMS: self.table.table_arn,
             Target.HISTORY_LISTING: f"{self.table.table_arn}/index/{_LISTING}",
             Target.PAUSE_PARAMETER: (
                 f"arn:{settings.partition}:ssm:{stack.region}:{stack.account}:parameter{PAUSE_PARAMETER}"

@@ -16,7 +16,13 @@ NAMESPACE: Final = "AnyscaleRemediator"
 """Of what the functions count, each with its own name as the one dimension ``service``: their number is fixed."""
 
 
-def count_of(function: str, name: str, period: Duration, statistic: str = cloudwatch.Stats.SUM) -> cloudwatch.Metric:
+def count_of(
+    function: str,
+    name: str,
+    period: Duration,
+    statistic: str = cloudwatch.Stats.SUM,
+    label: str | None = None,
+) -> cloudwatch.Metric:
     """What a function (``router``) counts under a name."""
     return cloudwatch.Metric(
         namespace=NAMESPACE,
@@ -24,6 +30,7 @@ def count_of(function: str, name: str, period: Duration, statistic: str = cloudw
         dimensions_map={"service": function},
         statistic=statistic,
         period=period,
+        label=label,
     )
 
 

@@ -1,10 +1,12 @@
-"""The queue that decides what is reconciled when, the queues before it, and the queues that keep what failed."""
+"""The queue that decides what is reconciled when, those before it and after it, and those that keep what failed."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from aws_cdk import Acknowledgment, Duration, Validations
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -33,6 +35,31 @@ class WorkQueue(Construct):
             enforce_ssl=True,
             visibility_timeout=_visibility(consumer_timeout),
             dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=MAX_RECEIVE_COUNT, queue=self.dead_letters),
+        )
+
+
+class TopicQueue(Construct):
+    """A queue of what a topic carries, each message as it was published, for a function that tells it on.
+
+    Its policy lets SNS send for that topic alone. SNS needs no key for a queue that SQS encrypts with its own.
+    https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        topic: sns.Topic,
+        undelivered: sqs.Queue,
+        consumer_timeout: Duration,
+    ) -> None:
+        """``undelivered`` keeps what SNS cannot deliver, ``consumer_timeout`` is what the function has for a batch."""
+        super().__init__(scope, construct_id)
+        self.dead_letters = dead_letter_queue(self, "DeadLetters")
+        self.queue = standard_queue(self, "Queue", dead_letters=self.dead_letters, consumer_timeout=consumer_timeout)
+        topic.add_subscription(
+            subscriptions.SqsSubscription(self.queue, raw_message_delivery=True, dead_letter_queue=undelivered)
         )
 
 
@@ -77,11 +104,11 @@ def dead_letter_queue(scope: Construct, construct_id: str, *, fifo: bool = False
 
 
 def undelivered_queue(scope: Construct, construct_id: str) -> sqs.Queue:
-    """A queue that keeps, for 14 days, the events that rules could not deliver."""
+    """A queue that keeps, for 14 days, what rules or topics could not deliver."""
     queue = dead_letter_queue(scope, construct_id)
     Validations.of(queue).acknowledge(
         Acknowledgment(
-            id="AwsSolutions-SQS3", reason="It is itself where rules leave the events that they could not deliver."
+            id="AwsSolutions-SQS3", reason="It is itself where rules and topics leave what they could not deliver."
         )
     )
     return queue

@@ -302,6 +302,12 @@ def _all_scopes(  # noqa: C901, PLR0912 - one case for each target
             return (_Scope("FindWhatIsOpen", (ours[target],)),)
         case Target.PAUSE_PARAMETER:
             return (_Scope("ReadWhetherPaused", (ours[target],)),)
+        case Target.DIGESTER_ITEMS:
+            return (_Scope("KeepWhatIsTold", (ours[target],), _keys_like("DIGEST*")),)
+        case Target.NOTIFIER_ITEMS:
+            return (_Scope("KeepWhatWasPosted", (ours[target],), _keys_like("NOTIFIER")),)
+        case Target.SLACK_WEBHOOK:
+            return (_webhook_secret(settings, account),)
         case _ as never:
             assert_never(never)
 
@@ -315,6 +321,26 @@ def _allowed(sid: str, arn: str, clouds: Iterable[Cloud], conditions: Mapping[st
         conditions,
         "The allow list of the configuration, whose wildcards mean to us what they mean to IAM.",
     )
+
+
+def _keys_like(partition_key: str) -> Mapping[str, Any]:
+    """Items with such partition keys only; every call on an item names one.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+    """
+    return {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [partition_key]}}
+
+
+def _webhook_secret(settings: Settings, account: str) -> _Scope:
+    """The secret by its ARN; six characters that nobody knows beforehand follow its name there.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_iam-policies.html
+    """
+    name = settings.slack_webhook_secret
+    if name is None or name.startswith("arn:"):
+        return _Scope("ReadWebhook", (name,) if name else ())
+    secrets = f"arn:{settings.partition}:secretsmanager:{settings.region}:{account}:secret"
+    return _Scope("ReadWebhook", (f"{secrets}:{name}-??????",))
 
 
 def _buckets(sid: str, clouds: Iterable[Cloud], settings: Settings, account: str) -> tuple[_Scope, ...]:

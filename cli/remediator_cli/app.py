@@ -17,6 +17,7 @@ from remediator_cli.commands import (
     history,
     pause,
     resume,
+    test_alert,
     undo,
 )
 from remediator_cli.exits import ExitCode
@@ -58,6 +59,7 @@ app.command(epilog=_examples(history.EXAMPLES))(history.history)
 app.command(epilog=_examples(undo.EXAMPLES))(undo.undo)
 app.command(epilog=_examples(resume.EXAMPLES))(resume.resume)
 app.command(epilog=_examples(pause.EXAMPLES))(pause.pause)
+app.command("test-alert", epilog=_examples(test_alert.EXAMPLES))(test_alert.send_test_alert)
 app.command(epilog=_examples(guardrails.EXAMPLES))(guardrails.guardrails)
 
 

@@ -1,4 +1,4 @@
-"""The deployed remediator: where its history is kept and how its writes are paused, by the outputs of its stack."""
+"""The deployed remediator, by the outputs of its stack: its history, what pauses its writes, and whom it tells."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from remediator.errors import NotFoundError, RejectedError, RemediatorError
 from remediator.settings import DEFAULT_HISTORY_DAYS, Settings, WriteLimit
 from remediator_cli.aws import Account, account
 from remediator_cli.settings_file import given_settings
+from remediator_cli.subscriptions import Subscriptions, sort_subscriptions
 
 if TYPE_CHECKING:
     from remediator.gateways.history import HistoryTable
+    from remediator.gateways.topic import AlertsTopic
 
+_ALERTS_TOPIC = "AlertsTopicArn"
+_PEOPLE_TOPIC = "PeopleTopicArn"
+_SLACK_QUEUE = "SlackQueueUrl"
 _HISTORY_TABLE = "HistoryTableName"
 _PAUSE_PARAMETER = "PauseParameterName"
 
@@ -49,6 +54,36 @@ class Deployment:
     def pause_switch(self) -> PauseSwitch:
         """The parameter that pauses its writes."""
         return PauseSwitch(self.account, self.region, self._output(_PAUSE_PARAMETER))
+
+    @property
+    def account_id(self) -> str:
+        """The account that it is in, 12 digits."""
+        *_, account, _ = self._output(_ALERTS_TOPIC).split(":")
+        return account
+
+    @property
+    def people_topic_arn(self) -> str:
+        """The topic of what people are told."""
+        return self._output(_PEOPLE_TOPIC)
+
+    def alerts_topic(self) -> AlertsTopic:
+        """The topic that carries every alert."""
+        from remediator.gateways.topic import AlertsTopic  # noqa: PLC0415  # only commands that ask AWS pay for it
+
+        return AlertsTopic(self.account.client("sns", self.region), self._output(_ALERTS_TOPIC))
+
+    def subscriptions(self) -> Subscriptions:
+        """Who is subscribed to what people are told. Raises any AwsError.
+
+        https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html
+        """
+        from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
+
+        pages = self.account.client("sns", self.region).get_paginator("list_subscriptions_by_topic")
+        with translated("sns:ListSubscriptionsByTopic"):
+            listed = [each for page in pages.paginate(TopicArn=self.people_topic_arn) for each in page["Subscriptions"]]
+        slack = self.outputs.get(_SLACK_QUEUE)
+        return sort_subscriptions(listed, slack.rpartition("/")[2] if slack else None)
 
     def _output(self, name: str) -> str:
         if name not in self.outputs:

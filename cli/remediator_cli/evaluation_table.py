@@ -14,7 +14,7 @@ from rich.text import Text
 from remediator.core.finding import FindingCode
 from remediator.core.finding_texts import FINDING_TEXTS
 from remediator.core.grants import GrantJudgement, GrantVerdict
-from remediator.core.message import document_diff, plain
+from remediator.core.plain_text import document_diff, plain
 from remediator.core.trust import TrustJudgement, TrustVerdict
 from remediator_cli.diff import diff_text
 from remediator_cli.evaluation import Edit, Evaluation

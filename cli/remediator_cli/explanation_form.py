@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from remediator.core.message import plain
+from remediator.core.plain_text import plain
 from remediator_cli.explanation import Explanation
 
 

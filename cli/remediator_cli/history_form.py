@@ -13,7 +13,7 @@ from rich.text import Text
 from remediator.core.actors import describe_actor
 from remediator.core.change import Change, ChangeKind, ChangeState
 from remediator.core.event import Cause
-from remediator.core.message import document_diff, plain
+from remediator.core.plain_text import document_diff, plain
 from remediator.core.sweep import is_sweep
 from remediator_cli.diff import diff_text
 

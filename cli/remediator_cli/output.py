@@ -12,7 +12,7 @@ from enum import Enum
 import typer
 from rich.console import Console, RenderableType
 
-from remediator.core.message import plain
+from remediator.core.plain_text import plain
 from remediator_cli.exits import ExitCode
 
 _COMPLAINT_LIMIT = 1_000

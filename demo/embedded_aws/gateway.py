@@ -5,12 +5,14 @@ On AWS, a call that changes IAM becomes a record in CloudTrail, and the record a
 account's default bus. Nobody else may put events of a source ``aws.*`` on a bus: ministack refuses it as AWS does,
 so the events are published from the inside.
 
-Four paths of our own, for this machine's demo and tests:
+Paths of our own, for this machine's demo and tests:
 
 - ``GET /_embedded/status`` tells the server's process id;
 - ``GET /_embedded/letters`` tells the e-mails that SNS has sent;
 - ``POST /_embedded/events`` puts one event on the default bus as it stands, whatever its source;
-- ``POST /_embedded/losing`` says whether the events of the calls from now on are lost.
+- ``POST /_embedded/losing`` says whether the events of the calls from now on are lost;
+- ``POST /services/…`` is a Slack that takes messages as an incoming webhook does, ``GET /_embedded/slack`` tells those
+  that it has posted, and ``POST /_embedded/slack`` says how it answers the next ones.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.services import eventbridge, iam, s3
 
 from demo.embedded_aws import cloudtrail, letters
+from demo.embedded_aws.slack import Slack
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -48,6 +51,7 @@ class Gateway:
         self._region = region
         self._when_ready = when_ready
         self._losing = False
+        self._slack = Slack()
         # One thread: events reach the bus in the order of the calls, and no caller waits for them.
         self._deliveries = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cloudtrail")
 
@@ -66,6 +70,13 @@ class Gateway:
             case "http", "/_embedded/losing":
                 self._losing = json.loads(await _body(receive))
                 await _answer(send, self._losing)
+            case "http", "/_embedded/slack" if scope["method"] == "POST":
+                await _answer(send, self._slack.expect(json.loads(await _body(receive))))
+            case "http", "/_embedded/slack":
+                await _answer(send, self._slack.posted)
+            case "http", str(path) if path.startswith("/services/"):
+                answer = self._slack.post(await _body(receive))
+                await _answer_text(send, answer.status, answer.text, answer.headers)
             case "http", _:
                 await self._watch(scope, receive, send)
             case _:
@@ -207,6 +218,10 @@ async def _body(receive: Receive) -> bytes:
 
 
 async def _answer(send: Send, content: object) -> None:
-    headers = [(b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(content).encode()})
+    await _answer_text(send, 200, json.dumps(content), {"content-type": "application/json"})
+
+
+async def _answer_text(send: Send, status: int, text: str, headers: Mapping[str, str]) -> None:
+    named = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": named})
+    await send({"type": "http.response.body", "body": text.encode()})

@@ -69,6 +69,7 @@ def install(*, python: Path, endpoint: str, certificate_authority: Path, tempora
             "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:9",  # the discard port: traces go nowhere
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_CA_BUNDLE": str(certificate_authority),
+            "SSL_CERT_FILE": str(certificate_authority),  # for what they reach that is not AWS
             "LANG": "en_US.UTF-8",
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "TMPDIR": str(temporary),

@@ -8,10 +8,17 @@
     ├── MalformedEvent       an event that may concern us cannot be read
     ├── MalformedRequest     a queued request cannot be read
     ├── MalformedRecord      a record of the history cannot be read
+    ├── MalformedAlert       what a topic carries is no message that this version understands
     ├── WritesCapped         no more writes may be made within this window
     ├── Misrouted            a request is in a group that does not own all that its repair may write
     ├── NotYetVisible        AWS does not show yet what an event says has happened; look again
     ├── ChangedMeanwhile     somebody kept changing a document while we were about to write it; look again
+    ├── UnusableSecret       a secret does not hold what it should
+    ├── WebhookError         a message was not posted to Slack, or it is not known that it was
+    │   ├── WebhookThrottled   Slack takes no more messages for some time
+    │   ├── WebhookUnavailable Slack could not be reached, or could not answer; try again later
+    │   ├── MessageRefused     Slack does not take this message
+    │   └── WebhookRefused     Slack takes no message at this URL
     └── AwsError             AWS answered with an error
         ├── TransientError   trying again later can help (throttling, server errors, time-outs, races)
         ├── DeniedError      our own credentials may not make the call
@@ -57,6 +64,10 @@ class MalformedRecord(RemediatorError):
     """A record of the history is not what it should be; it is never taken for an empty one."""
 
 
+class MalformedAlert(RemediatorError):
+    """What one of our topics carries is no message that this version understands; it is never dropped."""
+
+
 class WritesCapped(RemediatorError):
     """As many writes as the configuration allows have been made within this window; nothing was written."""
 
@@ -81,6 +92,34 @@ class NotYetVisible(RemediatorError):
 
 class ChangedMeanwhile(RemediatorError):
     """A document that was about to be written kept changing under our hands. Look again later."""
+
+
+class UnusableSecret(RemediatorError):
+    """The secret does not hold the URL of a webhook. The text never holds what it does hold."""
+
+
+class WebhookError(RemediatorError):
+    """A message was not posted, or it is not known that it was; the text never holds the URL."""
+
+
+class WebhookThrottled(WebhookError):
+    """Slack takes no more messages now; ``seconds`` (1 to 900) is how long to wait before the next one."""
+
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+        super().__init__(f"Slack takes no more messages for {seconds} seconds (429); it is tried again after that")
+
+
+class WebhookUnavailable(WebhookError):
+    """Slack could not be reached, or could not answer. Trying again later can help."""
+
+
+class MessageRefused(WebhookError):
+    """Slack does not take this message. The same message is refused again."""
+
+
+class WebhookRefused(WebhookError):
+    """Slack takes no message at this URL: it was revoked, its channel is archived, or it is no webhook's."""
 
 
 class AwsError(RemediatorError):

@@ -39,6 +39,9 @@ class Target(StrEnum):
     HISTORY_TABLE = "the table of changes and of what is remembered of roles"
     HISTORY_LISTING = "its index, which lists the changes, without their documents, and the roles with something open"
     PAUSE_PARAMETER = "the parameter that pauses the writes"
+    DIGESTER_ITEMS = "what the digester keeps in that table: items whose partition key begins with DIGEST"
+    NOTIFIER_ITEMS = "what the notifier keeps in that table: items whose partition key is NOTIFIER"
+    SLACK_WEBHOOK = "the secret with the URL of Slack's webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +107,27 @@ RECONCILER: Final = (
     Permission("iam:PassRole", Access.WRITE, Target.PASSED_ROLES),
 )
 
-PERMISSIONS: Final[Mapping[str, tuple[Permission, ...]]] = MappingProxyType(
-    {"router": ROUTER, "sweeper": SWEEPER, "reconciler": RECONCILER}
+# Powertools notes with PutItem that a message is being told, with UpdateItem that it was, and takes the note away with
+# DeleteItem where that failed. https://docs.aws.amazon.com/powertools/python/latest/utilities/idempotency/
+DIGESTER: Final = (
+    Permission("dynamodb:GetItem", Access.READ, Target.DIGESTER_ITEMS),
+    Permission("dynamodb:Query", Access.READ, Target.DIGESTER_ITEMS),
+    Permission("dynamodb:PutItem", Access.WRITE, Target.DIGESTER_ITEMS),
+    Permission("dynamodb:UpdateItem", Access.WRITE, Target.DIGESTER_ITEMS),
+    Permission("dynamodb:DeleteItem", Access.WRITE, Target.DIGESTER_ITEMS),
 )
-"""The permissions of each function, by its name."""
+
+NOTIFIER: Final = (
+    Permission("secretsmanager:GetSecretValue", Access.READ, Target.SLACK_WEBHOOK),
+    Permission("dynamodb:PutItem", Access.WRITE, Target.NOTIFIER_ITEMS),
+    Permission("dynamodb:UpdateItem", Access.WRITE, Target.NOTIFIER_ITEMS),
+    Permission("dynamodb:DeleteItem", Access.WRITE, Target.NOTIFIER_ITEMS),
+)
+
+PERMISSIONS: Final[Mapping[str, tuple[Permission, ...]]] = MappingProxyType(
+    {"router": ROUTER, "sweeper": SWEEPER, "reconciler": RECONCILER, "digester": DIGESTER, "notifier": NOTIFIER}
+)
+"""The permissions of each function, by its name; there is a notifier only where a webhook is configured."""
 
 IAM_WRITES: Final = tuple(
     sorted(

@@ -128,6 +128,25 @@ class ContestLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class DigestLimit:
+    """How a storm is told: of a window of ``minutes``, the first ``alone`` alerts one by one, the rest as a digest."""
+
+    alone: int = 5
+    minutes: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class AmazonQ:
+    """The channel of Slack that Amazon Q Developer in chat applications tells, by the ids that Slack gives.
+
+    ``workspace`` is that of the workspace (``T…``), ``channel`` that of a public (``C…``) or private (``G…``) channel.
+    """
+
+    workspace: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
 class PrincipalPattern:
     """Whose call may enrol a role: the ARN of a role (with its path), a user or root, with ``*`` and ``?``.
 
@@ -181,7 +200,9 @@ class Settings:
     ``region`` is the home region, ``account`` the account to deploy to (None: whichever the credentials lead to).
     ``enrollment_tag`` is the key of the tag whose value names a role's cloud. ``sweep_minutes`` is the time between two
     sweeps. ``approvers`` are the principals whose tagging enrols a role; where there are none, everybody's does.
-    ``history_days`` is how long the record of a change is kept.
+    ``history_days`` is how long the record of a change is kept. ``slack_webhook_secret`` is the name, or the whole ARN,
+    of the secret that holds the URL of Slack's webhook, None where nothing is posted there. ``amazon_q`` is None where
+    Amazon Q is told nothing.
     """
 
     clouds: tuple[Cloud, ...]
@@ -195,6 +216,9 @@ class Settings:
     write_limit: WriteLimit = WriteLimit()
     contest: ContestLimit = ContestLimit()
     history_days: int = DEFAULT_HISTORY_DAYS
+    digest: DigestLimit = DigestLimit()
+    slack_webhook_secret: str | None = None
+    amazon_q: AmazonQ | None = None
 
     @property
     def partition(self) -> str:
@@ -282,6 +306,9 @@ def settings_json(settings: Settings) -> str:
                 "coolDownMinutes": settings.contest.cool_down_minutes,
             },
             "historyDays": settings.history_days,
+            "digest": {"alone": settings.digest.alone, "minutes": settings.digest.minutes},
+            **_given("slackWebhookSecret", settings.slack_webhook_secret),
+            **_amazon_q(settings.amazon_q),
             "clouds": {
                 cloud.name: {
                     "buckets": [
@@ -310,6 +337,10 @@ def settings_json(settings: Settings) -> str:
 
 def _given(key: str, value: str | None) -> dict[str, str]:
     return {} if value is None else {key: value}
+
+
+def _amazon_q(found: AmazonQ | None) -> dict[str, dict[str, str]]:
+    return {} if found is None else {"amazonQ": {"workspace": found.workspace, "channel": found.channel}}
 
 
 # Reading. A reader notes each fault and goes on; what it returns beside a fault is a stand-in that nobody sees,
@@ -371,7 +402,7 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 
 _OPTIONS: Final = (
     *("region", "account", "enrollmentTag", "emails", "logRetentionDays", "sweepMinutes"),
-    *("approvers", "writeLimit", "contest", "historyDays"),
+    *("approvers", "writeLimit", "contest", "historyDays", "digest", "slackWebhookSecret", "amazonQ"),
 )
 
 
@@ -414,6 +445,17 @@ def _read_settings(value: object, place: _Place) -> Settings:
         write_limit=_read_write_limit(fields.get("writeLimit", {}), place.key("writeLimit")),
         contest=_read_contest_limit(fields.get("contest", {}), place.key("contest")),
         history_days=_number(fields.get("historyDays", DEFAULT_HISTORY_DAYS), place.key("historyDays"), _HISTORY_DAYS),
+        digest=_read_digest_limit(fields.get("digest", {}), place.key("digest")),
+        slack_webhook_secret=_read_webhook_secret(
+            fields["slackWebhookSecret"],
+            place.key("slackWebhookSecret"),
+            lambda text: _secret_complaint(text, region, account),
+        )
+        if "slackWebhookSecret" in fields
+        else None,
+        amazon_q=_read_amazon_q(fields["amazonQ"], place.key("amazonQ"), HOME_REGIONS.get(region))
+        if "amazonQ" in fields
+        else None,
     )
 
 
@@ -435,6 +477,41 @@ def _read_contest_limit(value: object, place: _Place) -> ContestLimit:
         cool_down_minutes=_number(
             fields.get("coolDownMinutes", default.cool_down_minutes), place.key("coolDownMinutes"), _COOL_DOWN_MINUTES
         ),
+    )
+
+
+def _read_digest_limit(value: object, place: _Place) -> DigestLimit:
+    default = DigestLimit()
+    fields = _object(value, place, needed=(), optional=("alone", "minutes"))
+    return DigestLimit(
+        alone=_number(fields.get("alone", default.alone), place.key("alone"), _ALONE),
+        minutes=_number(fields.get("minutes", default.minutes), place.key("minutes"), _DIGEST_MINUTES),
+    )
+
+
+def _read_webhook_secret(value: object, place: _Place, complaint: _Complaint) -> str:
+    """A wrong text is not shown: it may be the very URL that nobody else may see."""
+    if isinstance(value, str):
+        if (allowed := complaint(value)) is not None:
+            place.fault(f"{allowed}; what was found is not repeated here")
+        return value
+    place.unexpected(value, "needed is a text in quotes")
+    return ""
+
+
+def _read_amazon_q(value: object, place: _Place, partition: str | None) -> AmazonQ:
+    """https://docs.aws.amazon.com/chatbot/latest/APIReference/API_CreateSlackChannelConfiguration.html."""
+    if partition not in ("aws", None):
+        place.fault(
+            f"Amazon Q Developer in chat applications is not there in the partition {_shown(partition)}; leave it out, "
+            'and let Slack be told through "slackWebhookSecret"'
+        )
+    fields = _object(value, place, needed=("workspace", "channel"), optional=())
+    return AmazonQ(
+        workspace=_text(fields["workspace"], place.key("workspace"), _workspace_complaint)
+        if "workspace" in fields
+        else "",
+        channel=_text(fields["channel"], place.key("channel"), _channel_complaint) if "channel" in fields else "",
     )
 
 
@@ -680,6 +757,8 @@ _SWEEP_MINUTES: Final = _Numbers(5, 24 * 60, "(a day), the minutes between two s
 _HISTORY_DAYS: Final = _Numbers(1, 3650, "days for which the record of a change is kept")
 _WRITES: Final = _Numbers(1, 100_000, "writes within one window")
 _WINDOW_MINUTES: Final = _Numbers(1, 24 * 60, "minutes (a day)")
+_ALONE: Final = _Numbers(1, 100, "alerts of one window that are told one by one")
+_DIGEST_MINUTES: Final = _Numbers(1, 14, "minutes, because a queue keeps nothing back for longer than 15")
 _REPAIRS: Final = _Numbers(1, 100, "repairs of the same finding within one window")
 _COOL_DOWN_MINUTES: Final = _Numbers(1, 30 * 24 * 60, "minutes (30 days), for which a contested role is left alone")
 
@@ -864,4 +943,57 @@ _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@(?:[A-Za-z0-9-]+\.)+[A-Za
 def _email_complaint(text: str) -> str | None:
     if len(text) > _EMAIL_MAX_LENGTH or not _EMAIL.fullmatch(text):
         return 'allowed is one e-mail address, such as "oncall@example.com"'
+    return None
+
+
+_SECRET_ARN = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):secretsmanager:(?P<region>[a-z0-9-]+):(?P<account>[0-9]{12}):"
+    r"secret:[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}"
+)
+_SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
+_WEBHOOK_URL = re.compile(r"://|^/?/?hooks\.|(^|/)[TE][A-Z0-9]{5,}/B[A-Z0-9]{5,}/", re.IGNORECASE)
+
+
+def _secret_complaint(text: str, region: str, account: str | None) -> str | None:
+    """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html (Name)."""
+    if _WEBHOOK_URL.search(text):
+        return "it looks like the URL itself; put the URL into a secret, never here, and here the name of the secret"
+    if not text.startswith("arn:"):
+        return (
+            None
+            if _SECRET_NAME.fullmatch(text)
+            else (
+                "allowed is the name of a secret of Secrets Manager, 1 to 512 letters, digits and / _ + = . @ -, or "
+                "its whole ARN"
+            )
+        )
+    match = _SECRET_ARN.fullmatch(text)
+    if match is None:
+        return (
+            "allowed is the whole ARN of a secret, arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX with "
+            "the six characters that Secrets Manager adds, or its name alone"
+        )
+    if region in HOME_REGIONS and (match["region"], match["partition"]) != (region, HOME_REGIONS[region]):
+        return f"the secret must be in the home region, {_shown(region)}"
+    if account is not None and match["account"] != account:
+        return f"the secret must be in the account of the deployment, {_shown(account)}"
+    return None
+
+
+_WORKSPACE_ID = re.compile(r"T[A-Z0-9]{7,254}")
+_CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{7,254}")
+
+
+def _workspace_complaint(text: str) -> str | None:
+    if not _WORKSPACE_ID.fullmatch(text):
+        return 'allowed is the id of a Slack workspace, such as "T07EA123LEP"; the console of Amazon Q shows it'
+    return None
+
+
+def _channel_complaint(text: str) -> str | None:
+    if not _CHANNEL_ID.fullmatch(text):
+        return (
+            'allowed is the id of a Slack channel, such as "C07EZ1ABC23", not its name; it is at the end of the link '
+            "to the channel"
+        )
     return None

@@ -18,6 +18,7 @@ def clear(stage: DemoAccount) -> None:
         stage.s3.delete_bucket_policy(Bucket=BUCKET)
         stage.s3_of_research.delete_bucket_policy(Bucket=RESEARCH_BUCKET)
     stage.new_letters()
+    stage.new_records()
 
 
 def delete_role(account: DemoAccount, role: Any) -> None:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
 
+from remediator.core.digest import window_end_json, window_of
 from remediator.core.request import ReconcileRequest, request_json
-from remediator.handlers import reconciler, router, sweeper
+from remediator.gateways.webhook import Webhook
+from remediator.handlers import digester, notifier, reconciler, router, sweeper
 from remediator.permissions import PERMISSIONS
+from remediator.settings import DigestLimit
 from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, a_cause, policy, settings
+from tests.functional.slack_stand_in import BROKEN, SlackStandIn
 from tests.functional.test_handlers import Context, batch, functions
 from tests.functional.world import ROLE, World
+from tests.unit.alerts import ALERTS
 from tests.unit.test_event import load
 
 __all__ = ["functions"]  # the fixture that gives the functions their environment
@@ -34,6 +42,9 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-a
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
 """
+
+KEPT_BESIDE_RESOURCES = {"sqs:ChangeMessageVisibility", "sqs:ChangeMessageVisibilityBatch"}
+"""Granted with the queue that a function works off; it is called where a message has failed."""
 
 PUBLIC = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/site/*"}
 
@@ -126,3 +137,56 @@ def test_the_reconciler_makes_the_calls_that_are_declared_for_it(world: World, i
     invoke(reconciler.handle, of_bucket)
     assert world.bucket_policy() is None
     assert actions(issued) == declared("reconciler")
+
+
+@pytest.fixture
+def fresh(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The functions that tell people, with nothing kept from before."""
+    world.settings = replace(world.settings, digest=DigestLimit(alone=1, minutes=5))
+    monkeypatch.setattr(digester, "load_settings", lambda: world.settings)
+    monkeypatch.setenv("PEOPLE_TOPIC_ARN", world.sns.create_topic(Name="people")["TopicArn"])
+    caches = [each for module in (digester, notifier) for each in vars(module).values() if hasattr(each, "cache_clear")]
+    for cached in caches:
+        cached.cache_clear()
+    yield
+    for cached in caches:
+        cached.cache_clear()
+
+
+def sent(*bodies: str) -> dict[str, Any]:
+    """A batch of messages that were sent half an hour ago."""
+    event = batch(*bodies)
+    for record in event["Records"]:
+        record["attributes"]["SentTimestamp"] = str(int((datetime.now(UTC) - timedelta(minutes=30)).timestamp() * 1000))
+    return event
+
+
+def test_the_digester_makes_the_calls_that_are_declared_for_it(
+    world: World, issued: list[str], fresh: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, held = ALERTS["repaired"].json, ALERTS["needs-person"].json
+    answer = digester.handle(sent(alone, held), Context())
+    assert answer == {"batchItemFailures": []}
+    assert "sns:Publish" in issued
+    window = window_of(datetime.now(UTC) - timedelta(minutes=30), 5)
+    assert digester.handle(sent(window_end_json(window)), Context()) == {"batchItemFailures": []}
+    monkeypatch.setenv("PEOPLE_TOPIC_ARN", f"{world.topic_arn}-that-is-not-there")
+    digester._topic.cache_clear()
+    assert digester.handle(sent(ALERTS["test"].json), Context()) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert actions(issued) - KEPT_BESIDE_RESOURCES == declared("digester")
+
+
+def test_the_notifier_makes_the_calls_that_are_declared_for_it(
+    issued: list[str], fresh: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SlackStandIn() as slack:
+        boto3.client("secretsmanager").create_secret(Name="slack", SecretString=slack.url())
+        issued.clear()
+        monkeypatch.setenv("WEBHOOK_SECRET", "slack")
+        hook = Webhook(slack.trust)
+        monkeypatch.setattr(notifier, "_webhook", lambda: hook)
+        slack.script.append(BROKEN)
+        one, other = ALERTS["repaired"].json, ALERTS["needs-person"].json
+        assert notifier.handle(sent(one, other), Context()) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+        assert len(slack.channel) == 1
+    assert actions(issued) - KEPT_BESIDE_RESOURCES == declared("notifier")

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from remediator.core.event import Cause
 from remediator.core.request import ReconcileRequest, request_json
-from remediator.core.sweep import sweep_cause
+from remediator.core.sweep import seconds_since_event, sweep_cause
 from remediator.errors import AwsError, DeniedError, TransientError
 from remediator.handlers import reconciler
-from tests.examples import ACCOUNT, EC2_STATEMENT, LAMBDA_STATEMENT, a_cause, bucket_grant
+from tests.examples import ACCOUNT, EC2_STATEMENT, LAMBDA_STATEMENT, a_cause, bucket_grant, policy
 from tests.functional.faults import raising
 from tests.functional.test_handlers import Context, batch, functions
-from tests.functional.world import TABLE, World
+from tests.functional.world import NOW, TABLE, World
 
 __all__ = ["functions"]  # a fixture, which pytest finds here by its name
 
@@ -93,3 +94,35 @@ def test_what_is_not_repaired_is_no_repair_that_events_have_missed(world: World,
     values = counted(("clean", BY_SWEEP), ("refused", BY_SWEEP))
     assert (values["RolesClean"], values["RolesRefused"]) == ([1.0], [1.0])
     assert values["RepairsMissedByEvents"] == []
+
+
+def test_the_time_from_the_first_event_to_the_repair_is_measured_and_none_where_only_a_sweep_found_it(
+    world: World, counted: Counted
+) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    called = datetime.now(UTC) - timedelta(seconds=40)
+    first, second = (
+        replace(BY_EVENT, time=f"{each:%Y-%m-%dT%H:%M:%SZ}") for each in (called, called + timedelta(seconds=30))
+    )
+    (seconds,) = counted(("head-node", first), ("head-node", second))["SecondsToRepair"]
+    assert 40 <= seconds < 60
+    world.iam.update_assume_role_policy(RoleName="head-node", PolicyDocument=json.dumps(policy(LAMBDA_STATEMENT)))
+    assert "SecondsToRepair" not in counted(("head-node", BY_SWEEP))
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds"),
+    [
+        (("2026-03-04T10:00:00Z",), 20.0),
+        (("2026-03-04T10:00:10Z", "2026-03-04T10:00:00Z"), 20.0),
+        (("2026-03-04T10:00:21Z",), 0.0),
+        (("yesterday", "2026-03-04T10:00:00Z"), 20.0),
+        (("yesterday",), None),
+        ((), None),
+    ],
+)
+def test_the_time_since_the_event_is_that_of_the_first_whose_time_can_be_read(
+    times: tuple[str, ...], seconds: float | None
+) -> None:
+    causes = (*(replace(BY_EVENT, time=time) for time in times), BY_SWEEP)
+    assert seconds_since_event(causes, NOW) == seconds

@@ -10,8 +10,10 @@ from typing import Any
 
 import boto3
 
+from remediator.core.alert_json import parse_record
 from remediator.core.change import Change
 from remediator.core.event import Cause
+from remediator.core.layouts import layout_of
 from remediator.core.outcome import Outcome
 from remediator.core.pause import Pause
 from remediator.core.policy.document import read_policy
@@ -271,16 +273,16 @@ class World:
         return None if cloud is None else self.settings.shared_bucket(cloud)
 
     def alerts(self) -> list[dict[str, Any]]:
-        """The alerts that have arrived since the last look: subject, JSON and attributes."""
+        """The alerts that have arrived since the last look: JSON, attributes, and the subject that people read."""
         alerts = []
         while messages := self.sqs.receive_message(QueueUrl=self._inbox, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
                 self.sqs.delete_message(QueueUrl=self._inbox, ReceiptHandle=message["ReceiptHandle"])
                 envelope = json.loads(message["Body"])
                 attributes = {key: value["Value"] for key, value in envelope["MessageAttributes"].items()}
-                alerts.append(
-                    {"subject": envelope["Subject"], "attributes": attributes, **json.loads(envelope["Message"])}
-                )
+                record = envelope["Message"]
+                subject = layout_of(parse_record(record)).subject
+                alerts.append({"subject": subject, "attributes": attributes, **json.loads(record)})
         return alerts
 
     def queued(self) -> list[dict[str, Any]]:

@@ -1,4 +1,7 @@
-"""Synthesised apps, made once: the example of ``cdk.json``, the largest that we promise, and one for each partition."""
+"""Synthesised apps, made once: the example of ``cdk.json``, the largest that we promise, and one for each partition.
+
+All but the quiet one have a webhook of Slack, so that all have the same functions.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,21 @@ os.environ["JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"] = "20"  # read when 
 from remediator.settings import Mode
 from tests.infrastructure.templates import ACCOUNT, CONTEXT, Synthesised, synthesise
 
+WEBHOOK = "anyscale-remediator/slack-webhook"
+AMAZON_Q = {"workspace": "T07EA123LEP", "channel": "C07EZ1ABC23"}
+
 
 @pytest.fixture(scope="session")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
-    """The stack of the configuration in ``cdk.json``, for any account."""
-    return synthesise(CONTEXT["remediator"], tmp_path_factory.mktemp("example"))
+    """The stack of the configuration in ``cdk.json``, for any account, with Slack told in both ways."""
+    configuration = {**CONTEXT["remediator"], "slackWebhookSecret": WEBHOOK, "amazonQ": AMAZON_Q}
+    return synthesise(configuration, tmp_path_factory.mktemp("example"))
+
+
+@pytest.fixture(scope="session")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+    """The stack of the configuration in ``cdk.json`` as it is, with nobody told in Slack."""
+    return synthesise(CONTEXT["remediator"], tmp_path_factory.mktemp("quiet"))
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +42,9 @@ def largest(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
         "emails": [f"team-{number}@example.com" for number in range(20)],
         "logRetentionDays": 545,
         "sweepMinutes": 1440,
+        "digest": {"alone": 100, "minutes": 14},
+        "slackWebhookSecret": f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:{'slack'.ljust(505, 'x')}-AbCdEf",
+        "amazonQ": AMAZON_Q,
         "clouds": {
             f"cloud-{cloud:02}": {
                 "buckets": [
@@ -76,6 +92,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, code: Path) -> Synthesised:
 
     key = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     configuration = {
+        "slackWebhookSecret": WEBHOOK,
         "clouds": {
             "plain": {"buckets": [bucket("acme-plain"), bucket("acme-shared")], "roles": ["plain/*"]},
             "granting": {
@@ -97,7 +114,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, code: Path) -> Synthesised:
                 "instanceProfile": "repair",
             },
             "foreign": {"buckets": [bucket("acme-foreign", account="444455556666")], "roles": ["foreign/*"]},
-        }
+        },
     }
     return synthesise(configuration, tmp_path_factory.mktemp("mixed"), code=code)
 
@@ -118,5 +135,6 @@ def _elsewhere(home: str, other: str) -> dict[str, object]:
     buckets = [{"name": f"acme-{region}", "region": region} for region in (home, other)]
     return {
         "region": home,
+        "slackWebhookSecret": WEBHOOK,
         "clouds": {"a": {"buckets": buckets, "roles": ["anyscale/*"], "instanceProfile": "repair"}},
     }

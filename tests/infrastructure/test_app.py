@@ -37,12 +37,12 @@ def run(context: dict[str, object], folder: Path) -> subprocess.CompletedProcess
 
 
 def test_without_credentials_and_from_the_command_line_the_same_templates_come_out(
-    example: Synthesised, tmp_path: Path
+    quiet: Synthesised, tmp_path: Path
 ) -> None:
     as_text = {**CONTEXT, "remediator": json.dumps(CONTEXT["remediator"])}  # -c remediator='{...}'
     ran = run(as_text, tmp_path)
     assert ran.returncode == 0, ran.stderr
-    for stack in example.stacks().values():
+    for stack in quiet.stacks().values():
         assert json.loads((tmp_path / stack.path.name).read_text()) == stack.template
 
 

@@ -204,6 +204,20 @@ def test_however_many_patterns_there_are_what_they_allow_is_not_denied(count: in
     assert_that_what_is_allowed_is_not_denied(statements, settings)
 
 
+@STACKS
+@pytest.mark.parametrize("function", ["digester", "notifier"])
+def test_what_tells_people_is_denied_what_it_does_not_need(stack: Synthesised, function: str) -> None:
+    statements = stack.statements_of(function)
+    assert_that_what_is_allowed_is_not_denied(statements, stack.settings)
+    for action in ("iam:PutRolePolicy", "iam:GetRole", "s3:PutBucketPolicy", "kms:PutKeyPolicy", "dynamodb:Scan"):
+        assert is_denied(statements, action, "*", tag=stack.settings.enrollment_tag), action
+    other = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/other"
+    assert is_denied(statements, "dynamodb:PutItem", other, tag=None)
+    reads_secrets = function == "notifier"
+    assert is_denied(statements, "secretsmanager:GetSecretValue", "*", tag=None) is not reads_secrets
+    assert is_denied(statements, "secretsmanager:PutSecretValue", "*", tag=None)
+
+
 def test_the_functions_that_write_nothing_need_no_such_bounds(example: Synthesised) -> None:
     for function in ("router", "sweeper"):
         assert {each["Effect"] for each in example.statements_of(function)} == {"Allow"}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import assert_never
+from fnmatch import fnmatchcase
+from types import ModuleType
+from typing import Any, assert_never
 
 import pytest
 from aws_cdk import App, Environment, Stack
@@ -13,10 +17,13 @@ from aws_cdk import aws_iam as iam
 from aws_cdk.assertions import Template
 
 from remediator.errors import SettingsError
+from remediator.gateways import digests
+from remediator.handlers import digester, notifier, reconciler
 from remediator.permissions import IAM_WRITES, PERMISSIONS, RECONCILER, Access, Target
 from remediator.settings import Cloud, InstanceProfileMode, Mode, Settings, parse_settings
 from stacks.queues import MAX_RECEIVE_COUNT
 from stacks.statements import allow_declared
+from tests.infrastructure.conftest import WEBHOOK
 from tests.infrastructure.templates import ACCOUNT, Synthesised, allowed, listed, resolved
 
 STACKS = pytest.mark.parametrize("stack", ["example", "largest", "mixed", "gov", "china"], indirect=True)
@@ -31,12 +38,14 @@ def stack(request: pytest.FixtureRequest) -> Synthesised:
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
-Condition = dict[str, dict[str, str]]
+Condition = dict[str, dict[str, Any]]
 
 OURS = {
     Target.HISTORY_TABLE: "HistoryTable.Arn",
     Target.HISTORY_LISTING: "HistoryTable.Arn/index/Listing",
     Target.PAUSE_PARAMETER: f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/anyscale-remediator/writes",
+    Target.DIGESTER_ITEMS: "HistoryTable.Arn",
+    Target.NOTIFIER_ITEMS: "HistoryTable.Arn",
 }
 
 
@@ -50,6 +59,8 @@ def own(stack: Synthesised) -> dict[Target, str]:
         Target.PAUSE_PARAMETER: (
             f"arn:{stack.settings.partition}:ssm:{region}:{ACCOUNT}:parameter/anyscale-remediator/writes"
         ),
+        Target.DIGESTER_ITEMS: f"{table}.Arn",
+        Target.NOTIFIER_ITEMS: f"{table}.Arn",
     }
 
 
@@ -92,6 +103,14 @@ def declared(  # noqa: C901, PLR0912 - one case for each target
             return [(key, {}) for key in {bucket.key for cloud in clouds for bucket in cloud.buckets} if key]
         case Target.HISTORY_TABLE | Target.HISTORY_LISTING | Target.PAUSE_PARAMETER:
             return [(ours[target], {})]
+        case Target.DIGESTER_ITEMS:
+            return [(ours[target], {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["DIGEST*"]}})]
+        case Target.NOTIFIER_ITEMS:
+            return [(ours[target], {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["NOTIFIER"]}})]
+        case Target.SLACK_WEBHOOK:
+            secret = settings.slack_webhook_secret or ""
+            secrets = f"arn:{partition}:secretsmanager:{settings.region}:{ACCOUNT}:secret"
+            return [(secret if secret.startswith("arn:") else f"{secrets}:{secret}-??????", {})]
         case _ as never:
             assert_never(never)
 
@@ -133,11 +152,13 @@ def test_the_functions_are_told_where_to_send(example: Synthesised) -> None:
     intake, work, sweep = (
         example.named("AWS::SQS::Queue", name)[0] for name in ("IntakeQueue", "WorkQueue", "SweepQueue")
     )
+    digest, slack = (example.named("AWS::SQS::Queue", name)[0] for name in ("DigestQueue", "SlackQueue"))
     topic, _ = example.named("AWS::SNS::Topic", "Alerts")
+    people, _ = example.named("AWS::SNS::Topic", "People")
     table, _ = example.named("AWS::DynamoDB::Table", "History")
     role = f"{example.role_of('reconciler')}.Arn"
-    schedule, _ = example.named("AWS::IAM::Role", "SweepRole")
-    own_roles = ",".join(f"{each}.Arn" for each in (*map(example.role_of, PERMISSIONS), schedule))
+    others = (example.named("AWS::IAM::Role", name)[0] for name in ("SweepRole", "PeopleAmazonQRole"))
+    own_roles = ",".join(f"{each}.Arn" for each in (*map(example.role_of, PERMISSIONS), *others))
     expected = {
         "router": {
             "CONSUMED_QUEUE_URL": intake,
@@ -162,6 +183,8 @@ def test_the_functions_are_told_where_to_send(example: Synthesised) -> None:
             "HISTORY_TABLE": table,
             "PAUSE_PARAMETER": "/anyscale-remediator/writes",
         },
+        "digester": {"CONSUMED_QUEUE_URL": digest, "PEOPLE_TOPIC_ARN": people, "HISTORY_TABLE": table},
+        "notifier": {"CONSUMED_QUEUE_URL": slack, "WEBHOOK_SECRET": WEBHOOK, "HISTORY_TABLE": table},
     }
     for function in example.resources("AWS::Lambda::Function").values():
         variables = function["Properties"]["Environment"]["Variables"]
@@ -170,13 +193,26 @@ def test_the_functions_are_told_where_to_send(example: Synthesised) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "seconds", "megabytes"), [("Router", 60, 256), ("Sweeper", 300, 512), ("Reconciler", 120, 256)]
+    ("function", "seconds", "megabytes"),
+    [
+        *(("Router", 60, 256), ("Sweeper", 300, 512), ("Reconciler", 120, 256)),
+        *(("Digester", 60, 256), ("Notifier", 120, 256)),
+    ],
 )
 def test_each_function_has_the_time_and_the_memory_that_it_needs(
     example: Synthesised, function: str, seconds: int, megabytes: int
 ) -> None:
     _, found = example.named("AWS::Lambda::Function", function)
     assert (found["Properties"]["Timeout"], found["Properties"]["MemorySize"]) == (seconds, megabytes)
+
+
+def test_what_a_function_keeps_for_a_message_that_it_begins_fits_into_its_time_several_times(
+    example: Synthesised,
+) -> None:
+    kept = {"Reconciler": reconciler, "Digester": digester, "Notifier": notifier}
+    for function, module in kept.items():
+        _, found = example.named("AWS::Lambda::Function", function)
+        assert found["Properties"]["Timeout"] * 1000 >= 2 * module.ENOUGH_MILLISECONDS, function
 
 
 @STACKS
@@ -191,7 +227,7 @@ def test_a_role_allows_of_what_concerns_others_exactly_what_is_declared(stack: S
     granted = Counter(
         (action, resource, json.dumps(statement.get("Condition", {})))
         for statement in stack.statements_of(function)
-        for action, resource in allowed([statement], "iam", "s3", "kms", "dynamodb", "ssm")
+        for action, resource in allowed([statement], "iam", "s3", "kms", "dynamodb", "ssm", "secretsmanager")
         if resource != f"{own_key}.Arn"
     )
     assert granted == expected
@@ -200,13 +236,41 @@ def test_a_role_allows_of_what_concerns_others_exactly_what_is_declared(stack: S
 
 @STACKS
 @pytest.mark.parametrize("function", [function for function in PERMISSIONS if function != "reconciler"])
-def test_router_and_sweeper_can_write_nothing_but_messages(stack: Synthesised, function: str) -> None:
+def test_all_but_the_reconciler_can_write_nothing_but_messages_and_what_they_have_told(
+    stack: Synthesised, function: str
+) -> None:
     services = {"iam", "s3", "kms", "sns", "sqs", "events", "scheduler", "lambda", "sts", "cloudformation"}
     services |= {"dynamodb", "ssm", "secretsmanager"}
+    notes = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+    telling = {"digester": notes | {"sns:Publish", "kms:Decrypt", "kms:GenerateDataKey*"}, "notifier": notes}
     for action, _ in allowed(stack.statements_of(function), *services):
         service, _, call = action.partition(":")
         # Of the queue that it works off, a function must take messages; see the test of its own queues.
-        assert service == "sqs" or call.startswith(("Get", "List", "Describe", "Query")), action
+        reads = call.startswith(("Get", "List", "Describe", "Query"))
+        assert service == "sqs" or reads or action in telling.get(function, ()), action
+
+
+@STACKS
+@pytest.mark.parametrize(
+    ("function", "modules", "keys"),
+    [("digester", (digester, digests), "DIGEST*"), ("notifier", (notifier,), "NOTIFIER")],
+)
+def test_what_tells_people_reaches_its_own_items_of_the_history_only(
+    stack: Synthesised, function: str, modules: tuple[ModuleType, ...], keys: str
+) -> None:
+    of_the_table = [
+        statement
+        for statement in stack.statements_of(function)
+        if statement["Effect"] == "Allow" and any(action.startswith("dynamodb:") for action in statement["Action"])
+    ]
+    assert of_the_table
+    for statement in of_the_table:
+        assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [keys]}}
+    sources = "".join(map(inspect.getsource, modules))
+    used = re.findall(r'static_pk_value="([^"]+)"|f"([A-Z]+#)', sources)
+    assert used
+    assert all(fnmatchcase("".join(found), keys) for found in used)
+    assert not any(fnmatchcase(theirs, keys) for theirs in ("ROLE#head-node", "WRITES"))
 
 
 @STACKS
@@ -263,39 +327,40 @@ def test_each_function_reaches_its_own_queues_key_topic_and_logs_only(example: S
         "secretsmanager",
         "scheduler",
     )
-    intake, work, sweep, topic, key, router_logs, sweeper_logs, reconciler_logs = (
+    intake, work, sweep, digest, slack, topic, people, key = (
         example.named(kind, beginning)[0]
         for kind, beginning in (
             ("AWS::SQS::Queue", "IntakeQueue"),
             ("AWS::SQS::Queue", "WorkQueue"),
             ("AWS::SQS::Queue", "SweepQueue"),
+            ("AWS::SQS::Queue", "DigestQueue"),
+            ("AWS::SQS::Queue", "SlackQueue"),
             ("AWS::SNS::Topic", "Alerts"),
+            ("AWS::SNS::Topic", "People"),
             ("AWS::KMS::Key", "Alerts"),
-            ("AWS::Logs::LogGroup", "Router"),
-            ("AWS::Logs::LogGroup", "Sweeper"),
-            ("AWS::Logs::LogGroup", "Reconciler"),
         )
     )
+    router_logs, sweeper_logs, reconciler_logs, digester_logs, notifier_logs = (
+        example.named("AWS::Logs::LogGroup", name.capitalize())[0] for name in PERMISSIONS
+    )
     table, _ = example.named("AWS::DynamoDB::Table", "History")
-    router = set(allowed(example.statements_of("router"), *services))
-    sweeper = set(allowed(example.statements_of("sweeper"), *services))
-    reconciler = set(allowed(example.statements_of("reconciler"), *services))
+    reached = {function: set(allowed(example.statements_of(function), *services)) for function in PERMISSIONS}
     receive = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"}
     look = {"sqs:GetQueueAttributes", "sqs:GetQueueUrl"}
     write_logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
-    assert router == {
+    assert reached["router"] == {
         *((action, f"{intake}.Arn") for action in receive | look),
         *((action, f"{work}.Arn") for action in look | {"sqs:SendMessage"}),
         *((action, f"{sweep}.Arn") for action in look | {"sqs:SendMessage"}),
         *((action, f"{router_logs}.Arn") for action in write_logs),
     }
-    assert sweeper == {
+    assert reached["sweeper"] == {
         *((action, f"{sweep}.Arn") for action in receive | look | {"sqs:SendMessage"}),
         *((action, f"{work}.Arn") for action in look | {"sqs:SendMessage"}),
         *((action, f"{sweeper_logs}.Arn") for action in write_logs),
         ("dynamodb:Query", f"{table}.Arn/index/Listing"),
     }
-    assert reconciler == {
+    assert reached["reconciler"] == {
         *((action, f"{table}.Arn") for action in ("dynamodb:GetItem", "dynamodb:Query")),
         *((action, f"{table}.Arn") for action in ("dynamodb:PutItem", "dynamodb:UpdateItem")),
         ("ssm:GetParameter", own(example)[Target.PAUSE_PARAMETER]),
@@ -303,6 +368,20 @@ def test_each_function_reaches_its_own_queues_key_topic_and_logs_only(example: S
         ("sns:Publish", topic),
         *((action, f"{key}.Arn") for action in ("kms:Decrypt", "kms:GenerateDataKey*")),
         *((action, f"{reconciler_logs}.Arn") for action in write_logs),
+    }
+    assert reached["digester"] == {
+        *((action, f"{digest}.Arn") for action in receive | look | {"sqs:SendMessage"}),
+        *((action, f"{table}.Arn") for action in ("dynamodb:GetItem", "dynamodb:Query")),
+        *((action, f"{table}.Arn") for action in ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")),
+        ("sns:Publish", people),
+        *((action, f"{key}.Arn") for action in ("kms:Decrypt", "kms:GenerateDataKey*")),
+        *((action, f"{digester_logs}.Arn") for action in write_logs),
+    }
+    assert reached["notifier"] == {
+        *((action, f"{slack}.Arn") for action in receive | look),
+        *((action, f"{table}.Arn") for action in ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")),
+        ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:{WEBHOOK}-??????"),
+        *((action, f"{notifier_logs}.Arn") for action in write_logs),
     }
 
 

@@ -14,6 +14,10 @@ GUARDED = Guarded("anyscale:cluster-role", (f"arn:aws:iam::{ACCOUNT}:role/platfo
 # names of the stack and of the resource.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-name.html
 ARNS = {
+    "AWS::Chatbot::SlackChannelConfiguration": (
+        "ConfigurationName",
+        "chatbot::{account}:chat-configuration/slack-channel/{name}",
+    ),
     "AWS::CloudWatch::Alarm": ("AlarmName", "cloudwatch:us-east-1:{account}:alarm:{name}"),
     "AWS::CloudWatch::Dashboard": ("DashboardName", "cloudwatch::{account}:dashboard/{name}"),
     "AWS::DynamoDB::Table": ("TableName", "dynamodb:us-east-1:{account}:table/{name}"),

@@ -14,11 +14,17 @@ from typing import Any
 import pytest
 
 import app
-from remediator.handlers import reconciler, router, sweeper
+from remediator.handlers import digester, notifier, reconciler, router, sweeper
 from tests.infrastructure.templates import CONTEXT, Synthesised, resolved, synthesise
 
 RUNBOOK = (Path(app.__file__).parent / "docs" / "runbook.md").read_text(encoding="utf-8")
-HANDLERS: dict[str, ModuleType] = {"router": router, "sweeper": sweeper, "reconciler": reconciler}
+HANDLERS: dict[str, ModuleType] = {
+    "router": router,
+    "sweeper": sweeper,
+    "reconciler": reconciler,
+    "digester": digester,
+    "notifier": notifier,
+}
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
@@ -33,6 +39,8 @@ ALARMS = {
     *("router-errors", "sweeper-errors", "reconciler-errors"),
     *("router-throttled", "sweeper-throttled", "reconciler-throttled"),
     *("sweep-overdue", "events-missed", "no-events", "writes-near-limit", "alerts-lost"),
+    *("digest-dead-letters", "digest-late", "digester-errors", "digester-throttled", "undelivered-alerts"),
+    *("slack-dead-letters", "slack-late", "notifier-errors", "notifier-throttled"),
 }
 
 
@@ -53,6 +61,8 @@ def counted_by(module: ModuleType) -> set[str]:
         match node:
             case ast.Call(func=ast.Attribute(attr="add_metric"), args=[first, *_]):
                 names = [first]
+            case ast.For(iter=ast.Tuple() as listed) if "add_metric" in ast.unparse(node):
+                names = [listed]
             case ast.FunctionDef(name=name, body=body) if name in tables:
                 names = [*body]
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in tables:
@@ -86,6 +96,12 @@ def test_every_deployment_has_the_same_alarms(configuration: str, request: pytes
     assert set(alarms_of(request.getfixturevalue(configuration))) == ALARMS
 
 
+def test_without_slack_there_are_no_alarms_about_it(quiet: Synthesised) -> None:
+    of_slack = {name for name in ALARMS if name.startswith(("slack-", "notifier-"))}
+    assert set(alarms_of(quiet)) == ALARMS - of_slack
+    assert len(of_slack) == 4
+
+
 def test_an_alarm_keeps_its_logical_id_as_its_name_is_fixed(example: Synthesised) -> None:
     for logical_id, alarm in example.resources("AWS::CloudWatch::Alarm").items():
         name = alarm["Properties"]["AlarmName"].removeprefix("AnyscaleRemediator-")
@@ -117,21 +133,36 @@ def test_every_output_that_the_runbook_names_is_one_of_the_stack(example: Synthe
     assert named <= set(example.template["Outputs"])
 
 
+def test_the_runbook_counts_what_costs(example: Synthesised, quiet: Synthesised) -> None:
+    def costs(stack: Synthesised) -> tuple[int, int]:
+        ours = {(value, name) for namespace, name, _, value, _ in shown(stack) if namespace == "AnyscaleRemediator"}
+        return len(alarms_of(stack)), len(ours)
+
+    words = " ".join(RUNBOOK.split())
+    counted = re.search(
+        r"(\d+) alarms, one dashboard and (\d+) metrics of our own, and (\d+) alarms and (\d+) metrics", words
+    )
+    assert counted
+    alarms, metrics, more_alarms, more_metrics = map(int, counted.groups())
+    assert costs(quiet) == (alarms, metrics)
+    assert costs(example) == (alarms + more_alarms, metrics + more_metrics)
+
+
 def test_an_alarm_looks_at_one_metric_as_it_is(example: Synthesised) -> None:
     """An expression would be one more thing to understand at night, and the embedded AWS deploys none."""
     for alarm in alarms_of(example).values():
         assert "Metrics" not in alarm
 
 
-def test_every_alarm_tells_the_topic_when_it_goes_off_and_is_silent_when_it_is_over(example: Synthesised) -> None:
-    topic, _ = example.named("AWS::SNS::Topic", "Alerts")
+def test_every_alarm_tells_people_when_it_goes_off_and_is_silent_when_it_is_over(example: Synthesised) -> None:
+    topic, _ = example.named("AWS::SNS::Topic", "People")
     for alarm in alarms_of(example).values():
         assert alarm["AlarmActions"] == [topic]
         assert "OKActions" not in alarm
         assert "InsufficientDataActions" not in alarm
 
 
-@pytest.mark.parametrize("configuration", ["example", "mixed", "largest", "gov", "china"])
+@pytest.mark.parametrize("configuration", ["example", "mixed", "largest", "gov", "china", "quiet"])
 def test_every_metric_is_one_that_the_functions_count_or_that_aws_publishes_of_our_own_resources(
     configuration: str, request: pytest.FixtureRequest
 ) -> None:
@@ -143,7 +174,7 @@ def test_every_metric_is_one_that_the_functions_count_or_that_aws_publishes_of_o
         for alarm in alarms_of(stack).values()
         for each in alarm["Dimensions"]
     ]
-    assert len(looked_at) == len(ALARMS), "each alarm looks at one metric, with one dimension"
+    assert len(looked_at) == len(alarms_of(stack)), "each alarm looks at one metric, with one dimension"
     for namespace, name, dimension, value, options in (*looked_at, *shown(stack)):
         if namespace == "AnyscaleRemediator":
             assert dimension == "service"
@@ -201,13 +232,22 @@ def test_the_dashboard_draws_the_limit_of_writes_over_its_own_window(example: Sy
     assert (options["period"], options["stat"]) == (3600, "Sum")
 
 
+def test_the_dashboard_draws_how_long_half_and_nearly_all_of_the_repairs_took(example: Synthesised) -> None:
+    took = [options for _, name, _, _, options in shown(example) if name == "SecondsToRepair"]
+    assert [options["stat"] for options in took] == ["p50", "p99"]
+    assert len({options["label"] for options in took}) == 2
+
+
 def test_one_message_that_failed_is_enough_and_is_not_over_when_sqs_stops_counting(example: Synthesised) -> None:
     alarms = alarms_of(example)
     queues = {
         "intake-dead-letters": "IntakeDeadLetters",
         "work-dead-letters": "WorkDeadLetters",
         "sweep-dead-letters": "SweepDeadLetters",
+        "digest-dead-letters": "DigestDeadLetters",
+        "slack-dead-letters": "SlackDeadLetters",
         "undelivered-events": "IntakeUndelivered",
+        "undelivered-alerts": "AlertsUndelivered",
     }
     for name, queue in queues.items():
         alarm = alarms[name]
@@ -218,14 +258,18 @@ def test_one_message_that_failed_is_enough_and_is_not_over_when_sqs_stops_counti
         assert alarm["TreatMissingData"] == "ignore"
 
 
-def test_a_message_is_late_when_the_tries_alone_do_not_explain_it(example: Synthesised) -> None:
+def test_a_message_is_late_when_the_tries_alone_do_not_explain_it(example: Synthesised, largest: Synthesised) -> None:
     """A message is tried for 31 minutes; a queue without order counts one that was received more than three times no
     more, and those of a function that died come back after the visibility timeout.
     """
     alarms = alarms_of(example)
-    for name, minutes in (("intake-late", 15), ("work-late", 45), ("sweep-late", 45)):
+    ages = {"intake-late": 15, "work-late": 45, "sweep-late": 45, "digest-late": 15 + 5, "slack-late": 15}
+    assert set(ages) == {name for name in ALARMS if name.endswith("-late")}
+    for name, minutes in ages.items():
         assert alarms[name]["MetricName"] == "ApproximateAgeOfOldestMessage"
         assert alarms[name]["Threshold"] == minutes * 60
+    longest, widest = alarms_of(largest)["digest-late"], largest.settings.digest.minutes
+    assert longest["Threshold"] == (15 + widest) * 60, "what ends a window waits until then"
     sweeps, _ = example.named("AWS::SQS::Queue", "SweepQueue")
     timeout = example.resources("AWS::SQS::Queue")[sweeps]["Properties"]["VisibilityTimeout"]
     assert timeout < alarms["sweep-late"]["Threshold"]

@@ -13,7 +13,7 @@ import app
 from tests.infrastructure.templates import CONTEXT, Synthesised
 
 # The home stack of each app; the forwarders are among its ``stacks``.
-STACKS = pytest.mark.parametrize("stack", ["example", "largest", "mixed", "gov", "china"], indirect=True)
+STACKS = pytest.mark.parametrize("stack", ["example", "largest", "mixed", "gov", "china", "quiet"], indirect=True)
 
 
 @pytest.fixture
@@ -73,9 +73,13 @@ def test_the_environment_of_every_function_fits_the_limit_of_lambda(stack: Synth
         assert len(json.dumps(function["Properties"]["Environment"]["Variables"])) <= 2_048
 
 
-def test_people_are_told_where_things_are(example: Synthesised) -> None:
+OF_SLACK = ("SlackQueueUrl", "SlackDeadLettersUrl", "NotifierFunctionName")
+
+
+def test_people_are_told_where_things_are(example: Synthesised, quiet: Synthesised) -> None:
     assert set(example.template["Outputs"]) == {
         "AlertsTopicArn",
+        "PeopleTopicArn",
         "IntakeQueueUrl",
         "IntakeDeadLettersUrl",
         "UndeliveredEventsUrl",
@@ -83,6 +87,11 @@ def test_people_are_told_where_things_are(example: Synthesised) -> None:
         "WorkDeadLettersUrl",
         "SweepQueueUrl",
         "SweepDeadLettersUrl",
+        "DigestQueueUrl",
+        "DigestDeadLettersUrl",
+        "SlackQueueUrl",
+        "SlackDeadLettersUrl",
+        "UndeliveredAlertsUrl",
         "SweepScheduleName",
         "DashboardName",
         "HistoryTableName",
@@ -90,9 +99,12 @@ def test_people_are_told_where_things_are(example: Synthesised) -> None:
         "RouterFunctionName",
         "SweeperFunctionName",
         "ReconcilerFunctionName",
+        "DigesterFunctionName",
+        "NotifierFunctionName",
         "ReconcilerRoleArn",
         "InboxBusArn",
     }
+    assert set(quiet.template["Outputs"]) == {name for name in example.template["Outputs"] if name not in OF_SLACK}
     for each in example.stacks().values():
         assert all(output["Description"] for output in each.template["Outputs"].values())
 

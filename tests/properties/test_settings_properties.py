@@ -116,6 +116,25 @@ def good_configurations(draw: st.DrawFn) -> dict[str, Any]:
                     },
                 ),
                 "historyDays": st.integers(1, 3650),
+                "digest": st.fixed_dictionaries(
+                    {}, optional={"alone": st.integers(1, 100), "minutes": st.integers(1, 14)}
+                ),
+                "slackWebhookSecret": st.from_regex(r"\Aslack[A-Za-z0-9_+=.@-]{0,20}\Z")
+                | st.from_regex(r"[A-Za-z0-9]{6}", fullmatch=True).map(
+                    lambda added: f"arn:{HOME_REGIONS[home]}:secretsmanager:{home}:{ACCOUNT}:secret:slack-{added}"
+                ),
+                **(
+                    {
+                        "amazonQ": st.fixed_dictionaries(
+                            {
+                                "workspace": st.from_regex(r"\AT[A-Z0-9]{8,10}\Z"),
+                                "channel": st.from_regex(r"\A[CG][A-Z0-9]{8,10}\Z"),
+                            }
+                        )
+                    }
+                    if HOME_REGIONS[home] == "aws"
+                    else {}
+                ),
             },
         )
     )

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from remediator.core.alert_json import Record, record_of
 from remediator.core.change import ChangeState
+from remediator.core.digest import DIGEST, digest_item, digest_json, digest_of, window_of
+from remediator.core.email_text import email_text
 from remediator.core.event import Actor, Cause
 from remediator.core.finding import Finding, FindingCode
+from remediator.core.layout import Layout
 from remediator.core.memory import Contest, RoleMemory
-from remediator.core.message import Alert, describe, limit_reached, render
+from remediator.core.notice import Notice, limit_reached, test_notice
+from remediator.core.notification import Notification, describe
 from remediator.core.outcome import Applied, Hold, NotApplied, Outcome, OutcomeKind, Unconfirmed, gave_up
 from remediator.core.plan import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, TrustStep, Withheld
+from remediator.core.published import published_layout
 from remediator.core.reading import Absent
 from remediator.core.request import ReconcileRequest
 from remediator.core.sweep import sweep_cause
@@ -71,12 +79,49 @@ def outcome(kind: OutcomeKind = OutcomeKind.REPAIRED, **fields: Any) -> Outcome:
     return Outcome(kind=kind, **{**defaults, **fields})
 
 
-def alert(of: Outcome, news: News = News.NEW, grant: GrantSide = GrantSide.ROLE_POLICY) -> Alert:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An alert as machines get it, and as people read what is made of that."""
+
+    record: Record
+
+    @property
+    def json(self) -> str:
+        return self.record.json
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        return self.record.attributes
+
+    @property
+    def layout(self) -> Layout:
+        return published_layout(self.record.json)
+
+    @property
+    def subject(self) -> str:
+        return self.layout.subject
+
+    @property
+    def text(self) -> str:
+        return email_text(self.layout)
+
+
+def published(message: Notification | Notice) -> Told:
+    """What is published of a message."""
+    return Told(record_of(message))
+
+
+def telling(news: News) -> Telling:
+    """That it is told, as part of the example incident."""
+    return Telling(news, _INCIDENT, RoleMemory())
+
+
+def alert(of: Outcome, news: News = News.NEW, grant: GrantSide = GrantSide.ROLE_POLICY) -> Told:
     """What is published of an outcome."""
-    return render(describe(of, Telling(news, _INCIDENT, RoleMemory()), buckets=(BUCKET,), grant=grant))
+    return published(describe(of, telling(news), buckets=(BUCKET,), grant=grant))
 
 
-def hostile() -> Alert:
+def hostile() -> Told:
     """An alert in which all foreign text tries to be more than text."""
     actor = Actor(kind="AssumedRole", arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/x/{HOSTILE}", user_agent=HOSTILE)
     return alert(
@@ -91,7 +136,7 @@ def hostile() -> Alert:
     )
 
 
-def longest() -> Alert:
+def longest() -> Told:
     """An alert about everything at once, at full length."""
     statements = [
         {**LAMBDA_STATEMENT, "Sid": f"S{n}", "Condition": {"StringEquals": {"k": "v" * 90}}} for n in range(60)
@@ -207,7 +252,8 @@ ALERTS = {
         f"{kind}-long": alert(long(of), News.RESOLVED if kind in _RESOLVED else News.NEW)
         for kind, of in _OUTCOMES.items()
     },
-    "limit-reached": limit_reached(outcome(), WriteLimit(500, 60)),
+    "limit-reached": published(limit_reached(outcome(), WriteLimit(500, 60))),
+    "test": published(test_notice(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/alice", NOW)),
     "needs-person-reminder": alert(_OUTCOMES[OutcomeKind.NEEDS_PERSON], News.REMINDER),
     "needs-person-partly-repaired": alert(
         outcome(
@@ -388,3 +434,37 @@ ALERTS = {
     "hostile": hostile(),
 }
 """Every alert that has a golden rendering, by its name."""
+
+
+def storm() -> Told:
+    """A digest of what a Terraform run has broken: most is repaired, and a person is needed for two roles."""
+    broken = (outcome(causes=(_TERRAFORM,), role_name=f"worker-{n:02}") for n in range(1, 25))
+    blocked = (
+        outcome(
+            OutcomeKind.NEEDS_PERSON,
+            causes=(_TERRAFORM,),
+            findings=(GRANT_BLOCKED,),
+            results=(),
+            role_name=f"head-node-{n}",
+        )
+        for n in range(1, 3)
+    )
+    items = tuple(digest_item(describe(each, telling(News.NEW))) for each in (*broken, *blocked))
+    digest = digest_of(window_of(NOW, 5), items)
+    attributes = {"outcome": DIGEST, "severity": digest.severity.value, "account": ACCOUNT}
+    return Told(Record(digest_json(digest), attributes))
+
+
+def alarm() -> Told:
+    """An alarm as CloudWatch publishes it, as far as we look at it."""
+    content = {
+        "AlarmName": "AnyscaleRemediator-work-dead-letters",
+        "AlarmDescription": "Roles could not be reconciled, and may be broken. Find out why in the reconciler's log, "
+        "then send the requests back. See docs/runbook.md#work-dead-letters",
+        "AWSAccountId": ACCOUNT,
+        "NewStateValue": "ALARM",
+        "NewStateReason": "Threshold Crossed: 1 datapoint [1.0] was greater than or equal to the threshold (1.0).",
+        "StateChangeTime": "2026-03-04T10:00:20.000+0000",
+        "Region": "US East (N. Virginia)",
+    }
+    return Told(Record(json.dumps(content), {}))

@@ -11,11 +11,13 @@ from typing import Any
 import jsonschema
 import pytest
 
+from remediator.core.alert_json import FORMAT
 from remediator.core.finding import FindingCode
-from remediator.core.message import FORMAT, Alert, Severity
+from remediator.core.notice import NoticeKind
 from remediator.core.outcome import Hold, OutcomeKind
+from remediator.core.severity import Severity
 from remediator.core.telling import News
-from tests.unit.alerts import ALERTS, longest
+from tests.unit.alerts import ALERTS, Told, longest
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA: dict[str, Any] = json.loads((DOCS / "alert.schema.json").read_text(encoding="utf-8"))
@@ -110,6 +112,7 @@ def test_the_words_of_the_form_are_those_of_the_code() -> None:
     assert OF_A_ROLE["news"]["enum"] == [news for news in News if news is not News.NONE]
     assert OF_A_ROLE["findings"]["items"]["properties"]["code"]["enum"] == list(FindingCode)
     assert SCHEMA["$defs"]["severity"]["enum"] == list(Severity)
+    assert SCHEMA["$defs"]["notice"]["properties"]["outcome"]["enum"] == list(NoticeKind)
 
 
 def test_the_examples_of_the_documentation_are_real() -> None:
@@ -128,7 +131,7 @@ def test_the_documentation_names_every_attribute_and_no_other() -> None:
     assert rows == {name for told in EVERY.values() for name in told.attributes}
 
 
-def passes(policy: Mapping[str, list[str]], told: Alert) -> bool:
+def passes(policy: Mapping[str, list[str]], told: Told) -> bool:
     """Whether SNS would deliver the alert to a subscription with this filter policy of plain values.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-subscription-filter-policies.html

@@ -8,37 +8,61 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from remediator.core.message import Alert
+from remediator.core.amazon_q import amazon_q_json
 from remediator.core.outcome import OutcomeKind
-from tests.unit.alerts import ALERTS
+from remediator.core.slack_message import slack_message
+from tests.unit.alerts import ALERTS, Told, alarm, storm
 
 GOLDEN = Path(__file__).with_name("golden")
+EVERY = {**ALERTS, "digest-of-a-storm": storm(), "alarm": alarm()}
 UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
 
 
-def rendered(name: str, alert: Alert) -> dict[Path, str]:
-    """The files that show an alert: the e-mail, and the JSON with its attributes."""
-    shown = {"attributes": alert.attributes, "message": json.loads(alert.json)}
+def rendered(name: str, alert: Told) -> dict[Path, str]:
+    """The files that show an alert: the e-mail, the JSON with its attributes, and both ways into Slack."""
+    machines = {"attributes": alert.attributes, "message": json.loads(alert.json)}
+    slack = json.loads(slack_message(alert.layout).blocks)
+    amazon_q = json.loads(amazon_q_json(alert.layout))
     return {
         GOLDEN / f"{name}.txt": f"Subject: {alert.subject}\n\n{alert.text}",
-        GOLDEN / f"{name}.json": f"{json.dumps(shown, indent=2)}\n",
+        GOLDEN / f"{name}.json": f"{json.dumps(machines, indent=2)}\n",
+        GOLDEN / f"{name}.slack.json": indented(readable(slack)),
+        GOLDEN / f"{name}.amazon-q.json": indented(readable(amazon_q)),
     }
 
 
-@pytest.mark.parametrize("name", ALERTS)
-def test_the_alert_reads_as_before(name: str) -> None:
-    for path, text in rendered(name, ALERTS[name]).items():
+def indented(content: Any) -> str:
+    return f"{json.dumps(content, indent=2, ensure_ascii=False)}\n"
+
+
+def readable(content: Any) -> Any:
+    """The same with every text of several lines as a list of lines."""
+    match content:
+        case dict():
+            return {key: readable(value) for key, value in content.items()}
+        case list():
+            return [readable(value) for value in content]
+        case str() if "\n" in content:
+            return content.split("\n")
+        case _:
+            return content
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_message_reads_as_before(name: str) -> None:
+    for path, text in rendered(name, EVERY[name]).items():
         if UPDATE:
             path.write_text(text, encoding="utf-8")
-        assert path.read_text(encoding="utf-8") == text
+        assert path.read_text(encoding="utf-8") == text, path.name
 
 
 def test_every_outcome_has_golden_alerts_short_and_long_and_none_is_left_over() -> None:
     assert {f"{kind}{length}" for kind in OutcomeKind for length in ("", "-long")} <= set(ALERTS)
-    files = {path for name, alert in ALERTS.items() for path in rendered(name, alert)}
+    files = {path for name, alert in EVERY.items() for path in rendered(name, alert)}
     assert set(GOLDEN.iterdir()) == files
 
 

@@ -24,6 +24,7 @@ from remediator.core.policy.extent import ALWAYS
 from remediator.core.policy.matching import Target
 from remediator.core.reading import Present
 from remediator.settings import DEFAULT_ENROLLMENT_TAG, MODE_TAG
+from stacks.alerts import ALARM_PREFIX, CHANNEL_NAME
 from stacks.history import PAUSE_PARAMETER
 from stacks.inbox import FORWARDER_PREFIX
 from stacks.watched_rules import RULE_PREFIX
@@ -40,10 +41,12 @@ FUNCTION = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:AnyscaleRemediator-Reco
 TABLE = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/AnyscaleRemediator-HistoryTable-x"
 QUEUE = f"arn:aws:sqs:us-east-1:{ACCOUNT}:AnyscaleRemediator-WorkQueue-x.fifo"
 TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:AnyscaleRemediator-AlertsTopic-x"
+PEOPLE = f"arn:aws:sns:us-east-1:{ACCOUNT}:AnyscaleRemediator-PeopleTopic-x"
 RULE = f"arn:aws:events:us-east-1:{ACCOUNT}:rule/AnyscaleRemediator-Iam"
 INBOX = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/AnyscaleRemediatorInbox"
 SCHEDULE = f"arn:aws:scheduler:us-east-1:{ACCOUNT}:schedule/default/AnyscaleRemediator-SweepSchedule-x"
 PARAMETER = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter{PAUSE_PARAMETER}"
+CHANNEL = f"arn:aws:chatbot::{ACCOUNT}:chat-configuration/slack-channel/{CHANNEL_NAME}"
 STACK = f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/AnyscaleRemediator/1a2b3c4d"
 LOGS = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:AnyscaleRemediator-RouterLogs-x:*"
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -62,6 +65,9 @@ TOUCHES = [
     ("sqs:PurgeQueue", QUEUE),
     ("sns:Publish", TOPIC),
     ("sns:Subscribe", TOPIC),
+    ("sns:Publish", PEOPLE),
+    ("chatbot:DeleteSlackChannelConfiguration", CHANNEL),
+    ("chatbot:UpdateSlackChannelConfiguration", CHANNEL),
     ("events:DisableRule", RULE),
     ("events:PutEvents", INBOX),
     ("scheduler:DeleteSchedule", SCHEDULE),
@@ -79,6 +85,8 @@ LOOKS = [
     ("dynamodb:Query", f"{TABLE}/index/Listing"),
     ("dynamodb:GetItem", TABLE),
     ("ssm:GetParameter", PARAMETER),
+    ("chatbot:DescribeSlackChannelConfigurations", CHANNEL),
+    ("sns:ListSubscriptionsByTopic", PEOPLE),
     ("cloudformation:DescribeStacks", STACK),
     ("logs:FilterLogEvents", LOGS),
     ("lambda:UpdateFunctionCode", f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:theirs"),
@@ -179,7 +187,8 @@ class TestOurResources:
                 assert denied("lambda:UpdateFunctionCode", FUNCTION, principal, account=account)
 
     def test_have_the_names_that_the_stacks_give(self) -> None:
-        assert RULE_PREFIX == NAME
+        assert RULE_PREFIX == CHANNEL_NAME == NAME
+        assert ALARM_PREFIX.startswith(NAME)
         assert FORWARDER_PREFIX.startswith(NAME)
         assert PAUSE_PARAMETER.startswith(PARAMETERS)
 

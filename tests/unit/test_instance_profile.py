@@ -15,7 +15,7 @@ from remediator.core.instance_profile import (
     usable_instance_profile,
 )
 from remediator.core.memory import RoleMemory
-from remediator.core.message import describe, render
+from remediator.core.notification import describe
 from remediator.core.observed import Observed
 from remediator.core.outcome import Applied, Outcome, OutcomeKind
 from remediator.core.plan import InstanceProfileStep, plan_repair
@@ -23,6 +23,7 @@ from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import InstanceProfile, InstanceProfiles
 from remediator.core.telling import News, Telling
 from remediator.settings import InstanceProfileMode, RolePattern
+from tests.unit.alerts import published
 from tests.unit.policy.documents import ACCOUNT, BUCKET, ROLE_ARN, allow, bucket, document, policies, role, trust
 
 NAME = "cluster"
@@ -122,7 +123,7 @@ def test_the_alert_gives_the_compute_configuration_ready_to_paste(kind: OutcomeK
     findings = diagnose(observed(Present(()), Absent()), None, REPAIR)
     results = (Applied(InstanceProfileStep(NAME, "/anyscale/", is_new=True)),) if kind is OutcomeKind.REPAIRED else ()
     outcome = Outcome(kind, ACCOUNT, NAME, (), role_arn=ROLE_ARN, findings=findings, results=results)
-    alert = render(describe(outcome, TOLD))
+    alert = published(describe(outcome, TOLD))
     assert f'"Arn": "{ARN}"' in alert.text
     assert json.loads(alert.json)["computeConfiguration"] == {"IamInstanceProfile": {"Arn": ARN}}
     assert "aws_iam_instance_profile" in alert.text
@@ -135,7 +136,7 @@ def test_the_alert_names_the_instance_profile_that_there_is() -> None:
     outcome = Outcome(
         OutcomeKind.NEEDS_PERSON, ACCOUNT, NAME, (), role_arn=ROLE_ARN, findings=findings, instance_profile=arn
     )
-    alert = render(describe(outcome, TOLD))
+    alert = published(describe(outcome, TOLD))
     assert json.loads(alert.json)["computeConfiguration"] == {"IamInstanceProfile": {"Arn": arn}}
     assert 'path = "/"' in alert.text
 
@@ -176,4 +177,4 @@ def test_an_alert_about_anything_else_gives_no_compute_configuration() -> None:
     outcome = Outcome(OutcomeKind.FAILED, ACCOUNT, NAME, (), role_arn=ROLE_ARN, why="throttled")
     notification = describe(outcome, TOLD)
     assert notification.compute_configuration is None
-    assert json.loads(render(notification).json)["computeConfiguration"] is None
+    assert json.loads(published(notification).json)["computeConfiguration"] is None

@@ -15,9 +15,10 @@ from remediator.core.event import Actor, Cause
 from remediator.core.finding import REPAIRABLE, Finding, FindingCode
 from remediator.core.finding_texts import FINDING_TEXTS
 from remediator.core.memory import Contest
-from remediator.core.message import document_diff, limit_reached, plain
+from remediator.core.notice import limit_reached
 from remediator.core.outcome import TOLD, Applied, Hold, NotApplied, OutcomeKind, StepResult, Unconfirmed
 from remediator.core.permanent import PermanentFix, permanent_fix
+from remediator.core.plain_text import document_diff, plain
 from remediator.core.plan import InlinePolicyStep, TrustStep, Withheld
 from remediator.core.policy.edit import raw_statements
 from remediator.core.reading import Absent
@@ -26,7 +27,17 @@ from remediator.core.telling import News
 from remediator.core.trust import add_ec2_trust
 from remediator.settings import WriteLimit
 from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, OUTSIDE, ROLE_ARN, a_cause, document
-from tests.unit.alerts import GRANT_BLOCKED, GRANT_MISSING, GRANT_STEP, TRUST_MISSING, alert, hostile, longest, outcome
+from tests.unit.alerts import (
+    GRANT_BLOCKED,
+    GRANT_MISSING,
+    GRANT_STEP,
+    TRUST_MISSING,
+    alert,
+    hostile,
+    longest,
+    outcome,
+    published,
+)
 from tests.unit.changes import NOW, TRUST_STEP, a_change
 from tests.unit.policy.documents import our_policy
 
@@ -184,7 +195,7 @@ def test_a_reminder_says_that_it_is_one() -> None:
 
 
 def test_that_the_limit_of_writes_is_reached_is_told_with_what_to_do() -> None:
-    told = limit_reached(outcome(), WriteLimit(500, 60))
+    told = published(limit_reached(outcome(), WriteLimit(500, 60)))
     assert told.text.startswith("Please look: 500 documents were written within 60 minutes")
     assert json.loads(told.json)["limit"] == {"writes": 500, "minutes": 60}
     assert len(told.subject) <= 99
@@ -197,7 +208,7 @@ def test_foreign_text_mentions_nobody_in_a_chat(text: str) -> None:
     told = alert(
         outcome(why=text, cloud=text, causes=(Cause("e", "c", "t", actor),), results=(Applied(step),), notes=(text,))
     )
-    for form in (told.subject, told.text, told.json, told.message):
+    for form in (told.subject, told.text, told.json):
         assert text not in form
         assert "<" not in form
         assert not re.search(r"(?<![\w.+-])@(here|channel|everyone)\b", form, re.IGNORECASE)
@@ -306,7 +317,7 @@ def test_hostile_text_breaks_no_line_no_header_and_no_json() -> None:
 
 def test_the_longest_possible_alert_fits_a_message_of_sns() -> None:
     told = longest()
-    assert len(told.message.encode()) < 256 * 1024 - 2_000
+    assert len(told.json.encode()) < 256 * 1024 - 2_000
     assert len(told.subject) <= 99
     assert told.subject.isascii()
 

@@ -9,9 +9,31 @@ import pytest
 from remediator.permissions import IAM_WRITES, PERMISSIONS, Access, Permission, Target
 
 
-@pytest.mark.parametrize("function", [name for name in PERMISSIONS if name != "reconciler"])
-def test_only_the_reconciler_writes(function: str) -> None:
+@pytest.mark.parametrize("function", ["router", "sweeper"])
+def test_what_looks_for_roles_writes_nothing(function: str) -> None:
     assert not [permission for permission in PERMISSIONS[function] if permission.access is Access.WRITE]
+
+
+@pytest.mark.parametrize(
+    ("function", "target"), [("digester", Target.DIGESTER_ITEMS), ("notifier", Target.NOTIFIER_ITEMS)]
+)
+def test_what_tells_people_writes_nothing_but_what_it_has_told(function: str, target: Target) -> None:
+    assert {p for p in PERMISSIONS[function] if p.access is Access.WRITE} == {
+        Permission("dynamodb:PutItem", Access.WRITE, target),
+        Permission("dynamodb:UpdateItem", Access.WRITE, target),
+        Permission("dynamodb:DeleteItem", Access.WRITE, target),
+    }
+
+
+def test_only_the_notifier_reads_a_secret_and_that_one_only() -> None:
+    secret = Permission("secretsmanager:GetSecretValue", Access.READ, Target.SLACK_WEBHOOK)
+    found = {
+        (function, permission)
+        for function, declared in PERMISSIONS.items()
+        for permission in declared
+        if permission.action.startswith("secretsmanager:") or permission.target is Target.SLACK_WEBHOOK
+    }
+    assert found == {("notifier", secret)}
 
 
 def test_the_reconciler_writes_what_a_repair_consists_of_and_its_history_and_nothing_else() -> None:
@@ -52,10 +74,9 @@ def test_every_target_is_that_of_some_call(target: Target) -> None:
 
 
 def test_what_the_history_knows_is_never_deleted() -> None:
-    actions = {permission.action for declared in PERMISSIONS.values() for permission in declared}
-    assert {action for action in actions if action.startswith("dynamodb:")} == {
-        *("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem")
-    }
+    of_the_history = (Target.HISTORY_TABLE, Target.HISTORY_LISTING)
+    actions = {p.action for declared in PERMISSIONS.values() for p in declared if p.target in of_the_history}
+    assert actions == {*("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem")}
 
 
 def test_no_function_can_resume_what_a_person_has_paused() -> None:

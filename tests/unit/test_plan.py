@@ -8,7 +8,7 @@ from typing import Any
 from remediator.core.diagnose import diagnose
 from remediator.core.finding import FindingCode
 from remediator.core.memory import RoleMemory
-from remediator.core.message import describe, render
+from remediator.core.notification import describe
 from remediator.core.observed import Observed
 from remediator.core.outcome import Applied, Outcome, OutcomeKind
 from remediator.core.plan import TrustStep, plan_repair
@@ -17,6 +17,7 @@ from remediator.core.reading import Absent, Present
 from remediator.core.state import Bucket, InlinePolicy, RolePolicies
 from remediator.core.telling import News, Telling
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, a_role, bucket_grant, document
+from tests.unit.alerts import published
 
 GRANTED = RolePolicies(Present((InlinePolicy("granted", Present(document(bucket_grant()))),)), Present(()), Absent())
 
@@ -45,7 +46,7 @@ def test_where_one_more_statement_does_not_fit_ec2_joins_a_plain_list_of_service
         Outcome(OutcomeKind.REPAIRED, ACCOUNT, "head-node", (), role_arn=str(near.role.arn), results=(Applied(step),)),
         Telling(News.NEW, None, RoleMemory()),
     )
-    assert "joins the services of an existing statement" in render(told).text
+    assert "joins the services of an existing statement" in published(told).text
 
 
 def test_where_nothing_fits_the_repair_is_withheld_with_the_numbers() -> None:

@@ -18,9 +18,11 @@ from remediator.settings import (
     LOG_RETENTION_DAYS,
     MODE_TAG,
     SETTINGS_FILE,
+    AmazonQ,
     BucketSettings,
     Cloud,
     ContestLimit,
+    DigestLimit,
     GrantSide,
     InstanceProfileMode,
     Mode,
@@ -37,6 +39,8 @@ KEY = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890
 OTHER_KEY = "arn:aws:kms:us-west-2:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
 APPROVER = "arn:aws:iam::111122223333:role/platform/*"
 BOUNDARY = "arn:aws:iam::111122223333:policy/guardrails/cluster-boundary"
+SECRET = "arn:aws:secretsmanager:us-east-1:111122223333:secret:anyscale-remediator/slack-webhook-AbCdEf"
+WEBHOOK = "https://hooks.slack.com/services/T07EA123LEP/B07EB456QRS/0123456789abcdefghijABCD"
 FULL: dict[str, Any] = {
     "region": "us-east-1",
     "account": "111122223333",
@@ -48,6 +52,9 @@ FULL: dict[str, Any] = {
     "writeLimit": {"writes": 100, "minutes": 10},
     "contest": {"repairs": 5, "minutes": 30, "coolDownMinutes": 720},
     "historyDays": 90,
+    "digest": {"alone": 3, "minutes": 10},
+    "slackWebhookSecret": "anyscale-remediator/slack-webhook",
+    "amazonQ": {"workspace": "T07EA123LEP", "channel": "C07EZ1ABC23"},
     "clouds": {
         "production": {
             "buckets": [
@@ -115,6 +122,9 @@ def test_a_full_configuration_is_read_as_it_is_written() -> None:
         write_limit=WriteLimit(writes=100, minutes=10),
         contest=ContestLimit(repairs=5, minutes=30, cool_down_minutes=720),
         history_days=90,
+        digest=DigestLimit(alone=3, minutes=10),
+        slack_webhook_secret="anyscale-remediator/slack-webhook",
+        amazon_q=AmazonQ(workspace="T07EA123LEP", channel="C07EZ1ABC23"),
         clouds=(
             Cloud(
                 name="production",
@@ -156,6 +166,9 @@ def test_what_is_left_out_has_a_default() -> None:
         write_limit=WriteLimit(writes=500, minutes=60),
         contest=ContestLimit(repairs=3, minutes=60, cool_down_minutes=1440),
         history_days=400,
+        digest=DigestLimit(alone=5, minutes=5),
+        slack_webhook_secret=None,
+        amazon_q=None,
         clouds=(
             Cloud(
                 name="production",
@@ -752,6 +765,8 @@ class TestFaults:
             ("contest/minutes", 1, 1440),
             ("contest/coolDownMinutes", 1, 43_200),
             ("historyDays", 1, 3650),
+            ("digest/alone", 1, 100),
+            ("digest/minutes", 1, 14),
         ],
     )
     def test_a_limit_is_a_whole_number_within_its_own_limits(self, path: str, least: int, most: int) -> None:
@@ -766,11 +781,86 @@ class TestFaults:
             fault = the_fault_of(path, other)
             assert fault.startswith(f"{written}: found {json.dumps(other)}; allowed are {least} to {most} ")
 
-    @pytest.mark.parametrize("key", ["writeLimit", "contest"])
+    @pytest.mark.parametrize("key", ["writeLimit", "contest", "digest"])
     def test_of_a_limit_each_part_may_be_left_out(self, key: str) -> None:
         minimal = parse_settings(MINIMAL)
         assert parse_settings(MINIMAL | {key: {}}) == minimal
-        assert parse_settings(MINIMAL | {key: {"minutes": 60}}) == minimal
+        minutes = 5 if key == "digest" else 60
+        assert parse_settings(MINIMAL | {key: {"minutes": minutes}}) == minimal
+
+    @pytest.mark.parametrize("secret", ["slack", "a/b_c+d=e.f@g-h", "x" * 512, SECRET])
+    def test_a_secret_is_given_by_its_name_or_its_whole_arn(self, secret: str) -> None:
+        assert parse_settings(changed("slackWebhookSecret", secret)).slack_webhook_secret == secret
+
+    @pytest.mark.parametrize(
+        "secret",
+        [
+            WEBHOOK,
+            f" {WEBHOOK}",
+            WEBHOOK.upper(),
+            WEBHOOK.removeprefix("https:"),
+            WEBHOOK.removeprefix("https://"),
+            WEBHOOK.partition("/services/")[2],
+            WEBHOOK.partition(".com/")[2],
+        ],
+    )
+    def test_the_url_itself_is_refused_with_where_it_belongs_and_not_repeated(self, secret: str) -> None:
+        fault = the_fault_of("slackWebhookSecret", secret)
+        assert fault.startswith(
+            "slackWebhookSecret: it looks like the URL itself; put the URL into a secret, never here"
+        )
+        assert "0123456789" not in fault
+
+    @pytest.mark.parametrize(
+        ("secret", "reason"),
+        [
+            ("", "1 to 512 letters"),
+            ("x" * 513, "1 to 512 letters"),
+            ("slack webhook", "1 to 512 letters"),
+            ("slack*", "1 to 512 letters"),
+            ("slack\n", "1 to 512 letters"),
+            ("arn:aws:secretsmanager:us-east-1:111122223333:secret:slack", "the whole ARN of a secret"),
+            ("arn:aws:secretsmanager:us-east-1:111122223333:secret:slack-??????", "the whole ARN of a secret"),
+            ("arn:aws:ssm:us-east-1:111122223333:parameter/slack-AbCdEf", "the whole ARN of a secret"),
+            (SECRET.replace("us-east-1", "us-west-2"), 'in the home region, "us-east-1"'),
+            (SECRET.replace("arn:aws:", "arn:aws-cn:"), 'in the home region, "us-east-1"'),
+            (SECRET.replace("111122223333", "444455556666"), 'in the account of the deployment, "111122223333"'),
+        ],
+    )
+    def test_what_names_no_secret_of_the_home_region_is_refused_and_not_repeated(
+        self, secret: str, reason: str
+    ) -> None:
+        fault = the_fault_of("slackWebhookSecret", secret)
+        assert fault.startswith("slackWebhookSecret: ")
+        assert reason in fault
+        assert fault.endswith("; what was found is not repeated here")
+
+    def test_where_the_account_is_not_known_a_secret_may_be_of_any(self) -> None:
+        assert parse_settings(MINIMAL | {"slackWebhookSecret": SECRET}).slack_webhook_secret == SECRET
+
+    @pytest.mark.parametrize(
+        ("path", "ids"),
+        [
+            ("amazonQ/workspace", ["acme", "C07EZ1ABC23", "T07", "t07ea123lep", "T07EA123LEP\n", "", "T" + "A" * 255]),
+            ("amazonQ/channel", ["#alerts", "alerts", "T07EA123LEP", "D07EZ1ABC23", "C07", "c07ez1abc23", ""]),
+        ],
+    )
+    def test_what_is_no_id_of_slack_is_refused_with_one_that_is(self, path: str, ids: list[str]) -> None:
+        for each in ids:
+            fault = the_fault_of(path, each)
+            assert fault.startswith(f"{path.replace('/', '.')}: found ")
+            assert re.search('such as "[TC]07E[A-Z0-9]{7}"', fault)
+
+    def test_a_private_channel_is_accepted(self) -> None:
+        channel = parse_settings(changed("amazonQ/channel", "G07EZ1ABC23")).amazon_q
+        assert channel == AmazonQ("T07EA123LEP", "G07EZ1ABC23")
+
+    @pytest.mark.parametrize(("home", "partition"), [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")])
+    def test_amazon_q_is_refused_where_there_is_none(self, home: str, partition: str) -> None:
+        cloud = {"buckets": [{"name": "acme", "region": home}], "roles": ["anyscale/*"]}
+        fault = f'amazonQ: Amazon Q Developer in chat applications is not there in the partition "{partition}"; '
+        value = {"region": home, "clouds": {"a": cloud}, "amazonQ": FULL["amazonQ"]}
+        assert [found.startswith(fault) for found in faults_of(value)] == [True]
 
     def test_a_misspelt_choice_is_met_with_the_likely_one(self) -> None:
         assert 'did you mean "observe"?' in the_fault_of("clouds/production/mode", "obsrve")
@@ -783,6 +873,8 @@ class TestFaults:
             ("clouds/production/buckets/0/acount", "account"),
             ("writeLimit/write", "writes"),
             ("contest/cooldownMinutes", "coolDownMinutes"),
+            ("slackWebhook", "slackWebhookSecret"),
+            ("digest/minute", "minutes"),
         ],
     )
     def test_an_unknown_key_is_met_with_the_likely_one(self, path: str, meant: str) -> None:
@@ -791,7 +883,11 @@ class TestFaults:
 
     @pytest.mark.parametrize(
         ("path", "keys"),
-        [("clouds/production", ["buckets", "roles"]), ("clouds/production/buckets/0", ["name", "region"])],
+        [
+            ("clouds/production", ["buckets", "roles"]),
+            ("clouds/production/buckets/0", ["name", "region"]),
+            ("amazonQ", ["workspace", "channel"]),
+        ],
     )
     def test_every_missing_key_is_named(self, path: str, keys: list[str]) -> None:
         where = path.replace("/0", "[0]").replace("/", ".")
@@ -801,14 +897,20 @@ class TestFaults:
         "path",
         [
             *("clouds", "clouds/production", "clouds/production/buckets", "clouds/production/roles", "emails"),
-            *("approvers", "writeLimit", "contest"),
+            *("approvers", "writeLimit", "contest", "digest", "amazonQ"),
         ],
     )
     @pytest.mark.parametrize("value", [7, "text", None, True])
     def test_a_value_of_the_wrong_kind_is_refused(self, path: str, value: object) -> None:
         assert the_fault_of(path, value).startswith(path.replace("/", ".") + ": found ")
 
-    @pytest.mark.parametrize("path", ["clouds/production/buckets/0/name", "clouds/production/roles/0", "region"])
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *("clouds/production/buckets/0/name", "clouds/production/roles/0", "region"),
+            *("slackWebhookSecret", "amazonQ/workspace", "amazonQ/channel"),
+        ],
+    )
     def test_a_text_must_be_a_text(self, path: str) -> None:
         assert any("found 7; needed is a text" in fault for fault in faults_of(changed(path, 7)))
 
@@ -903,7 +1005,7 @@ class TestDocumentation:
         assert set(documented()) == keys_of(written)
 
     def test_every_field_of_a_configuration_has_a_key(self) -> None:
-        parts = (Settings, Cloud, BucketSettings, WriteLimit, ContestLimit)
+        parts = (Settings, Cloud, BucketSettings, WriteLimit, ContestLimit, DigestLimit, AmazonQ)
         fields = [field for part in parts for field in dataclasses.fields(part)]
         names = {re.sub("_([a-z])", lambda found: found[1].upper(), field.name) for field in fields}
         assert names - {"name"} == {key.rpartition(".")[2] for key in documented()} - {"name"}
@@ -918,8 +1020,8 @@ class TestDocumentation:
                 checked.add(key)
                 assert str(places[place][name]) == default.strip("`"), key
         assert {"region", "sweepMinutes", "clouds.*.mode", "clouds.*.grant", "clouds.*.instanceProfile"} <= checked
-        limits = {key for key in documented() if key.startswith(("writeLimit.", "contest.", "history"))}
-        assert len(limits) == 6
+        limits = {key for key in documented() if key.startswith(("writeLimit.", "contest.", "history", "digest."))}
+        assert len(limits) == 8
         assert limits <= checked
 
     def test_what_is_required_is_what_a_configuration_cannot_do_without(self) -> None:

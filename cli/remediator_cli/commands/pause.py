@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from remediator.core.message import plain
 from remediator.core.pause import Pause, parse_pause, pause_text
+from remediator.core.plain_text import plain
 from remediator.errors import RemediatorError
 from remediator.settings import Settings
 from remediator_cli import aws

@@ -8,8 +8,8 @@ import typer
 from rich.text import Text
 
 from remediator.core.memory import Contest
-from remediator.core.message import plain
 from remediator.core.pause import RUNNING, Pause, parse_pause
+from remediator.core.plain_text import plain
 from remediator.errors import RemediatorError
 from remediator.flows.resume import NothingToResume, NotResumed, Resumed
 from remediator.flows.resume import resume as resume_role

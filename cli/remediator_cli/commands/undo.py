@@ -12,7 +12,7 @@ from rich.text import Text
 
 from remediator.core.change import Change, split_change_id
 from remediator.core.event import Actor, Cause
-from remediator.core.message import document_diff, plain
+from remediator.core.plain_text import document_diff, plain
 from remediator.core.undo import Undo, UndoRefused
 from remediator.errors import MalformedRecord, RemediatorError
 from remediator.flows.undo import NotUndone, Undone, plan_undo

@@ -26,6 +26,7 @@ _APPLICATION: Final = "anyscale-role-remediator"
 _BOOTSTRAP_ROLES: Final = ("cfn-exec-role", "deploy-role")
 
 _NAMED: Final = (
+    f"chatbot::{{account}}:chat-configuration/slack-channel/{NAME}*",
     f"cloudformation:*:{{account}}:stack/{NAME}*",
     f"cloudwatch:*:{{account}}:alarm:{NAME}*",
     f"cloudwatch::{{account}}:dashboard/{NAME}*",
@@ -43,6 +44,7 @@ _NAMED: Final = (
 )
 
 _HARMLESS: Final = (
+    *("chatbot:Describe*", "chatbot:Get*", "chatbot:List*"),
     *("cloudformation:Describe*", "cloudformation:Detect*", "cloudformation:Get*", "cloudformation:List*"),
     *("cloudwatch:Describe*", "cloudwatch:Get*", "cloudwatch:List*"),
     *("dynamodb:BatchGetItem", "dynamodb:CreateBackup", "dynamodb:Describe*", "dynamodb:GetItem", "dynamodb:List*"),
@@ -59,7 +61,7 @@ _HARMLESS: Final = (
 """What anybody may do to our resources whom other policies let: looking, and backing the history up.
 
 Everything else is denied, calls that AWS has yet to invent included. It includes invoking the functions, sending to and
-receiving from the queues, publishing to the topic, and assuming or passing the roles.
+receiving from the queues, publishing to the topics, and assuming or passing the roles.
 """
 
 

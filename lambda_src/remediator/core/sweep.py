@@ -170,6 +170,22 @@ def is_sweep(cause: Cause) -> bool:
     return cause.call == SWEEP_CALL and cause.actor.kind == SWEEP_CALL
 
 
+def seconds_since_event(causes: tuple[Cause, ...], now: datetime) -> float | None:
+    """How long ago the first of the calls was made that led here; None where there is none whose time can be read.
+
+    CloudTrail gives the time of a call in whole seconds, so that it is up to a second too long.
+    """
+    times = []
+    for cause in causes:
+        if is_sweep(cause):
+            continue
+        try:
+            times.append(datetime.strptime(cause.time, _TIME_FORM).replace(tzinfo=UTC))
+        except ValueError:
+            continue
+    return max(0.0, (now - min(times)).total_seconds()) if times else None
+
+
 def sweep_json(message: SweepMessage) -> str:
     """The message as one line of JSON; ``parse_sweep`` reads it back."""
     match message:

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from remediator.core.change import Change, ChangeKind, ChangeState, DocumentKind, Json, change_id, same_document
 from remediator.core.event import Cause
-from remediator.core.message import document_diff
+from remediator.core.plain_text import document_diff
 from remediator.core.policy.document import read_policy
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import Role

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from remediator.core.alert_json import Record, record_of
 from remediator.core.memory import RoleMemory
-from remediator.core.message import Alert, describe, limit_reached, render
+from remediator.core.notice import limit_reached
+from remediator.core.notification import Notification, describe
 from remediator.core.outcome import Hold, Outcome
 from remediator.core.telling import News, Telling, decide_telling
 from remediator.errors import AwsError
@@ -16,7 +18,7 @@ from remediator.settings import Settings
 class AlertSink(Protocol):
     """Where alerts go."""
 
-    def publish(self, alert: Alert) -> None:
+    def publish(self, record: Record) -> None:
         """Publish one alert."""
         ...
 
@@ -41,15 +43,15 @@ class MemoryStore(Protocol):
         ...
 
 
-def alert_of(outcome: Outcome, telling: Telling, settings: Settings) -> Alert | None:
-    """The outcome's alert; None where nobody needs to be told."""
+def notification_of(outcome: Outcome, telling: Telling, settings: Settings) -> Notification | None:
+    """What the alert about the outcome says; None where nobody needs to be told."""
     if telling.news is News.NONE:
         return None
     cloud = None if outcome.cloud is None else settings.cloud(outcome.cloud)
     if cloud is None:
-        return render(describe(outcome, telling))
+        return describe(outcome, telling)
     buckets = tuple(bucket.name for bucket in cloud.buckets)
-    return render(describe(outcome, telling, buckets=buckets, grant=cloud.grant))
+    return describe(outcome, telling, buckets=buckets, grant=cloud.grant)
 
 
 def deliver(outcome: Outcome, *, topic: AlertSink, history: MemoryStore, settings: Settings, now: datetime) -> Telling:
@@ -60,12 +62,12 @@ def deliver(outcome: Outcome, *, topic: AlertSink, history: MemoryStore, setting
     where somebody else has changed what is remembered of the role.
     """
     telling = decide_telling(outcome, now)
-    alert = alert_of(outcome, telling, settings)
-    if alert is not None:
-        topic.publish(alert)
+    notification = notification_of(outcome, telling, settings)
+    if notification is not None:
+        topic.publish(record_of(notification))
     if outcome.hold is Hold.CAPPED and history.first_over_limit(now):
         try:
-            topic.publish(limit_reached(outcome, settings.write_limit))
+            topic.publish(record_of(limit_reached(outcome, settings.write_limit)))
         except AwsError:
             history.not_over_limit_yet(now)
             raise

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html (its reasons)
 https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html
+https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ _CODES: tuple[tuple[type[AwsError], tuple[str, ...]], ...] = (
             "InternalError",
             "InternalErrorException",
             "InternalServerError",
+            "InternalServiceError",
             "RequestTimeout",
             "RequestTimeoutException",
             "ConcurrentModification",
@@ -131,6 +133,8 @@ _CODES: tuple[tuple[type[AwsError], tuple[str, ...]], ...] = (
             "InvalidInputException",
             "InvalidParameter",
             "InvalidParameterException",
+            "InvalidRequestException",
+            "DecryptionFailure",
             "InvalidKeyId",
             "ValidationError",
             "ValidationException",

@@ -88,15 +88,20 @@ class SweepQueue:
 
 @dataclass(frozen=True, slots=True)
 class FailedDelivery:
-    """A message that was received, for the ``count``-th time (from 1), and could not be taken."""
+    """A message that was received, for the ``count``-th time (from 1), and could not be taken.
+
+    ``after`` are the seconds to wait, where somebody has said so, at most 15 minutes.
+    """
 
     receipt: str
     count: int
+    after: int | None = None
 
     @property
     def delay(self) -> int:
-        """Seconds until it is delivered again: 15, then twice as long each time, at most 15 minutes."""
-        return int(min(15 * 2 ** (self.count - 1), 900))
+        """Seconds until it is delivered again: ``after``; else 15, then twice as long each time, at most 15 minutes."""
+        wanted = 15 * 2 ** (self.count - 1) if self.after is None else self.after
+        return int(min(wanted, 900))
 
 
 class ConsumedQueue:

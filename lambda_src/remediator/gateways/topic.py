@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from remediator.core.message import Alert
+from remediator.core.alert_json import Record
 from remediator.gateways.aws_errors import translated
 
 if TYPE_CHECKING:
@@ -16,24 +16,22 @@ PUBLISH: Final = "sns:Publish"
 
 
 class AlertsTopic:
-    """The SNS topic that people and machines subscribe to."""
+    """The SNS topic that machines subscribe to: it carries every alert."""
 
     def __init__(self, client: SNSClient, arn: str) -> None:
         self._client = client
         self._arn = arn
 
-    def publish(self, alert: Alert) -> None:
-        """Publish one alert: text for e-mail, JSON for every other protocol, attributes to filter on.
+    def publish(self, record: Record) -> None:
+        """Publish one alert as JSON, with attributes to filter on.
 
         https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
         """
         with translated(PUBLISH):
             self._client.publish(
                 TopicArn=self._arn,
-                Subject=alert.subject,
-                MessageStructure="json",
-                Message=alert.message,
+                Message=record.json,
                 MessageAttributes={
-                    name: {"DataType": "String", "StringValue": value} for name, value in alert.attributes.items()
+                    name: {"DataType": "String", "StringValue": value} for name, value in record.attributes.items()
                 },
             )

@@ -17,14 +17,16 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from remediator.core.email_text import email_text
 from remediator.core.event import Cause
+from remediator.core.layouts import layout_of
 from remediator.core.outcome import Applied, NotApplied, Outcome, OutcomeKind, StepResult, Unconfirmed, gave_up
 from remediator.core.pause import Pause, parse_pause
 from remediator.core.request import ReconcileRequest, parse_request
-from remediator.core.sweep import is_sweep
+from remediator.core.sweep import is_sweep, seconds_since_event
 from remediator.core.telling import decide_telling
 from remediator.errors import AwsError, MalformedRequest, Misrouted, RemediatorError, TransientError
-from remediator.flows.deliver import alert_of, deliver
+from remediator.flows.deliver import deliver, notification_of
 from remediator.flows.reconcile import reconcile
 from remediator.gateways.history import HistoryTable
 from remediator.gateways.iam import IamGateway
@@ -199,7 +201,7 @@ def _log_open_change(change_id: str, error: AwsError) -> None:
 
 def _tell(outcome: Outcome) -> None:
     now = datetime.now(UTC)
-    _log(outcome)
+    _log(outcome, now)
     try:
         telling = deliver(outcome, topic=_topic(), history=_history(), settings=_settings(), now=now)
     except AwsError as error:
@@ -214,11 +216,11 @@ def _tell(outcome: Outcome) -> None:
 
 
 def _text_of(outcome: Outcome, now: datetime) -> str:
-    alert = alert_of(outcome, decide_telling(outcome, now), _settings())
-    return "" if alert is None else alert.text
+    notification = notification_of(outcome, decide_telling(outcome, now), _settings())
+    return "" if notification is None else email_text(layout_of(notification))
 
 
-def _log(outcome: Outcome) -> None:
+def _log(outcome: Outcome, now: datetime) -> None:
     metrics.add_metric("Reconciled", MetricUnit.Count, 1)
     metrics.add_metric(_METRICS[outcome.kind], MetricUnit.Count, 1)
     metrics.add_metric("Writes", MetricUnit.Count, sum(map(_counts_as_write, outcome.results)))
@@ -226,6 +228,8 @@ def _log(outcome: Outcome) -> None:
         # One value for each repair, so that their average is the share of the repairs that no event has asked for.
         missed = all(map(is_sweep, outcome.causes))
         metrics.add_metric("RepairsMissedByEvents", MetricUnit.Count, int(missed))
+        if (waited := seconds_since_event(outcome.causes, now)) is not None:
+            metrics.add_metric("SecondsToRepair", MetricUnit.Seconds, waited)
     logger.info(
         outcome.kind,
         role_arn=outcome.role_arn,

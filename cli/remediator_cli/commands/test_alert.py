@@ -1,0 +1,106 @@
+"""``remediator test-alert``: see whether alerts arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from remediator.core.alert_json import record_of
+from remediator.core.notice import test_notice
+from remediator.core.plain_text import plain
+from remediator_cli import aws, clock
+from remediator_cli.deployment import Deployment, find_deployment
+from remediator_cli.exits import ExitCode
+from remediator_cli.options import DEFAULT_STACK, Region, SettingsFile, Stack
+from remediator_cli.output import Form, complain, show
+from remediator_cli.subscriptions import Subscriptions
+
+EXAMPLES = """
+remediator test-alert
+remediator test-alert --settings cdk.json
+remediator test-alert --json | jq .unconfirmed
+"""
+
+
+def send_test_alert(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    stack: Stack = DEFAULT_STACK,
+    region: Region = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Send a test the way that every alert takes, and say where it should arrive within a minute.
+
+    Ends with 1 where it reaches nobody, where an address has not confirmed its subscription, and, with --settings,
+    where somebody who is configured is not subscribed.
+
+    Calls cloudformation:DescribeStacks, sts:GetCallerIdentity, sns:ListSubscriptionsByTopic and sns:Publish with the
+    credentials of the current profile.
+    """
+    with aws.answered():
+        deployment = find_deployment(stack, region, settings)
+        topic = deployment.alerts_topic()
+        subscriptions = deployment.subscriptions()
+        sender = deployment.account.caller(deployment.region)
+        now = clock.now()
+        notice = test_notice(deployment.account_id, sender.arn or sender.kind, now)
+        topic.publish(record_of(notice))
+    show(
+        Form.JSON if json else Form.HUMAN,
+        {
+            "id": notice.notification_id,
+            "time": now.isoformat(),
+            "emails": subscriptions.emails,
+            "unconfirmed": subscriptions.unconfirmed,
+            "amazon_q": subscriptions.amazon_q,
+            "slack_webhook": subscriptions.slack_webhook,
+            "others": subscriptions.others,
+        },
+        partial(_text, subscriptions),
+    )
+    complaints = tuple(_complaints(subscriptions, deployment))
+    for place, why in complaints:
+        complain(place, why)
+    if complaints:
+        raise typer.Exit(ExitCode.ERROR)
+
+
+def _text(subscriptions: Subscriptions) -> Text:
+    if not subscriptions.reach_anybody:
+        return Text("A test was sent.")
+    lines = [
+        "A test was sent. Within a minute it should arrive",
+        *(f"  at {plain(address)}" for address in subscriptions.emails),
+        *(["  in Slack, through Amazon Q"] if subscriptions.amazon_q else ()),
+        *(["  in Slack, through the webhook"] if subscriptions.slack_webhook else ()),
+        *([f"  and at whatever else is subscribed ({subscriptions.others})"] if subscriptions.others else ()),
+    ]
+    return Text("\n".join(lines))
+
+
+def _complaints(subscriptions: Subscriptions, deployment: Deployment) -> Iterator[tuple[str, str]]:
+    """What keeps alerts from arriving, and what to do about it, each after what it is about."""
+    subscribe = f"aws sns subscribe --region {deployment.region} --topic-arn {deployment.people_topic_arn}"
+    for address in subscriptions.unconfirmed:
+        why = (
+            "the subscription is not confirmed, so that nothing arrives there. Its owner has to follow the link in the "
+            f"mail that AWS has sent, within two days. To have it sent again: {subscribe} --protocol email "
+            f"--notification-endpoint {address}"
+        )
+        yield address, why
+    for lacking in subscriptions.lacking(deployment.settings) if deployment.settings else ():
+        why = (
+            "this is configured and not subscribed, so that nothing arrives there. Deploy it (npx cdk deploy --all). "
+            f"An address that was unsubscribed, or not confirmed in time, has to be subscribed anew: {subscribe} "
+            "--protocol email --notification-endpoint ADDRESS"
+        )
+        yield lacking, why
+    if not subscriptions.reach_anybody:
+        why = (
+            "nobody hears of alerts. Name somebody in the configuration (emails, slackWebhookSecret, amazonQ) and "
+            "deploy it (npx cdk deploy --all), or confirm what is subscribed"
+        )
+        yield deployment.stack, why

@@ -1,0 +1,226 @@
+"""Tell people of an alert: at once on its own, or with others in the digest of its window."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, Protocol, TypeAlias, assert_never
+
+from remediator.core.alert_json import attributes_of, record_json
+from remediator.core.amazon_q import amazon_q_json
+from remediator.core.digest import (
+    DIGEST,
+    Alone,
+    Digest,
+    DigestItem,
+    Held,
+    Placement,
+    Window,
+    digest_item,
+    digest_json,
+    digest_layout,
+    digest_of,
+    parse_window_end,
+)
+from remediator.core.email_text import email_text
+from remediator.core.notice import Notice
+from remediator.core.notification import Notification, Point
+from remediator.core.published import layout_of, parse_record
+from remediator.gateways.people_topic import MESSAGE_LIMIT, PeopleMessage
+
+LATE: Final = timedelta(seconds=10)
+"""How long after the end of a window its digest is made: what was sent within it is here by then, if all goes well."""
+
+_EMAIL_NEEDS: Final = 50_000
+"""Bytes that are left to an e-mail that is cut."""
+
+
+class Windows(Protocol):
+    """What becomes of each alert; the methods promise what ``gateways.digests.DigestWindows`` promises."""
+
+    def place(self, alert_id: str, item: DigestItem, *, sent_at: datetime, now: datetime) -> Placement:
+        """Whether an alert is told on its own or with a digest, and with which one."""
+        ...
+
+    def is_asked(self, window: Window) -> bool:
+        """Whether it was noted that the digest of a window is asked for."""
+        ...
+
+    def note_asked(self, window: Window) -> None:
+        """Note that the digest of a window is asked for."""
+        ...
+
+    def close(self, window: Window) -> tuple[DigestItem, ...]:
+        """What the digest of a window says; no alert comes in after that."""
+        ...
+
+
+class WindowEnds(Protocol):
+    """Where the digest of a window is asked for; it promises what ``gateways.digests.DigestQueue`` promises."""
+
+    def ask(self, window: Window, *, after: timedelta) -> None:
+        """Ask for the digest of a window after a time, or sooner where that is too long."""
+        ...
+
+
+class People(Protocol):
+    """Who is told everything once."""
+
+    def tell(self, message: PeopleMessage, *, told_as: str) -> None:
+        """Publish a message, unless one was published under that name within a day."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToldAlone:
+    """The alert was told on its own, now or before."""
+
+    alert_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """The alert is told with the digest of this window, which is asked for."""
+
+    alert_id: str
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class DigestTold:
+    """The digest of a window was told, now or before; it says what came of that many alerts."""
+
+    window: Window
+    alerts: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskedAgain:
+    """The window is not over yet, and its digest was asked for once more."""
+
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class NothingHeld:
+    """No alert waits for the digest of the window."""
+
+    window: Window
+
+
+Announced: TypeAlias = ToldAlone | HeldBack | DigestTold | AskedAgain | NothingHeld
+
+
+def announce(
+    text: str, *, sent_at: datetime, now: datetime, windows: Windows, ends: WindowEnds, people: People
+) -> Announced:
+    """Tell people of one record of the alerts topic, sent at ``sent_at``, or of the window that it ends.
+
+    The first alerts of a window and what is about no single role are told at once. Doing it again tells nothing twice,
+    and after an error or a crash it has to be done again, or else an alert may be told to nobody. Raises MalformedAlert
+    for what is no such record, any AwsError, and MalformedRecord for what cannot be read of a window.
+    """
+    window = parse_window_end(text)
+    if window is not None:
+        return _end(window, now=now, windows=windows, ends=ends, people=people)
+    message = parse_record(text)
+    alert_id = message.notification_id
+    if isinstance(message, Notice):
+        people.tell(_message(message, text), told_as=alert_id)
+        return ToldAlone(alert_id)
+    match windows.place(alert_id, digest_item(message), sent_at=sent_at, now=now):
+        case Alone():
+            people.tell(_message(message, text), told_as=alert_id)
+            return ToldAlone(alert_id)
+        case Held(window):
+            # Asked first: a crash in between leads to two messages for one digest, and never to none.
+            if not windows.is_asked(window):
+                ends.ask(window, after=window.end + LATE - now)
+                windows.note_asked(window)
+            return HeldBack(alert_id, window)
+        case _ as never:
+            assert_never(never)
+
+
+def _end(window: Window, *, now: datetime, windows: Windows, ends: WindowEnds, people: People) -> Announced:
+    remaining = window.end + LATE - now
+    if remaining > timedelta():
+        ends.ask(window, after=remaining)
+        return AskedAgain(window)
+    items = windows.close(window)
+    if not items:
+        return NothingHeld(window)
+    people.tell(_digest_message(digest_of(window, items)), told_as=f"{DIGEST} {window.key}")
+    return DigestTold(window, len(items))
+
+
+def _digest_message(digest: Digest) -> PeopleMessage:
+    layout = digest_layout(digest)
+    return PeopleMessage(
+        subject=layout.subject,
+        email=email_text(layout),
+        chat=amazon_q_json(layout),
+        default=digest_json(digest),
+        attributes={"outcome": DIGEST, "severity": digest.severity.value, "account": digest.account},
+    )
+
+
+def _message(alert: Notification | Notice, text: str) -> PeopleMessage:
+    """The alert in the form of each channel, in as much detail as one message can carry."""
+    layout = layout_of(alert)
+    message = PeopleMessage(
+        subject=layout.subject,
+        email=email_text(layout),
+        chat=amazon_q_json(layout),
+        default=text,
+        attributes=attributes_of(alert),
+    )
+    return message if isinstance(alert, Notice) else _fitting(message, alert, layout.record)
+
+
+def _fitting(message: PeopleMessage, alert: Notification, record: str) -> PeopleMessage:
+    """The message as SNS takes it: without documents for machines where it is too long, then without the e-mail's end.
+
+    What explains the sentences is left out for machines only where the e-mail would have too little room beside it.
+    """
+    if message.size <= MESSAGE_LIMIT:
+        return message
+    room = 0
+    for bare in (replace(alert, documents=False), _barest(alert)):
+        message = replace(message, default=record_json(bare))
+        if message.size <= MESSAGE_LIMIT:
+            return message
+        room = MESSAGE_LIMIT - replace(message, email="").size
+        if room >= _EMAIL_NEEDS:
+            break
+    return replace(message, email=_cut(message.email, room, record))
+
+
+def _barest(alert: Notification) -> Notification:
+    """The alert without documents, and without what explains its sentences and its changes."""
+    return replace(
+        alert,
+        documents=False,
+        wrong=tuple(Point(point.text) for point in alert.wrong),
+        to_do=tuple(Point(point.text) for point in alert.to_do),
+        findings=tuple(replace(finding, because=()) for finding in alert.findings),
+        changes=tuple(replace(change, note="") for change in alert.changes),
+    )
+
+
+def _cut(email: str, room: int, record: str) -> str:
+    """As many lines of the e-mail as fit into that many bytes of JSON, and where the rest can be read."""
+    end = f"\n(The rest is too long for a message. All of it: {record})\n"
+    room -= _bytes(end)
+    lines = email.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        room -= _bytes(line)
+        if room < 0:
+            return "".join((*lines[:number], end))
+    return email
+
+
+def _bytes(text: str) -> int:
+    """How many bytes of a JSON text it takes."""
+    return len(json.dumps(text, ensure_ascii=False).encode()) - len('""')
