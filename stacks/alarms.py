@@ -17,7 +17,7 @@ from constructs import Construct
 from remediator.settings import Settings
 from stacks.alerts import ALARM_PREFIX
 from stacks.function import QueueFunction
-from stacks.metrics import age_of, count_of, depth_of, invocations_of
+from stacks.metrics import age_of, count_of, depth_of, failed_deliveries_of, invocations_of
 
 RUNBOOK: Final = "docs/runbook.md"
 
@@ -93,6 +93,7 @@ class Alarms(Construct):
             *_of_late_messages(queues),
             *_of_functions(functions),
             *_of_the_whole(settings),
+            _of_failed_deliveries(topic),
         ):
             cloudwatch.Alarm(
                 self,
@@ -171,6 +172,16 @@ def _of_functions(functions: Mapping[str, QueueFunction]) -> Iterator[_Alarm]:
             periods=12,
             needed=3,
         )
+
+
+def _of_failed_deliveries(topic: sns.Topic) -> _Alarm:
+    """An alarm that tells the topic which fails: whoever it still reaches hears that others do not."""
+    return _Alarm(
+        "people-not-reached",
+        "SNS could not deliver a message for people by e-mail, to Amazon Q or to another subscriber. See which"
+        " subscription fails, and what it did not get.",
+        failed_deliveries_of(topic, _FIVE_MINUTES),
+    )
 
 
 def _of_the_whole(settings: Settings) -> Iterator[_Alarm]:

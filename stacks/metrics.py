@@ -10,6 +10,7 @@ from typing import Final
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 
 NAMESPACE: Final = "AnyscaleRemediator"
@@ -46,6 +47,14 @@ def age_of(queue: sqs.Queue, period: Duration, label: str | None = None) -> clou
     return queue.metric_approximate_age_of_oldest_message(
         period=period, statistic=cloudwatch.Stats.MAXIMUM, label=label
     )
+
+
+def failed_deliveries_of(topic: sns.Topic, period: Duration) -> cloudwatch.Metric:
+    """How many messages could not be delivered to a subscription of a topic.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html
+    """
+    return topic.metric_number_of_notifications_failed(period=period, statistic=cloudwatch.Stats.SUM)
 
 
 def invocations_of(

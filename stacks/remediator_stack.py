@@ -210,6 +210,13 @@ class RemediatorStack(Stack):
                 f"{', '.join(unheard)} are noticed by the next sweep only, every {settings.sweep_minutes} minutes.",
             )
 
+        if not settings.emails and settings.amazon_q is None:
+            only = "Slack's webhook is the only way" if settings.slack_webhook_secret else "There is no way"
+            Annotations.of(self).add_warning_v2(
+                "anyscale-remediator:few-channels",
+                f"{only} by which people are told, so that nobody hears of it when that does not work. Add an address "
+                "to `emails`.",
+            )
         self._outputs(
             {
                 "AlertsTopicArn": (alerts.topic.topic_arn, "Subscribe machines to this topic: every alert as JSON"),

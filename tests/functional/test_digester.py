@@ -21,12 +21,13 @@ from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
 from remediator.core.alert_json import record_json
-from remediator.core.digest import Window, parse_window_end, window_end_json, window_of
+from remediator.core.digest import parse_window_end, window_end_json
 from remediator.core.notice import limit_reached
 from remediator.core.notification import Change, Notification, Point, WriteState
 from remediator.core.outcome import Applied, OutcomeKind
 from remediator.core.published import parse_record, published_layout
 from remediator.core.telling import News
+from remediator.core.window import Window, window_of
 from remediator.errors import MalformedRecord
 from remediator.flows.announce import (
     LATE,
@@ -525,7 +526,7 @@ def test_nothing_is_told_of_a_window_in_which_nothing_waits(outside: Outside) ->
 
 def test_that_the_limit_is_reached_is_told_at_once_in_a_storm(outside: Outside) -> None:
     outside.handle(*storm(9))
-    notice = published(limit_reached(outcome(), WriteLimit(500, 60))).json
+    notice = published(limit_reached(ACCOUNT, WriteLimit(500, 60), SENT)).json
     assert outside.handle(Message(notice), Message(notice)) == []
     assert [json.loads(forms["default"])["outcome"] for forms in outside.published()] == [
         *["repaired"] * 5,
@@ -690,7 +691,7 @@ def with_reasons(count: int, length: int) -> str:
     return record_json(replace(message, wrong=wrong, findings=findings))
 
 
-CUT = "\n(The rest is too long for a message. All of it: remediator history head-node)\n"
+CUT = "\n(The rest is too long for a message. All of it: remediator plan --role head-node)\n"
 
 
 @pytest.mark.parametrize(

@@ -304,9 +304,12 @@ def test_a_write_that_is_not_seen_with_the_last_try_either_is_told_as_given_up(
     event = batch(message["Body"])
     event["Records"][0]["attributes"]["ApproximateReceiveCount"] = "8"
     assert failures(reconciler.handle(event, Context())) == ["m0"]
-    first, second = world.alerts()
-    assert [change["state"] for change in first["changes"]] == ["unconfirmed"]
-    assert "dead-letter queue" in second["wrong"][0]
+    (told,) = world.alerts()
+    assert [change["state"] for change in told["changes"]] == ["unconfirmed"]
+    assert told["severity"] == "error"
+    assert told["headline"].startswith("Please look")
+    assert "dead-letter queue" in told["wrong"][0]
+    assert told["incident"] is not None
 
 
 def test_an_unreadable_request_is_logged_under_its_own_message_and_no_others(world: World) -> None:

@@ -408,10 +408,9 @@ class TestTheLimitOfWrites:
         for name in ("one", "two"):
             world.create_role(LAMBDA_STATEMENT, name=name)
         limited = settings()
-        world.settings = type(limited)(clouds=limited.clouds, write_limit=WriteLimit(1, 60))
+        world.settings = type(limited)(clouds=limited.clouds, write_limit=WriteLimit(2, 60))
         world.look(role="one")
         world.alerts()
-        world.history.not_over_limit_yet(world.time)
         failing = interfering(
             AlertsTopic(world.sns, world.topic_arn),
             before_publish=raising(TransientError("sns:Publish", "Throttling", "")),
@@ -422,6 +421,23 @@ class TestTheLimitOfWrites:
         assert world.alerts() == []
         world.deliver(held)
         assert [alert["outcome"] for alert in world.alerts()] == ["limit-reached"]
+
+    def test_is_told_again_with_the_same_id_where_nobody_could_note_that_it_was(self, world: World) -> None:
+        for name in ("one", "two"):
+            world.create_role(LAMBDA_STATEMENT, name=name)
+        limited = settings()
+        world.settings = type(limited)(clouds=limited.clouds, write_limit=WriteLimit(2, 60))
+        world.look(role="one")
+        world.alerts()
+        held = world.reconcile(role="two")
+        lost = world.disturbed_history(before_note_limit_told=raising(TransientError("dynamodb:UpdateItem", "", "")))
+        with pytest.raises(TransientError):
+            world.deliver(held, history=lost)
+        world.deliver(held)
+        assert world.look(role="two")
+        first, second = world.alerts()
+        assert first["id"] == second["id"]
+        assert first["outcome"] == second["outcome"] == "limit-reached"
 
     def test_counts_only_what_was_written(self, world: World) -> None:
         for name in ("denied", "other"):

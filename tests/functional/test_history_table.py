@@ -451,22 +451,21 @@ class TestLimit:
         history.intend(a_change(kind=ChangeKind.UNDO, sequence=2))
         assert len(history.list_changes(ROLE, most=10)) == 2
 
-    def test_the_first_of_a_window_to_say_that_it_is_reached_is_one(self, dynamodb: Any) -> None:
+    def test_that_people_know_that_it_is_reached_is_noted_for_a_window(self, dynamodb: Any) -> None:
         history = table(dynamodb, writes=1)
         history.intend(a_change())
-        assert [history.first_over_limit(NOW + timedelta(minutes=number)) for number in range(3)] == [
-            True,
-            False,
-            False,
-        ]
-        assert history.first_over_limit(NOW + timedelta(hours=1))
+        assert not history.is_limit_told(NOW)
+        history.note_limit_told(NOW)
+        history.note_limit_told(NOW)
+        assert history.is_limit_told(NOW + timedelta(minutes=2))
+        assert not history.is_limit_told(NOW + timedelta(hours=1))
         with pytest.raises(WritesCapped):
             history.intend(a_change(sequence=1))
 
     def test_the_count_is_deleted_when_its_window_is_long_over(self, dynamodb: Any) -> None:
         history = table(dynamodb)
         history.intend(a_change())
-        history.first_over_limit(NOW + timedelta(hours=1))
+        history.note_limit_told(NOW + timedelta(hours=1))
         for start, item in items(dynamodb, "2026").items():
             window_ends = datetime.fromisoformat(start) + timedelta(hours=1)
             assert datetime.fromtimestamp(int(item["expires"]["N"]), UTC) == window_ends + timedelta(days=1)

@@ -11,8 +11,9 @@ from typing import Any
 import boto3
 import pytest
 
-from remediator.core.digest import window_end_json, window_of
+from remediator.core.digest import window_end_json
 from remediator.core.request import ReconcileRequest, request_json
+from remediator.core.window import window_of
 from remediator.gateways.webhook import Webhook
 from remediator.handlers import digester, notifier, reconciler, router, sweeper
 from remediator.permissions import PERMISSIONS

@@ -66,6 +66,7 @@ class SlackQueue:
     """The queue in front of the notifier, delivered as Lambda does."""
 
     def __init__(self, world: World) -> None:
+        self._skipped = 0
         self._sqs = world.sqs
         self.dead_url = self._sqs.create_queue(QueueName="slack-dead")["QueueUrl"]
         redrive = {"deadLetterTargetArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:slack-dead", "maxReceiveCount": RECEIVES}
@@ -98,9 +99,14 @@ class SlackQueue:
         return [max(0, round(message.visible_at / 1000 - time.time())) for message in self._messages()]
 
     def wait(self) -> None:
-        """Let so much time go by that every message is due."""
+        """Let so much time go by that every message is due, and Slack takes messages again."""
+        self._skipped += 1000
         for message in self._messages():
             message.visible_at = 0
+
+    def clock(self) -> float:
+        """Seconds, those that went by in ``wait`` as well."""
+        return time.monotonic() + self._skipped
 
     def deliver_to_the_end(self) -> int:
         """Deliver until nothing is left in the queue; how many rounds that took."""
@@ -216,6 +222,9 @@ def told(
         cached.cache_clear()
     hook = Webhook(slack.trust)
     monkeypatch.setattr(notifier, "_webhook", lambda: hook)
+    monkeypatch.setattr(notifier, "PACE_SECONDS", 0)
+    closed = notifier._Closed(queue.clock)
+    monkeypatch.setattr(notifier, "_closed", lambda: closed)
     for library in ("botocore", "urllib3"):
         monkeypatch.setattr(logging.getLogger(library), "level", logging.NOTSET)
     log = io.StringIO()
@@ -318,6 +327,33 @@ def test_after_slack_takes_no_more_nothing_else_is_posted_until_it_does_again(
     assert queue.deliver() == 2
     assert sorted(headlines(slack)) == [CONTESTED_LINE, FAILED_LINE, REPAIRED_LINE]
     assert queue.dead() == []
+
+
+def test_the_next_invocation_leaves_slack_alone_as_well(queue: SlackQueue, slack: SlackStandIn, told: Told) -> None:
+    slack.script.append(THROTTLED)
+    queue.send(REPAIRED)
+    assert queue.deliver() == 0
+    queue.send(CONTESTED)
+    assert queue.deliver() == 0
+    assert len(slack.requests) == 1
+    assert told.counted == {"SlackThrottled": 2}
+    assert queue.deliver_to_the_end() == 1
+    assert sorted(headlines(slack)) == [CONTESTED_LINE, REPAIRED_LINE]
+
+
+def test_posts_come_at_the_pace_that_slack_takes_and_what_it_refused_comes_back_at_that_pace(
+    queue: SlackQueue, slack: SlackStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(notifier, "PACE_SECONDS", 2)
+    monkeypatch.setattr("remediator.handlers.notifier.time.sleep", slept.append)
+    slack.script.extend([OK, OK, THROTTLED])
+    queue.send(REPAIRED, CONTESTED, FAILED, ALERTS["clean"].json, ALERTS["test"].json)
+    assert queue.deliver() == 2
+    assert slept == [2, 2]
+    first, second, third = sorted(queue.waits())
+    assert 1 <= second - first <= 3
+    assert 1 <= third - second <= 3
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ ALARMS = {
     *("router-throttled", "sweeper-throttled", "reconciler-throttled"),
     *("sweep-overdue", "events-missed", "no-events", "writes-near-limit", "alerts-lost"),
     *("digest-dead-letters", "digest-late", "digester-errors", "digester-throttled", "undelivered-alerts"),
+    "people-not-reached",
     *("slack-dead-letters", "slack-late", "notifier-errors", "notifier-throttled"),
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from remediator.core.alert_json import Record, record_of
 from remediator.core.change import ChangeState
-from remediator.core.digest import DIGEST, digest_item, digest_json, digest_of, window_of
+from remediator.core.digest import DIGEST, digest_item, digest_json, digest_of
 from remediator.core.email_text import email_text
 from remediator.core.event import Actor, Cause
 from remediator.core.finding import Finding, FindingCode
@@ -18,7 +18,16 @@ from remediator.core.layout import Layout
 from remediator.core.memory import Contest, RoleMemory
 from remediator.core.notice import Notice, limit_reached, test_notice
 from remediator.core.notification import Notification, describe
-from remediator.core.outcome import Applied, Hold, NotApplied, Outcome, OutcomeKind, Unconfirmed, gave_up
+from remediator.core.outcome import (
+    Applied,
+    Hold,
+    NotApplied,
+    Outcome,
+    OutcomeKind,
+    Unconfirmed,
+    after_the_last_try,
+    gave_up,
+)
 from remediator.core.plan import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, TrustStep, Withheld
 from remediator.core.published import published_layout
 from remediator.core.reading import Absent
@@ -26,6 +35,7 @@ from remediator.core.request import ReconcileRequest
 from remediator.core.sweep import sweep_cause
 from remediator.core.telling import News, Telling
 from remediator.core.trust import add_ec2_trust
+from remediator.core.window import window_of
 from remediator.settings import GrantSide, WriteLimit
 from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, ROLE_ARN, a_cause, document
 from tests.unit.changes import NOW, TRUST_STEP, a_change
@@ -252,7 +262,7 @@ ALERTS = {
         f"{kind}-long": alert(long(of), News.RESOLVED if kind in _RESOLVED else News.NEW)
         for kind, of in _OUTCOMES.items()
     },
-    "limit-reached": published(limit_reached(outcome(), WriteLimit(500, 60))),
+    "limit-reached": published(limit_reached(ACCOUNT, WriteLimit(500, 60), NOW)),
     "test": published(test_notice(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/alice", NOW)),
     "needs-person-reminder": alert(_OUTCOMES[OutcomeKind.NEEDS_PERSON], News.REMINDER),
     "needs-person-partly-repaired": alert(
@@ -426,9 +436,28 @@ ALERTS = {
             why="the role could not be read: iam:GetRole failed with AccessDenied",
         )
     ),
-    "failed-for-good": alert(
-        gave_up(
-            ReconcileRequest(ACCOUNT, "head-node", a_cause()), "iam:GetRole failed with ServiceFailure: Internal error"
+    "failed-for-good": published(
+        describe(
+            gave_up(
+                ReconcileRequest(ACCOUNT, "head-node", a_cause()),
+                "iam:GetRole failed with ServiceFailure: Internal error",
+            ),
+            Telling(News.NEW, None, RoleMemory()),
+        )
+    ),
+    "failed-the-last-time": alert(
+        after_the_last_try(
+            outcome(
+                OutcomeKind.FAILED,
+                findings=(TRUST_MISSING,),
+                results=(
+                    Unconfirmed(
+                        TRUST_STEP,
+                        "Reading it back does not show it yet; or somebody has undone it at once.",
+                        _TRUST_CHANGE,
+                    ),
+                ),
+            )
         )
     ),
     "hostile": hostile(),

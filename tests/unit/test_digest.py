@@ -13,7 +13,6 @@ import pytest
 from remediator.core.digest import (
     Digest,
     DigestItem,
-    Window,
     digest_item,
     digest_item_json,
     digest_json,
@@ -21,10 +20,8 @@ from remediator.core.digest import (
     digest_of,
     parse_digest,
     parse_digest_item,
-    parse_window,
     parse_window_end,
     window_end_json,
-    window_of,
 )
 from remediator.core.email_text import email_text
 from remediator.core.layout import Rank
@@ -33,6 +30,7 @@ from remediator.core.outcome import Applied, Hold, Outcome, OutcomeKind
 from remediator.core.published import parse_record, published_layout
 from remediator.core.severity import Severity
 from remediator.core.sweep import sweep_cause
+from remediator.core.window import Window, parse_window, window_of
 from remediator.errors import MalformedAlert
 from tests.examples import ACCOUNT, a_cause
 from tests.unit.alerts import ALERTS, GRANT_BLOCKED, HOSTILE, alert, hostile, outcome
@@ -179,6 +177,9 @@ def test_a_digest_reads_like_this() -> None:
         f"  {TERRAFORM} (22 roles)\n"
         f"  the AWS CLI, as arn:aws:iam::{ACCOUNT}:user/alice (3 roles)\n"
         "  Nobody that we heard of: a sweep found it (1 role)\n"
+        "\n"
+        "To see what is still open, and of which roles\n"
+        "  remediator status\n"
         "\n"
         "To see every change, who caused it, and its id for `remediator undo`\n"
         "  remediator history --most 104\n"

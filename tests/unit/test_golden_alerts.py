@@ -24,13 +24,15 @@ UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
 
 def rendered(name: str, alert: Told) -> dict[Path, str]:
     """The files that show an alert: the e-mail, the JSON with its attributes, and both ways into Slack."""
+    slack = indented(readable(json.loads(slack_message(alert.layout).blocks)))
+    if not alert.attributes:  # an alarm: CloudWatch itself words the e-mail, and Amazon Q what it shows of it
+        return {GOLDEN / f"{name}.slack.json": slack}
     machines = {"attributes": alert.attributes, "message": json.loads(alert.json)}
-    slack = json.loads(slack_message(alert.layout).blocks)
     amazon_q = json.loads(amazon_q_json(alert.layout))
     return {
         GOLDEN / f"{name}.txt": f"Subject: {alert.subject}\n\n{alert.text}",
         GOLDEN / f"{name}.json": f"{json.dumps(machines, indent=2)}\n",
-        GOLDEN / f"{name}.slack.json": indented(readable(slack)),
+        GOLDEN / f"{name}.slack.json": slack,
         GOLDEN / f"{name}.amazon-q.json": indented(readable(amazon_q)),
     }
 

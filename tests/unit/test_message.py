@@ -195,7 +195,7 @@ def test_a_reminder_says_that_it_is_one() -> None:
 
 
 def test_that_the_limit_of_writes_is_reached_is_told_with_what_to_do() -> None:
-    told = published(limit_reached(outcome(), WriteLimit(500, 60)))
+    told = published(limit_reached(ACCOUNT, WriteLimit(500, 60), NOW))
     assert told.text.startswith("Please look: 500 documents were written within 60 minutes")
     assert json.loads(told.json)["limit"] == {"writes": 500, "minutes": 60}
     assert len(told.subject) <= 99

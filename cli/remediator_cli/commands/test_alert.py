@@ -38,7 +38,8 @@ def send_test_alert(
     where somebody who is configured is not subscribed.
 
     Calls cloudformation:DescribeStacks, sts:GetCallerIdentity, sns:ListSubscriptionsByTopic and sns:Publish with the
-    credentials of the current profile.
+    credentials of the current profile, which must be allowed to use the topic's key as well (kms:GenerateDataKey,
+    kms:Decrypt).
     """
     with aws.answered():
         deployment = find_deployment(stack, region, settings)

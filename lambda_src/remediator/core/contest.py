@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from remediator.core.actors import describe_actor
 from remediator.core.change import Change, ChangeKind, ChangeState
-from remediator.core.event import Cause
+from remediator.core.event import APPLY_CALL, Cause
 from remediator.core.finding import REPAIRABLE, Finding
 from remediator.core.memory import Contest, RoleMemory
 from remediator.core.sweep import is_sweep
@@ -112,4 +112,4 @@ def _principal(cause: Cause) -> str:
 
 
 def _is_of_others(cause: Cause, own_role_arn: str) -> bool:
-    return not is_sweep(cause) and cause.actor.issuer_arn != own_role_arn
+    return not is_sweep(cause) and cause.call != APPLY_CALL and cause.actor.issuer_arn != own_role_arn

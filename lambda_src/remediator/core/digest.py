@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from enum import IntEnum
 from typing import Final, TypeAlias, assert_never
 
@@ -24,6 +24,7 @@ from remediator.core.outcome import Hold, OutcomeKind
 from remediator.core.plain_text import foreign, unmarked_json
 from remediator.core.severity import Severity
 from remediator.core.sweep import is_sweep
+from remediator.core.window import Window, parse_window
 from remediator.errors import MalformedAlert
 
 DIGEST: Final = "digest"
@@ -35,50 +36,21 @@ another version is never guessed at."""
 
 _JSON_LIMIT: Final = 100_000
 """Bytes: what is left of a message of SNS is for the e-mail and the chat."""
-_NAMED: Final = (100, 50, 20, 5, 0)
+_NAMED_OF_OTHERS: Final = 100
+_NAMED: Final = (1000, 500, 200, 100, 50, 20, 5, 0)
 """How many roles of a group are named to machines, the most that fits."""
 _SHOWN: Final = 20
-"""How many roles of a group are named to people, and how many commands at most."""
+"""How many roles of a group are named to people for which they need not do anything, and how many commands at most."""
 _CHANGES_OF_AN_ALERT: Final = 4
 """How many changes of the history are listed for each alert of a digest; few alerts have more."""
 _MOST_LISTED: Final = 10_000
+_STATUS: Final = "remediator status"
 _ACTORS_SHOWN: Final = 5
 _ACTOR_LIMIT: Final = 300
 _CLOUD_LIMIT: Final = 60
 _OTHERS_SHOWN: Final = 6
 
 _WORST_FIRST = (Severity.ERROR, Severity.WARNING, Severity.INFO)
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The alerts that were sent from ``start`` on and before ``end`` (both with their zone)."""
-
-    start: datetime
-    end: datetime
-
-    @property
-    def key(self) -> str:
-        """The window as ISO 8601 writes it; ``parse_window`` reads it back."""
-        return f"{self.start.isoformat()}/{self.end.isoformat()}"
-
-
-def window_of(at: datetime, minutes: int) -> Window:
-    """The window of that many minutes that a time lies in."""
-    seconds = minutes * 60
-    start = datetime.fromtimestamp(int(at.timestamp()) // seconds * seconds, UTC)
-    return Window(start, start + timedelta(seconds=seconds))
-
-
-def parse_window(key: str) -> Window:
-    """The window of that key. Raises MalformedAlert for anything else."""
-    try:
-        start, end = map(datetime.fromisoformat, key.split("/"))
-    except ValueError as error:
-        raise MalformedAlert(f"{key[:80]!r} is not a window of alerts: {error}") from error
-    if start.tzinfo is None or end.tzinfo is None or end <= start:
-        raise MalformedAlert(f"{key[:80]!r} is not a window of alerts: it names no zone, or ends before it begins")
-    return Window(start.astimezone(UTC), end.astimezone(UTC))
 
 
 def window_end_json(window: Window) -> str:
@@ -265,14 +237,17 @@ class Digest:
 
 
 def digest_of(window: Window, items: tuple[DigestItem, ...]) -> Digest:
-    """The digest of the alerts of a window, of which there is at least one, in the order in which they were sent."""
+    """The digest of the alerts of a window, of which there is at least one, in the order in which they were sent.
+
+    It names as many roles as fit where it is published.
+    """
     last = {item.role_name: item for item in items}
     causes: dict[str, set[str]] = {item.role_name: set() for item in items}
     for item in items:
         causes[item.role_name].update(item.actors)
     counted = Counter(actor for actors in causes.values() for actor in sorted(actors))
     undo = tuple(dict.fromkeys(command for item in items for command in item.undo))
-    return Digest(
+    digest = Digest(
         window=window,
         account=items[0].account,
         alerts=len(items),
@@ -284,6 +259,7 @@ def digest_of(window: Window, items: tuple[DigestItem, ...]) -> Digest:
         unheard_of=sum(not actors for actors in causes.values()),
         undo=undo if len(undo) <= _SHOWN else (),
     )
+    return _fitting(digest)
 
 
 def _groups(items: tuple[DigestItem, ...]) -> Iterator[Group]:
@@ -305,20 +281,26 @@ def _groups(items: tuple[DigestItem, ...]) -> Iterator[Group]:
         )
 
 
-def digest_json(digest: Digest) -> str:
-    """The digest as it is published, in less than 100 KB; ``parse_digest`` reads it back, but for roles left out.
-
-    What says the same has the same ``id``.
-    """
-    *fuller, barest = (_json(_naming(digest, most)) for most in _NAMED)
-    return next((text for text in fuller if len(text) <= _JSON_LIMIT), barest)
+def _fitting(digest: Digest) -> Digest:
+    """The digest naming as many roles as fit where it is published."""
+    *fuller, barest = (_naming(digest, most) for most in _NAMED)
+    return next((each for each in fuller if len(digest_json(each)) <= _JSON_LIMIT), barest)
 
 
 def _naming(digest: Digest, most: int) -> Digest:
-    return replace(digest, groups=tuple(replace(group, named=group.named[:most]) for group in digest.groups))
+    """The digest naming that many roles of each group at most, fewer where nobody has to do anything about them."""
+    groups = (
+        replace(group, named=group.named[: most if _asks(group) is not _Asks.NOTHING else min(most, _NAMED_OF_OTHERS)])
+        for group in digest.groups
+    )
+    return replace(digest, groups=tuple(groups))
 
 
-def _json(digest: Digest) -> str:
+def digest_json(digest: Digest) -> str:
+    """The digest as it is published, in less than 100 KB; ``parse_digest`` reads it back.
+
+    What says the same has the same ``id``.
+    """
     content = {
         "outcome": DIGEST,
         "severity": digest.severity,
@@ -388,7 +370,7 @@ def digest_layout(digest: Digest) -> Layout:
         sections=tuple(_sections(digest)),
         thread=None if only is None else only.incident_id,
         keywords=(DIGEST, digest.severity.value, foreign(digest.account)),
-        record=_history(digest) if only is None else f"remediator history {only.name}",
+        record=_record(digest, only),
     )
 
 
@@ -405,6 +387,8 @@ def _sections(digest: Digest) -> Iterator[Section]:
     if digest.unheard_of:
         causes.append(f"Nobody that we heard of: a sweep found it ({_roles(digest.unheard_of)})")
     yield Section("Who caused it", tuple(causes), rank=Rank.TELLING)
+    if _needs_somebody(digest):
+        yield Section("To see what is still open, and of which roles", (_STATUS,), Form.COMMANDS, Rank.HANDY)
     yield Section(
         "To see every change, who caused it, and its id for `remediator undo`",
         (_history(digest),),
@@ -421,6 +405,18 @@ def _sections(digest: Digest) -> Iterator[Section]:
         )
 
 
+def _needs_somebody(digest: Digest) -> bool:
+    return any(_asks(group) is not _Asks.NOTHING for group in digest.groups)
+
+
+def _record(digest: Digest, only: NamedRole | None) -> str:
+    """Where the rest can be read: the history knows what was written, and not what only a person can do."""
+    needs_somebody = _needs_somebody(digest)
+    if only is not None:
+        return f"remediator plan --role {only.name}" if needs_somebody else f"remediator history {only.name}"
+    return _STATUS if needs_somebody else _history(digest)
+
+
 def _history(digest: Digest) -> str:
     """The command that lists the changes; without a number it lists fifty, which is enough for a few roles."""
     most = min(_CHANGES_OF_AN_ALERT * digest.alerts, _MOST_LISTED)
@@ -428,9 +424,11 @@ def _history(digest: Digest) -> str:
 
 
 def _names(group: Group) -> Iterator[str]:
-    for role in group.named[:_SHOWN]:
+    """The roles, all that are known where a person has to do something about them."""
+    shown = group.named[:_SHOWN] if _asks(group) is _Asks.NOTHING else group.named
+    for role in shown:
         yield f"{foreign(role.name)} ({foreign(role.cloud)})" if role.cloud else foreign(role.name)
-    more = group.count - len(group.named[:_SHOWN])
+    more = group.count - len(shown)
     if more:
         yield f"… and {more} more"
 

@@ -19,6 +19,9 @@ from remediator.errors import MalformedEvent
 
 DETAIL_TYPE = "AWS API Call via CloudTrail"
 
+APPLY_CALL = "Apply"
+"""What stands where the name of a call stands when a person has a role repaired with the command line."""
+
 FRESH = timedelta(minutes=2)
 """How long a read that contradicts an event is taken for not yet consistent, and is made again.
 

@@ -58,7 +58,7 @@ class Layout:
     ``subject`` has at most 99 ASCII characters on one line. ``headline`` is the first line, which says whether the
     reader has to do anything. ``facts`` are short, as names and values (``("Role", "arn:…")``). ``thread`` is the same
     in all messages that belong together, None where a message stands alone. ``keywords`` are single words to search
-    for. ``record`` says where everything can be read, as a command (``remediator history head-node``).
+    for. ``record`` says where the rest can be read, as a command (``remediator history head-node``).
     """
 
     subject: str

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from remediator.core.actors import tool_of
-from remediator.core.event import Cause
+from remediator.core.event import APPLY_CALL, Cause
 from remediator.core.layout import Form, Layout, Rank, Section
 from remediator.core.notice import Notice
 from remediator.core.notification import Change, Notification, Point, WriteState
@@ -79,8 +79,15 @@ def _of_notification(notification: Notification) -> Layout:
         sections=tuple(section for section in _sections(notification) if section.lines or section.note),
         thread=notification.incident_id,
         keywords=(*keywords, foreign(notification.cloud)) if notification.cloud else keywords,
-        record=f"remediator history {notification.role_name}",
+        record=_record(notification),
     )
+
+
+def _record(notification: Notification) -> str:
+    """Where the rest can be read: the history knows what was written, and a look at the role what is still wrong."""
+    if any(change.change_id for change in notification.changes):
+        return f"remediator history {notification.role_name}"
+    return f"remediator plan --role {notification.role_name}"
 
 
 def _sections(notification: Notification) -> Iterator[Section]:
@@ -133,6 +140,9 @@ def _causes(notification: Notification) -> Iterator[str]:
     for cause in notification.causes:
         if is_sweep(cause):
             yield f"Nobody that we heard of: the sweep at {foreign(cause.time)} found it, and no event had told of it."
+            continue
+        if cause.call == APPLY_CALL:
+            yield f"{foreign(cause.actor.arn)} with `remediator apply` at {foreign(cause.time)}"
             continue
         yield f"{foreign(cause.call)} by {_who(cause, notification.account)} at {foreign(cause.time)}"
         yield f"  CloudTrail event {foreign(cause.event_id)}"

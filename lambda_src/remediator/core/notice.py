@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from remediator.core.outcome import Outcome
 from remediator.core.severity import Severity
+from remediator.core.window import window_of
 from remediator.settings import WriteLimit
 
 
@@ -40,10 +40,11 @@ class Notice:
     limit: WriteLimit | None = None
 
 
-def limit_reached(outcome: Outcome, limit: WriteLimit) -> Notice:
-    """That no more is written within this window; ``outcome`` is the first that is held up."""
+def limit_reached(account: str, limit: WriteLimit, now: datetime) -> Notice:
+    """That no more is written within the window that it is now; all about one window have the same id."""
+    window = window_of(now, limit.minutes)
     return Notice(
-        notification_id=_id(outcome.account, outcome.role_name, *(cause.event_id for cause in outcome.causes)),
+        notification_id=_id(account, NoticeKind.LIMIT_REACHED, window.key),
         kind=NoticeKind.LIMIT_REACHED,
         severity=Severity.ERROR,
         title="the limit of writes is reached",
@@ -51,7 +52,7 @@ def limit_reached(outcome: Outcome, limit: WriteLimit) -> Notice:
             f"Please look: {limit.writes} documents were written within {limit.minutes} minutes, which is the limit. "
             "Until the next window begins, nothing more is repaired."
         ),
-        account=outcome.account,
+        account=account,
         to_do=(
             "See who breaks so many roles: the history (remediator history) names who caused each repair.",
             "If it is intended, raise `writeLimit` in the configuration and deploy.",

@@ -223,7 +223,7 @@ def _title(outcome: Outcome) -> str:
         case OutcomeKind.FAILED if _ends_by_itself(outcome):
             return "repair not finished yet"
         case OutcomeKind.FAILED:
-            return "repair failed" if outcome.results else "could not be looked at"
+            return "repair failed" if outcome.results or outcome.is_last else "could not be looked at"
         case kind:
             return _TITLES[kind]
 
@@ -255,6 +255,8 @@ def _failed_headline(outcome: Outcome) -> str:
         if outcome.again:
             return "Written in part; nothing for you to do now. The rest is tried again within minutes."
         return "Written, but not all of it is seen yet; nothing for you to do now. We look again within minutes."
+    if outcome.is_last and outcome.may_have_written:
+        return "Please look: a repair was begun and not finished, and is not tried again by itself."
     if not outcome.results:
         return "Please look: whether this role is broken could not be found out."
     if outcome.to_be_retried and not outcome.for_a_person:
@@ -269,7 +271,7 @@ def _ends_by_itself(outcome: Outcome) -> bool:
 
     A write that failed is none of this even if it is tried again: that it fails for good would be nothing new.
     """
-    if outcome.kind is not OutcomeKind.FAILED or outcome.for_a_person:
+    if outcome.kind is not OutcomeKind.FAILED or outcome.for_a_person or outcome.is_last:
         return False
     if any(isinstance(result, NotApplied) for result in outcome.results):
         return False
@@ -341,7 +343,7 @@ def _to_do(outcome: Outcome) -> Iterable[Point]:
             yield Point(f"{settled.document}: See whether what we meant to write, below, is still wanted.")
     if outcome.kind is OutcomeKind.WOULD_REPAIR and outcome.hold is not None:
         yield Point(_HELD_ADVICE[outcome.hold])
-    if outcome.kind is OutcomeKind.FAILED and not outcome.results and not outcome.again:
+    if outcome.kind is OutcomeKind.FAILED and (outcome.is_last or not (outcome.results or outcome.again)):
         yield Point("Mend what is named above, then let the remediator look again by touching a tag of the role.")
 
 

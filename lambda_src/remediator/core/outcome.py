@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 
@@ -98,7 +98,8 @@ class Outcome:
     ourselves made us look. ``refusal`` is the word for a refusal, ``contest`` the contest that keeps us from writing.
     ``settled`` are earlier changes that were interrupted, with what became of them. ``causes`` are the calls that made
     us look, oldest first; ``own`` says that all of them were our own writes. ``notes`` are further sentences for a
-    person. ``again`` says that the request must go back to the queue, because not everything could be done or seen.
+    person. ``again`` says that the request must go back to the queue, because not everything could be done or seen, and
+    ``is_last`` that nobody tries any longer.
     ``untold`` are the ids of changes that stay open until people were told of them.
     ``instance_profile`` is the ARN of the one that a compute configuration can name, None where none was looked at.
     ``remembered`` is what was remembered of the role before, and ``memory`` what is now, except for what people are
@@ -119,6 +120,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     own: bool = False
     again: bool = False
+    is_last: bool = False
     refusal: str | None = None
     hold: Hold | None = None
     contest: Contest | None = None
@@ -146,8 +148,8 @@ class Outcome:
 
     @property
     def to_be_retried(self) -> bool:
-        """Whether the request must go back to the queue."""
-        return self.again or any(is_retried(result) for result in self.results)
+        """Whether the request must go back to the queue, where it is tried again."""
+        return not self.is_last and (self.again or any(is_retried(result) for result in self.results))
 
     @property
     def may_have_written(self) -> bool:
@@ -199,8 +201,22 @@ def conclude(
     return OutcomeKind.NEEDS_PERSON if findings else OutcomeKind.CLEAN
 
 
+def after_the_last_try(outcome: Outcome) -> Outcome:
+    """What would be tried again, where that was the last try: nothing ends by itself any more."""
+    why = "This was the last try, and the request now lies in the dead-letter queue."
+    return replace(
+        outcome,
+        kind=OutcomeKind.FAILED,
+        is_last=True,
+        why=f"{why} {outcome.why}" if outcome.why else why,
+        results=tuple(
+            replace(result, retried=False) if isinstance(result, NotApplied) else result for result in outcome.results
+        ),
+    )
+
+
 def gave_up(request: ReconcileRequest, why: str) -> Outcome:
-    """The outcome of a request that kept failing until nobody tries any longer."""
+    """The outcome of a request about a role that could not even be looked at, when nobody tries any longer."""
     return Outcome(
         kind=OutcomeKind.FAILED,
         account=request.account,

@@ -16,7 +16,6 @@ from remediator.core.digest import (
     DigestItem,
     Held,
     Placement,
-    Window,
     digest_item,
     digest_json,
     digest_layout,
@@ -27,6 +26,7 @@ from remediator.core.email_text import email_text
 from remediator.core.notice import Notice
 from remediator.core.notification import Notification, Point
 from remediator.core.published import layout_of, parse_record
+from remediator.core.window import Window
 from remediator.gateways.people_topic import MESSAGE_LIMIT, PeopleMessage
 
 LATE: Final = timedelta(seconds=10)

@@ -11,7 +11,6 @@ from remediator.core.notice import limit_reached
 from remediator.core.notification import Notification, describe
 from remediator.core.outcome import Hold, Outcome
 from remediator.core.telling import News, Telling, decide_telling
-from remediator.errors import AwsError
 from remediator.settings import Settings
 
 
@@ -34,12 +33,12 @@ class MemoryStore(Protocol):
         """Replace what is remembered of the role, if it is still what ``memory`` was made from."""
         ...
 
-    def first_over_limit(self, at: datetime) -> bool:
-        """Whether this is the first to say that no more may be written within the window of that time."""
+    def is_limit_told(self, at: datetime) -> bool:
+        """Whether people know that no more may be written within the window of that time."""
         ...
 
-    def not_over_limit_yet(self, at: datetime) -> None:
-        """Take that back, so that the next one is the first."""
+    def note_limit_told(self, at: datetime) -> None:
+        """Note that they do."""
         ...
 
 
@@ -65,12 +64,10 @@ def deliver(outcome: Outcome, *, topic: AlertSink, history: MemoryStore, setting
     notification = notification_of(outcome, telling, settings)
     if notification is not None:
         topic.publish(record_of(notification))
-    if outcome.hold is Hold.CAPPED and history.first_over_limit(now):
-        try:
-            topic.publish(record_of(limit_reached(outcome, settings.write_limit)))
-        except AwsError:
-            history.not_over_limit_yet(now)
-            raise
+    if outcome.hold is Hold.CAPPED and not history.is_limit_told(now):
+        # Two at the same time publish the same notice, with the same id, and people are shown one of them.
+        topic.publish(record_of(limit_reached(outcome.account, settings.write_limit, now)))
+        history.note_limit_told(now)
     for change_id in outcome.untold:
         history.close(change_id)
     remembered = outcome.remembered

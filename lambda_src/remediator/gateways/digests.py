@@ -12,13 +12,11 @@ from remediator.core.digest import (
     DigestItem,
     Held,
     Placement,
-    Window,
     digest_item_json,
     parse_digest_item,
-    parse_window,
     window_end_json,
-    window_of,
 )
+from remediator.core.window import Window, parse_window, window_of
 from remediator.errors import MalformedRecord, RejectedError
 from remediator.gateways.aws_errors import translated
 

@@ -20,6 +20,7 @@ from remediator.core.change import (
     time_key,
 )
 from remediator.core.memory import RoleMemory, memory_json, parse_memory
+from remediator.core.window import window_of
 from remediator.errors import AwsError, MalformedRecord, RejectedError, TransientError, UnknownAwsError, WritesCapped
 from remediator.gateways.aws_errors import ERROR_CLASSES, translated
 from remediator.settings import WriteLimit
@@ -262,20 +263,21 @@ class HistoryTable:
         )
         return tuple(_text(item, "pk").removeprefix(_role("")) for item in found)
 
-    def first_over_limit(self, at: datetime) -> bool:
-        """Whether this is the first to say that no more may be written within the window of that time."""
+    def is_limit_told(self, at: datetime) -> bool:
+        """Whether people know that no more may be written within the window of that time."""
+        start, _ = self._window(at)
+        item = self._item({"pk": {"S": "WRITES"}, "sk": {"S": start}})
+        return item is not None and "told" in item
+
+    def note_limit_told(self, at: datetime) -> None:
+        """Note that people know that no more may be written within the window of that time."""
         start, expires = self._window(at)
-        return self._update(
+        self._update(
             {"pk": {"S": "WRITES"}, "sk": {"S": start}},
             "SET told = :yes, expires = :expires",
-            "attribute_not_exists(told)",
+            None,
             {":yes": {"BOOL": True}, ":expires": expires},
         )
-
-    def not_over_limit_yet(self, at: datetime) -> None:
-        """Take back what ``first_over_limit`` noted for the window of that time: nobody could be told."""
-        start, _ = self._window(at)
-        self._update({"pk": {"S": "WRITES"}, "sk": {"S": start}}, "REMOVE told", None, {})
 
     def _count(self, change: Change) -> None:
         start, expires = self._window(change.intended_at)
@@ -294,9 +296,8 @@ class HistoryTable:
 
     def _window(self, at: datetime) -> tuple[str, AttributeValueTypeDef]:
         """The beginning of the window of writes that a time lies in, and when its count may be deleted."""
-        seconds = self._limit.minutes * 60
-        start = datetime.fromtimestamp(int(at.timestamp()) // seconds * seconds, UTC)
-        return start.isoformat(), _epoch(start + timedelta(seconds=seconds) + _COUNTED_LONGER)
+        window = window_of(at, self._limit.minutes)
+        return window.start.isoformat(), _epoch(window.end + _COUNTED_LONGER)
 
     def _record(self, change_id: str, item: Item) -> None:
         role_name, _ = split_change_id(change_id)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -38,6 +40,12 @@ from remediator.handlers.runtime import CLIENT_CONFIG, failed_deliveries
 ENOUGH_MILLISECONDS = 40_000
 """What is left for a message that is begun: at worst both its forms are posted to two URLs, and each answer is late."""
 
+PACE_SECONDS = 2
+"""Between two posts of an invocation: two run at the same time at most, and Slack takes one message a second.
+
+https://docs.slack.dev/apis/web-api/rate-limits#incoming-webhooks
+"""
+
 REMEMBERED_SECONDS = 24 * 60 * 60
 """How long what was posted is not posted again; no queue delivers a message for the second time later than that."""
 
@@ -56,6 +64,11 @@ def _secret() -> WebhookSecret:
     return WebhookSecret(
         boto3.client("secretsmanager", config=CLIENT_CONFIG), os.environ["WEBHOOK_SECRET"], clock=time.monotonic
     )
+
+
+@cache
+def _closed() -> _Closed:
+    return _Closed(clock=time.monotonic)
 
 
 @cache
@@ -82,25 +95,26 @@ def _consumed_queue() -> ConsumedQueue:
 def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Post a batch of the queue to Slack, each message once; one that fails is retried and ends in the dead letters.
 
-    After Slack has said that it takes no more, nothing else of the batch is posted, and all of it comes back when Slack
-    takes messages again.
+    After Slack has said that it takes no more, nothing else is posted, and all of it comes back, one after the other,
+    when Slack takes messages again.
     """
     counts: Counter[str] = Counter()
     put_off: dict[str, int] = {}
-    closed: list[WebhookThrottled] = []
 
     def work(record: SQSRecord) -> None:
         logger.append_keys(message_id=record.message_id)
-        if not closed and context.get_remaining_time_in_millis() < ENOUGH_MILLISECONDS:
+        if not _closed().seconds_left and context.get_remaining_time_in_millis() < ENOUGH_MILLISECONDS:
             raise TransientError("post", "too little time", "the invocation is about to end; the next one does it")
         try:
-            posted = _post_once(record.body, context, closed)
+            posted = _post_once(record.body, context, is_first=not counts["SlackPosted"])
         except IdempotencyAlreadyInProgressError:
             raise  # another invocation is about to post it; the next delivery finds that it has, or does it
         except Exception:
-            if closed:
-                put_off[record.receipt_handle] = closed[0].seconds
-            counts["SlackThrottled" if closed else "SlackFailed"] += 1
+            left = _closed().seconds_left
+            if left:
+                # One after the other, so that they do not all meet the next refusal.
+                put_off[record.receipt_handle] = left + PACE_SECONDS * len(put_off)
+            counts["SlackThrottled" if left else "SlackFailed"] += 1
             raise
         counts["SlackPosted"] += posted is not None
         if posted is None:
@@ -124,22 +138,40 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
     return answer
 
 
-def _post_once(body: str, context: LambdaContext, closed: list[WebhookThrottled]) -> PostedAs | None:
+class _Closed:
+    """That Slack has said that it takes no more messages for some time, as long as that lasts; ``clock`` in seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._until = clock()
+
+    def close(self, seconds: int) -> None:
+        """Nothing is to be posted for that long."""
+        self._until = self._clock() + seconds
+
+    @property
+    def seconds_left(self) -> int:
+        """For how many seconds more; 0 where Slack takes messages."""
+        return max(0, math.ceil(self._until - self._clock()))
+
+
+def _post_once(body: str, context: LambdaContext, *, is_first: bool) -> PostedAs | None:
     """Post what a message says, unless it was posted before; the form in which it was, or None.
 
-    ``closed`` is given the error by which Slack says that it takes no more, even if another one follows it; where it
-    has one already, nothing is posted.
+    Nothing is posted before Slack takes messages again. All but the first of an invocation wait a little.
     """
-    if closed:
-        raise closed[0]
     message = slack_message(published_layout(body))
+    if left := _closed().seconds_left:
+        raise WebhookThrottled(left)
     posted: list[PostedAs] = []
 
     def post_it(*, body: str) -> None:  # noqa: ARG001 - Powertools takes the key of the record from it
+        if not is_first:
+            time.sleep(PACE_SECONDS)
         try:
             posted.append(post(message, webhook=_webhook(), secret=_secret()))
         except WebhookThrottled as error:
-            closed.append(error)
+            _closed().close(error.seconds)
             raise
 
     once = idempotent_function(

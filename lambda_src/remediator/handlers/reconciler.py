@@ -20,9 +20,18 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from remediator.core.email_text import email_text
 from remediator.core.event import Cause
 from remediator.core.layouts import layout_of
-from remediator.core.outcome import Applied, NotApplied, Outcome, OutcomeKind, StepResult, Unconfirmed, gave_up
+from remediator.core.outcome import (
+    Applied,
+    NotApplied,
+    Outcome,
+    OutcomeKind,
+    StepResult,
+    Unconfirmed,
+    after_the_last_try,
+    gave_up,
+)
 from remediator.core.pause import Pause, parse_pause
-from remediator.core.request import ReconcileRequest, parse_request
+from remediator.core.request import parse_request
 from remediator.core.sweep import is_sweep, seconds_since_event
 from remediator.core.telling import decide_telling
 from remediator.errors import AwsError, MalformedRequest, Misrouted, RemediatorError, TransientError
@@ -145,12 +154,12 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
             logger.info("queued again in another group", why=str(error))
             return
         except RemediatorError as error:
-            _tell_if_last(record, request, str(error))
+            if _is_last_try(record):
+                _tell(gave_up(request, str(error)))
             raise
-        _tell(outcome)
-        if outcome.to_be_retried:
-            # The alert of just now promises another try.
-            _tell_if_last(record, request, outcome.why or "not all that was written could be seen")
+        retried = outcome.to_be_retried
+        _tell(after_the_last_try(outcome) if retried and _is_last_try(record) else outcome)
+        if retried:
             raise TransientError("repair", "to be retried", "what could be done was told, the rest is tried again")
         done.add(request.role_name)
 
@@ -167,10 +176,9 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
     return answer
 
 
-def _tell_if_last(record: SQSRecord, request: ReconcileRequest, why: str) -> None:
-    """Tell that nobody tries any longer, where this was the last try."""
-    if int(record.attributes.approximate_receive_count) >= int(os.environ["MAX_RECEIVE_COUNT"]):
-        _tell(gave_up(request, why))
+def _is_last_try(record: SQSRecord) -> bool:
+    """Whether the message goes to the dead-letter queue if it fails now."""
+    return int(record.attributes.approximate_receive_count) >= int(os.environ["MAX_RECEIVE_COUNT"])
 
 
 def _causes_by_role(event: dict[str, Any]) -> dict[str, tuple[Cause, ...]]:
