@@ -10,15 +10,23 @@ import typer
 from remediator import __version__
 from remediator.errors import RemediatorError
 from remediator_cli.commands import (
+    apply,
+    check_cloudformation,
+    check_terraform,
     compute_config,
+    enroll,
     evaluate,
     explain_event,
     guardrails,
     history,
     pause,
+    plan,
+    remove_grants,
     resume,
+    status,
     test_alert,
     undo,
+    unenroll,
 )
 from remediator_cli.exits import ExitCode
 from remediator_cli.output import complain, print_anything
@@ -53,14 +61,22 @@ def remediator(
 
 
 app.command(epilog=_examples(evaluate.EXAMPLES))(evaluate.evaluate)
+app.command(epilog=_examples(plan.EXAMPLES))(plan.plan)
 app.command(epilog=_examples(compute_config.EXAMPLES))(compute_config.compute_config)
 app.command(epilog=_examples(explain_event.EXAMPLES))(explain_event.explain_event)
+app.command(epilog=_examples(apply.EXAMPLES))(apply.apply)
+app.command(epilog=_examples(enroll.EXAMPLES))(enroll.enroll)
+app.command(epilog=_examples(unenroll.EXAMPLES))(unenroll.unenroll)
+app.command("remove-grants", epilog=_examples(remove_grants.EXAMPLES))(remove_grants.remove_grants)
+app.command(epilog=_examples(status.EXAMPLES))(status.status)
 app.command(epilog=_examples(history.EXAMPLES))(history.history)
 app.command(epilog=_examples(undo.EXAMPLES))(undo.undo)
 app.command(epilog=_examples(resume.EXAMPLES))(resume.resume)
 app.command(epilog=_examples(pause.EXAMPLES))(pause.pause)
 app.command("test-alert", epilog=_examples(test_alert.EXAMPLES))(test_alert.send_test_alert)
 app.command(epilog=_examples(guardrails.EXAMPLES))(guardrails.guardrails)
+app.command(epilog=_examples(check_cloudformation.EXAMPLES))(check_cloudformation.check_cloudformation)
+app.command(epilog=_examples(check_terraform.EXAMPLES))(check_terraform.check_terraform)
 
 
 def main() -> None:

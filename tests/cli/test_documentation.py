@@ -16,6 +16,7 @@ import pytest
 from remediator_cli.exits import ExitCode
 from tests.cli.deployed import Deployed
 from tests.cli.terminal import ROOT, Json, Remediator, command, environment
+from tests.cli.test_test_alert import ADDRESS, AMAZON_Q, Channels
 
 PAGE = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -26,7 +27,7 @@ ROLE_ID = "AROAEXAMPLEHEADNODE01"
 (SCRIPT,) = [text for kind, text in BLOCKS if kind == "sh" and text.startswith("#!")]
 
 
-ON_A_DEPLOYMENT = ("history", "undo", "resume", "pause")
+ON_A_DEPLOYMENT = ("history", "undo", "resume", "pause", "test-alert")
 
 
 def documented(*, on_a_deployment: bool) -> Iterator[tuple[str, str]]:
@@ -77,6 +78,9 @@ def test_what_is_documented_of_a_deployment_is_what_happens_one_after_the_other(
     deployed: Deployed, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
+    channels = Channels(deployed)
+    for protocol, endpoint in (("email", ADDRESS), ("https", AMAZON_Q)):
+        channels.tell(protocol, endpoint)
     for typed, printed in documented(on_a_deployment=True):
         answer = remediator(*shlex.split(typed)[1:])
         assert answer.err == "", typed

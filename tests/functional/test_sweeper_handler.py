@@ -328,7 +328,7 @@ def test_a_fault_of_ours_stands_in_the_log_with_its_trace(
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("a fault of ours")
 
-    monkeypatch.setattr("remediator.flows.sweep.diagnose", broken)
+    monkeypatch.setattr("remediator.flows.judge.diagnose", broken)
     with logged(capsys) as told:
         assert handle(SCHEDULED) == []
         (warning, _), _ = told()

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol, TypeAlias, assert_never
 
-from remediator.core.desired import Desired, desired_of
-from remediator.core.diagnose import diagnose
-from remediator.core.enrollment import Enrolled, NotEnrolled, Off, Refused, decide_enrollment, refuse_by_policies
-from remediator.core.finding import Finding, FindingCode
-from remediator.core.observed import Observed
-from remediator.core.plan import plan_repair
-from remediator.core.reading import Absent, Present, Reading
+from remediator.core.enrollment import Enrolled, NotEnrolled, Off, Refused
 from remediator.core.request import ReconcileRequest
 from remediator.core.scan import Scanned, ScannedPage, ScannedRole, UnreadableRole
-from remediator.core.state import Bucket, InstanceProfile, InstanceProfiles, ManagedPolicy, RolePolicies, Surroundings
 from remediator.core.sweep import Sweep, SweepCounts, is_sweep
-from remediator.errors import NotFoundError, RejectedError, TransientError, UnknownAwsError
-from remediator.settings import BucketSettings, Cloud, InstanceProfileMode, Mode, Settings
+from remediator.errors import RejectedError, TransientError, UnknownAwsError
+from remediator.flows.judge import BucketReader, Judge, Judgement, PolicyReader, RoleScan
+from remediator.settings import Mode, Settings
 
 ENOUGH_FOR_A_PAGE: Final = 100_000
 """Milliseconds that must be left where a page is begun: three tries of the call that reads it, each of 30 seconds."""
@@ -30,34 +24,6 @@ ENOUGH_FOR_A_ROLE: Final = 30_000
 
 Both are a small part of the function's timeout, so that a sweep that is cut off has come further before that.
 """
-
-
-class RoleScan(Protocol):
-    """Where the roles of the account are listed; it promises what ``gateways.account.AccountScan`` promises."""
-
-    def page(self, marker: str | None = None) -> ScannedPage:
-        """The page that the marker leads to, None for the first one."""
-        ...
-
-    def instance_profiles(self) -> Mapping[str, InstanceProfile]:
-        """All instance profiles of the account, by their names."""
-        ...
-
-
-class PolicyReader(Protocol):
-    """Where the scan's gaps are filled; it promises what ``gateways.iam.IamGateway`` promises."""
-
-    def read_managed_policy(self, arn: str) -> ManagedPolicy:
-        """The policy in its default version."""
-        ...
-
-
-class BucketReader(Protocol):
-    """Where buckets are read; it promises what ``gateways.s3.S3Gateway`` promises."""
-
-    def read_bucket(self, name: str, *, region: str, account: str, key: str | None = None) -> Reading[Bucket]:
-        """The bucket with all that its grants depend on, if ``account`` owns it."""
-        ...
 
 
 class RequestSink(Protocol):
@@ -153,8 +119,8 @@ def sweep(
     looked at for nothing, and to do without those roles would lose what an event has asked for; so the whole is tried
     again.
     """
-    judge = _Judge(account, scan, policies, buckets, settings, own_roles, now)
-    return _Run(asked, account, scan, judge, queue, sweeps, unsettled, remaining, on_unreadable).to_the_end()
+    judge = Judge(account, scan, policies, buckets, settings, own_roles, now)
+    return _Run(asked, account, scan, judge, settings, queue, sweeps, unsettled, remaining, on_unreadable).to_the_end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +128,8 @@ class _Run:
     asked: Sweep
     account: str
     scan: RoleScan
-    judge: _Judge
+    judge: Judge
+    settings: Settings
     queue: RequestSink
     sweeps: SweepSink
     unsettled: Callable[[], tuple[str, ...]]
@@ -243,7 +210,9 @@ class _Run:
             in_time = self.remaining() >= ENOUGH_FOR_A_ROLE
             if not in_time:
                 break
-            judged = self._judged(scanned) if self.asked.covers(_cloud_of(scanned, self.judge.tag)) else None
+            judged = (
+                self._judged(scanned) if self.asked.covers(_cloud_of(scanned, self.settings.enrollment_tag)) else None
+            )
             if judged is None:
                 continue
             cause = self.asked.cause_for(judged.cloud)
@@ -267,181 +236,62 @@ class _Run:
         match scanned:
             case UnreadableRole():
                 self.on_unreadable(scanned, None)
-                return self.judge.unreadable(scanned)
+                return self._unreadable(scanned)
             case ScannedRole(role=role):
                 try:
-                    return self.judge.judge(scanned)
+                    judgement = self.judge.judge(scanned)
                 except TransientError as error:
                     self.judge.unreached = error
                     return None
                 except Exception as error:  # noqa: BLE001 - whatever is wrong with one role must not hide the others
                     why = f"{type(error).__name__}: {error}"
-                    unreadable = UnreadableRole(role.arn.name, _cloud_of(scanned, self.judge.tag), why)
+                    unreadable = UnreadableRole(role.arn.name, _cloud_of(scanned, self.settings.enrollment_tag), why)
                     self.on_unreadable(unreadable, error)
-                    return self.judge.unreadable(unreadable)
+                    return self._unreadable(unreadable)
+                return None if judgement is None else self._told_apart(judgement)
             case _ as never:
                 assert_never(never)
 
-
-class _Judge:
-    """Judges one role after the other, and reads what they share once: buckets and managed policies.
-
-    ``unreached`` is the error of the last thing that could not be reached for now, None where all could.
-    """
-
-    def __init__(
-        self,
-        account: str,
-        scan: RoleScan,
-        policies: PolicyReader,
-        buckets: BucketReader,
-        settings: Settings,
-        own_roles: frozenset[str],
-        now: datetime,
-    ) -> None:
-        self.unreached: TransientError | None = None
-        self.tag = settings.enrollment_tag
-        self._account = account
-        self._scan = scan
-        self._own_roles = own_roles
-        self._policies = policies
-        self._buckets = buckets
-        self._settings = settings
-        at = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._surroundings = Surroundings(context={"aws:CurrentTime": (at,)})
-        self._read_policies: dict[str, ManagedPolicy | TransientError | None] = {}
-        self._read_profiles: Mapping[str, InstanceProfile] | TransientError | None = None
-        self._read_buckets: dict[str, Reading[Bucket] | TransientError] = {}
-
-    def unreadable(self, role: UnreadableRole) -> _Judged:
+    def _unreadable(self, role: UnreadableRole) -> _Judged:
         """What comes of a role of which nothing certain can be said."""
-        cloud = None if role.cloud is None else self._settings.cloud(role.cloud)
-        bucket = None if cloud is None else self._settings.shared_bucket(cloud)
+        cloud = None if role.cloud is None else self.settings.cloud(role.cloud)
+        bucket = None if cloud is None else self.settings.shared_bucket(cloud)
         return _Judged(role.name, role.cloud, _Verdict.UNREADABLE, bucket=bucket)
 
-    def judge(self, scanned: ScannedRole) -> _Judged | None:
-        """What comes of a role; None where a bucket of its cloud cannot be reached for now.
-
-        Raises TransientError where a managed policy, or the list of instance profiles, cannot be reached for now.
-        """
-        role = scanned.role
-        enrollment = decide_enrollment(role, self._settings, account=self._account, own_roles=self._own_roles)
-        match enrollment:
+    def _told_apart(self, judgement: Judgement) -> _Judged | None:
+        """What the judgement means to a sweep; None for a role that carries no enrolment tag."""
+        role = judgement.scanned.role
+        match judgement.enrollment:
             case NotEnrolled():
                 return None
             case Off():
-                return _Judged(role.arn.name, role.tags[self.tag], _Verdict.OFF)
+                return _Judged(role.arn.name, role.tags[self.settings.enrollment_tag], _Verdict.OFF)
             case Refused(cloud=cloud_name):
                 return _Judged(role.arn.name, cloud_name, _Verdict.REFUSED)
             case Enrolled(cloud=cloud, mode=mode):
-                found = self._found(scanned, cloud)
+                verdict, must_be_looked_at = _verdict_on(judgement)
+                return _Judged(
+                    role.arn.name,
+                    cloud.name,
+                    verdict,
+                    is_enrolled=True,
+                    pressing=must_be_looked_at and mode is Mode.REPAIR,
+                    bucket=self.settings.shared_bucket(cloud),
+                )
             case _ as never:
                 assert_never(never)
-        if found is None:
-            return None
-        verdict, must_be_looked_at = found
-        return _Judged(
-            role.arn.name,
-            cloud.name,
-            verdict,
-            is_enrolled=True,
-            pressing=must_be_looked_at and mode is Mode.REPAIR,
-            bucket=self._settings.shared_bucket(cloud),
-        )
-
-    def _found(self, scanned: ScannedRole, cloud: Cloud) -> tuple[_Verdict, bool] | None:
-        """What was found, and whether the reconciler can do something about it, if its mode allows it."""
-        policies = self._policies_of(scanned)
-        if policies is None:
-            # The policy was detached and deleted after the page was read, so that the role is not what we see here.
-            return _Verdict.UNDECIDED, True
-        if refuse_by_policies(scanned.role, policies, cloud, self._surroundings) is not None:
-            return _Verdict.REFUSED, False
-        buckets = self._buckets_of(cloud)
-        if buckets is None:
-            return None
-        desired = desired_of(cloud)
-        looks_at_profiles = desired.instance_profile is not InstanceProfileMode.IGNORE
-        profiles = InstanceProfiles(holding=Present(scanned.profiles)) if looks_at_profiles else None
-        observed = Observed(scanned.role, policies, buckets, profiles)
-        findings = diagnose(observed, self._surroundings, desired)
-        if profiles is not None and _may_get_profile(findings, desired):
-            # The scan shows the instance profiles that hold the role, not the one that could.
-            found = self._profiles().get(scanned.role.arn.name)
-            namesake: Reading[InstanceProfile] = Absent() if found is None else Present(found)
-            observed = replace(observed, profiles=replace(profiles, namesake=namesake))
-            findings = diagnose(observed, self._surroundings, desired)
-        if not findings:
-            return _Verdict.CLEAN, False
-        plan = plan_repair(observed, findings, desired)
-        return (_Verdict.DRIFTED, True) if plan.steps or plan.removals else (_Verdict.UNDECIDED, False)
-
-    def _policies_of(self, scanned: ScannedRole) -> RolePolicies | None:
-        """The policies of the role; None where one of them is gone."""
-        attached = [self._managed_policy(arn) for arn in scanned.attached]
-        boundary_arn = scanned.role.boundary_arn
-        boundary = None if boundary_arn is None else self._managed_policy(boundary_arn)
-        known = tuple(policy for policy in attached if policy is not None)
-        if len(known) < len(attached) or (boundary is None and boundary_arn is not None):
-            return None
-        return RolePolicies(
-            inline=Present(scanned.inline),
-            attached=Present(known),
-            boundary=Absent() if boundary is None else Present(boundary),
-        )
-
-    def _managed_policy(self, arn: str) -> ManagedPolicy | None:
-        if arn not in self._read_policies:
-            try:
-                self._read_policies[arn] = self._policies.read_managed_policy(arn)
-            except NotFoundError:
-                self._read_policies[arn] = None
-            except TransientError as error:
-                self._read_policies[arn] = error
-        read = self._read_policies[arn]
-        if isinstance(read, TransientError):
-            raise read
-        return read
-
-    def _profiles(self) -> Mapping[str, InstanceProfile]:
-        """All instance profiles of the account, read once, and only where a role has none of its own name."""
-        if self._read_profiles is None:
-            try:
-                self._read_profiles = self._scan.instance_profiles()
-            except TransientError as error:
-                self._read_profiles = error
-        if isinstance(self._read_profiles, TransientError):
-            raise self._read_profiles
-        return self._read_profiles
-
-    def _buckets_of(self, cloud: Cloud) -> tuple[tuple[str, Reading[Bucket]], ...] | None:
-        """The buckets of a cloud; None where one of them cannot be reached for now."""
-        readings: list[tuple[str, Reading[Bucket]]] = []
-        for bucket in cloud.buckets:
-            reading = self._bucket(bucket, cloud)
-            if isinstance(reading, TransientError):
-                self.unreached = reading
-                return None
-            readings.append((bucket.name, reading))
-        return tuple(readings)
-
-    def _bucket(self, bucket: BucketSettings, cloud: Cloud) -> Reading[Bucket] | TransientError:
-        if bucket.name not in self._read_buckets:
-            account = bucket.account or cloud.account or self._account
-            try:
-                self._read_buckets[bucket.name] = self._buckets.read_bucket(
-                    bucket.name, region=bucket.region, account=account, key=bucket.key
-                )
-            except TransientError as error:
-                self._read_buckets[bucket.name] = error
-        return self._read_buckets[bucket.name]
 
 
-def _may_get_profile(findings: tuple[Finding, ...], desired: Desired) -> bool:
-    """Whether the repair may be to put the role into an instance profile of its name."""
-    return desired.instance_profile is InstanceProfileMode.REPAIR and any(
-        finding.code is FindingCode.PROFILE_MISSING for finding in findings
-    )
+def _verdict_on(judgement: Judgement) -> tuple[_Verdict, bool]:
+    """What was found of an enrolled role, and whether the reconciler can do something about it, if its mode allows."""
+    if judgement.is_outdated:
+        return _Verdict.UNDECIDED, True
+    if judgement.refused is not None:
+        return _Verdict.REFUSED, False
+    if not judgement.findings:
+        return _Verdict.CLEAN, False
+    plan = judgement.plan
+    return (_Verdict.DRIFTED, True) if plan.steps or plan.removals else (_Verdict.UNDECIDED, False)
 
 
 def _cloud_of(scanned: Scanned, tag: str) -> str | None:

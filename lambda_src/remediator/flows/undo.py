@@ -131,10 +131,10 @@ def undo(
     except AwsError as error:
         again = UndoRefused(f"The document could not be looked at before it was to be written: {error}")
     if isinstance(again, UndoRefused):
-        record, _ = _concluded(record, ChangeState.NOT_WRITTEN, again.why, history, clock)
+        record, _ = concluded_as(record, ChangeState.NOT_WRITTEN, again.why, history, clock)
         return NotUndone(f"Nothing was undone. {again.why}", is_held_back=True, change=record, diff=again.diff)
-    state, why = _write(planned, roles, buckets, pause)
-    record, trouble = _concluded(record, state, why, history, clock)
+    state, why = put_back(planned, roles, buckets, pause)
+    record, trouble = concluded_as(record, state, why, history, clock)
     if state is ChangeState.COMPLETED:
         return Undone(record, trouble)
     beginning = "Nothing was undone." if state is ChangeState.NOT_WRITTEN else ""
@@ -156,12 +156,16 @@ def _hold_back(role_name: str, roles: UndoneRoles, pause: Callable[[float], None
     raise RemediatorError(f"the tag {MODE_TAG} was set, but reading it back does not show it yet. Try again")
 
 
-def _write(
+def put_back(
     planned: Undo, roles: UndoneRoles, buckets: UndoneBuckets, pause: Callable[[float], None]
 ) -> tuple[ChangeState, str]:
+    """Write what was planned, and say what came of it, with a sentence for people; it is read back to see that.
+
+    Raises no AwsError: one that a call meets is in the sentence.
+    """
     failed: AwsError | None = None
     try:
-        _put_back(planned, roles, buckets)
+        _write(planned, roles, buckets)
     except AwsError as error:
         failed = error  # what it left is looked at: an answer can be lost, and of two calls one can be made
     reading: Reading[Json] = Absent()
@@ -181,7 +185,7 @@ def _write(
     return ChangeState.UNCONFIRMED, f"{failed}. What is there now is neither what it was nor what it should be."
 
 
-def _put_back(planned: Undo, roles: UndoneRoles, buckets: UndoneBuckets) -> None:
+def _write(planned: Undo, roles: UndoneRoles, buckets: UndoneBuckets) -> None:
     document, role_name = planned.change.document, planned.change.role_name
     match document.kind:
         case DocumentKind.TRUST_POLICY:
@@ -198,7 +202,8 @@ def _put_back(planned: Undo, roles: UndoneRoles, buckets: UndoneBuckets) -> None
             else:
                 buckets.write_policy(document.name, _policy(planned.after), region=region, account=account)
         case DocumentKind.INSTANCE_PROFILE:
-            roles.remove_role_from_instance_profile(document.name, role_name)
+            if planned.now is not None and planned.now.get("Roles"):
+                roles.remove_role_from_instance_profile(document.name, role_name)
             if planned.after is None:
                 roles.delete_instance_profile(document.name)
         case _ as never:
@@ -223,7 +228,7 @@ def _is(reading: Reading[Json], document: Json | None) -> bool:
             assert_never(never)
 
 
-def _concluded(
+def concluded_as(
     record: Change, state: ChangeState, why: str, history: History, clock: Callable[[], datetime]
 ) -> tuple[Change, str]:
     """The record with what came of it, and what kept that from being recorded, if anything did."""

@@ -1,9 +1,9 @@
-"""Scan the whole account for the roles that carry the enrolment tag."""
+"""Scan the whole account for the roles that carry the enrolment tag, and for others that matter to who asks."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,11 +24,21 @@ _ROLE_NAME: Final = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 
 
 class AccountScan:
-    """All roles of the account, of which those are kept that carry the tag ``enrollment_tag``, whatever its value."""
+    """All roles of the account, of which those are kept that carry the tag ``enrollment_tag``, whatever its value.
 
-    def __init__(self, client: IAMClient, enrollment_tag: str) -> None:
+    So are those of which ``also`` says so, by their ARNs and tags.
+    """
+
+    def __init__(
+        self,
+        client: IAMClient,
+        enrollment_tag: str,
+        *,
+        also: Callable[[RoleArn, Mapping[str, str]], bool] | None = None,
+    ) -> None:
         self._client = client
         self._tag = enrollment_tag
+        self._also = also
 
     def page(self, marker: str | None = None) -> ScannedPage:
         """The page that ``marker`` leads to, None for the first one, in one call.
@@ -69,16 +79,17 @@ class AccountScan:
         }
 
     def _scanned(self, raw: object) -> Scanned | None:
-        """A role, or None where it is certain that it does not carry the tag."""
+        """A role, or None where it is certain that it does not carry the tag, and it does not matter otherwise."""
         name: str | None = None
         cloud: str | None = None
         try:
             fields = _mapping(raw)
             name = _role_name(fields)
             tags = _tags(fields)
-            if self._tag not in tags:
+            if self._tag in tags:
+                cloud = tags[self._tag]
+            elif self._also is None or not self._also(RoleArn.parse(_text(fields, "Arn")), tags):
                 return None
-            cloud = tags[self._tag]
             return _role(fields, tags)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one role must not hide the others
             return UnreadableRole(name, cloud, f"{type(error).__name__}: {error}")

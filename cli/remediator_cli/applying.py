@@ -1,0 +1,115 @@
+"""One repair by the hand of a person, through the recorded flow of the reconciler."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from remediator.core.event import APPLY_CALL, Cause
+from remediator.core.outcome import Outcome
+from remediator.core.pause import Pause, parse_pause
+from remediator.core.reading import Present
+from remediator.errors import AwsError
+from remediator.flows.deliver import deliver
+from remediator.flows.reconcile import reconcile
+from remediator.settings import Settings
+from remediator_cli import clock
+from remediator_cli.deployment import Deployment, NotDeployed
+from remediator_cli.needed_settings import own_account
+from remediator_cli.output import complain
+
+_RECONCILER_ROLE: Final = "ReconcilerRoleArn"
+
+
+@dataclass(frozen=True, slots=True)
+class Applying:
+    """A role of a deployment that somebody wants to have repaired now.
+
+    ``account`` has 12 digits, ``group`` is the bucket that all writers of the role's documents share, None where they
+    share none. ``paused`` says what must not be written, as it was when they asked.
+    """
+
+    deployment: Deployment
+    settings: Settings
+    account: str
+    role_name: str
+    group: str | None
+    cause: Cause
+    paused: Pause
+
+    def look(self) -> Outcome:
+        """What would be written, and why anything would not; no policy is.
+
+        What is still open in the history of the role is concluded all the same, as with every look.
+        """
+        return self._reconciled(Pause(everything=True))
+
+    def repair(self) -> Outcome:
+        """Write what is to be written, if nothing holds it back by now, and say what came of it."""
+        return self._reconciled(parse_pause(self.deployment.pause_switch().read()))
+
+    def tell(self, outcome: Outcome) -> None:
+        """Tell people by the alerts topic, as the reconciler does. Raises any AwsError."""
+        deliver(
+            outcome,
+            topic=self.deployment.alerts_topic(),
+            history=self.deployment.history(),
+            settings=self.settings,
+            now=clock.now(),
+        )
+
+    def _reconciled(self, paused: Pause) -> Outcome:
+        own_role = self.deployment.outputs[_RECONCILER_ROLE]
+        return reconcile(
+            self.role_name,
+            (self.cause,),
+            account=self.account,
+            group=self.group,
+            roles=self.deployment.account.iam(),
+            buckets=self.deployment.account.buckets(),
+            history=self.deployment.history(),
+            settings=self.settings,
+            own_role_arn=own_role,
+            own_roles=frozenset({own_role}),
+            paused=paused,
+            now=clock.now(),
+            clock=clock.now,
+            pause=time.sleep,
+            on_trouble=_complain_of_open_change,
+        )
+
+
+def begin_applying(deployment: Deployment, settings: Settings, role_name: str) -> Applying:
+    """Find out who asks, and what is paused. Raises NotDeployed for a stack of something else, and any AwsError."""
+    if _RECONCILER_ROLE not in deployment.outputs:
+        raise NotDeployed(
+            f"the stack {deployment.stack} in {deployment.region} has no output {_RECONCILER_ROLE}: it is another "
+            "stack, or was deployed by an earlier version. Name it with --stack, or deploy it again (npx cdk deploy "
+            "--all)"
+        )
+    caller = deployment.account.caller(deployment.region)
+    account = own_account(caller.arn, settings)
+    at = clock.now()
+    paused = parse_pause(deployment.pause_switch().read())
+    role = deployment.account.iam().read_role(role_name)
+    named = role.value.tags.get(settings.enrollment_tag) if isinstance(role, Present) else None
+    cloud = None if named is None else settings.cloud(named)
+    return Applying(
+        deployment,
+        settings,
+        account,
+        role_name,
+        group=None if cloud is None else settings.shared_bucket(cloud),
+        cause=Cause(
+            event_id=f"apply-{at:%Y%m%dT%H%M%S%fZ}",
+            call=APPLY_CALL,
+            time=at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            actor=caller,
+        ),
+        paused=paused,
+    )
+
+
+def _complain_of_open_change(change_id: str, error: AwsError) -> None:
+    complain(change_id, f"what came of it could not be recorded, and is found out with the next look: {error}")

@@ -1,0 +1,392 @@
+"""Judge what becomes of one role, with the functions that the deployed remediator judges with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from remediator.core.desired import Desired, desired_of
+from remediator.core.diagnose import diagnose
+from remediator.core.enrollment import (
+    Enrolled,
+    Enrollment,
+    NotEnrolled,
+    Off,
+    Refusal,
+    Refused,
+    decide_enrollment,
+    refuse_by_policies,
+)
+from remediator.core.finding import REPAIRABLE, Finding, FindingCode
+from remediator.core.finding_texts import FINDING_TEXTS
+from remediator.core.permanent import permanent_fix
+from remediator.core.plain_text import plain
+from remediator.core.plan import plan_repair
+from remediator.core.policy.document import PolicyDocument, read_mapping, same_policy
+from remediator.core.reading import Absent, Present, Reading, Unreadable
+from remediator.core.state import Role
+from remediator.core.trust import ec2_trust_statement
+from remediator.errors import MalformedArn
+from remediator.settings import MODE_TAG, Cloud, Mode, Settings
+from remediator_cli.check import (
+    ENROLLMENT_UNDECIDED,
+    REFUSED,
+    UNENROLLED,
+    RoleCheck,
+    Said,
+    Verdict,
+)
+from remediator_cli.check_declared import Declared, DeclaredPolicy, DeclaredRole, Place
+from remediator_cli.check_state import NAMELESS, Circumstances, Language, Subject, key_of, role_of, subject_of
+
+_ANY_NAMES = ("0-0", "Zz.Zz.Zz")
+"""Names that have nothing in common: a pattern that lets both of them through asks for no name."""
+
+_UNSURE = frozenset(
+    {
+        FindingCode.TRUST_UNDECIDED,
+        FindingCode.GRANT_UNDECIDED,
+        FindingCode.KEY_UNDECIDED,
+        FindingCode.KEY_UNKNOWN,
+        FindingCode.PROFILE_UNDECIDED,
+        FindingCode.BUCKET_ABSENT,
+        FindingCode.BUCKET_UNREADABLE,
+    }
+)
+_GIVEN_BY_OTHERS = frozenset({FindingCode.GRANT_MISSING, FindingCode.KEY_MISSING, FindingCode.PROFILE_MISSING})
+"""What may be missing from the file only, because somebody else gives it to the role."""
+_TRUST = frozenset({FindingCode.TRUST_MISSING, FindingCode.TRUST_CONDITIONAL, FindingCode.TRUST_BLOCKED})
+_PROFILE = frozenset({FindingCode.PROFILE_MISSING, FindingCode.PROFILE_OCCUPIED, FindingCode.PROFILE_UNDECIDED})
+_NOT_LOOKED_AT = frozenset({FindingCode.GRANT_LEFTOVER})
+"""Nothing is broken by it."""
+
+
+# Enrolment: whether the remediator looks after the role before and after.
+
+
+def check_role(now: DeclaredRole, was: DeclaredRole | None, circumstances: Circumstances) -> RoleCheck:
+    """What becomes of a role; ``was`` is the same role before, None where there was none or nobody knows."""
+    try:
+        role = role_of(now, circumstances)
+    except MalformedArn as error:
+        return _undecided(now, "The role has a name or a path that no role can have.", str(error))
+    unknown = _unknown_enrollment(now, circumstances.settings)
+    if unknown is not None:
+        return _undecided(now, "Whether the remediator looks after the role cannot be decided.", unknown)
+    former = None if was is None else enrollment_of(was, circumstances)
+    match _enrollment(now, role, circumstances):
+        case Enrolled() as enrolled:
+            return _check_enrolled(now, was, enrolled, circumstances)
+        case Refused() as refused:
+            return _refused(now, former, refused)
+        case NotEnrolled(why=why) if isinstance(former, Enrolled):
+            text = f"The role would no longer be enrolled in cloud {former.cloud.name}, and nobody would repair it."
+            said = Said(UNENROLLED, Verdict.BREAKS, now.place, text, (why,))
+            return RoleCheck(now.place, called(now), former.cloud.name, (said,))
+        case NotEnrolled(why=why) | Off(why=why):
+            said = Said(UNENROLLED, Verdict.NOT_ENROLLED, now.place, "The remediator does not look after it.", (why,))
+            return RoleCheck(now.place, called(now), None, (said,))
+        case _ as never:
+            assert_never(never)
+
+
+def _enrollment(declared: DeclaredRole, role: Role, circumstances: Circumstances) -> Enrollment:
+    if isinstance(declared.trust, Unreadable):
+        # It may let EC2 in, or not; that is told as such, and is no reason to pass over all the rest.
+        statement = ec2_trust_statement(role.arn.partition)
+        role = replace(role, trust=Present(read_mapping({"Version": "2012-10-17", "Statement": [statement]})))
+    return decide_enrollment(role, circumstances.settings, account=circumstances.account)
+
+
+def enrollment_of(was: DeclaredRole, circumstances: Circumstances) -> Enrollment | None:
+    """Whether the role was enrolled, by its tags, its name and its trust policy; None where that cannot be said."""
+    if _unknown_enrollment(was, circumstances.settings) is not None:
+        return None
+    try:
+        return _enrollment(was, role_of(was, circumstances), circumstances)
+    except MalformedArn:
+        return None
+
+
+def _unknown_enrollment(role: DeclaredRole, settings: Settings) -> str | None:
+    """What keeps from saying whether the role is enrolled, None where nothing does."""
+    tag = role.tags.get(settings.enrollment_tag)
+    if tag is None:
+        return role.tags_unknown
+    for reading in (tag, role.tags.get(MODE_TAG), role.path):
+        if isinstance(reading, Unreadable):
+            return reading.why
+    if isinstance(role.name, Unreadable):
+        cloud = settings.cloud(tag.value) if isinstance(tag, Present) else None
+        path = role.path.value if isinstance(role.path, Present) else "/"
+        if cloud is not None and not all(cloud.allows(f"{path}{name}"[1:]) for name in (NAMELESS, *_ANY_NAMES)):
+            return role.name.why
+    return None
+
+
+def _undecided(role: DeclaredRole, text: str, because: str) -> RoleCheck:
+    said = Said(ENROLLMENT_UNDECIDED, Verdict.UNDECIDED, role.place, text, (because,))
+    return RoleCheck(role.place, called(role), None, (said,))
+
+
+def _refused(now: DeclaredRole, former: Enrollment | None, refused: Refused) -> RoleCheck:
+    if refused.refusal is Refusal.POWER_UNKNOWN:
+        verdict, text = Verdict.UNDECIDED, "Whether the remediator would look after the role cannot be decided."
+    elif isinstance(former, Refused) and former.refusal is refused.refusal:
+        verdict, text = Verdict.NOT_ENROLLED, "The remediator refuses to look after the role, before and after."
+    else:
+        verdict, text = Verdict.BREAKS, "The remediator would refuse to look after the role, which carries its tag."
+    said = Said(f"{REFUSED}-{refused.refusal}", verdict, now.place, text, (refused.why,))
+    return RoleCheck(now.place, called(now), refused.cloud, (said,))
+
+
+# What is wrong with an enrolled role, before and after.
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """An enrolled role after the change, and what was wrong before it; ``prior`` is None where nobody knows."""
+
+    subject: Subject
+    enrolled: Enrolled
+    was: DeclaredRole | None
+    desired: Desired
+    findings: tuple[Finding, ...]
+    prior: tuple[Finding, ...] | None
+
+    @property
+    def now(self) -> DeclaredRole:
+        return self.subject.declared
+
+    @property
+    def circumstances(self) -> Circumstances:
+        return self.subject.circumstances
+
+
+def _check_enrolled(
+    now: DeclaredRole, was: DeclaredRole | None, enrolled: Enrolled, circumstances: Circumstances
+) -> RoleCheck:
+    cloud = enrolled.cloud
+    if cloud.required_boundary is not None and isinstance(now.boundary, Unreadable):
+        text = f"Cloud {cloud.name} requires a permissions boundary, and which one the role has is not known."
+        return replace(_undecided(now, text, now.boundary.why), cloud=cloud.name)
+    after = subject_of(now, was, cloud, circumstances.after, circumstances)
+    before = _former_subject(now, was, cloud, circumstances)
+    refused = refuse_by_policies(after.role, after.policies(), cloud)
+    if refused is not None:
+        former = None if was is None else enrollment_of(was, circumstances)
+        if before is not None and isinstance(former, Enrolled):
+            former = refuse_by_policies(before.role, before.policies(), former.cloud) or former
+        return _refused(now, former, refused)
+    desired = desired_of(cloud)
+    comparison = _Comparison(
+        subject=after,
+        enrolled=enrolled,
+        was=was,
+        desired=desired,
+        findings=_findings(after, desired),
+        prior=None if before is None else _findings(before, desired),
+    )
+    said = _said_beside_strays(comparison)
+    said.sort(key=lambda each: tuple(Verdict).index(each.verdict))
+    return RoleCheck(now.place, called(now), cloud.name, tuple(said), _fix(comparison, said))
+
+
+def _former_subject(
+    now: DeclaredRole, was: DeclaredRole | None, cloud: Cloud, circumstances: Circumstances
+) -> Subject | None:
+    """The role before the change, by what its present cloud needs."""
+    if was is None or circumstances.before is None:
+        return None
+    try:
+        return subject_of(was, now, cloud, circumstances.before, circumstances)
+    except MalformedArn:
+        return None
+
+
+def _findings(subject: Subject, desired: Desired) -> tuple[Finding, ...]:
+    return tuple(each for each in diagnose(subject.observed(), None, desired) if each.code not in _NOT_LOOKED_AT)
+
+
+def _say(finding: Finding, comparison: _Comparison) -> Said | None:
+    """What is said of a finding; None where the file neither knows nor changes what it is about."""
+    prior = next((each for each in comparison.prior or () if each.subject == finding.subject), None)
+    if prior is not None and prior.code is finding.code and finding.code in _PROFILE:
+        return None
+    verdict, more, because = _verdict(finding, prior, comparison)
+    text = f"{FINDING_TEXTS[finding.code].meaning} {more}".rstrip()
+    place = _to_blame(finding, comparison)
+    return Said(str(finding.code), verdict, place, text, (*finding.because, *because), finding.actions)
+
+
+def _verdict(finding: Finding, prior: Finding | None, comparison: _Comparison) -> tuple[Verdict, str, tuple[str, ...]]:
+    """The verdict on a finding, what else is said of it, and the reasons for that."""
+    code = finding.code
+    if code in _UNSURE:
+        return Verdict.UNDECIDED, "", ()
+    if prior is not None and prior.code in _UNSURE and code in _GIVEN_BY_OTHERS:
+        return Verdict.UNDECIDED, "Whether it was so before cannot be decided.", prior.because
+    if prior is not None and _is_no_worse(prior, finding):
+        return Verdict.UNDECIDED, "By what the file knows it was so before; this change is not the cause.", ()
+    if comparison.prior is None and code in _GIVEN_BY_OTHERS and not _is_known_to_all(finding, comparison):
+        return Verdict.UNDECIDED, "Nothing in the file gives it; whether something outside of it does is unknown.", ()
+    if code not in REPAIRABLE:
+        return Verdict.BREAKS, "The remediator cannot repair that and would ask a person.", ()
+    if comparison.enrolled.mode is not Mode.REPAIR:
+        return Verdict.BREAKS, "The remediator only observes the role and would not repair it.", ()
+    plan = plan_repair(comparison.subject.observed(), comparison.findings, comparison.desired)
+    for withheld in plan.withheld:
+        if withheld.finding == finding:
+            return Verdict.BREAKS, "The remediator could not repair it.", withheld.because
+    if code is FindingCode.GRANT_ALTERED:
+        return Verdict.REPAIRED_BY_US, f"{_UNDONE}: leave the remediator's own policy out of your code.", ()
+    return Verdict.REPAIRED_BY_US, f"{_UNDONE}: add this statement.", ()
+
+
+_UNDONE = "This apply will be undone by the remediator each time"
+
+
+def _is_no_worse(prior: Finding, finding: Finding) -> bool:
+    """Whether the change takes nothing away beyond what was wrong before it."""
+    if finding.code in _GIVEN_BY_OTHERS and prior.code not in _GIVEN_BY_OTHERS:
+        return True
+    return prior.code is finding.code and set(finding.actions) <= set(prior.actions)
+
+
+def _is_known_to_all(finding: Finding, comparison: _Comparison) -> bool:
+    """Whether nobody else can give it: the change creates the role, and the bucket's policy is in the file."""
+    return (
+        finding.code is FindingCode.GRANT_MISSING
+        and comparison.was is None
+        and comparison.circumstances.before is not None
+        and finding.subject in comparison.circumstances.after.buckets
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stray:
+    """What is known only to belong to some role or bucket, and what would be wrong if it belonged to this one."""
+
+    place: Place
+    because: str
+    kinds: frozenset[tuple[str, str]]
+
+
+def _said_beside_strays(comparison: _Comparison) -> list[Said]:
+    """What is said of the findings, as far as it does not depend on what nobody can tell the owner of yet."""
+    usual, strays = _kinds(comparison.findings), tuple(_strays(comparison))
+    listed: list[Said] = []
+    for finding in comparison.findings:
+        said = _say(finding, comparison)
+        if said is None:
+            continue
+        for stray in strays:
+            if (finding.code, finding.subject) not in stray.kinds:
+                said = replace(said, verdict=Verdict.UNDECIDED, because=(*said.because, stray.because))
+        listed.append(said)
+    for stray in strays:
+        if not stray.kinds <= usual:
+            text = "Something may be this role's or its bucket's, and would make it unusable."
+            listed.append(
+                Said(FindingCode.GRANT_UNDECIDED, Verdict.UNDECIDED, stray.place, text, (stray.because,)),
+            )
+    return listed
+
+
+def _strays(comparison: _Comparison) -> Iterator[_Stray]:
+    subject, now = comparison.subject, comparison.now
+    policies = subject.file.stray_policies
+    # Together they may grant what none of them does alone.
+    for some in (*((each,) for each in policies), *((policies,) if len(policies) > 1 else ())):
+        mine = replace(subject, declared=replace(now, policies=(*now.policies, *some)))
+        kinds = _kinds(_findings(mine, comparison.desired))
+        if refuse_by_policies(mine.role, mine.policies(), mine.cloud) is not None:
+            kinds |= {(REFUSED, "")}
+        place = some[0].place
+        yield _Stray(place, f"which role {place.address} belongs to is not known yet", kinds)
+    for bucket in subject.file.stray_buckets:
+        named = {each.name: bucket for each in subject.cloud.buckets if each.name not in subject.file.buckets}
+        theirs = replace(subject, file=replace(subject.file, buckets={**subject.file.buckets, **named}))
+        because = f"which bucket {bucket.place.address} belongs to is not known yet"
+        yield _Stray(bucket.place, because, _kinds(_findings(theirs, comparison.desired)))
+
+
+def _kinds(findings: tuple[Finding, ...]) -> frozenset[tuple[str, str]]:
+    return frozenset((str(each.code), each.subject) for each in findings)
+
+
+def _fix(comparison: _Comparison, said: list[Said]) -> str:
+    """The code that keeps what is said from happening, for this very role; empty where there is none."""
+    codes = {each.code for each in said}
+    findings = tuple(each for each in comparison.findings if each.code in codes)
+    cloud, role = comparison.enrolled.cloud, comparison.subject.role
+    fix = permanent_fix(str(role.arn), findings, tuple(bucket.name for bucket in cloud.buckets), cloud.grant)
+    if fix is None:
+        return ""
+    address = plain(comparison.now.place.address)
+    match comparison.circumstances.language:
+        case Language.TERRAFORM:
+            return fix.terraform.replace(f'"{NAMELESS}"', f"{address}.name")
+        case Language.CLOUDFORMATION:
+            return fix.cloudformation.replace(f'"{NAMELESS}"', f"!Ref {address}").replace(NAMELESS, address)
+        case _ as never:
+            assert_never(never)
+
+
+# The resource to blame.
+
+
+def _to_blame(finding: Finding, comparison: _Comparison) -> Place:
+    """The resource that makes the finding: one that its reasons name, else one that was taken away or changed."""
+    now = comparison.now
+    if finding.code in _TRUST:
+        return now.place
+    if finding.code in _PROFILE:
+        return next(_changed_profiles(comparison.circumstances), now.place)
+    because = "\n".join(finding.because)
+    for policy in now.policies:
+        if policy.label in because:
+            return policy.place
+    bucket = comparison.circumstances.after.buckets.get(finding.subject)
+    if bucket is not None and "the bucket policy" in because:
+        return bucket.place
+    return next(_changed(finding, comparison), now.place)
+
+
+def _changed(finding: Finding, comparison: _Comparison) -> Iterator[Place]:
+    """What is no longer what it was: the role's policies first, then its bucket's policy."""
+    present: dict[tuple[bool, str], DeclaredPolicy] = {key_of(policy): policy for policy in comparison.now.policies}
+    for policy in comparison.was.policies if comparison.was else ():
+        left = present.get(key_of(policy))
+        if left is None or not is_same_policy(left.document, policy.document):
+            yield policy.place
+    before: Declared | None = comparison.circumstances.before
+    old = None if before is None else before.buckets.get(finding.subject)
+    new = comparison.circumstances.after.buckets.get(finding.subject)
+    if old is not None and (new is None or not is_same_policy(new.policy, old.policy)):
+        yield old.place
+
+
+def _changed_profiles(circumstances: Circumstances) -> Iterator[Place]:
+    after = {profile.place.address: profile for profile in circumstances.after.profiles}
+    for profile in circumstances.before.profiles if circumstances.before else ():
+        left = after.get(profile.place.address)
+        if left is None or (left.name, left.role) != (profile.name, profile.role):
+            yield profile.place
+
+
+def is_same_policy(one: Reading[PolicyDocument], other: Reading[PolicyDocument]) -> bool:
+    """Whether two readings certainly show one and the same document, or none."""
+    match one, other:
+        case Present(value=mine), Present(value=theirs):
+            return same_policy(mine, theirs)
+        case Absent(), Absent():
+            return True
+        case _:
+            return False
+
+
+def called(role: DeclaredRole) -> str:
+    """The role's name, or its address where it has no name yet."""
+    return role.name.value if isinstance(role.name, Present) else role.place.address

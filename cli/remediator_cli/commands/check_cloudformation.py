@@ -1,0 +1,118 @@
+"""``remediator check-cloudformation``: what a template does to the enrolled roles, before it is deployed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from remediator.settings import Settings
+from remediator_cli.check_declared import Declared, DeclaredChange, NotReadable
+from remediator_cli.check_forms import CheckForm
+from remediator_cli.check_run import Account, All, FormOption, Json, Read, SettingsNeeded, read_text, run_check
+from remediator_cli.check_state import Language
+from remediator_cli.cloudformation_functions import Deployment
+from remediator_cli.cloudformation_template import read_template
+from remediator_cli.exits import ExitCode
+from remediator_cli.output import complain
+
+EXAMPLES = """
+remediator check-cloudformation --settings cdk.json template.yaml
+remediator check-cloudformation --settings cdk.json --before deployed.yaml template.yaml
+remediator check-cloudformation --settings cdk.json --parameter Environment=production template.yaml
+remediator check-cloudformation --settings cdk.json --format sarif cdk.out/*.template.json > roles.sarif
+"""
+
+
+def check_cloudformation(
+    templates: Annotated[
+        list[str],
+        typer.Argument(metavar="TEMPLATE", show_default=False, help="Templates, YAML or JSON; - is standard input."),
+    ],
+    settings: SettingsNeeded,
+    before: Annotated[
+        str | None,
+        typer.Option(
+            "--before", metavar="FILE", show_default=False, help="The template that is deployed now, to compare with."
+        ),
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parameter", metavar="NAME=VALUE", show_default=False, help="A parameter's value; may be repeated."
+        ),
+    ] = None,
+    stack_tag: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--stack-tag",
+            metavar="KEY=VALUE",
+            show_default=False,
+            help="A tag of the stack, which its roles get too; may be repeated.",
+        ),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option("--region", metavar="REGION", show_default=False, help="The Region that AWS::Region stands for."),
+    ] = None,
+    account: Account = None,
+    form: FormOption = CheckForm.TABLE,
+    as_json: Json = False,
+    show_all: All = False,
+) -> None:
+    """Say which enrolled roles a CloudFormation template would break, before it is deployed.
+
+    Works out the functions of the template as far as they are known. Needs no credentials and no network. Ends with 3
+    where a role would break, or where the remediator would undo the deployment each time.
+    """
+    if before is not None and len(templates) > 1:
+        raise typer.BadParameter("it can be compared with one template only", param_hint="--before")
+    given = _pairs(parameter, "--parameter"), _pairs(stack_tag, "--stack-tag")
+    code = run_check(
+        templates,
+        partial(_reader, before=before, region=region, given=given),
+        Language.CLOUDFORMATION,
+        settings=settings,
+        account=account,
+        form=form,
+        is_json=as_json,
+        show_all=show_all,
+    )
+    raise typer.Exit(code)
+
+
+def _reader(
+    settings: Settings,
+    account: str | None,
+    *,
+    before: str | None,
+    region: str | None,
+    given: tuple[dict[str, str], dict[str, str]],
+) -> Read:
+    deployment = Deployment(settings.partition, account, region, *given)
+    former = None if before is None else _former(before, replace(deployment, is_former=True))
+    return partial(_read, deployment=deployment, former=former)
+
+
+def _former(name: str, deployment: Deployment) -> Declared:
+    try:
+        return read_template(read_text(name), name, deployment)
+    except NotReadable as error:
+        complain(name, str(error))
+        raise typer.Exit(ExitCode.BAD_INPUT) from error
+
+
+def _read(text: str, file: str, *, deployment: Deployment, former: Declared | None) -> DeclaredChange:
+    return DeclaredChange(former, read_template(text, file, deployment), deployment.account)
+
+
+def _pairs(listed: list[str] | None, option: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for each in listed or ():
+        key, sign, value = each.partition("=")
+        if not sign or not key:
+            raise typer.BadParameter(f"{each!r} is not NAME=VALUE", param_hint=option)
+        pairs[key] = value
+    return pairs

@@ -1,0 +1,69 @@
+"""``remediator check-terraform``: what a plan does to the enrolled roles, before it is applied."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from remediator.settings import Settings
+from remediator_cli.check_declared import DeclaredChange, NotReadable
+from remediator_cli.check_forms import CheckForm
+from remediator_cli.check_run import Account, All, FormOption, Json, Read, SettingsNeeded, run_check
+from remediator_cli.check_state import Language
+from remediator_cli.json_lines import NotJson, parse_json
+from remediator_cli.terraform_plan import read_plan
+
+EXAMPLES = """
+remediator check-terraform --settings cdk.json plan.json
+remediator check-terraform --settings cdk.json --format github plan.json
+remediator check-terraform --settings cdk.json --json --all plan.json | jq .verdict
+terraform show -json tfplan | remediator check-terraform --settings cdk.json -
+"""
+
+
+def check_terraform(
+    plans: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PLAN", show_default=False, help="What terraform show -json prints; - is standard input."
+        ),
+    ],
+    settings: SettingsNeeded,
+    account: Account = None,
+    form: FormOption = CheckForm.TABLE,
+    json: Json = False,
+    show_all: All = False,
+) -> None:
+    """Say which enrolled roles a Terraform plan would break, before it is applied.
+
+    Reads what terraform show -json prints for a plan. Needs no credentials and no network. Ends with 3 where a role
+    would break, or where the remediator would undo the apply each time.
+    """
+    code = run_check(
+        plans,
+        _reader,
+        Language.TERRAFORM,
+        settings=settings,
+        account=account,
+        form=form,
+        is_json=json,
+        show_all=show_all,
+    )
+    raise typer.Exit(code)
+
+
+def _reader(settings: Settings, account: str | None) -> Read:
+    return partial(_read, partition=settings.partition, account=account)
+
+
+def _read(text: str, file: str, *, partition: str, account: str | None) -> DeclaredChange:
+    try:
+        value = parse_json(text)
+    except NotJson as error:
+        if text.lstrip().startswith('{"@level"'):
+            value = {"@level": ""}
+        else:
+            raise NotReadable(f"{error}. Needed is what `terraform show -json tfplan` prints") from error
+    return read_plan(value, file, partition=partition, account=account)

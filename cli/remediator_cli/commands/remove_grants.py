@@ -1,0 +1,194 @@
+"""``remediator remove-grants``: take back what the remediator owns in roles and buckets, before it goes for good."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from remediator.core.change import DocumentKind
+from remediator.core.event import Cause
+from remediator.core.pause import Pause, parse_pause
+from remediator.core.plain_text import document_diff, plain
+from remediator.core.taking_back import Left, Taking
+from remediator.errors import NotFoundError, RemediatorError
+from remediator.flows.taking_back import Found, NotTakenBack, find_what_is_ours, take_back
+from remediator.settings import DEFAULT_REGION, Settings
+from remediator_cli import aws, clock
+from remediator_cli.deployment import Deployment, NotDeployed, PauseSwitch, find_deployment
+from remediator_cli.diff import diff_text
+from remediator_cli.exits import ExitCode
+from remediator_cli.needed_settings import BESIDE, needed_settings, own_account
+from remediator_cli.options import DEFAULT_STACK, Region, SettingsFile, Stack, Yes, role_name_of
+from remediator_cli.output import complain, confirmed, tell
+
+PAUSE_PARAMETER = "/anyscale-remediator/writes"
+"""What every deployment calls the parameter that pauses it; it goes with the stack."""
+
+EXAMPLES = """
+remediator remove-grants
+remediator remove-grants --role head-node
+remediator remove-grants --yes --settings cdk.json
+"""
+
+
+def remove_grants(
+    role: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--role",
+            metavar="NAME",
+            show_default=False,
+            help="Only what this role has, by its name or ARN; may be repeated.",
+        ),
+    ] = None,
+    yes: Yes = False,
+    stack: Stack = DEFAULT_STACK,
+    region: Region = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Take back what the remediator owns in roles and buckets. CLUSTERS LOSE THEIR ACCESS.
+
+    That is its inline policy, its statement in trust policies and in the policies of the configured buckets, and empty
+    instance profiles that it has created. Everything else in these documents stays as it is. Shows the diffs and asks.
+
+    The remediator would put it back: it has to be paused (`remediator pause`), the roles unenrolled, or its stack
+    deleted. With a deployment each write is recorded in its history.
+    """
+    configuration = needed_settings(settings)
+    names = frozenset(role_name_of(each) for each in role or ())
+    with aws.answered():
+        deployment = _deployment(stack, region or configuration.region, settings or BESIDE)
+        behind = aws.account()
+        caller = behind.caller(configuration.region)
+        account = own_account(caller.arn, configuration)
+        found = _found(behind, deployment, configuration, account, names)
+        if found.unknown:
+            raise RemediatorError(f"there is no role {', '.join(found.unknown)} in account {account}")
+        tell(_shown(found, deployment, stack))
+        if not found.takings:
+            raise typer.Exit(ExitCode.OK)
+        if deployment is not None:
+            _must_not_come_back(found, parse_pause(deployment.pause_switch().read()))
+        if not yes and not confirmed(f"Take back {_documents(len(found.takings))}?"):
+            complain("remove-grants", "nothing was changed")
+            raise typer.Exit(ExitCode.ERROR)
+        at = clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        cause = Cause(event_id="what was granted", call="RemoveGrants", time=at, actor=caller)
+        failed = [
+            taking
+            for sequence, taking in enumerate(found.takings)
+            if not _taken_back(taking, cause, sequence, behind, deployment, account)
+        ]
+    raise typer.Exit(ExitCode.ERROR if failed else ExitCode.OK)
+
+
+def _deployment(stack: str, region: str, settings: Path) -> Deployment | None:
+    """The deployment, None where it is deleted already.
+
+    A stack of another name still runs: the parameter that pauses it has the same name in every deployment. Raises
+    NotDeployed where that is there and the stack is not.
+    """
+    try:
+        return find_deployment(stack, region, settings)
+    except NotDeployed:
+        try:
+            PauseSwitch(aws.account(), region, PAUSE_PARAMETER).read()
+        except NotFoundError:
+            return None
+        raise
+
+
+def _found(
+    behind: aws.Account, deployment: Deployment | None, settings: Settings, account: str, names: frozenset[str]
+) -> Found:
+    from remediator.gateways.account import AccountScan  # noqa: PLC0415  # only commands that ask AWS pay for it
+
+    client = behind.client("iam", behind.session.region_name or DEFAULT_REGION)
+    return find_what_is_ours(
+        account=account,
+        scan=AccountScan(client, settings.enrollment_tag, also=lambda _arn, _tags: True),
+        buckets=behind.buckets(),
+        roles=behind.iam(),
+        history=None if deployment is None else deployment.history(),
+        settings=settings,
+        names=names,
+    )
+
+
+def _must_not_come_back(found: Found, paused: Pause) -> None:
+    """Raises RemediatorError where the remediator would repair what is taken back."""
+    running = sorted({cloud for taking in found.takings for cloud in taking.clouds if not paused.holds(cloud)})
+    if running:
+        raise RemediatorError(
+            f"nothing was changed: the remediator runs, and would put back within seconds what is taken back in "
+            f"{', '.join(running)}. Pause it, and wait a minute (remediator pause); or unenroll the roles first"
+        )
+
+
+def _shown(found: Found, deployment: Deployment | None, stack: str) -> RenderableType:
+    parts: list[RenderableType] = []
+    for taking in found.takings:
+        heading = Text.assemble(
+            (plain(_name(taking)), "bold"), "  would become" if taking.after else "  would be deleted"
+        )
+        parts += [heading, Text(plain(taking.loses), style="yellow")]
+        parts.append(Padding(diff_text(document_diff(taking.before, taking.after)), (0, 0, 0, 2)))
+    parts += [_left_text(left) for left in found.left]
+    if deployment is None:
+        parts.append(
+            Text(
+                f"There is no stack {stack}, and so no history: what is taken back is recorded nowhere, and which "
+                "instance profiles the remediator has created is not known. If there is one, name it with --stack.",
+                style="yellow",
+            )
+        )
+    if not found.takings:
+        parts.append(Text("There is nothing to take back."))
+    else:
+        parts.append(Text("Clusters that have no other grant lose their access at once.", style="bold red"))
+    return Group(*parts)
+
+
+def _left_text(left: Left) -> RenderableType:
+    return Group(
+        Text.assemble((plain(left.what), "bold"), "  is left as it is"), Padding(Text(plain(left.why)), (0, 0, 0, 2))
+    )
+
+
+def _taken_back(
+    taking: Taking, cause: Cause, sequence: int, behind: aws.Account, deployment: Deployment | None, account: str
+) -> bool:
+    result = take_back(
+        taking,
+        cause,
+        account=account,
+        sequence=sequence,
+        roles=behind.iam(),
+        buckets=behind.buckets(),
+        history=None if deployment is None else deployment.history(),
+        clock=clock.now,
+        pause=time.sleep,
+    )
+    if isinstance(result, NotTakenBack):
+        complain(_name(taking), f"not taken back. {result.why}")
+        return False
+    as_what = f", recorded as {result.change.change_id}" if result.change is not None else ""
+    tell(Text(f"Taken back: {plain(_name(taking))}{as_what}."))
+    if result.trouble:
+        complain(_name(taking), result.trouble)
+    return True
+
+
+def _name(taking: Taking) -> str:
+    of_a_role = taking.document.kind in (DocumentKind.TRUST_POLICY, DocumentKind.INLINE_POLICY)
+    return f"{taking.document} of {taking.role.name}" if of_a_role and taking.role is not None else str(taking.document)
+
+
+def _documents(count: int) -> str:
+    return "this one document" if count == 1 else f"these {count} documents"

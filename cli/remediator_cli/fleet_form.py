@@ -1,0 +1,220 @@
+"""What came of an account, as a JSON object, and as text for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from remediator.core.change import before_and_after, document_of
+from remediator.core.enrollment import Enrolled, NotEnrolled, Refused
+from remediator.core.finding import REPAIRABLE, Finding, FindingCode
+from remediator.core.finding_texts import FINDING_TEXTS
+from remediator.core.near_miss import Nearness
+from remediator.core.outcome import OutcomeKind
+from remediator.core.plain_text import document_diff, plain
+from remediator.core.plan import Step, TrustStep
+from remediator.flows.survey import Surveyed
+from remediator.settings import Mode, Settings
+from remediator_cli.diff import diff_text
+from remediator_cli.fleet import Fleet
+
+_STYLES: Final = {
+    OutcomeKind.CLEAN: "green",
+    OutcomeKind.OFF: "dim",
+    OutcomeKind.NOT_ENROLLED: "dim",
+    OutcomeKind.WOULD_REPAIR: "yellow",
+    OutcomeKind.REFUSED: "red",
+    OutcomeKind.NEEDS_PERSON: "red",
+}
+_COUNTED: Final = {
+    OutcomeKind.NEEDS_PERSON: "for a person",
+    OutcomeKind.WOULD_REPAIR: "to be repaired",
+    OutcomeKind.REFUSED: "refused",
+    OutcomeKind.CLEAN: "clean",
+    OutcomeKind.OFF: "off",
+}
+_WITH_A_STATEMENT: Final = {FindingCode.TRUST_CONDITIONAL, FindingCode.KEY_BEYOND_ROLE}
+"""What a person can do about them is put in words for an alert, which shows the statement to add."""
+_MOST_UNTAGGED: Final = 20
+"""How many untagged roles people are shown: a broad pattern matches hundreds."""
+
+
+def fleet_record(fleet: Fleet, settings: Settings) -> dict[str, Any]:
+    """The members in their fixed order; all of them are always there."""
+    found = fleet.survey
+    return {
+        "account": fleet.account,
+        "scanned": found.scanned,
+        "needs_something": found.needs_something,
+        "roles": [_role_record(each) for each in found.roles],
+        "unjudged": [{"name": each.name, "cloud": each.cloud, "why": each.why} for each in found.unjudged],
+        "denied": list(fleet.denied),
+        "notes": list(_notes(settings)),
+    }
+
+
+def fleet_text(fleet: Fleet, settings: Settings) -> RenderableType:
+    """The summary first, then what needs a person or would be written, then what is nearly enrolled, then the rest."""
+    found = fleet.survey
+    shown = [each for each in found.roles if not _is_untagged(each)]
+    order = list(_COUNTED)
+    shown.sort(key=lambda each: order.index(each.judgement.kind) if each.judgement.kind in order else len(order))
+    untagged = [each for each in found.roles if _is_untagged(each)]
+    return Group(
+        _summary(fleet),
+        *(Text(note, style="yellow") for note in _notes(settings)),
+        *(part for each in shown for part in (Text(), surveyed_text(each))),
+        *_untagged_text(untagged),
+    )
+
+
+def surveyed_text(surveyed: Surveyed) -> RenderableType:
+    """One role: what would become of it, what is wrong with it, and the diffs."""
+    judgement = surveyed.judgement
+    enrollment, kind = judgement.enrollment, judgement.kind
+    title = Text.assemble((plain(judgement.scanned.role.arn.name), "bold"), "  ", (kind, _STYLES[kind]))
+    if (cloud := _cloud(surveyed)) is not None:
+        title.append(plain(f"  cloud {cloud}"))
+    if isinstance(enrollment, Enrolled) and enrollment.mode is Mode.OBSERVE:
+        title.append("  observed only: nothing is written", style="dim")
+    return Group(title, Padding(Group(*_details(surveyed)), (0, 0, 0, 2)))
+
+
+def step_text(step: Step, *, removal: bool = False) -> RenderableType:
+    """A document that would be written, with its diff."""
+    before, after = before_and_after(step)
+    verb = "would be taken back from" if removal else "would be written:"
+    heading = Text.assemble(f"{verb} ", (plain(str(document_of(step))), "bold"))
+    note = [Text(plain(step.merged))] if isinstance(step, TrustStep) and step.merged else []
+    return Group(heading, *note, Padding(diff_text(document_diff(before, after)), (0, 0, 0, 2)))
+
+
+def finding_text(finding: Finding, held: tuple[str, ...] | None = None) -> RenderableType:
+    """A finding with its reasons, and ``held``, what stands against its repair; or what a person can do about it."""
+    text = FINDING_TEXTS[finding.code]
+    is_for_a_person = finding.code not in REPAIRABLE or held is not None
+    lines = [Text.assemble((finding.code, "red" if is_for_a_person else "yellow"), plain(f"  {finding.subject}"))]
+    to_do = (text.to_do,) if finding.code not in REPAIRABLE | _WITH_A_STATEMENT else ()
+    reasons = (text.meaning, *finding.because, *(held or ()), *to_do)
+    lines += [Text(plain(reason)) for reason in dict.fromkeys(reasons)]
+    return Group(lines[0], Padding(Group(*lines[1:]), (0, 0, 0, 2)))
+
+
+def _role_record(surveyed: Surveyed) -> dict[str, Any]:
+    judgement = surveyed.judgement
+    role, enrollment, near = judgement.scanned.role, judgement.enrollment, surveyed.near
+    refused = enrollment if isinstance(enrollment, Refused) else judgement.refused
+    return {
+        "role": {"name": role.arn.name, "id": role.role_id, "arn": str(role.arn)},
+        "cloud": _cloud(surveyed),
+        "state": judgement.kind,
+        "mode": enrollment.mode if isinstance(enrollment, Enrolled) else None,
+        "needs_something": surveyed.needs_something,
+        "refusal": None if refused is None else refused.refusal,
+        "why": _why(surveyed) or None,
+        "nearly": None if near is None else {"what": near.nearness, "why": near.why, "cloud": near.cloud},
+        "findings": [
+            {
+                "code": finding.code,
+                "subject": finding.subject,
+                "because": list(finding.because),
+                "actions": list(finding.actions),
+            }
+            for finding in judgement.findings
+        ],
+        "withheld": [
+            {"code": each.finding.code, "subject": each.finding.subject, "because": list(each.because)}
+            for each in judgement.plan.withheld
+        ],
+        "writes": [
+            *(_step_record(step, removal=False) for step in judgement.plan.steps),
+            *(_step_record(step, removal=True) for step in judgement.plan.removals),
+        ],
+        "notes": list(enrollment.notes) if isinstance(enrollment, Enrolled) else [],
+    }
+
+
+def _step_record(step: Step, *, removal: bool) -> dict[str, Any]:
+    document = document_of(step)
+    before, after = before_and_after(step)
+    return {
+        "document": {"kind": document.kind, "name": document.name or None, "region": document.region},
+        "removal": removal,
+        "before": before,
+        "after": after,
+        "note": step.merged if isinstance(step, TrustStep) else "",
+    }
+
+
+def _summary(fleet: Fleet) -> Text:
+    found = fleet.survey
+    kinds = Counter(each.judgement.kind for each in found.roles)
+    mistakes = sum(each.near is not None and each.near.is_a_mistake for each in found.roles)
+    parts = [f"{kinds[kind]} {words}" for kind, words in _COUNTED.items() if kinds[kind]]
+    parts += [f"{mistakes} with a tag that does not enrol"] * (mistakes > 0)
+    parts += [f"{len(found.unjudged)} could not be judged"] * bool(found.unjudged)
+    said = ", ".join(parts) or "no role is enrolled, or nearly so"
+    style = "yellow" if found.needs_something or found.unjudged else "green"
+    roles = f"{found.scanned:,} role{'' if found.scanned == 1 else 's'}"
+    return Text(f"Account {fleet.account}, {roles}: {said}.", style=style)
+
+
+def _notes(settings: Settings) -> Iterator[str]:
+    if settings.approvers:
+        allowed = ", ".join(map(str, settings.approvers))
+        yield (
+            f"Whether an approver has enrolled a role stands in the history alone, and is not looked at here: roles "
+            f"that none of {allowed} has tagged since the remediator was deployed wait for that."
+        )
+
+
+def _cloud(surveyed: Surveyed) -> str | None:
+    match surveyed.judgement.enrollment:
+        case Enrolled(cloud=cloud):
+            return cloud.name
+        case Refused(cloud=name):
+            return name
+        case _:
+            return None
+
+
+def _why(surveyed: Surveyed) -> str:
+    judgement = surveyed.judgement
+    if judgement.refused is not None:
+        return judgement.refused.why
+    return "" if isinstance(judgement.enrollment, Enrolled) else judgement.enrollment.why
+
+
+def _is_untagged(surveyed: Surveyed) -> bool:
+    return surveyed.near is not None and surveyed.near.nearness is Nearness.UNTAGGED
+
+
+def _details(surveyed: Surveyed) -> Iterator[RenderableType]:
+    judgement, near = surveyed.judgement, surveyed.near
+    if why := near.why if near is not None else _why(surveyed):
+        yield Text(plain(why))
+    if isinstance(judgement.enrollment, NotEnrolled) and near is not None and near.cloud is not None:
+        yield Text(plain(f"To enrol it: remediator enroll {judgement.scanned.role.arn.name} {near.cloud}"), style="dim")
+    if isinstance(judgement.enrollment, Enrolled):
+        yield from (Text(plain(note)) for note in judgement.enrollment.notes)
+    held = {each.finding: each.because for each in judgement.plan.withheld}
+    yield from (finding_text(finding, held.get(finding)) for finding in judgement.findings)
+    yield from (step_text(step) for step in judgement.plan.steps)
+    yield from (step_text(step, removal=True) for step in judgement.plan.removals)
+
+
+def _untagged_text(untagged: list[Surveyed]) -> Iterator[RenderableType]:
+    if not untagged:
+        return
+    more = f", of which {_MOST_UNTAGGED} are shown" if len(untagged) > _MOST_UNTAGGED else ""
+    yield Text()
+    yield Text(f"{len(untagged)} allowed by the configuration, but without the enrolment tag{more}:")
+    for each in untagged[:_MOST_UNTAGGED]:
+        cloud = each.near.cloud if each.near is not None else None
+        hint = f"  remediator enroll {each.judgement.scanned.role.arn.name} {cloud or 'CLOUD'}"
+        yield Text(plain(hint), style="dim")

@@ -1,0 +1,234 @@
+"""Judge the roles that a scan of the account has shown, one after the other; nothing is written here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final, Protocol, assert_never
+
+from remediator.core.desired import Desired, desired_of
+from remediator.core.diagnose import diagnose
+from remediator.core.enrollment import (
+    Enrolled,
+    Enrollment,
+    NotEnrolled,
+    Off,
+    Refused,
+    decide_enrollment,
+    refuse_by_policies,
+)
+from remediator.core.finding import Finding, FindingCode
+from remediator.core.observed import Observed
+from remediator.core.outcome import OutcomeKind, conclude
+from remediator.core.plan import RepairPlan, plan_repair
+from remediator.core.reading import Absent, Present, Reading
+from remediator.core.scan import ScannedPage, ScannedRole
+from remediator.core.state import Bucket, InstanceProfile, InstanceProfiles, ManagedPolicy, RolePolicies, Surroundings
+from remediator.errors import NotFoundError, TransientError
+from remediator.settings import BucketSettings, Cloud, InstanceProfileMode, Settings
+
+NO_REPAIR: Final = RepairPlan((), ())
+"""The plan that writes nothing, and withholds nothing."""
+
+
+class RoleScan(Protocol):
+    """Where the roles of the account are listed; it promises what ``gateways.account.AccountScan`` promises."""
+
+    def page(self, marker: str | None = None) -> ScannedPage:
+        """The page that the marker leads to, None for the first one."""
+        ...
+
+    def instance_profiles(self) -> Mapping[str, InstanceProfile]:
+        """All instance profiles of the account, by their names."""
+        ...
+
+
+class PolicyReader(Protocol):
+    """Where the scan's gaps are filled; it promises what ``gateways.iam.IamGateway`` promises."""
+
+    def read_managed_policy(self, arn: str) -> ManagedPolicy:
+        """The policy in its default version."""
+        ...
+
+
+class BucketReader(Protocol):
+    """Where buckets are read; it promises what ``gateways.s3.S3Gateway`` promises."""
+
+    def read_bucket(self, name: str, *, region: str, account: str, key: str | None = None) -> Reading[Bucket]:
+        """The bucket with all that its grants depend on, if ``account`` owns it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What came of a role that a scan has shown.
+
+    ``enrollment`` is what its tags, its name and its trust policy say, ``refused`` what its policies say against an
+    enrolled one, None where they do not. ``findings`` and ``plan`` are empty unless it may be touched. ``is_outdated``
+    says that a policy of the role was detached and deleted after the scan, so that it is not what was seen any more,
+    and nothing was found out.
+    """
+
+    scanned: ScannedRole
+    enrollment: Enrollment
+    refused: Refused | None = None
+    findings: tuple[Finding, ...] = ()
+    plan: RepairPlan = NO_REPAIR
+    is_outdated: bool = False
+
+    @property
+    def kind(self) -> OutcomeKind:
+        """What the reconciler would make of the role if it were to write nothing: never a repair, never a failure."""
+        match self.enrollment:
+            case NotEnrolled():
+                return OutcomeKind.NOT_ENROLLED
+            case Off():
+                return OutcomeKind.OFF
+            case Refused():
+                return OutcomeKind.REFUSED
+            case Enrolled():
+                if self.refused is not None:
+                    return OutcomeKind.REFUSED
+                proposed = (*self.plan.steps, *self.plan.removals)
+                return conclude(findings=self.findings, proposed=proposed, withheld=self.plan.withheld)
+            case _ as never:
+                assert_never(never)
+
+
+class Judge:
+    """Judges one role after the other, and reads what they share once: buckets and managed policies.
+
+    ``own_roles`` are the ARNs of the remediator's own roles, ``now`` (with its zone) is the time at which conditions on
+    the date are judged. ``unreached`` is the error of the last thing that could not be reached for now, None where all
+    could.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        scan: RoleScan,
+        policies: PolicyReader,
+        buckets: BucketReader,
+        settings: Settings,
+        own_roles: frozenset[str],
+        now: datetime,
+    ) -> None:
+        self.unreached: TransientError | None = None
+        self._account = account
+        self._scan = scan
+        self._own_roles = own_roles
+        self._policies = policies
+        self._buckets = buckets
+        self._settings = settings
+        at = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._surroundings = Surroundings(context={"aws:CurrentTime": (at,)})
+        self._read_policies: dict[str, ManagedPolicy | TransientError | None] = {}
+        self._read_profiles: Mapping[str, InstanceProfile] | TransientError | None = None
+        self._read_buckets: dict[str, Reading[Bucket] | TransientError] = {}
+
+    def judge(self, scanned: ScannedRole) -> Judgement | None:
+        """What comes of a role; None where a bucket of its cloud cannot be reached for now.
+
+        Raises TransientError where a managed policy, or the list of instance profiles, cannot be reached for now.
+        """
+        enrollment = decide_enrollment(scanned.role, self._settings, account=self._account, own_roles=self._own_roles)
+        match enrollment:
+            case NotEnrolled() | Off() | Refused():
+                return Judgement(scanned, enrollment)
+            case Enrolled():
+                return self._enrolled(scanned, enrollment)
+            case _ as never:
+                assert_never(never)
+
+    def _enrolled(self, scanned: ScannedRole, enrollment: Enrolled) -> Judgement | None:
+        cloud = enrollment.cloud
+        policies = self._policies_of(scanned)
+        if policies is None:
+            return Judgement(scanned, enrollment, is_outdated=True)
+        refused = refuse_by_policies(scanned.role, policies, cloud, self._surroundings)
+        if refused is not None:
+            return Judgement(scanned, enrollment, refused)
+        buckets = self._buckets_of(cloud)
+        if buckets is None:
+            return None
+        desired = desired_of(cloud)
+        looks_at_profiles = desired.instance_profile is not InstanceProfileMode.IGNORE
+        profiles = InstanceProfiles(holding=Present(scanned.profiles)) if looks_at_profiles else None
+        observed = Observed(scanned.role, policies, buckets, profiles)
+        findings = diagnose(observed, self._surroundings, desired)
+        if profiles is not None and _may_get_profile(findings, desired):
+            # The scan shows the instance profiles that hold the role, not the one that could.
+            found = self._profiles().get(scanned.role.arn.name)
+            namesake: Reading[InstanceProfile] = Absent() if found is None else Present(found)
+            observed = replace(observed, profiles=replace(profiles, namesake=namesake))
+            findings = diagnose(observed, self._surroundings, desired)
+        plan = plan_repair(observed, findings, desired) if findings else NO_REPAIR
+        return Judgement(scanned, enrollment, findings=findings, plan=plan)
+
+    def _policies_of(self, scanned: ScannedRole) -> RolePolicies | None:
+        """The policies of the role; None where one of them is gone."""
+        attached = [self._managed_policy(arn) for arn in scanned.attached]
+        boundary_arn = scanned.role.boundary_arn
+        boundary = None if boundary_arn is None else self._managed_policy(boundary_arn)
+        known = tuple(policy for policy in attached if policy is not None)
+        if len(known) < len(attached) or (boundary is None and boundary_arn is not None):
+            return None
+        return RolePolicies(
+            inline=Present(scanned.inline),
+            attached=Present(known),
+            boundary=Absent() if boundary is None else Present(boundary),
+        )
+
+    def _managed_policy(self, arn: str) -> ManagedPolicy | None:
+        if arn not in self._read_policies:
+            try:
+                self._read_policies[arn] = self._policies.read_managed_policy(arn)
+            except NotFoundError:
+                self._read_policies[arn] = None
+            except TransientError as error:
+                self._read_policies[arn] = error
+        read = self._read_policies[arn]
+        if isinstance(read, TransientError):
+            raise read
+        return read
+
+    def _profiles(self) -> Mapping[str, InstanceProfile]:
+        """All instance profiles of the account, read once, and only where a role has none of its own name."""
+        if self._read_profiles is None:
+            try:
+                self._read_profiles = self._scan.instance_profiles()
+            except TransientError as error:
+                self._read_profiles = error
+        if isinstance(self._read_profiles, TransientError):
+            raise self._read_profiles
+        return self._read_profiles
+
+    def _buckets_of(self, cloud: Cloud) -> tuple[tuple[str, Reading[Bucket]], ...] | None:
+        """The buckets of a cloud; None where one of them cannot be reached for now."""
+        readings: list[tuple[str, Reading[Bucket]]] = []
+        for bucket in cloud.buckets:
+            reading = self._bucket(bucket, cloud)
+            if isinstance(reading, TransientError):
+                self.unreached = reading
+                return None
+            readings.append((bucket.name, reading))
+        return tuple(readings)
+
+    def _bucket(self, bucket: BucketSettings, cloud: Cloud) -> Reading[Bucket] | TransientError:
+        if bucket.name not in self._read_buckets:
+            account = bucket.account or cloud.account or self._account
+            try:
+                self._read_buckets[bucket.name] = self._buckets.read_bucket(
+                    bucket.name, region=bucket.region, account=account, key=bucket.key
+                )
+            except TransientError as error:
+                self._read_buckets[bucket.name] = error
+        return self._read_buckets[bucket.name]
+
+
+def _may_get_profile(findings: tuple[Finding, ...], desired: Desired) -> bool:
+    """Whether the repair may be to put the role into an instance profile of its name."""
+    return desired.instance_profile is InstanceProfileMode.REPAIR and any(
+        finding.code is FindingCode.PROFILE_MISSING for finding in findings
+    )

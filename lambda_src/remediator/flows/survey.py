@@ -1,0 +1,132 @@
+"""Look at all roles of the account that are enrolled, or nearly so, and say what would be done; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from remediator.core.arn import RoleArn
+from remediator.core.enrollment import NotEnrolled, Refusal, Refused
+from remediator.core.near_miss import NearMiss, near_miss
+from remediator.core.outcome import TOLD
+from remediator.core.scan import Scanned, ScannedRole, UnreadableRole
+from remediator.errors import TransientError
+from remediator.flows.judge import BucketReader, Judge, Judgement, PolicyReader, RoleScan
+from remediator.settings import Settings
+
+_OUTDATED = "one of its policies was detached and deleted while the account was looked at; look once more"
+_NEAR = frozenset({Refusal.UNKNOWN_CLOUD, Refusal.NOT_ALLOWED})
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """What came of one role; ``near`` says what keeps it from being enrolled, None where nothing of that kind does."""
+
+    judgement: Judgement
+    near: NearMiss | None
+
+    @property
+    def needs_something(self) -> bool:
+        """Whether something would be written, or a person has to look at it."""
+        return self.judgement.kind in TOLD or (self.near is not None and self.near.is_a_mistake)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What came of an account.
+
+    ``scanned`` is how many roles it has. ``roles`` are those that are enrolled or nearly so, and those that were asked
+    for by name, sorted by their ARNs. ``unjudged`` are those of which nothing can be said now.
+    """
+
+    scanned: int
+    roles: tuple[Surveyed, ...]
+    unjudged: tuple[UnreadableRole, ...]
+
+    @property
+    def needs_something(self) -> bool:
+        """Whether something would be written, or needs a person, as far as could be found out."""
+        return any(each.needs_something for each in self.roles)
+
+
+def is_surveyed(settings: Settings, names: frozenset[str]) -> Callable[[RoleArn, Mapping[str, str]], bool]:
+    """Which roles without the enrolment tag a survey needs of the scan: those nearly enrolled, and those named."""
+    return lambda arn, tags: arn.name in names or near_miss(arn, tags, settings) is not None
+
+
+def survey(
+    *,
+    account: str,
+    scan: RoleScan,
+    policies: PolicyReader,
+    buckets: BucketReader,
+    settings: Settings,
+    own_roles: frozenset[str],
+    names: frozenset[str],
+    now: datetime,
+    on_roles: Callable[[int], None],
+) -> Survey:
+    """Look at the roles of ``account``, those of these ``names`` only if there are any.
+
+    ``scan`` has to keep the roles of which ``is_surveyed`` says so. ``own_roles`` are the ARNs of the remediator's own
+    roles, ``now`` (with its zone) is the time at which conditions on the date are judged. ``on_roles`` is told after
+    each page how many roles were looked at so far.
+    Raises any AwsError of the scan. What cannot be reached for now leaves the roles that need it unjudged.
+    """
+    judge = Judge(account, scan, policies, buckets, settings, own_roles, now)
+    scanned = 0
+    surveyed: list[Surveyed] = []
+    unjudged: list[UnreadableRole] = []
+    marker: str | None = None
+    while True:
+        page = scan.page(marker)
+        for each in page.roles:
+            if names and _name_of(each) not in names:
+                continue
+            found = _judged(each, judge, settings)
+            if isinstance(found, UnreadableRole):
+                unjudged.append(found)
+            else:
+                surveyed.append(Surveyed(found, _near(found, settings)))
+        scanned += page.scanned
+        on_roles(scanned)
+        marker = page.next_marker
+        if marker is None:
+            break
+    surveyed.sort(key=lambda each: str(each.judgement.scanned.role.arn))
+    return Survey(scanned, tuple(surveyed), tuple(unjudged))
+
+
+def _judged(scanned: Scanned, judge: Judge, settings: Settings) -> Judgement | UnreadableRole:
+    if isinstance(scanned, UnreadableRole):
+        return scanned
+    try:
+        judgement = judge.judge(scanned)
+    except TransientError as error:
+        return _unjudged(scanned, settings, str(error))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one role must not hide the others
+        return _unjudged(scanned, settings, f"{type(error).__name__}: {error}")
+    if judgement is None:
+        return _unjudged(scanned, settings, str(judge.unreached))
+    return _unjudged(scanned, settings, _OUTDATED) if judgement.is_outdated else judgement
+
+
+def _unjudged(scanned: ScannedRole, settings: Settings, why: str) -> UnreadableRole:
+    return UnreadableRole(scanned.role.arn.name, scanned.role.tags.get(settings.enrollment_tag), why)
+
+
+def _name_of(scanned: Scanned) -> str | None:
+    return scanned.name if isinstance(scanned, UnreadableRole) else scanned.role.arn.name
+
+
+def _near(judgement: Judgement, settings: Settings) -> NearMiss | None:
+    """Only of a role that would be enrolled if it were not for its tag or the patterns."""
+    role = judgement.scanned.role
+    match judgement.enrollment:
+        case NotEnrolled():
+            return near_miss(role.arn, role.tags, settings)
+        case Refused(refusal=refusal) if refusal in _NEAR:
+            return near_miss(role.arn, role.tags, settings)
+        case _:
+            return None

@@ -1,0 +1,199 @@
+"""``remediator status``: whether anything needs a person, and what."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import jsonschema
+import pytest
+
+import stacks.alerts
+import stacks.metrics
+from remediator.core.finding import Finding, FindingCode
+from remediator.core.memory import Contest, Incident, RoleMemory
+from remediator_cli.deployment_status import ALARM_PREFIX, NAMESPACE
+from tests.cli.deployed import NOW, ROLE
+from tests.cli.running import Running, deny, documented, running, without_credentials, write_settings
+from tests.cli.terminal import ROOT, Json, Remediator
+from tests.examples import ACCOUNT
+
+__all__ = ["running"]
+
+SCHEMA: Json = json.loads((ROOT / "docs" / "status.schema.json").read_text(encoding="utf-8"))
+CONTEST = Contest(
+    since=NOW,
+    until=NOW + timedelta(days=1),
+    findings=(Finding(FindingCode.TRUST_MISSING, "trust policy"),),
+    actors=("Terraform, as arn:aws:sts::111122223333:assumed-role/ci/apply",),
+)
+INCIDENT = Incident("0123456789abcdef", "fedcba9876543210", NOW, told=True)
+
+
+def test_where_all_is_well_the_first_line_says_so_and_it_ends_with_0(running: Running, remediator: Remediator) -> None:
+    running.swept()
+    running.alarm("sweep-overdue", "OK")
+    answer = remediator("status")
+    assert (answer.code, answer.err) == (0, "")
+    first, _, *facts = answer.out.rstrip().split("\n")
+    assert first == "All is well; nothing for you to do."
+    assert [" ".join(line.split()) for line in facts] == [
+        f"deployment AnyscaleRemediator in us-east-1, account {ACCOUNT}",
+        "deployed 2026-03-01 09:30 UTC (UPDATE_COMPLETE)",
+        "version 1.2.3, by the last change",
+        "writes running",
+        "clouds production repair",
+        "last sweep 2026-03-04 10:00 UTC",
+        "waiting intake 0, work 0",
+        "given up nothing",
+        "open nothing",
+        "alarms none is on",
+    ]
+
+
+def test_what_is_documented_is_what_it_prints(running: Running, remediator: Remediator) -> None:
+    running.swept()
+    running.account.pause("paused: production")
+    contest(running)
+    assert remediator("status").out.rstrip() == documented("remediator status").rstrip()
+
+
+def paused(running: Running) -> None:
+    running.account.pause("paused: production")
+
+
+def dead_letter(running: Running) -> None:
+    running.sqs.send_message(QueueUrl=running.urls["WorkDeadLettersUrl"], MessageBody="x")
+
+
+def undelivered(running: Running) -> None:
+    running.sqs.send_message(QueueUrl=running.urls["UndeliveredEventsUrl"], MessageBody="x")
+
+
+def alarm(running: Running) -> None:
+    running.alarm("alerts-lost", "ALARM")
+
+
+def contest(running: Running) -> None:
+    running.remember(RoleMemory(role_id="AROA", contest=CONTEST, incident=INCIDENT))
+
+
+def incident(running: Running) -> None:
+    running.remember(RoleMemory(role_id="AROA", incident=INCIDENT))
+
+
+def failed_deployment(running: Running) -> None:
+    running.state = "UPDATE_ROLLBACK_COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("happens", "said"),
+    [
+        (paused, "- Writes for production are paused. `remediator resume` ends that."),
+        (dead_letter, "- 1 message lies in work dead letters: docs/runbook.md says how to have them tried again."),
+        (undelivered, "- 1 message lies in undelivered events: docs/runbook.md says how to have them tried again."),
+        (alarm, "What alerts-lost means."),
+        (contest, f"- The role {ROLE} is contested since 2026-03-04 10:00 UTC: its repairs are undone by Terraform"),
+        (incident, f"- Something is wrong with the role {ROLE} since 2026-03-04 10:00 UTC"),
+        (failed_deployment, "- The last deployment did not succeed (UPDATE_ROLLBACK_COMPLETE)"),
+    ],
+)
+def test_what_needs_a_person_is_said_and_it_ends_with_3(
+    happens: Any, said: str, running: Running, remediator: Remediator
+) -> None:
+    running.swept()
+    happens(running)
+    answer = remediator("status")
+    assert (answer.code, answer.err) == (3, "")
+    assert answer.out.startswith("1 thing needs a person:\n- ")
+    assert said in " ".join(answer.out.split())
+    record = remediator("status", "--json").record
+    jsonschema.validate(record, SCHEMA)
+    assert len(record["needs_person"]) == 1
+
+
+def test_a_sweep_that_has_not_come_for_two_days_needs_a_person(running: Running, remediator: Remediator) -> None:
+    running.swept(NOW - timedelta(days=3))
+    answer = remediator("status")
+    assert answer.code == 3
+    assert "No sweep has come to its end within two days" in answer.out
+
+
+def test_a_message_that_waits_for_its_turn_needs_nobody(running: Running, remediator: Remediator) -> None:
+    running.swept()
+    running.sqs.send_message(QueueUrl=running.urls["WorkQueueUrl"], MessageBody="x")
+    answer = remediator("status")
+    assert answer.code == 0
+    assert "intake 0, work 1" in answer.out
+
+
+def test_the_json_form_has_the_published_schema(running: Running, remediator: Remediator) -> None:
+    running.swept()
+    running.account.pause("paused")
+    contest(running)
+    alarm(running)
+    answer = remediator("status", "--json")
+    jsonschema.validate(answer.record, SCHEMA)
+    assert answer.code == 3
+    assert answer.record["paused"] == {"everything": True, "clouds": []}
+    assert answer.record["clouds"] == [{"name": "production", "mode": "repair", "paused": True}]
+    assert [each["name"] for each in answer.record["alarms"]] == ["alerts-lost"]
+    assert [each["contested_since"] for each in answer.record["roles"]] == [NOW.isoformat()]
+
+
+def test_without_a_configuration_the_modes_are_unknown(running: Running, remediator: Remediator, tmp_path: Any) -> None:
+    (tmp_path / "cdk.json").unlink()
+    running.swept()
+    assert remediator("status", "--json").record["clouds"] is None
+    assert "name the configuration with --settings" in remediator("status").out
+
+
+def test_much_that_needs_a_person_still_fits_a_screen(running: Running, remediator: Remediator) -> None:
+    write_settings(
+        {"clouds": {"production": {"buckets": [{"name": "data", "region": "us-east-1"}], "roles": ["nodes/*"]}}}
+    )
+    for number in range(40):
+        running.remember(RoleMemory(role_id="AROA", incident=INCIDENT), role=f"node-{number:02}")
+    answer = remediator("status")
+    assert answer.out.startswith("41 things need a person:\n")
+    assert "- and 29 more: remediator status --json" in answer.out
+    assert answer.out.count("\n") < 50
+
+
+@pytest.mark.parametrize(
+    ("operation", "action"),
+    [
+        ("GetParameter", "ssm:GetParameter"),
+        ("Query", "dynamodb:Query"),
+        ("GetQueueAttributes", "sqs:GetQueueAttributes"),
+        ("DescribeAlarms", "cloudwatch:DescribeAlarms"),
+        ("GetMetricStatistics", "cloudwatch:GetMetricStatistics"),
+    ],
+)
+def test_a_call_that_is_denied_is_named(
+    operation: str, action: str, running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deny(monkeypatch, operation)
+    answer = remediator("status")
+    assert (answer.code, answer.out) == (1, "")
+    assert f"your credentials may not call {action}: no" in answer.err
+
+
+def test_alarms_and_metrics_are_looked_for_where_the_stack_has_them() -> None:
+    assert (ALARM_PREFIX, NAMESPACE) == (stacks.alerts.ALARM_PREFIX, stacks.metrics.NAMESPACE)
+
+
+def test_without_a_stack_it_says_where_it_looked(running: Running, remediator: Remediator) -> None:
+    answer = remediator("status", "--stack", "Another")
+    assert (answer.code, answer.out) == (1, "")
+    assert "there is no stack Another in us-east-1" in answer.err
+
+
+def test_without_credentials_it_says_what_to_set(
+    running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_credentials(monkeypatch)
+    answer = remediator("status")
+    assert (answer.code, answer.out) == (1, "")
+    assert "no AWS credentials were found" in answer.err
