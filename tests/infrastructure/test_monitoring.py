@@ -29,6 +29,7 @@ HANDLERS: dict[str, ModuleType] = {
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
 OF_AWS = {
+    ("AWS/SNS", "TopicName"): {"NumberOfNotificationsFailed"},
     ("AWS/SQS", "QueueName"): {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"},
     ("AWS/Lambda", "FunctionName"): {"Invocations", "Errors", "Throttles", "Duration"},
 }
@@ -170,6 +171,8 @@ def test_every_metric_is_one_that_the_functions_count_or_that_aws_publishes_of_o
     stack: Synthesised = request.getfixturevalue(configuration)
     queues = {f"{name}.QueueName" for name in stack.resources("AWS::SQS::Queue")}
     functions = set(stack.resources("AWS::Lambda::Function"))
+    topics = {f"{name}.TopicName" for name in stack.resources("AWS::SNS::Topic")}
+    ours = {"QueueName": queues, "FunctionName": functions, "TopicName": topics}
     looked_at: list[tuple[str, str, str, str, dict[str, Any]]] = [
         (alarm["Namespace"], alarm["MetricName"], each["Name"], each["Value"], {})
         for alarm in alarms_of(stack).values()
@@ -183,7 +186,7 @@ def test_every_metric_is_one_that_the_functions_count_or_that_aws_publishes_of_o
         else:
             assert name in OF_AWS[namespace, dimension]
             if "region" not in options:
-                assert value in (queues if dimension == "QueueName" else functions)
+                assert value in ours[dimension]
 
 
 def test_the_namespace_and_the_dimension_are_those_that_the_functions_are_given(example: Synthesised) -> None:
