@@ -44,3 +44,8 @@ def test_the_installed_command_answers_and_brings_nothing_of_what_deploys(instal
     packages = {path.name for path in installed.glob("lib/python*/site-packages/*")}
     assert {"remediator", "remediator_cli"} <= packages
     assert not packages & {"aws_cdk", "aws_lambda_powertools", "cli", "lambda_src", "stacks", "tests", "benchmarks"}
+
+
+def test_what_the_page_of_a_report_is_made_of_is_installed_with_it(installed: Path) -> None:
+    (package,) = installed.glob("lib/python*/site-packages/remediator_cli")
+    assert {path.name for path in package.glob("report.*")} == {"report.css", "report.js"}

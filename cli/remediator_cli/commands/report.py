@@ -1,0 +1,111 @@
+"""``remediator report``: how all roles of an account stand, on one page that can be handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from remediator.core.plain_text import plain
+from remediator.errors import DeniedError
+from remediator.settings import Settings
+from remediator_cli import aws, clock
+from remediator_cli.deployment import Deployment, NotDeployed, find_deployment
+from remediator_cli.fleet import look_at_fleet
+from remediator_cli.fleet_form import fleet_record
+from remediator_cli.needed_settings import BESIDE, needed_settings
+from remediator_cli.options import DEFAULT_STACK, Region, SettingsFile, Stack
+from remediator_cli.output import Form, complain, show, tell
+from remediator_cli.report_contents import STANDING_WORDS, Report, make_report
+from remediator_cli.report_file import refuse_occupied, write_whole
+from remediator_cli.report_form import report_record
+from remediator_cli.report_page import report_page
+from remediator_cli.report_past import Past, read_past
+
+EXAMPLES = """
+remediator report roles.html
+remediator report --force --days 90 roles.html
+remediator report --json | jq '.counts'
+"""
+
+
+def report(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", show_default=False, help="The page to write: roles.html."),
+    ] = None,
+    days: Annotated[
+        int, typer.Option("--days", metavar="N", min=1, max=400, help="How many days of history, today included.")
+    ] = 30,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the same as one JSON object; FILE is not needed.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
+    stack: Stack = DEFAULT_STACK,
+    region: Region = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Write one page of HTML: how each enrolled or nearly enrolled role stands, why, and what would be written.
+
+    Looks at the account behind the current profile with the configuration of a deployment (cdk.json in the working
+    directory, or --settings), as `remediator plan` does. Where the remediator is deployed, its history tells of
+    repairs, of who breaks roles, and of contests. Only reads.
+
+    Calls what `remediator plan` calls, and cloudformation:DescribeStacks, dynamodb:Query and dynamodb:GetItem.
+    """
+    if file is None and not json:
+        raise typer.BadParameter("name the file to write (roles.html), or print JSON with --json", param_hint="FILE")
+    if file is not None:
+        refuse_occupied(file, force=force)
+    configuration = needed_settings(settings)
+    with aws.answered():
+        made = _looked_at(configuration, stack, region, settings or BESIDE, days)
+    _complain(made)
+    if file is not None:
+        write_whole(file, report_page(made), force=force)
+    if json:
+        show(Form.JSON, report_record(made), Text)
+    else:
+        tell(Text(_summary(made, file)))
+
+
+def _looked_at(configuration: Settings, stack: str, region: str | None, settings: Path, days: int) -> Report:
+    now = clock.now()
+    past, why = _past(stack, region, settings, partial(read_past, days=days, now=now))
+    fleet = look_at_fleet(aws.account(), configuration, frozenset())
+    plan = fleet_record(fleet, configuration)
+    return make_report(at=now, fleet=fleet, plan=plan, past=past, without_past=why)
+
+
+def _past(
+    stack: str, region: str | None, settings: Path, read: Callable[[Deployment], Past]
+) -> tuple[Past | None, str]:
+    """What the history tells; without it, None and why that is so: the fleet can be looked at all the same."""
+    try:
+        return read(find_deployment(stack, region, settings)), ""
+    except NotDeployed as error:
+        return None, str(error)
+    except DeniedError as error:
+        return None, f"the credentials may not call {error.operation}: {error.message}"
+
+
+def _complain(made: Report) -> None:
+    if made.fleet.denied:
+        complain(
+            "report",
+            f"your credentials may not call {', '.join(made.fleet.denied)}, so that what needs it was taken for "
+            "unreadable. `remediator plan --print-policy` prints what they need",
+        )
+    if made.without_past:
+        complain("report", f"without history: {made.without_past}")
+    for each in made.fleet.survey.unjudged:
+        complain(each.name or "a role without a name", f"could not be judged: {each.why}")
+
+
+def _summary(made: Report, file: Path | None) -> str:
+    said = ", ".join(f"{count} {STANDING_WORDS[standing]}" for standing, count in made.counts.items() if count)
+    return plain(f"{file}: {said or 'no role is enrolled, or nearly so'}.")

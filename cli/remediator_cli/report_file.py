@@ -1,0 +1,44 @@
+"""A file that is there as a whole or not at all, and that nobody loses by a slip of the keyboard."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from remediator.errors import RemediatorError
+
+
+def refuse_occupied(path: Path, *, force: bool) -> None:
+    """Raise RemediatorError where a file could not be written there, or where there is one and ``force`` is not set."""
+    with _written(path):
+        if path.is_dir():
+            raise RemediatorError(f"{path} is a directory: name the file to write in it")
+        if not path.parent.is_dir():
+            raise RemediatorError(f"there is no directory {path.parent}: make it, or name a file elsewhere")
+        if not force and (path.exists() or path.is_symlink()):
+            raise RemediatorError(f"{path} exists already: name another file, or overwrite it with --force")
+
+
+def write_whole(path: Path, text: str, *, force: bool) -> None:
+    """Write a text as UTF-8: whoever reads the file sees the former one or the new one, never a part.
+
+    Raises RemediatorError as ``refuse_occupied`` does, and where it cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with _written(path):
+        try:
+            beside.write_text(text, encoding="utf-8", newline="\n")
+            refuse_occupied(path, force=force)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RemediatorError(f"{path} cannot be written: {error.strerror or error}") from error
