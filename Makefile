@@ -34,6 +34,15 @@ setup: .venv/.ready .venv-aws/.ready .venv-lambda/.ready node_modules/.ready ## 
 test: check ## everything CI runs: the checks, then all tests (the embedded AWS included)
 	@$(BIN)/pytest --numprocesses auto --dist loadfile
 
+.PHONY: chaos
+chaos: setup ## make every call of every flow fail in every way, and run thousands of schedules: a quarter of an hour
+	@CHAOS_DISTURBANCES=0 CHAOS_SCHEDULES=5000 CHAOS_LAGGING=1000 \
+		$(BIN)/pytest tests/chaos --numprocesses auto --dist worksteal -q --show-capture=no
+
+.PHONY: mutate
+mutate: setup ## break core/ in small ways, and see which breaks the unit tests, cases and properties miss (MUTANTS=..., SEED=...)
+	@$(BIN)/python -m tests.chaos.mutation --mutants $(or $(MUTANTS),100) --seed $(or $(SEED),1)
+
 .PHONY: check
 check: setup ## lint, formatting, types, and the rule that imports point down only
 	@$(BIN)/ruff check
@@ -63,9 +72,14 @@ playground-stop: setup ## stop it
 	@$(BIN)/python -m demo.playground stop
 
 .PHONY: bench
-bench: setup ## measure: evaluations of roles per second, beside parsing the same JSON
+bench: setup ## measure: repair, cold start, sweep, evaluation and a storm, each beside its floor
 	@mkdir -p .build
-	@$(BIN)/python -m benchmarks.evaluation --json .build/evaluation.json
+	@$(BIN)/python -m benchmarks --json .build/bench.json
+
+.PHONY: load
+load: setup ## let a storm of events loose on an AWS embedded in this machine (make load ROLES=300 EVENTS=2000)
+	@mkdir -p .build
+	@$(BIN)/python -m benchmarks.load $(ROLES:%=--roles %) $(EVENTS:%=--events %) --json .build/load.json
 
 .PHONY: synth
 synth: setup ## write the CloudFormation templates to cdk.out/

@@ -8,13 +8,10 @@ one kind after the other, so that whatever else the machine does disturbs all of
 from __future__ import annotations
 
 import argparse
-import gc
 import json
-import os
 import platform
 import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import ROOT
+from benchmarks.measuring import Headline, Spread, on_one_core, ratio, seconds_of
 from remediator.core.diagnose import diagnose
 from remediator.core.grants import judge_grants, judge_key
 from remediator.core.observed import Observed
@@ -67,7 +65,7 @@ class Figure:
     best: float
     median: float
     best_ratio: float
-    median_ratio: float
+    ratios: Spread
     roles_per_second: float
 
 
@@ -117,12 +115,7 @@ def measure(works: Sequence[Work], rounds: int, roles: int) -> tuple[Figure, ...
     seconds: dict[str, list[float]] = {work.name: [] for work in works}
     for number in range(rounds + 1):
         for work in works:
-            gc.collect()
-            gc.disable()
-            start = time.perf_counter()
-            work.run()
-            elapsed = time.perf_counter() - start
-            gc.enable()
+            elapsed = seconds_of(work.run)
             if number:
                 seconds[work.name].append(elapsed)
     floor = seconds[works[0].name]
@@ -133,7 +126,7 @@ def measure(works: Sequence[Work], rounds: int, roles: int) -> tuple[Figure, ...
             best=min(seconds[work.name]),
             median=statistics.median(seconds[work.name]),
             best_ratio=min(seconds[work.name]) / min(floor),
-            median_ratio=statistics.median(one / other for one, other in zip(seconds[work.name], floor, strict=True)),
+            ratios=ratio(seconds[work.name], floor),
             roles_per_second=roles / statistics.median(seconds[work.name]),
         )
         for work in works
@@ -148,7 +141,7 @@ def figures_table(figures: Sequence[Figure], roles: int) -> Table:
     for figure in figures:
         table.add_row(
             *(figure.name, figure.what, f"{figure.best * 1e3:.1f}", f"{figure.median * 1e3:.1f}"),
-            *(f"{figure.roles_per_second:,.0f}", f"{figure.best_ratio:.1f}", f"{figure.median_ratio:.1f}"),
+            *(f"{figure.roles_per_second:,.0f}", f"{figure.best_ratio:.1f}", f"{figure.ratios.median:.1f}"),
             style="bold" if figure.name == MEASURED else "",
         )
     return table
@@ -156,7 +149,7 @@ def figures_table(figures: Sequence[Figure], roles: int) -> Table:
 
 def figures_json(figures: Sequence[Figure], roles: int, rounds: int) -> dict[str, Any]:
     """The figures for programs, with what they were measured on."""
-    ratio = next(figure.median_ratio for figure in figures if figure.name == MEASURED)
+    measured = next(figure.ratios for figure in figures if figure.name == MEASURED)
     return {
         "benchmark": "evaluation",
         "roles": roles,
@@ -164,7 +157,7 @@ def figures_json(figures: Sequence[Figure], roles: int, rounds: int) -> dict[str
         "python": platform.python_version(),
         "machine": platform.machine(),
         "aim": AIM,
-        "ratio": round(ratio, 2),
+        "ratio": round(measured.median, 2),
         "figures": [
             {
                 "work": figure.name,
@@ -173,9 +166,14 @@ def figures_json(figures: Sequence[Figure], roles: int, rounds: int) -> dict[str
                 "median_seconds": figure.median,
                 "roles_per_second": round(figure.roles_per_second),
                 "best_ratio": round(figure.best_ratio, 2),
-                "median_ratio": round(figure.median_ratio, 2),
+                "median_ratio": round(figure.ratios.median, 2),
             }
             for figure in figures
+        ],
+        "headlines": [
+            Headline(
+                "reading and judging a role, beside parsing its JSON", measured.median, "times", AIM, measured
+            ).record()
         ],
     }
 
@@ -188,8 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     if asked.rounds < 1:
         parser.error("--rounds: at least 1 is needed")
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one core, and always the same
+    on_one_core()
     lines = [line for name in FILES for line in (ROOT / "tests" / "cases" / name).read_text("utf-8").splitlines()]
     figures = measure(kinds_of_work(lines), asked.rounds, len(lines))
     Console(width=None if sys.stdout.isatty() else 120).print(figures_table(figures, len(lines)))

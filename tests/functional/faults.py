@@ -36,6 +36,28 @@ def interfering(gateway: _Gateway, **moments: Moment) -> _Gateway:
     return gateway
 
 
+def between_calls(gateway: object, act: Callable[[str], None]) -> Any:
+    """The gateway, with something that may happen before and after each call of it; ``act`` is told the method."""
+    return _BetweenCalls(gateway, act)
+
+
+class _BetweenCalls:
+    def __init__(self, gateway: object, act: Callable[[str], None]) -> None:
+        self._gateway = gateway
+        self._act = act
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._gateway, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self._act(name)
+            answer = method(*arguments, **named)
+            self._act(name)
+            return answer
+
+        return call
+
+
 def raising(error: Exception) -> Moment:
     """Fails every time."""
 

@@ -55,8 +55,8 @@ class Recorder:
 
     What came of a change is recorded at once. What was, or may have been, written stays open until people were told
     all the same: its id is only gathered in ``untold``, so that whoever is interrupted before that leaves it to be told
-    at the next reconcile of the role. ``on_trouble`` is told of an error that kept what came of a change from being
-    recorded; it is found out then, too.
+    at the next reconcile of the role. What could not be recorded at once is tried once more by ``conclude_again``, and
+    ``on_trouble`` is told of the error that kept it from being recorded then, too.
     """
 
     history: History
@@ -69,6 +69,7 @@ class Recorder:
     untold: list[str]
     changes: list[Change] = field(default_factory=list)
     """All changes that were recorded, in order, as they were intended."""
+    _unrecorded: list[_Conclusion] = field(default_factory=list)
 
     def intend(self, step: Step, findings: tuple[Finding, ...], kind: ChangeKind) -> Change:
         """Record that a step is about to be written.
@@ -95,11 +96,9 @@ class Recorder:
         """Say what came of it."""
         match result:
             case Applied():
-                self._conclude(change, ChangeState.COMPLETED, "")
-                self.untold.append(change.change_id)
+                self._conclude(_Conclusion(change.change_id, ChangeState.COMPLETED))
             case Unconfirmed(why=why):
-                self._conclude(change, ChangeState.UNCONFIRMED, why)
-                self.untold.append(change.change_id)
+                self._conclude(_Conclusion(change.change_id, ChangeState.UNCONFIRMED, why))
             case NotApplied(is_lost=True):
                 pass  # it stays open: the next reconcile finds out whether it took effect after all
             case NotApplied(why=why):
@@ -109,16 +108,40 @@ class Recorder:
 
     def abandon(self, change: Change, why: str) -> None:
         """Record that it was not written after all; of that nobody need be told."""
-        if self._conclude(change, ChangeState.NOT_WRITTEN, why):
-            try:
-                self.history.close(change.change_id)
-            except AwsError as error:
-                self.on_trouble(change.change_id, error)
+        self._conclude(_Conclusion(change.change_id, ChangeState.NOT_WRITTEN, why))
 
-    def _conclude(self, change: Change, state: ChangeState, why: str) -> bool:
+    def conclude_again(self) -> bool:
+        """Try once more to record what could not be recorded; whether all that may have been written is recorded now.
+
+        What is not stays open even if people are told of it: closed, it would have no end for good, and nobody could
+        undo it. The next reconcile finds out what came of it, and should come before anybody else writes the document.
+        """
+        unrecorded, self._unrecorded = tuple(self._unrecorded), []
+        for conclusion in unrecorded:
+            error = self._conclude(conclusion)
+            if error is not None:
+                self.on_trouble(conclusion.change_id, error)
+        return all(conclusion.state is ChangeState.NOT_WRITTEN for conclusion in self._unrecorded)
+
+    def _conclude(self, conclusion: _Conclusion) -> AwsError | None:
+        """Record it, or give the error that kept it from being recorded."""
+        change_id = conclusion.change_id
         try:
-            self.history.conclude(change.change_id, state, why, self.clock())
+            self.history.conclude(change_id, conclusion.state, conclusion.why, self.clock())
+            if conclusion.state is ChangeState.NOT_WRITTEN:
+                self.history.close(change_id)
         except AwsError as error:
-            self.on_trouble(change.change_id, error)
-            return False
-        return True
+            self._unrecorded.append(conclusion)
+            return error
+        if conclusion.state is not ChangeState.NOT_WRITTEN:
+            self.untold.append(change_id)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Conclusion:
+    """What came of a change."""
+
+    change_id: str
+    state: ChangeState
+    why: str = ""

@@ -76,6 +76,16 @@ class _Progress:
     remembered: RoleMemory | None = None
     memory: RoleMemory | None = None
     hold: Hold | None = None
+    again: bool = False
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The ids of the changes that the outcome tells of, and that are closed then.
+
+        One whose document was written once more in a later attempt is not among them; the next look tells of it.
+        """
+        shown = {result.change_id for result in self.results.values()} | {change.change_id for change in self.settled}
+        return tuple(change_id for change_id in self.untold if change_id in shown)
 
     @property
     def may_have_written(self) -> bool:
@@ -303,11 +313,12 @@ class _Run:
             withheld=plan.withheld,
             notes=(*enrollment.notes, *self._why_held(hold)),
             own=self.own,
+            again=progress.again,
             hold=hold if proposed else None,
             contest=contest,
             settled=progress.settled,
             instance_profile=usable_instance_profile(observed, desired.instance_profile) if looks_at_profiles else None,
-            untold=tuple(progress.untold),
+            untold=progress.told,
             remembered=progress.remembered,
             memory=progress.memory,
         )
@@ -356,21 +367,22 @@ class _Run:
         Gives the steps that were left undone, because no more may be written within this window.
         """
         created = observed.role.created
+        recorder = Recorder(
+            self.history,
+            observed.role,
+            enrollment.cloud.name,
+            self.causes,
+            __version__,
+            self.clock,
+            self.on_trouble,
+            progress.untold,
+        )
         writer = Writer(
             observed,
             self.roles,
             self.buckets,
             self.surroundings,
-            recorder=Recorder(
-                self.history,
-                observed.role,
-                enrollment.cloud.name,
-                self.causes,
-                __version__,
-                self.clock,
-                self.on_trouble,
-                progress.untold,
-            ),
+            recorder=recorder,
             is_enrolled_alike=lambda role: self._enrollment(role) == enrollment,
             pause=self.pause,
             tag_may_lag=self.tag_may_lag,
@@ -400,6 +412,8 @@ class _Run:
         except WritesCapped:
             progress.hold = Hold.CAPPED
             return tuple(left)
+        finally:
+            progress.again = not recorder.conclude_again() or progress.again
         return ()
 
     def _read_buckets(self, cloud: Cloud) -> tuple[tuple[tuple[str, Reading[Bucket]], ...], TransientError | None]:
@@ -442,8 +456,9 @@ class _Run:
             findings=tuple(progress.repaired),
             results=results,
             own=self.own,
+            again=progress.again,
             settled=progress.settled,
-            untold=tuple(progress.untold),
+            untold=progress.told,
             remembered=progress.remembered,
             memory=progress.memory,
         )

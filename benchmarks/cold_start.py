@@ -1,0 +1,259 @@
+"""The cold start of each function beside that of an empty one, and the size of what is deployed.
+
+``python -m benchmarks.cold_start [--rounds N] [--json FILE]``, on Linux. The bundle is built as a deployment builds it,
+and each start is an interpreter of its own, with the packages that Lambda's runtime brings and the variables that it
+sets; those of the functions and the empty one take turns. Time is the processor's, from the running interpreter
+on: what Lambda does before that is the same for all.
+
+Lambda cannot write beside the code, so that it compiles all of it at each cold start (``as deployed``); what that costs
+is seen beside a bundle that brings its bytecode (``with bytecode``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich import box
+from rich.table import Table
+
+from benchmarks import ROOT
+from benchmarks.measuring import Headline, Json, Spread, arguments_parser, at_least, ratio, spread, tell
+from stacks.bundle import build_bundle
+from tests.examples import settings
+
+DEFAULT_ROUNDS: Final = 9
+TIME_AIM: Final = 1.25
+MEMORY_AIM: Final = 1.2
+ZIP_AIM: Final = 1.5
+"""Megabytes (10⁶ bytes), compressed."""
+
+EMPTY: Final = "empty"
+POWERTOOLS: Final = "powertools"
+SERVICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "router": ("iam",),
+    "sweeper": ("iam", "s3", "kms", "dynamodb"),
+    "reconciler": ("iam", "s3", "kms", "dynamodb", "sns", "ssm"),
+    "digester": ("dynamodb", "sns"),
+    "notifier": ("dynamodb", "secretsmanager"),
+}
+"""Each function, and the services besides SQS whose clients it makes for its first event."""
+
+PYTHON: Final = ROOT / ".venv-lambda" / "bin" / "python"
+_START: Final = Path(__file__).with_name("one_cold_start.py")
+_MEGA: Final = 1e6
+_MS: Final = 1e3
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What one cold start took, up to the first client and up to the last: seconds, bytes at the peak, and modules."""
+
+    seconds: float
+    peak: int
+    modules: int
+    ready_seconds: float
+    ready_peak: int
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """How the functions of a bundle are started; with ``bytecode`` the bundle brings it, else it is compiled."""
+
+    bundle: Path
+    bytecode: bool
+
+    def start(self, function: str, services: Iterable[str] = ()) -> Start:
+        """Start a function in an interpreter of its own. Raises CalledProcessError where it does not start."""
+        ran = subprocess.run(  # noqa: S603 - no shell, and every argument is ours
+            [
+                *(str(PYTHON), "-I", *(() if self.bytecode else ("-B",)), str(_START)),
+                *(str(self.bundle), function, *services),
+            ],
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        told: Any = json.loads(ran.stdout)
+        first, ready = told["first"], told["ready"]
+        return Start(first["seconds"], first["bytes"], first["modules"], ready["seconds"], ready["bytes"])
+
+    def _environment(self) -> dict[str, str]:
+        """What Lambda and the stack set, as far as starting reads it; traces are on, and go to the discard port.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+        """
+        kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+        return {
+            **kept,
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_LAMBDA_FUNCTION_NAME": "function",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:9",
+            "LAMBDA_TASK_ROOT": str(self.bundle),
+            "POWERTOOLS_SERVICE_NAME": "remediator",
+            "POWERTOOLS_METRICS_NAMESPACE": "AnyscaleRemediator",
+            "CONSUMED_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/queue",
+        }
+
+
+def measure(starter: Starter, rounds: int) -> dict[str, tuple[Start, ...]]:
+    """Start all of them in turn, ``rounds`` times after one that brings the files into memory.
+
+    ``empty:FUNCTION`` is the empty one that makes the same clients as that function.
+    """
+    alike = {f"{EMPTY}:{function}": (EMPTY, services) for function, services in SERVICES.items()}
+    wanted: Mapping[str, tuple[str, tuple[str, ...]]] = {
+        EMPTY: (EMPTY, ()),
+        f"{EMPTY} again": (EMPTY, ()),
+        POWERTOOLS: (POWERTOOLS, ()),
+        **{function: (function, services) for function, services in SERVICES.items()},
+        **alike,
+    }
+    starts: dict[str, list[Start]] = {name: [] for name in wanted}
+    for number in range(rounds + 1):
+        for name, (function, services) in wanted.items():
+            start = starter.start(function, services)
+            if number:
+                starts[name].append(start)
+    return {name: tuple(each) for name, each in starts.items()}
+
+
+def _function_record(name: str, starts: Mapping[str, Sequence[Start]]) -> Json:
+    """A function beside the empty one, up to the first client; and with all its clients, beside one with the same."""
+    these, empty = starts[name], starts[EMPTY]
+    record: Json = {
+        "function": name,
+        "milliseconds": spread(start.seconds * _MS for start in these).record(1),
+        "peak_mb": spread(start.peak / _MEGA for start in these).record(1),
+        "modules": these[0].modules,
+        "ratio": ratio([start.seconds for start in these], [start.seconds for start in empty]).record(2),
+        "memory_ratio": ratio([start.peak for start in these], [start.peak for start in empty]).record(2),
+    }
+    if alike := starts.get(f"{EMPTY}:{name}"):
+        record |= {
+            "services": ["sqs", *SERVICES[name]],
+            "ready_milliseconds": spread(start.ready_seconds * _MS for start in these).record(1),
+            "ready_peak_mb": spread(start.ready_peak / _MEGA for start in these).record(1),
+            "ready_ratio": ratio(
+                [start.ready_seconds for start in these], [start.ready_seconds for start in alike]
+            ).record(2),
+            "ready_memory_ratio": ratio(
+                [start.ready_peak for start in these], [start.ready_peak for start in alike]
+            ).record(2),
+        }
+    return record
+
+
+def starts_record(starts: Mapping[str, Sequence[Start]]) -> list[Json]:
+    """The empty one, the one with Powertools, and each function."""
+    return [_function_record(name, starts) for name in (EMPTY, f"{EMPTY} again", POWERTOOLS, *SERVICES)]
+
+
+def zip_bytes(folder: Path) -> int:
+    """The size of the zip that the folder becomes."""
+    with tempfile.TemporaryFile() as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(folder.rglob("*")):
+                if path.is_file():
+                    archive.write(path, path.relative_to(folder))
+        return file.tell()
+
+
+def _table(title: str, functions: Sequence[Json]) -> Table:
+    table = Table(title=title, box=box.SIMPLE_HEAD)
+    for heading in (
+        "function",
+        "ms",
+        "ratio",
+        "peak MB",
+        "ratio ",
+        "all clients ms",
+        "ratio  ",
+        "peak MB ",
+        "ratio   ",
+    ):
+        table.add_column(heading, justify="left" if heading == "function" else "right")
+    for each in functions:
+        first = ("milliseconds", "ratio", "peak_mb", "memory_ratio")
+        measures = (*first, *(f"ready_{name}" for name in first))
+        shown = [f"{each[name]['median']:g}" if name in each else "" for name in measures]
+        table.add_row(each["function"], *shown)
+    return table
+
+
+def _headlines(deployed: Sequence[Json], compiled: Sequence[Json], size: float, compiled_size: float) -> list[Headline]:
+    functions, with_bytecode = (
+        [each for each in listed if each["function"] in SERVICES] for listed in (deployed, compiled)
+    )
+
+    def worst(listed: Sequence[Json], name: str) -> Spread:
+        return max((Spread(**each[name]) for each in listed), key=lambda each: each.median)
+
+    def headline(figure: str, measured: Spread, aim: float | None = None) -> Headline:
+        return Headline(figure, measured.median, "times", aim, measured)
+
+    powertools = next(each for each in deployed if each["function"] == POWERTOOLS)
+    return [
+        headline("cold start of the slowest function, beside an empty one", worst(functions, "ratio"), TIME_AIM),
+        headline("cold start with Powertools alone, without a line of ours", Spread(**powertools["ratio"])),
+        headline("cold start with all clients, beside an empty one with the same", worst(functions, "ready_ratio")),
+        headline("cold start of the slowest, if the zip brought its bytecode", worst(with_bytecode, "ratio")),
+        headline("cold start with all clients, if it did", worst(with_bytecode, "ready_ratio")),
+        headline(
+            "peak memory of the largest function, beside an empty one", worst(functions, "memory_ratio"), MEMORY_AIM
+        ),
+        headline(
+            "peak memory with all clients, beside an empty one with the same", worst(functions, "ready_memory_ratio")
+        ),
+        Headline("the zip", size, "MB", ZIP_AIM),
+        Headline("the zip, if it brought its bytecode", compiled_size, "MB"),
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build, start, and tell."""
+    parser = arguments_parser("cold_start", __doc__)
+    parser.add_argument("--rounds", type=at_least(1), default=DEFAULT_ROUNDS, help="how often each is started")
+    asked = parser.parse_args(arguments)
+    if not PYTHON.exists():
+        parser.error(f"{PYTHON.relative_to(ROOT)} is missing: run `make setup` first.")
+    with tempfile.TemporaryDirectory(prefix="cold-start-") as temporary:
+        folder = Path(temporary)
+        bundle = build_bundle(settings(), folder / "bundles")
+        size = zip_bytes(bundle) / _MEGA
+        compiled = shutil.copytree(bundle, folder / "compiled")
+        subprocess.run([str(PYTHON), "-m", "compileall", "-q", str(compiled)], check=True)  # noqa: S603 - all of it is ours
+        compiled_size = zip_bytes(compiled) / _MEGA
+        deployed, with_bytecode = (
+            starts_record(measure(Starter(where, bytecode=brought), asked.rounds))
+            for where, brought in ((bundle, False), (compiled, True))
+        )
+    record = {
+        "benchmark": "cold_start",
+        "rounds": asked.rounds,
+        "zip_mb": round(size, 2),
+        "zip_with_bytecode_mb": round(compiled_size, 2),
+        "as_deployed": deployed,
+        "with_bytecode": with_bytecode,
+        "headlines": [line.record() for line in _headlines(deployed, with_bytecode, size, compiled_size)],
+    }
+    tables = (_table("Cold start, as deployed", deployed), _table("Cold start, with bytecode", with_bytecode))
+    tell(record, tables, asked.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

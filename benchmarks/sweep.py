@@ -1,0 +1,333 @@
+"""A sweep beside the plain loop that asks for each role, and sweeps of accounts of several sizes.
+
+``python -m benchmarks.sweep [--rounds N] [--roles N] [--sizes N,N,N] [--json FILE]``. A tenth of the roles is enrolled,
+and half of those broken. Beside the loop the account is in memory, and its answers are XML that botocore reads, as
+those of AWS are. The loop is what is left without ``GetAccountAuthorizationDetails``: it lists the roles, asks for each
+one's tags, and for the policies of those alone that carry ours.
+
+The sweeps of several sizes read pages of 1,000 roles from a stub that answers at once: what they take is our own work.
+Their peak memory is what Python allocates for a sweep (tracemalloc), in a run that is not timed.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import boto3
+from moto import mock_aws
+from rich import box
+from rich.table import Table
+
+from benchmarks.measuring import (
+    Headline,
+    Json,
+    arguments_parser,
+    at_least,
+    on_one_core,
+    ratio,
+    seconds_of,
+    spread,
+    tell,
+)
+from remediator.core.reading import Absent, Present, Reading
+from remediator.core.state import Bucket
+from remediator.core.sweep import Sweep, SweepCounts, SweepReason, SweepRequest, begin_sweep
+from remediator.flows.sweep import Completed, sweep
+from remediator.gateways.account import AccountScan
+from remediator.gateways.iam import IamGateway
+from remediator.gateways.queue import WorkQueue
+from tests.examples import ACCOUNT, EC2_STATEMENT, ENROLLED, LAMBDA_STATEMENT, bucket_grant, settings
+from tests.functional.stub_account import StubAccount, raw_role
+from tests.functional.world import World
+
+DEFAULT_ROUNDS: Final = 5
+DEFAULT_ROLES: Final = 1_000
+DEFAULT_SIZES: Final = (100, 1_000, 5_000)
+
+PAGE: Final = 1_000
+"""Roles in a page of the scan, at most."""
+ENROLLED_OF: Final = 10
+BROKEN_OF: Final = 20
+
+_TAG: Final = "anyscale:cluster-role"
+_NOW: Final = datetime(2026, 3, 4, 10, tzinfo=UTC)
+_MEGA: Final = 1e6
+
+
+def _is_enrolled(number: int) -> bool:
+    return number % ENROLLED_OF == 0
+
+
+def _is_broken(number: int) -> bool:
+    return number % BROKEN_OF == 0
+
+
+def account_role(number: int) -> Any:  # noqa: ANN401 - as the SDK gives it
+    """The role of a number, as the SDK gives it."""
+    trust = LAMBDA_STATEMENT if _is_broken(number) else EC2_STATEMENT
+    return raw_role(f"role-{number}", trust, tags=ENROLLED if _is_enrolled(number) else {})
+
+
+@dataclass
+class StubQueues:
+    """SQS, which takes all that is sent to it: ``calls`` by their operations, and how many messages came."""
+
+    calls: Counter[str] = field(default_factory=Counter)
+    messages: int = 0
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> Json:  # noqa: N803, ARG002 - the SDK's names
+        """Take a batch."""
+        self.calls["SendMessageBatch"] += 1
+        self.messages += len(Entries)
+        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
+
+
+@dataclass
+class StubBuckets:
+    """Buckets without policies, and how often one was read."""
+
+    reads: int = 0
+
+    def read_bucket(self, name: str, *, region: str, account: str, key: str | None = None) -> Reading[Bucket]:  # noqa: ARG002 - the gateway's signature
+        """A bucket that has no policy."""
+        self.reads += 1
+        return Present(Bucket(name, account, region, Absent()))
+
+
+class NeverContinued:
+    """Where an unfinished sweep would go; with all the time in the world, none is unfinished."""
+
+    def send(self, request: Sweep) -> None:
+        """Refuse it."""
+        raise RuntimeError(f"The sweep was not finished at once, so that nothing was measured: {request}")
+
+
+def _sweep(iam: Any, buckets: StubBuckets, queue: WorkQueue) -> SweepCounts:  # noqa: ANN401 - a client of IAM, or its stub
+    asked = begin_sweep(
+        (SweepRequest(SweepReason.SCHEDULE, time=_NOW),), sweep_id="s-1", started=_NOW, interval=timedelta(hours=1)
+    )
+    swept = sweep(
+        asked,
+        account=ACCOUNT,
+        scan=AccountScan(iam, _TAG),
+        policies=IamGateway(iam),
+        buckets=buckets,
+        queue=queue,
+        sweeps=NeverContinued(),
+        settings=settings(),
+        own_roles=frozenset(),
+        unsettled=lambda: (),
+        now=_NOW,
+        remaining=lambda: 300_000,
+        on_unreadable=lambda role, error: None,  # noqa: ARG005 - the counts tell of it
+    )
+    if not isinstance(swept, Completed):
+        raise TypeError(f"The sweep was not completed, so that nothing was measured: {swept}")
+    return swept.sweep.counts
+
+
+# --- beside the plain loop ---
+
+
+class CountedIam:
+    """A client of IAM, whose calls are counted, in an account in memory."""
+
+    def __init__(self) -> None:
+        self.client: Any = boto3.client("iam")
+        self.calls: Counter[str] = Counter()
+        self.client.meta.events.register("before-call", self._note)
+
+    def _note(self, model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's own
+        self.calls[model.name] += 1
+
+    @contextmanager
+    def counted(self) -> Iterator[Counter[str]]:
+        """The calls that are made meanwhile."""
+        self.calls.clear()
+        yield self.calls
+
+
+def plain_loop(iam: Any) -> int:  # noqa: ANN401 - a client of IAM
+    """Read what a sweep reads, role by role; how many of them carry the tag."""
+    found = 0
+    for page in iam.get_paginator("list_roles").paginate(PaginationConfig={"PageSize": PAGE}):
+        for listed in page["Roles"]:
+            name = listed["RoleName"]
+            role = iam.get_role(RoleName=name)["Role"]
+            if _TAG not in {tag["Key"] for tag in role.get("Tags", ())}:
+                continue
+            found += 1
+            for inline in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+                iam.get_role_policy(RoleName=name, PolicyName=inline)
+            iam.list_attached_role_policies(RoleName=name)
+            iam.list_instance_profiles_for_role(RoleName=name)
+    return found
+
+
+def _furnish(world: World, roles: int) -> None:
+    for number in range(roles):
+        tags = ENROLLED if _is_enrolled(number) else {}
+        trust = LAMBDA_STATEMENT if _is_broken(number) else EC2_STATEMENT
+        name = f"role-{number}"
+        world.create_role(trust, name=name, tags=tags, profile=_is_enrolled(number))
+        world.grant(bucket_grant(), role=name)
+
+
+def beside_loop(roles: int, rounds: int) -> Json:
+    """Both, in turn, after one round to warm up."""
+    loops: list[float] = []
+    sweeps: list[float] = []
+    with mock_aws():
+        world = World()
+        _furnish(world, roles)
+        iam, queues = CountedIam(), StubQueues()
+        client: Any = queues
+        queue = WorkQueue(client, "https://queue")
+        enrolled = sum(map(_is_enrolled, range(roles)))
+        reads: dict[str, Counter[str]] = {}
+
+        def loop() -> None:
+            if plain_loop(iam.client) != enrolled:
+                raise RuntimeError("The loop did not find the roles that are enrolled, so that it is no floor.")
+
+        def swept() -> None:
+            if _sweep(iam.client, StubBuckets(), queue).enrolled != enrolled:
+                raise RuntimeError("The sweep did not find the roles that are enrolled.")
+
+        works: tuple[tuple[str, Callable[[], None], list[float]], ...] = (
+            ("loop", loop, loops),
+            ("sweep", swept, sweeps),
+        )
+        for number in range(rounds + 1):
+            for name, work, taken in works:
+                with iam.counted() as calls:
+                    seconds = seconds_of(work)
+                reads[name] = Counter(calls)
+                if number:
+                    taken.append(seconds)
+    return {
+        "roles": roles,
+        "loop_reads": reads["loop"].total(),
+        "sweep_reads": reads["sweep"].total(),
+        "loop_seconds": spread(loops).record(),
+        "sweep_seconds": spread(sweeps).record(),
+        "ratio": ratio(sweeps, loops).record(4),
+        "times_fewer_reads": round(reads["loop"].total() / reads["sweep"].total()),
+    }
+
+
+# --- several sizes ---
+
+
+def size_record(roles: int, rounds: int) -> Json:
+    """Sweeps of an account of that many roles."""
+    kept = [account_role(number) for number in range(roles)]
+    seconds: list[float] = []
+    for number in range(rounds + 1):
+        account, buckets, queues, run = _stubbed(roles, kept.__getitem__)
+        taken = seconds_of(run)
+        if number:
+            seconds.append(taken)
+    del kept
+    expected = sum(map(_is_broken, range(roles)))
+    if queues.messages != expected:
+        raise RuntimeError(f"{queues.messages} roles were queued, and {expected} are broken.")
+    _, _, _, run = _stubbed(roles, account_role)
+    tracemalloc.start()
+    try:
+        run()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    iam_reads = account.calls.total()
+    return {
+        "roles": roles,
+        "enrolled": sum(map(_is_enrolled, range(roles))),
+        "broken": expected,
+        "iam_reads": iam_reads,
+        "pages": math.ceil(roles / PAGE),
+        "bucket_reads": buckets.reads,
+        "writes": 0,
+        "messages": queues.messages,
+        "queue_calls": queues.calls.total(),
+        "seconds": spread(seconds).record(4),
+        "peak_mb": round(peak / _MEGA, 2),
+    }
+
+
+def _stubbed(
+    roles: int, role: Callable[[int], Any]
+) -> tuple[StubAccount, StubBuckets, StubQueues, Callable[[], SweepCounts]]:
+    account, buckets, queues = StubAccount(roles, role, pages=(PAGE,)), StubBuckets(), StubQueues()
+    client: Any = queues
+    return account, buckets, queues, lambda: _sweep(account, buckets, WorkQueue(client, "https://queue"))
+
+
+def _sizes_table(sizes: Sequence[Json]) -> Table:
+    table = Table(title="Sweeps", box=box.SIMPLE_HEAD)
+    columns = ("roles", "enrolled", "broken", "IAM reads", "bucket reads", "writes", "messages", "ms", "peak MB")
+    for heading in columns:
+        table.add_column(heading, justify="right")
+    for size in sizes:
+        counts = ("roles", "enrolled", "broken", "iam_reads", "bucket_reads", "writes", "messages")
+        table.add_row(
+            *(f"{size[name]:,}" for name in counts),
+            f"{size['seconds']['median'] * 1e3:.1f}",
+            f"{size['peak_mb']:.1f}",
+        )
+    return table
+
+
+def sweep_record(beside: Json, sizes: Sequence[Json], rounds: int) -> Json:
+    """The figures for programs."""
+    largest = sizes[-1]
+    return {
+        "benchmark": "sweep",
+        "rounds": rounds,
+        "page": PAGE,
+        "beside_loop": beside,
+        "sizes": list(sizes),
+        "headlines": [
+            Headline(
+                f"sweep of {beside['roles']:,} roles, beside a loop over them", beside["ratio"]["median"], "times"
+            ).record(),
+            Headline(
+                "reads of IAM in it, beside the loop's", beside["sweep_reads"] / beside["loop_reads"], "times"
+            ).record(),
+            Headline(
+                f"reads of IAM for {largest['roles']:,} roles", largest["iam_reads"], "", largest["pages"]
+            ).record(),
+            Headline(f"our own work for {largest['roles']:,} roles", largest["seconds"]["median"] * 1e3, "ms").record(),
+            Headline(f"peak memory for {largest['roles']:,} roles", largest["peak_mb"], "MB").record(),
+        ],
+    }
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(at_least(1)(part) for part in text.split(","))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Sweep, and tell."""
+    parser = arguments_parser("sweep", __doc__)
+    parser.add_argument("--rounds", type=at_least(1), default=DEFAULT_ROUNDS, help="how often each is done")
+    parser.add_argument("--roles", type=at_least(1), default=DEFAULT_ROLES, help="roles beside the loop")
+    parser.add_argument("--sizes", type=_numbers, default=DEFAULT_SIZES, metavar="N,N", help="sizes of the accounts")
+    asked = parser.parse_args(arguments)
+    on_one_core()
+    beside = beside_loop(asked.roles, asked.rounds)
+    sizes = [size_record(roles, asked.rounds) for roles in asked.sizes]
+    tell(sweep_record(beside, sizes, asked.rounds), [_sizes_table(sizes)], asked.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,337 @@
+"""An account in memory as the flows see it, quick enough for thousands of schedules; it promises what gateways do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+
+from remediator.core.alert_json import Record
+from remediator.core.arn import RoleArn
+from remediator.core.change import Change, ChangeState, DocumentKind, same_document, split_change_id
+from remediator.core.memory import RoleMemory
+from remediator.core.policy.document import PolicyDocument, read_policy
+from remediator.core.policy.own import OWN_POLICY_NAME, own_grant_statements
+from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
+from remediator.core.reading import Absent, Present, Reading
+from remediator.core.scan import ScannedPage, ScannedRole
+from remediator.core.state import (
+    Bucket,
+    DefaultEncryption,
+    InlinePolicy,
+    InstanceProfile,
+    InstanceProfiles,
+    ManagedPolicy,
+    Role,
+    RolePolicies,
+)
+from remediator.core.trust import TRUST_SID
+from remediator.errors import NotFoundError, RejectedError, TransientError
+from tests.examples import ACCOUNT, BUCKET, ENROLLED, policy
+
+Json = dict[str, Any]
+
+OURS: Final = frozenset({TRUST_SID, BUCKET_POLICY_SID})
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRole:
+    """A role as IAM keeps it; ``inline`` are its policies by name."""
+
+    name: str
+    role_id: str
+    created: datetime
+    trust: Json
+    inline: Mapping[str, Json]
+
+    @property
+    def arn(self) -> str:
+        """Its ARN, which is that of another role of the name, too."""
+        return f"arn:aws:iam::{ACCOUNT}:role/anyscale/production/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All roles by name, and the policy of the bucket, at one moment."""
+
+    roles: Mapping[str, KeptRole]
+    bucket: Json | None
+
+
+@dataclass
+class Written:
+    """What was noticed of our writes: how many changed something, how many edits they overwrote, and what is wrong."""
+
+    effective: int = 0
+    overwritten: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+class KeptHistory:
+    """The history, in memory; it promises what ``gateways.history.HistoryTable`` promises."""
+
+    def __init__(self) -> None:
+        self.changes: dict[str, Change] = {}
+        self._memories: dict[str, RoleMemory] = {}
+        self._open: dict[str, set[str]] = {}
+
+    def read_memory(self, role_name: str) -> RoleMemory:
+        memory = self._memories.get(role_name, RoleMemory())
+        return replace(memory, open_changes=tuple(sorted(self._open.get(role_name, ()))))
+
+    def write_memory(self, role_name: str, memory: RoleMemory) -> None:
+        if self._memories.get(role_name, RoleMemory()).version != memory.version:
+            raise TransientError("dynamodb:UpdateItem", "ConditionalCheckFailedException", "somebody else was quicker")
+        self._memories[role_name] = replace(memory, open_changes=(), version=memory.version + 1)
+
+    def intend(self, change: Change) -> None:
+        if change.change_id in self.changes:
+            raise RejectedError("dynamodb:TransactWriteItems", "ConditionalCheckFailed", "it is recorded already")
+        self.changes[change.change_id] = change
+        self._open.setdefault(change.role_name, set()).add(change.change_id)
+
+    def conclude(self, change_id: str, state: ChangeState, why: str, at: datetime) -> None:
+        change = self.changes[change_id]
+        if change.state is ChangeState.INTENDED:
+            self.changes[change_id] = replace(change, state=state, why=why, concluded_at=at)
+
+    def close(self, change_id: str) -> None:
+        self._open.get(split_change_id(change_id)[0], set()).discard(change_id)
+
+    def read_change(self, change_id: str) -> Change | None:
+        return self.changes.get(change_id)
+
+    def changes_since(self, role_name: str, since: datetime) -> tuple[Change, ...]:
+        found = [each for each in self.changes.values() if each.role_name == role_name and each.intended_at >= since]
+        return tuple(replace(each, before=None, after=None) for each in sorted(found, key=lambda each: each.change_id))
+
+    def unsettled_roles(self) -> tuple[str, ...]:
+        names = {name for name, open_changes in self._open.items() if open_changes}
+        return tuple(sorted(names | {name for name, memory in self._memories.items() if memory.is_unsettled}))
+
+    def is_limit_told(self, at: datetime) -> bool:
+        return True
+
+    def note_limit_told(self, at: datetime) -> None:
+        return
+
+
+class KeptAccount:
+    """Roles and a bucket, read and written in the ways of the gateways to IAM and S3, and of the scan.
+
+    ``lag`` gives by how many states a read is behind, which is 0 where AWS is consistent.
+    """
+
+    def __init__(self, history: KeptHistory, lag: Callable[[], int]) -> None:
+        self.written = Written()
+        self.on_own_write: Callable[[str, str], None] = _unnoticed
+        self._history = history
+        self._lag = lag
+        self._states: list[State] = [State({}, None)]
+        self._seen: dict[str, tuple[Json | None, bool]] = {}
+
+    @property
+    def state(self) -> State:
+        """Everything as it is now."""
+        return self._states[-1]
+
+    def become(self, state: State) -> None:
+        """Replace everything, as somebody else does."""
+        self._states.append(state)
+
+    def keep(self, role: KeptRole) -> None:
+        """Put a role in the place of the one of its name, as somebody else does."""
+        self.become(replace(self.state, roles={**self.state.roles, role.name: role}))
+
+    def read_role(self, role_name: str) -> Reading[Role]:
+        state = self._behind()
+        role = state.roles.get(role_name)
+        if role is None:
+            return Absent()
+        self._see(f"trust {role_name}", role.trust, state)
+        return Present(_role(role))
+
+    def read_policies(self, role: Role) -> RolePolicies:
+        found = self._found(role.arn.name)
+        return RolePolicies(inline=Present(_inline(found)), attached=Present(()))
+
+    def read_inline_policy(self, role_name: str, policy_name: str) -> Reading[PolicyDocument]:
+        state = self._behind()
+        role = state.roles.get(role_name)
+        document = None if role is None else role.inline.get(policy_name)
+        self._see(f"inline {role_name}", document, state)
+        return _reading(document)
+
+    def read_instance_profiles(self, role_name: str) -> InstanceProfiles:
+        self._found(role_name)
+        return InstanceProfiles(holding=Present((_profile(role_name),)))
+
+    def read_instance_profile(self, name: str) -> Reading[InstanceProfile]:
+        return Present(_profile(name))
+
+    def read_managed_policy(self, arn: str) -> ManagedPolicy:
+        raise NotFoundError("iam:GetPolicy", "NoSuchEntity", arn)
+
+    def roles_of_policy(self, policy_arn: str) -> Reading[tuple[str, ...]]:
+        return Absent()
+
+    def write_trust(self, role_name: str, document: PolicyDocument) -> None:
+        role = self._present(role_name)
+        after = _json(document)
+        self._write(DocumentKind.TRUST_POLICY, f"trust {role_name}", role.trust, after)
+        self.keep(replace(role, trust=after))
+        self.on_own_write("UpdateAssumeRolePolicy", role_name)
+
+    def write_inline_policy(self, role_name: str, policy_name: str, document: PolicyDocument) -> None:
+        role = self._present(role_name)
+        after = _json(document)
+        self._write(DocumentKind.INLINE_POLICY, f"inline {role_name}", role.inline.get(policy_name), after)
+        self.keep(replace(role, inline={**role.inline, policy_name: after}))
+        self.on_own_write("PutRolePolicy", role_name)
+
+    def delete_inline_policy(self, role_name: str, policy_name: str) -> None:
+        role = self._present(role_name)
+        self._write(DocumentKind.INLINE_POLICY, f"inline {role_name}", role.inline.get(policy_name), None)
+        self.keep(replace(role, inline={name: each for name, each in role.inline.items() if name != policy_name}))
+
+    def read_bucket(self, name: str, *, region: str, account: str, key: str | None = None) -> Reading[Bucket]:
+        return Present(
+            Bucket(
+                name=name,
+                account=account,
+                region=region,
+                policy=_reading(self._behind().bucket),
+                encryption=Present(DefaultEncryption()),
+            )
+        )
+
+    def read_policy(self, name: str, *, region: str, account: str) -> Reading[PolicyDocument]:
+        state = self._behind()
+        self._see("bucket", state.bucket, state)
+        return _reading(state.bucket)
+
+    def write_policy(self, name: str, document: PolicyDocument, *, region: str, account: str) -> None:
+        after = _json(document)
+        known = {role.arn for role in self.state.roles.values()}
+        if any(arn not in known for arn in named_roles(after)):
+            raise RejectedError("s3:PutBucketPolicy", "MalformedPolicy", "Invalid principal in policy")
+        self._write(DocumentKind.BUCKET_POLICY, "bucket", self.state.bucket, after)
+        self.become(replace(self.state, bucket=after))
+        self.on_own_write("PutBucketPolicy", BUCKET)
+
+    def delete_policy(self, name: str, *, region: str, account: str) -> None:
+        self._write(DocumentKind.BUCKET_POLICY, "bucket", self.state.bucket, None)
+        self.become(replace(self.state, bucket=None))
+
+    def page(self, marker: str | None = None) -> ScannedPage:
+        roles = self._behind().roles.values()
+        scanned = tuple(ScannedRole(_role(each), _inline(each), (), (_profile(each.name),)) for each in roles)
+        return ScannedPage(scanned, len(scanned), None)
+
+    def instance_profiles(self) -> Mapping[str, InstanceProfile]:
+        return {name: _profile(name) for name in self.state.roles}
+
+    def _behind(self) -> State:
+        return self._states[max(0, len(self._states) - 1 - self._lag())]
+
+    def _found(self, role_name: str) -> KeptRole:
+        role = self._behind().roles.get(role_name)
+        if role is None:
+            raise NotFoundError("iam:ListRolePolicies", "NoSuchEntity", role_name)
+        return role
+
+    def _present(self, role_name: str) -> KeptRole:
+        role = self.state.roles.get(role_name)
+        if role is None:
+            raise NotFoundError("iam:UpdateAssumeRolePolicy", "NoSuchEntity", role_name)
+        return role
+
+    def _see(self, what: str, document: Json | None, state: State) -> None:
+        self._seen[what] = (document, state is self.state)
+
+    def _write(self, kind: DocumentKind, what: str, now: Json | None, after: Json | None) -> None:
+        """Notice a write of ours, just before it is made."""
+        seen, was_fresh = self._seen.get(what, (None, True))
+        if not keeps_foreign(seen, after):
+            self.written.wrong.append(f"{what}: a write drops a statement that was read, and is not ours")
+        if not same_document(seen, now) and not keeps_foreign(now, after):
+            self.written.overwritten.append("after the last read" if was_fresh else "before a stale read")
+        self.written.effective += not same_document(now, after)
+        if not any(
+            change.state is ChangeState.INTENDED and change.document.kind is kind and same_document(change.after, after)
+            for change in self._history.changes.values()
+        ):
+            self.written.wrong.append(f"{what}: a write is not in the history")
+
+
+class KeptTopic:
+    """The alerts that were published, in order."""
+
+    def __init__(self) -> None:
+        self.alerts: list[Json] = []
+
+    def publish(self, record: Record) -> None:
+        self.alerts.append(json.loads(record.json))
+
+
+def named_roles(bucket: Json | None) -> list[str]:
+    """The principals of our statement in the policy of the bucket."""
+    statements = [] if bucket is None else bucket["Statement"]
+    return [arn for each in statements if each.get("Sid") == BUCKET_POLICY_SID for arn in each["Principal"]["AWS"]]
+
+
+def is_trusted(role: KeptRole) -> bool:
+    """Whether EC2 may assume the role: a look that shares nothing with that of the product."""
+    return any(each["Principal"] == {"Service": "ec2.amazonaws.com"} for each in role.trust["Statement"])
+
+
+def is_granted(role: KeptRole, bucket: Json | None) -> bool:
+    """Whether the role is granted the bucket by us, on either side."""
+    statements = role.inline.get(OWN_POLICY_NAME, policy())["Statement"]
+    granted = all(each in statements for each in own_grant_statements((BUCKET,), "aws"))
+    return granted or role.arn in named_roles(bucket)
+
+
+def keeps_foreign(before: Json | None, after: Json | None) -> bool:
+    """Whether all statements that are not ours are still there, in order."""
+    rest = iter(foreign(after))
+    return all(any(one == other for other in rest) for one in foreign(before))
+
+
+def foreign(document: Json | None) -> list[Json]:
+    """The statements of a document that are not ours; our inline policy has none."""
+    statements: list[Json] = [] if document is None else document["Statement"]
+    return [each for each in statements if not str(each.get("Sid")).startswith("AnyscaleRemediator")]
+
+
+def _role(role: KeptRole) -> Role:
+    return Role(
+        arn=RoleArn.parse(role.arn),
+        role_id=role.role_id,
+        tags=ENROLLED,
+        trust=read_policy(role.trust),
+        created=role.created,
+    )
+
+
+def _inline(role: KeptRole) -> tuple[InlinePolicy, ...]:
+    return tuple(InlinePolicy(name, read_policy(document)) for name, document in sorted(role.inline.items()))
+
+
+def _profile(name: str) -> InstanceProfile:
+    return InstanceProfile(f"arn:aws:iam::{ACCOUNT}:instance-profile/{name}", name, (name,))
+
+
+def _reading(document: Json | None) -> Reading[PolicyDocument]:
+    return Absent() if document is None else read_policy(document)
+
+
+def _json(document: PolicyDocument) -> Json:
+    understood: Json = json.loads(json.dumps(document.raw, default=dict))
+    return understood
+
+
+def _unnoticed(call: str, subject: str) -> None:
+    return

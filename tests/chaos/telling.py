@@ -1,0 +1,271 @@
+"""One telling of a flow, with or without something going wrong, and what must be true at its end whatever it was."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from remediator.core.change import ChangeKind, ChangeState, DocumentKind, same_document
+from remediator.core.policy.own import OWN_POLICY_NAME
+from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
+from remediator.core.trust import TRUST_SID
+from tests.chaos.calls import Fault, Planned, Request
+from tests.chaos.flows import Flow
+from tests.chaos.stage import Stage, stage
+from tests.examples import BUCKET
+
+OURS: Final = frozenset({TRUST_SID, BUCKET_POLICY_SID})
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A telling: the ``requests`` that were made in it, and how the world was ``before`` the sweep and ``after`` it.
+
+    ``wrong`` are sentences on promises that were broken. ``moments`` are when each request began and was answered, in
+    seconds. ``hit`` says whether the planned call went wrong at all, ``doubled`` how many alerts say once more what
+    another one has said, and ``effective`` how many writes of ours changed a document. ``is_late`` says that it took
+    the first sweep of the next day as well.
+    """
+
+    requests: tuple[Request, ...]
+    before: Json
+    after: Json
+    wrong: tuple[str, ...]
+    moments: tuple[tuple[float, float], ...] = ()
+    hit: bool = False
+    doubled: int = 0
+    effective: int = 0
+    is_late: bool = False
+
+
+def tell(flow: Flow, planned: Planned | None = None) -> Told:
+    """Tell a flow to its end, and then have the schedule ask for one sweep."""
+    with stage() as made:
+        flow.prepare(made)
+        watch = _Watch(made)
+        made.seam.planned, made.seam.before_write, made.seam.watches = planned, watch.before_write, True
+        made.seam.requests.clear()
+        made.seam.moments.clear()
+        flow.drift(made)
+        flow.begin(made)
+        made.run()
+        requests, moments, before = tuple(made.seam.requests), tuple(made.seam.moments), state(made)
+        hit, made.seam.planned = made.seam.fired, None
+        made.time_goes_by(minutes=3)
+        made.sweep()
+        made.run()
+        is_late = planned is not None and state(made) != undisturbed(flow).after
+        if is_late:
+            made.sweep(first_of_the_day=True)
+            made.run()
+        return Told(
+            requests,
+            before,
+            state(made),
+            (*watch.wrong, *_wrong_with_history(made), *_wrong_with_alerts(made)),
+            moments,
+            hit,
+            _doubled(made),
+            watch.effective,
+            is_late,
+        )
+
+
+@cache
+def undisturbed(flow: Flow) -> Told:
+    """The telling of a flow in which nothing goes wrong."""
+    return tell(flow)
+
+
+def disturbances(flow: Flow) -> tuple[Planned, ...]:
+    """Everything that can go wrong with one call of a flow."""
+    return tuple(
+        Planned(number, request, fault)
+        for number, request in enumerate(undisturbed(flow).requests, start=1)
+        if request.function in flow.functions
+        for fault in Fault
+        if _can(request, fault)
+    )
+
+
+def _can(request: Request, fault: Fault) -> bool:
+    match fault:
+        case Fault.STALE:
+            return request.may_be_stale and request.service != "slack"
+        case Fault.LOST_AFTER | Fault.SENT_TWICE:
+            return (not request.is_read and request.service != "slack") or (fault, request.service) == (
+                Fault.LOST_AFTER,
+                "slack",
+            )
+        case _:
+            return True
+
+
+def broken_promises(flow: Flow, told: Told, planned: Planned) -> tuple[str, ...]:
+    """What is wrong with a telling, beside the same one in which nothing went wrong."""
+    expected = undisturbed(flow)
+    wrong = list(told.wrong)
+    # What was not seen, and only a person can mend, is told by the first sweep of a day.
+    if told.is_late and planned.fault is not Fault.STALE:
+        wrong.append("one sweep was not enough")
+    if told.after != expected.after:
+        wrong.append(f"it ends as {_difference(told.after, expected.after)}")
+    # A key that cannot be looked at does not hold up the grant of its bucket; its own follows with a write of its own.
+    allowed = expected.effective + ((planned.request.service, planned.fault) == ("kms", Fault.DENIED))
+    if told.effective > allowed:
+        wrong.append(f"{told.effective} writes changed something, instead of {expected.effective}")
+    if told.doubled > 1:
+        wrong.append(f"{told.doubled} alerts say what was said before")
+    return tuple(wrong)
+
+
+def state(made: Stage) -> Json:
+    """Roles and bucket as they are, what is open of whom, and what lies among the dead letters."""
+    account = made.account
+    roles = sorted(role["RoleName"] for role in account.iam.list_roles()["Roles"])
+    return {
+        "roles": {
+            name: {
+                "trust": account.trust(name),
+                "inline": account.inline(name),
+                "profiles": account.profiles(name),
+                "tags": account.iam.list_role_tags(RoleName=name)["Tags"],
+            }
+            for name in roles
+        },
+        "bucket": account.bucket_policy(),
+        "unsettled": account.history.unsettled_roles(),
+        "open": {name: account.history.read_memory(name).open_changes for name in roles},
+        "dead": made.dead(),
+    }
+
+
+class _Watch:
+    """Looks at each write before it is made: is it recorded, and does it leave alone what is not ours?"""
+
+    def __init__(self, made: Stage) -> None:
+        self._stage = made
+        self.wrong: list[str] = []
+        self.effective = 0
+
+    def before_write(self, request: Request) -> None:
+        function, self._stage.seam.function = self._stage.seam.function, None
+        try:
+            self._look(request, request.arguments)
+        finally:
+            self._stage.seam.function = function
+
+    def _look(self, request: Request, arguments: Json) -> None:
+        account = self._stage.account
+        match request.operation:
+            case "TagRole":
+                return  # a person sets it, before anything is recorded
+            case "UpdateAssumeRolePolicy":
+                role, kind, after = arguments["RoleName"], DocumentKind.TRUST_POLICY, arguments["PolicyDocument"]
+                now: Json | None = {"Version": "2012-10-17", "Statement": account.trust(role)}
+            case "PutRolePolicy" | "DeleteRolePolicy":
+                role, kind, after = arguments["RoleName"], DocumentKind.INLINE_POLICY, arguments.get("PolicyDocument")
+                now = account.inline(role).get(OWN_POLICY_NAME)
+                if arguments["PolicyName"] != OWN_POLICY_NAME:
+                    self.wrong.append(f"{request.name} writes a policy that is not ours")
+            case "PutBucketPolicy" | "DeleteBucketPolicy":
+                role, kind, after = None, DocumentKind.BUCKET_POLICY, arguments.get("Policy")
+                now = account.bucket_policy(BUCKET)
+            case _:
+                role, kind, after, now = None, DocumentKind.INSTANCE_PROFILE, None, None
+        document = None if after is None else json.loads(after)
+        if kind is DocumentKind.INSTANCE_PROFILE:
+            self.effective += not _is_made(account.iam, arguments)
+        else:
+            self.effective += not same_document(now, document)
+            if kind is not DocumentKind.INLINE_POLICY and not _keeps(_foreign(now), _foreign(document)):
+                self.wrong.append(f"{request.name} drops a statement that is not ours")
+        open_changes = [
+            change
+            for change in account.changes(role)
+            if change.state is ChangeState.INTENDED and change.document.kind is kind
+        ]
+        if kind is not DocumentKind.INSTANCE_PROFILE:
+            open_changes = [change for change in open_changes if same_document(change.after, document)]
+        if not open_changes:
+            self.wrong.append(f"{request.name} is not in the history")
+
+
+def _is_made(iam: Any, arguments: Json) -> bool:
+    """Whether the instance profile is there already, and holds the role where that is what is written."""
+    try:
+        profile = iam.get_instance_profile(InstanceProfileName=arguments["InstanceProfileName"])["InstanceProfile"]
+    except iam.exceptions.NoSuchEntityException:
+        return False
+    return "RoleName" not in arguments or bool(profile["Roles"])
+
+
+def _foreign(document: Json | None) -> list[Json]:
+    statements = [] if document is None else document["Statement"]
+    return [each for each in statements if each.get("Sid") not in OURS]
+
+
+def _keeps(before: list[Json], after: list[Json]) -> bool:
+    """Whether all that was there is still there, in order, but for what was ours."""
+    rest = iter(after)
+    return all(any(_same(one, other) for other in rest) for one in before)
+
+
+def _same(one: Json, other: Json) -> bool:
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def _wrong_with_history(made: Stage) -> list[str]:
+    """Every change is concluded, and those that were made were told."""
+    changes = made.account.changes(None)
+    told = {each["changeId"] for alert in made.alerts() for each in alert["changes"]}
+    wrong = [f"what came of {change.change_id} is not recorded" for change in changes if change.concluded_at is None]
+    wrong += [
+        f"nobody was told of {change.change_id}, {change.state}"
+        for change in changes
+        if change.may_have_taken_effect and change.kind is not ChangeKind.UNDO and change.change_id not in told
+    ]
+    return wrong
+
+
+def _wrong_with_alerts(made: Stage) -> list[str]:
+    """What machines were told, people were told too, and once; what people were told stands in Slack."""
+    ids = {alert["id"] for alert in made.alerts()}
+    told = made.people()
+    alone = Counter(each["id"] for each in told if each["outcome"] != "digest")
+    digests = {each["id"]: each["alerts"] for each in told if each["outcome"] == "digest"}
+    wrong = []
+    if len(alone) + sum(digests.values()) != len(ids):
+        wrong.append(f"of {len(ids)} alerts, {len(alone) + sum(digests.values())} reached people")
+    if len(told) > len(alone) + len(digests) + 1:
+        wrong.append("people were told the same more than twice")
+    if len(set(made.slack)) != len(alone) + len(digests):
+        wrong.append(
+            f"{len(set(made.slack))} messages stand in Slack, and people were told {len(alone) + len(digests)}"
+        )
+    if len(made.slack) > len(set(made.slack)) + 1:
+        wrong.append("Slack has the same more than twice")
+    return wrong
+
+
+def _doubled(made: Stage) -> int:
+    """How many alerts tell of a change that another alert has told of, or tell the same thing once more."""
+    alerts = made.alerts()
+    again = len(alerts) - len({alert["id"] for alert in alerts})
+    unique = {alert["id"]: alert for alert in alerts}.values()
+    changes = Counter(each["changeId"] for alert in unique for each in alert["changes"] if each["state"] == "applied")
+    told_twice = max(changes.values(), default=1) - 1
+    people = made.people()
+    people_again = len(people) - len({json.dumps(each) for each in people})
+    return max(again, told_twice, people_again, len(made.slack) - len(set(made.slack)))
+
+
+def _difference(one: Any, other: Any, place: str = "") -> str:
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        return "; ".join(_difference(one[key], other[key], f"{place}/{key}") for key in one if one[key] != other[key])
+    return f"{place}: {json.dumps(one, default=str)} instead of {json.dumps(other, default=str)}"
