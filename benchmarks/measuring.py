@@ -131,6 +131,15 @@ def machine_record() -> Json:
     }
 
 
+def peak_bytes() -> int:
+    """The most memory that this process has had so far.
+
+    https://man7.org/linux/man-pages/man5/proc_pid_status.5.html (VmHWM)
+    """
+    status = Path("/proc/self/status").read_text("ascii")
+    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+
+
 def on_one_core() -> None:
     """Keep this process on one core, and always the same, where the system can do that."""
     if hasattr(os, "sched_setaffinity"):

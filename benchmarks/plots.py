@@ -55,10 +55,10 @@ def plots(figures: Any) -> dict[str, str]:  # noqa: ANN401 - JSON of our own for
             aim=("the aim", empty * _aim(figures["cold_start"])),
         ),
         "sweep.svg": line(
-            "Our own work in a sweep",
+            "The processor's time of a sweep",
             "roles in the account, a tenth of them enrolled",
-            "milliseconds",
-            [(size["roles"], size["seconds"]["median"] * 1e3) for size in figures["sweep"]["sizes"]],
+            "seconds",
+            [(size["roles"], size["seconds"]["median"]) for size in figures["sweep"]["sizes"]],
             marked=True,
         ),
         "load.svg": line(
@@ -174,14 +174,24 @@ def _starts(record: Any) -> str:  # noqa: ANN401 - JSON of our own form
 
 
 def _sweeps(record: Any) -> str:  # noqa: ANN401 - JSON of our own form
-    names = ("roles", "enrolled", "broken", "iam_reads", "bucket_reads", "writes", "messages", "queue_calls")
+    columns = {
+        "roles": "roles",
+        "enrolled": "enrolled",
+        "broken": "broken",
+        "iam_reads": "reads of roles",
+        "policy_reads": "of policies",
+        "bucket_reads": "of buckets",
+        "writes": "writes",
+        "messages": "queued",
+        "queue_calls": "in calls",
+    }
     return _table(
-        ("roles", "enrolled", "broken", "reads of IAM", "of buckets", "writes", "queued", "in calls", "took", "peak"),
+        (*columns.values(), "took", "peak"),
         [
             (
-                *(f"{size[name]:,}" for name in names),
-                f"{size['seconds']['median'] * 1e3:.1f} ms",
-                f"{size['peak_mb']:.1f} MB",
+                *(f"{size[name]:,}" for name in columns),
+                f"{size['seconds']['median']:.2f} s",
+                f"{size['peak_mb']:.0f} MB",
             )
             for size in record["sizes"]
         ],

@@ -62,7 +62,7 @@ def remediator(
 
 
 app.command(epilog=_examples(evaluate.EXAMPLES))(evaluate.evaluate)
-app.command(epilog=_examples(plan.EXAMPLES))(plan.plan)
+app.command(cls=plan.PlanCommand, epilog=_examples(plan.EXAMPLES))(plan.plan)
 app.command(epilog=_examples(report.EXAMPLES))(report.report)
 app.command(epilog=_examples(compute_config.EXAMPLES))(compute_config.compute_config)
 app.command(epilog=_examples(explain_event.EXAMPLES))(explain_event.explain_event)

@@ -18,3 +18,17 @@ class ExitCode(IntEnum):
     """The command was asked to check, and found something wrong."""
     BROKEN_PIPE = 141
     """The reader of the output went away; the code that a shell reports for every program this happens to."""
+
+
+class PlanExitCode(IntEnum):
+    """The exit codes of ``remediator plan``: those of ``terraform plan -detailed-exitcode``, for the same scripts.
+
+    https://developer.hashicorp.com/terraform/cli/commands/plan#detailed-exitcode
+    """
+
+    CLEAN = 0
+    """Nothing would be written, and nothing needs a person."""
+    ERROR = 1
+    """It could not be found out, or the call could not be understood."""
+    DRIFT = 2
+    """Something would be written, or needs a person."""

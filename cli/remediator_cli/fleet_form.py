@@ -12,8 +12,7 @@ from rich.text import Text
 
 from remediator.core.change import before_and_after, document_of
 from remediator.core.enrollment import Enrolled, NotEnrolled, Refused
-from remediator.core.finding import REPAIRABLE, Finding, FindingCode
-from remediator.core.finding_texts import FINDING_TEXTS
+from remediator.core.finding import REPAIRABLE, Finding
 from remediator.core.near_miss import Nearness
 from remediator.core.outcome import OutcomeKind
 from remediator.core.plain_text import document_diff, plain
@@ -21,6 +20,7 @@ from remediator.core.plan import Step, TrustStep
 from remediator.flows.survey import Surveyed
 from remediator.settings import Mode, Settings
 from remediator_cli.diff import diff_text
+from remediator_cli.finding_explanation import explained
 from remediator_cli.fleet import Fleet
 
 _STYLES: Final = {
@@ -38,8 +38,6 @@ _COUNTED: Final = {
     OutcomeKind.CLEAN: "clean",
     OutcomeKind.OFF: "off",
 }
-_WITH_A_STATEMENT: Final = {FindingCode.TRUST_CONDITIONAL, FindingCode.KEY_BEYOND_ROLE}
-"""What a person can do about them is put in words for an alert, which shows the statement to add."""
 _MOST_UNTAGGED: Final = 20
 """How many untagged roles people are shown: a broad pattern matches hundreds."""
 
@@ -78,7 +76,7 @@ def surveyed_text(surveyed: Surveyed) -> RenderableType:
     judgement = surveyed.judgement
     enrollment, kind = judgement.enrollment, judgement.kind
     title = Text.assemble((plain(judgement.scanned.role.arn.name), "bold"), "  ", (kind, _STYLES[kind]))
-    if (cloud := _cloud(surveyed)) is not None:
+    if (cloud := surveyed.cloud) is not None:
         title.append(plain(f"  cloud {cloud}"))
     if isinstance(enrollment, Enrolled) and enrollment.mode is Mode.OBSERVE:
         title.append("  observed only: nothing is written", style="dim")
@@ -96,12 +94,9 @@ def step_text(step: Step, *, removal: bool = False) -> RenderableType:
 
 def finding_text(finding: Finding, held: tuple[str, ...] | None = None) -> RenderableType:
     """A finding with its reasons, and ``held``, what stands against its repair; or what a person can do about it."""
-    text = FINDING_TEXTS[finding.code]
     is_for_a_person = finding.code not in REPAIRABLE or held is not None
     lines = [Text.assemble((finding.code, "red" if is_for_a_person else "yellow"), plain(f"  {finding.subject}"))]
-    to_do = (text.to_do,) if finding.code not in REPAIRABLE | _WITH_A_STATEMENT else ()
-    reasons = (text.meaning, *finding.because, *(held or ()), *to_do)
-    lines += [Text(plain(reason)) for reason in dict.fromkeys(reasons)]
+    lines += [Text(plain(sentence)) for sentence in explained(finding, held or ())]
     return Group(lines[0], Padding(Group(*lines[1:]), (0, 0, 0, 2)))
 
 
@@ -111,12 +106,12 @@ def _role_record(surveyed: Surveyed) -> dict[str, Any]:
     refused = enrollment if isinstance(enrollment, Refused) else judgement.refused
     return {
         "role": {"name": role.arn.name, "id": role.role_id, "arn": str(role.arn)},
-        "cloud": _cloud(surveyed),
+        "cloud": surveyed.cloud,
         "state": judgement.kind,
         "mode": enrollment.mode if isinstance(enrollment, Enrolled) else None,
         "needs_something": surveyed.needs_something,
         "refusal": None if refused is None else refused.refusal,
-        "why": _why(surveyed) or None,
+        "why": surveyed.why or None,
         "nearly": None if near is None else {"what": near.nearness, "why": near.why, "cloud": near.cloud},
         "findings": [
             {
@@ -173,30 +168,13 @@ def _notes(settings: Settings) -> Iterator[str]:
         )
 
 
-def _cloud(surveyed: Surveyed) -> str | None:
-    match surveyed.judgement.enrollment:
-        case Enrolled(cloud=cloud):
-            return cloud.name
-        case Refused(cloud=name):
-            return name
-        case _:
-            return None
-
-
-def _why(surveyed: Surveyed) -> str:
-    judgement = surveyed.judgement
-    if judgement.refused is not None:
-        return judgement.refused.why
-    return "" if isinstance(judgement.enrollment, Enrolled) else judgement.enrollment.why
-
-
 def _is_untagged(surveyed: Surveyed) -> bool:
     return surveyed.near is not None and surveyed.near.nearness is Nearness.UNTAGGED
 
 
 def _details(surveyed: Surveyed) -> Iterator[RenderableType]:
     judgement, near = surveyed.judgement, surveyed.near
-    if why := near.why if near is not None else _why(surveyed):
+    if why := near.why if near is not None else surveyed.why:
         yield Text(plain(why))
     if isinstance(judgement.enrollment, NotEnrolled) and near is not None and near.cloud is not None:
         yield Text(plain(f"To enrol it: remediator enroll {judgement.scanned.role.arn.name} {near.cloud}"), style="dim")

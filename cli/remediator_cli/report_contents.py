@@ -9,13 +9,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from remediator.core.enrollment import Enrolled, Refused
-from remediator.core.finding import REPAIRABLE, Finding, FindingCode
-from remediator.core.finding_texts import FINDING_TEXTS
+from remediator.core.enrollment import Enrolled
+from remediator.core.finding import Finding
 from remediator.core.memory import RoleMemory
 from remediator.core.outcome import OutcomeKind
 from remediator.flows.survey import Surveyed
 from remediator.settings import Mode
+from remediator_cli.finding_explanation import explained
 from remediator_cli.fleet import Fleet
 from remediator_cli.report_past import Past
 
@@ -60,9 +60,6 @@ _STANDINGS: Final = {
 }
 """What a judgement can say of a role; that it is contested stands in the history alone."""
 
-_WITH_A_STATEMENT: Final = frozenset({FindingCode.TRUST_CONDITIONAL, FindingCode.KEY_BEYOND_ROLE})
-"""What a person can do about them is put in words for an alert, which shows the statement to add."""
-
 
 @dataclass(frozen=True, slots=True)
 class RoleReport:
@@ -98,10 +95,7 @@ class RoleReport:
     @property
     def cloud(self) -> str | None:
         """The cloud in its enrolment tag; None where it has no such tag, or is off."""
-        enrollment = self.surveyed.judgement.enrollment
-        if isinstance(enrollment, Enrolled):
-            return enrollment.cloud.name
-        return enrollment.cloud if isinstance(enrollment, Refused) else None
+        return self.surveyed.cloud
 
     @property
     def is_observed_only(self) -> bool:
@@ -112,12 +106,8 @@ class RoleReport:
     @property
     def why(self) -> str:
         """Why it is refused, off or only nearly enrolled, in a sentence; empty for any other role."""
-        judgement, near = self.surveyed.judgement, self.surveyed.near
-        if near is not None:
-            return near.why
-        if judgement.refused is not None:
-            return judgement.refused.why
-        return "" if isinstance(judgement.enrollment, Enrolled) else judgement.enrollment.why
+        near = self.surveyed.near
+        return self.surveyed.why if near is None else near.why
 
     @property
     def enrolling_cloud(self) -> str | None:
@@ -127,10 +117,8 @@ class RoleReport:
 
     def explained(self, finding: Finding) -> tuple[str, ...]:
         """What a finding means, why it is so, what stands against its repair, and what a person can do about it."""
-        text = FINDING_TEXTS[finding.code]
-        held = {each.finding: each.because for each in self.surveyed.judgement.plan.withheld}.get(finding, ())
-        to_do = () if finding.code in REPAIRABLE | _WITH_A_STATEMENT else (text.to_do,)
-        return tuple(dict.fromkeys((text.meaning, *finding.because, *held, *to_do)))
+        held = {each.finding: each.because for each in self.surveyed.judgement.plan.withheld}
+        return explained(finding, held.get(finding, ()))
 
 
 @dataclass(frozen=True, slots=True)

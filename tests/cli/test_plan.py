@@ -39,7 +39,7 @@ def mend(account: Deployed) -> None:
 
 def test_it_shows_what_is_wrong_and_the_diff_and_changes_nothing(account: Deployed, remediator: Remediator) -> None:
     answer = remediator("plan")
-    assert (answer.code, answer.err) == (3, "")
+    assert (answer.code, answer.err) == (2, "")
     assert answer.out.startswith(f"Account {ACCOUNT}, 1 role: 1 to be repaired.\n")
     assert "grant-missing  anyscale-production-data" in answer.out
     assert "would be written: inline policy AnyscaleRemediatorS3Access" in answer.out
@@ -68,7 +68,7 @@ def test_the_json_form_has_the_published_schema_and_the_documents(account: Deplo
     account.iam.create_role(RoleName="untagged", Path="/anyscale/production/", AssumeRolePolicyDocument="{}")
     account.iam.tag_role(RoleName=ROLE, Tags=[{"Key": "anyscale:remediation", "Value": "observe"}])
     answer = remediator("plan", "--json")
-    assert answer.code == 3
+    assert answer.code == 2
     jsonschema.validate(answer.record, SCHEMA)
     role, untagged = answer.record["roles"]
     assert (role["state"], role["mode"], role["cloud"]) == ("would-repair", "observe", "production")
@@ -111,7 +111,7 @@ def test_a_role_with_a_misspelt_tag_is_shown_with_how_to_enrol_it(account: Deplo
         Tags=[{"Key": "Anyscale:Cluster-Role", "Value": "Production"}],
     )
     answer = remediator("plan")
-    assert answer.code == 3
+    assert answer.code == 2
     assert "1 with a tag that does not enrol" in answer.out
     assert "It has the tag 'Anyscale:Cluster-Role'" in answer.out
     assert "remediator enroll worker production" in answer.out
@@ -162,7 +162,7 @@ def test_a_bucket_that_is_denied_is_a_finding_and_the_call_is_named(
 ) -> None:
     deny(monkeypatch, "GetBucketPolicy")
     answer = remediator("plan")
-    assert answer.code == 3
+    assert answer.code == 2
     assert "bucket-unreadable" in answer.out
     assert "your credentials may not call s3:GetBucketPolicy" in answer.err
     assert "--print-policy" in answer.err
@@ -233,7 +233,7 @@ class TestThePolicyItNeeds:
         account.iam.attach_role_policy(RoleName=ROLE, PolicyArn=attached)
         configure(buckets=[{**CLOUD["buckets"][0], "key": arn}], instanceProfile="repair")
         issued = noted(monkeypatch)
-        assert remediator("plan").code == 3
+        assert remediator("plan").code == 2
         granted = {
             action
             for statement in json.loads(remediator("plan", "--print-policy").out)["Statement"]
@@ -268,3 +268,14 @@ def noted(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
     monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", note)
     return calls
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--bogus",), ("--role",), ("--role", "no role!"), ("--settings", "nowhere.json")]
+)
+def test_a_wrong_call_is_an_error_and_no_drift(
+    account: Deployed, remediator: Remediator, arguments: tuple[str, ...]
+) -> None:
+    answer = remediator("plan", *arguments)
+    assert answer.code == 1
+    assert answer.err != ""

@@ -90,6 +90,7 @@ def test_a_sweep_reads_a_page_for_each_thousand_roles_and_writes_nothing(tmp_pat
     assert (small["iam_reads"], large["iam_reads"]) == (1, 2)
     assert (large["enrolled"], large["broken"], large["messages"], large["writes"]) == (101, 51, 51, 0)
     assert large["queue_calls"] == 6
+    assert small["before_mb"] < small["peak_mb"] < large["peak_mb"]
 
 
 def test_the_tables_of_the_page_are_those_of_the_published_figures() -> None:

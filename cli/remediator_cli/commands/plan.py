@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json as json_text
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+from typer.exceptions import TyperException
 
 from remediator_cli import aws
-from remediator_cli.exits import ExitCode
+from remediator_cli.exits import ExitCode, PlanExitCode
 from remediator_cli.fleet import Fleet, look_at_fleet
 from remediator_cli.fleet_form import fleet_record, fleet_text
 from remediator_cli.needed_settings import needed_settings
@@ -23,6 +27,28 @@ remediator plan --settings cdk.json --role head-node
 remediator plan --json | jq '.roles[] | select(.needs_something)'
 remediator plan --print-policy > read-only.json
 """
+
+
+class PlanCommand(TyperCommand):
+    """The command ``plan``, which ends with 1 where it is called wrongly: its 2 says that there is drift."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's own type of it is private
+        """Read the arguments; an error of theirs ends with 1."""
+        with _ending_with_error():
+            return super().parse_args(ctx, args)
+
+
+@contextmanager
+def _ending_with_error() -> Iterator[None]:
+    try:
+        yield
+    except TyperException as error:
+        error.exit_code = PlanExitCode.ERROR
+        raise
+    except typer.Exit as end:
+        if end.exit_code == ExitCode.BAD_INPUT:
+            raise typer.Exit(PlanExitCode.ERROR) from end
+        raise
 
 
 def plan(
@@ -41,14 +67,15 @@ def plan(
     """Show what would be done: every enrolled and nearly enrolled role, what is wrong with it, and the exact diffs.
 
     Looks at the account behind the current profile with the configuration of a deployment (cdk.json in the working
-    directory, or --settings). Only reads, and needs no deployment. Ends with 3 where something would be written or
+    directory, or --settings). Only reads, and needs no deployment. Ends with 2 where something would be written or
     needs a person.
     """
-    configuration = needed_settings(settings)
+    with _ending_with_error():
+        configuration = needed_settings(settings)
+        names = frozenset(role_name_of(each) for each in role or ())
     if print_policy:
         put(json_text.dumps(scan_policy(configuration), indent=1) + "\n")
         return
-    names = frozenset(role_name_of(each) for each in role or ())
     with aws.answered():
         fleet = look_at_fleet(aws.account(), configuration, names)
     show(
@@ -59,7 +86,7 @@ def plan(
     raise typer.Exit(_judged(fleet))
 
 
-def _judged(fleet: Fleet) -> ExitCode:
+def _judged(fleet: Fleet) -> PlanExitCode:
     if fleet.denied:
         complain(
             "plan",
@@ -69,5 +96,5 @@ def _judged(fleet: Fleet) -> ExitCode:
     for each in fleet.survey.unjudged:
         complain(each.name or "a role without a name", f"could not be judged: {each.why}")
     if fleet.survey.unjudged:
-        return ExitCode.ERROR
-    return ExitCode.FOUND if fleet.survey.needs_something else ExitCode.OK
+        return PlanExitCode.ERROR
+    return PlanExitCode.DRIFT if fleet.survey.needs_something else PlanExitCode.CLEAN

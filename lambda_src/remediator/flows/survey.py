@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from remediator.core.arn import RoleArn
-from remediator.core.enrollment import NotEnrolled, Refusal, Refused
+from remediator.core.enrollment import Enrolled, NotEnrolled, Refusal, Refused
 from remediator.core.near_miss import NearMiss, near_miss
 from remediator.core.outcome import TOLD
 from remediator.core.scan import Scanned, ScannedRole, UnreadableRole
@@ -30,6 +30,24 @@ class Surveyed:
     def needs_something(self) -> bool:
         """Whether something would be written, or a person has to look at it."""
         return self.judgement.kind in TOLD or (self.near is not None and self.near.is_a_mistake)
+
+    @property
+    def cloud(self) -> str | None:
+        """The cloud in its enrolment tag; None where it has no such tag, or is off."""
+        match self.judgement.enrollment:
+            case Enrolled(cloud=cloud):
+                return cloud.name
+            case Refused(cloud=name):
+                return name
+            case _:
+                return None
+
+    @property
+    def why(self) -> str:
+        """Why it is not looked after, in a sentence; empty where it is."""
+        if self.judgement.refused is not None:
+            return self.judgement.refused.why
+        return "" if isinstance(self.judgement.enrollment, Enrolled) else self.judgement.enrollment.why
 
 
 @dataclass(frozen=True, slots=True)
