@@ -35,8 +35,8 @@ test: check ## everything CI runs: the checks, then all tests (the embedded AWS 
 	@$(BIN)/pytest --numprocesses auto --dist loadfile
 
 .PHONY: chaos
-chaos: setup ## make every call of every flow fail in every way, and run thousands of schedules: a quarter of an hour
-	@CHAOS_DISTURBANCES=0 CHAOS_SCHEDULES=5000 CHAOS_LAGGING=1000 \
+chaos: setup ## make every call of every flow fail in every way, run thousands of schedules, feed it damaged input: half an hour
+	@CHAOS_DISTURBANCES=0 CHAOS_SCHEDULES=5000 CHAOS_LAGGING=1000 CHAOS_GENERATED=100000 \
 		$(BIN)/pytest tests/chaos --numprocesses auto --dist worksteal -q --show-capture=no
 
 .PHONY: mutate

@@ -14,7 +14,7 @@ from tests.functional.conftest import _session, world
 
 __all__ = ["_session", "world"]  # fixtures, which pytest finds here by their names
 
-_SHORT = {"disturbances": 2, "schedules": 200, "lagging": 50}
+_SHORT = {"disturbances": 2, "schedules": 200, "lagging": 50, "generated": 2_400}
 _SHORT_NAMES = dict(
     zip(Fault, ("thr", "5xx", "den", "lost<", "lost>", "twice", "stale", "kill<", "kill>"), strict=True)
 )
@@ -43,11 +43,21 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     _print_totals(terminalreporter, [each for rows in tellings.values() for each in rows])
     for gaps in properties["window"]:
         terminalreporter.write_line(f"between the last read of a document and its write: {gaps}")
+    _print_generated(terminalreporter, properties["generated"])
     for kind in ("schedules", "lagging schedules"):
         totals: Counter[str] = Counter()
         for values in properties[kind]:
             totals.update(values)
         terminalreporter.write_line(f"{kind}: {dict(sorted(totals.items()))}")
+
+
+def _print_generated(terminalreporter: Any, generated: list[dict[str, Any]]) -> None:
+    """One line for each kind of input, with how often each answer was given."""
+    answers: dict[str, Counter[str]] = defaultdict(Counter)
+    for values in generated:
+        answers[values["kind"]].update(values["answers"])
+    for kind, counts in answers.items():
+        terminalreporter.write_line(f"{kind} damaged: {counts.total()}, {dict(sorted(counts.items()))}")
 
 
 def _print_flow(terminalreporter: Any, flow: str, tellings: list[tuple[str, str, str]]) -> None:
