@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from remediator.permissions import IAM_WRITES
-from remediator.settings import Settings
+from remediator.settings import Settings, settings_digest
 from stacks.alarms import Alarms, Watched
 from stacks.alerts import Alerts, People
 from stacks.dashboard import DASHBOARD_NAME, Dashboard
@@ -234,6 +234,7 @@ class RemediatorStack(Stack):
                 "SweepScheduleName": (sweep.schedule.schedule_name, "When every enrolled role is looked at"),
                 "DashboardName": (DASHBOARD_NAME, "CloudWatch's page of how it is going"),
                 "HistoryTableName": (history.table.table_name, "Every change, before and after it was made"),
+                "ConfigurationDigest": (settings_digest(settings), "Tells whether a cdk.json is the deployed one"),
                 "PauseParameterName": (PAUSE_PARAMETER, "Set it to paused, and nothing is written any more"),
                 "RouterFunctionName": (router.function.function_name, "Which roles does an event concern?"),
                 "SweeperFunctionName": (sweeper.function.function_name, "Which roles has no event told of?"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remediator.errors import NotFoundError, RejectedError, RemediatorError
-from remediator.settings import DEFAULT_HISTORY_DAYS, Settings, WriteLimit
+from remediator.settings import DEFAULT_HISTORY_DAYS, Settings, WriteLimit, settings_digest
 from remediator_cli.aws import Account, account
 from remediator_cli.settings_file import given_settings
 from remediator_cli.subscriptions import Subscriptions, sort_subscriptions
@@ -21,6 +21,7 @@ _PEOPLE_TOPIC = "PeopleTopicArn"
 _SLACK_QUEUE = "SlackQueueUrl"
 _HISTORY_TABLE = "HistoryTableName"
 _PAUSE_PARAMETER = "PauseParameterName"
+_CONFIGURATION = "ConfigurationDigest"
 
 
 class NotDeployed(RemediatorError):
@@ -54,6 +55,20 @@ class Deployment:
     def pause_switch(self) -> PauseSwitch:
         """The parameter that pauses its writes."""
         return PauseSwitch(self.account, self.region, self._output(_PAUSE_PARAMETER))
+
+    def other_configuration(self, settings: Settings) -> str:
+        """Says in a sentence that it was deployed with another configuration; empty where it was with that one."""
+        if self.outputs.get(_CONFIGURATION) == settings_digest(settings):
+            return ""
+        return f"The stack {self.stack} in {self.region} was deployed with another configuration than the one given."
+
+    def must_have(self, settings: Settings) -> None:
+        """Make sure that it was deployed with that configuration. Raises RemediatorError where it was with another."""
+        if other := self.other_configuration(settings):
+            raise RemediatorError(
+                f"{other} What one writes, the other would undo. Name the deployed one with --settings, or deploy this "
+                "one first (npx cdk deploy --all)"
+            )
 
     @property
     def account_id(self) -> str:

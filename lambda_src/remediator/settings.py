@@ -9,6 +9,7 @@ functions validate it again when they start.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -333,6 +334,11 @@ def settings_json(settings: Settings) -> str:
         },
         indent=2,
     )
+
+
+def settings_digest(settings: Settings) -> str:
+    """What tells two configurations apart: 32 hexadecimal digits, the same for equal ones and for nothing else."""
+    return hashlib.sha256(settings_json(settings).encode()).hexdigest()[:32]
 
 
 def _given(key: str, value: str | None) -> dict[str, str]:

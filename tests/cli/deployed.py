@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -18,7 +19,8 @@ from remediator.core.reading import Present
 from remediator.core.trust import add_ec2_trust
 from remediator.gateways.history import HistoryTable
 from remediator.gateways.iam import IamGateway
-from remediator.settings import WriteLimit
+from remediator.settings import WriteLimit, settings_digest
+from remediator_cli.settings_file import read_settings
 from tests.examples import ACCOUNT, ENROLLED, LAMBDA_STATEMENT, document, policy
 from tests.functional.world import PAUSE_PARAMETER, TABLE, create_history_table
 
@@ -75,7 +77,7 @@ class Deployed:
         if outputs is None:
             message = f"Stack with id {stack} does not exist"
             raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
-        listed = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
+        listed = [{"OutputKey": key, "OutputValue": value} for key, value in {**_digest(), **outputs}.items()]
         return {"Stacks": [{"StackName": stack, "Outputs": listed}]}
 
     def pause(self, value: str) -> None:
@@ -119,3 +121,9 @@ class Deployed:
         """The tag of the role that narrows what may be done."""
         tags = self.iam.list_role_tags(RoleName=ROLE)["Tags"]
         return {tag["Key"]: tag["Value"] for tag in tags}.get("anyscale:remediation")
+
+
+def _digest() -> dict[str, str]:
+    """The output that tells configurations apart: it was deployed with the one in the working directory, if any."""
+    path = Path("cdk.json")
+    return {"ConfigurationDigest": settings_digest(read_settings(path))} if path.exists() else {}

@@ -42,15 +42,14 @@ class Running:
         boto3.client("sns").subscribe(TopicArn=self.topic_arn, Protocol="sqs", Endpoint=arn)
         self.urls = {f"{name}Url": self.sqs.create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
         self.state = "UPDATE_COMPLETE"
-        account.deploy(
-            {
-                "HistoryTableName": TABLE,
-                "PauseParameterName": PAUSE_PARAMETER,
-                "AlertsTopicArn": self.topic_arn,
-                "ReconcilerRoleArn": OWN_ROLE_ARN,
-                **self.urls,
-            }
-        )
+        self.outputs = {
+            "HistoryTableName": TABLE,
+            "PauseParameterName": PAUSE_PARAMETER,
+            "AlertsTopicArn": self.topic_arn,
+            "ReconcilerRoleArn": OWN_ROLE_ARN,
+            **self.urls,
+        }
+        account.deploy(self.outputs)
         configure()
 
     def describe(self, answer: Any) -> Any:

@@ -95,6 +95,7 @@ def test_people_are_told_where_things_are(example: Synthesised, quiet: Synthesis
         "SweepScheduleName",
         "DashboardName",
         "HistoryTableName",
+        "ConfigurationDigest",
         "PauseParameterName",
         "RouterFunctionName",
         "SweeperFunctionName",

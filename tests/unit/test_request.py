@@ -100,3 +100,12 @@ def test_roles_whose_repairs_may_write_the_same_bucket_policy_share_one_group() 
 
 def test_a_role_and_a_bucket_of_the_same_name_are_two_groups() -> None:
     assert a_request(role_name="same").group != a_request(role_name="other", bucket="same").group
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 5_000, json.dumps({"format": 1, "account": "1", "role_name": "r", "cause": "x" * 5_000})]
+)
+def test_what_is_wrong_with_a_message_is_told_in_short(text: str) -> None:
+    with pytest.raises(MalformedRequest) as raised:
+        parse_request(text)
+    assert len(str(raised.value)) < 500

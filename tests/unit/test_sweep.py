@@ -277,3 +277,9 @@ def test_a_look_that_no_call_asked_for_has_the_sweep_as_its_cause() -> None:
     assert cause == begun(scheduled(10)).cause_for("production")
     request = ReconcileRequest(ACCOUNT, "head-node", cause)
     assert parse_request(request_json(request)) == request
+
+
+def test_what_is_wrong_with_a_message_is_told_in_short() -> None:
+    with pytest.raises(MalformedRequest, match="wrong field") as raised:
+        parse_sweep(json.dumps({"format": 1, "reason": "x" * 5_000}))
+    assert len(str(raised.value)) < 500

@@ -41,14 +41,16 @@ def apply(
     """Repair one role now, as the remediator would: recorded in the history, told to people, and to be undone.
 
     Shows the diff and asks. A pause, the observe mode, a contest, the limit of writes and every guard hold it back, and
-    it says which. The configuration is cdk.json in the working directory, or --settings.
+    it says which. The configuration is cdk.json in the working directory, or --settings, and has to be the deployed one.
 
     Writes with the credentials of the current profile, which need what the reconciler's role may do for this role.
     """
     configuration = needed_settings(settings)
     name = role_name_of(role)
     with aws.answered():
-        applying = begin_applying(find_deployment(stack, region, settings or BESIDE), configuration, name)
+        deployment = find_deployment(stack, region, settings or BESIDE)
+        deployment.must_have(configuration)
+        applying = begin_applying(deployment, configuration, name)
         seen = applying.look()
         tell(_seen(seen))
         if not seen.proposed:

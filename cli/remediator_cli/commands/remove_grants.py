@@ -74,6 +74,8 @@ def remove_grants(
         if not found.takings:
             raise typer.Exit(ExitCode.OK)
         if deployment is not None:
+            if other := deployment.other_configuration(configuration):
+                complain("remove-grants", f"{other} Only the buckets of the one given are looked at")
             _must_not_come_back(found, parse_pause(deployment.pause_switch().read()))
         if not yes and not confirmed(f"Take back {_documents(len(found.takings))}?"):
             complain("remove-grants", "nothing was changed")

@@ -13,7 +13,7 @@ from remediator_cli.deployment_status import read_status
 from remediator_cli.exits import ExitCode
 from remediator_cli.needed_settings import BESIDE
 from remediator_cli.options import DEFAULT_STACK, Region, SettingsFile, Stack
-from remediator_cli.output import Form, show
+from remediator_cli.output import Form, complain, show
 from remediator_cli.status_form import status_record, status_text
 
 EXAMPLES = """
@@ -39,6 +39,8 @@ def status(
     """
     with aws.answered():
         deployment = find_deployment(stack, region, settings or (BESIDE if BESIDE.is_file() else None))
+        if deployment.settings is not None and (other := deployment.other_configuration(deployment.settings)):
+            complain("status", f"{other} The modes of the clouds are those of the one given")
         found = read_status(deployment, deployment.settings, clock.now())
     show(Form.JSON if json else Form.HUMAN, status_record(found), partial(status_text, found))
     raise typer.Exit(ExitCode.FOUND if found.troubles else ExitCode.OK)

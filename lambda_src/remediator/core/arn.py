@@ -22,6 +22,8 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html (a pa
 KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]{1,128}", re.ASCII)
 """The ARN of a KMS key, never that of an alias."""
 
+_LONGEST_SHOWN = 200
+
 SERVICE_DNS_SUFFIX = {"aws": "amazonaws.com", "aws-us-gov": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
 
 
@@ -43,7 +45,8 @@ class RoleArn:
         """Read a role's ARN; raises MalformedArn with the text when it is anything else."""
         match = _ROLE_ARN.fullmatch(text)
         if match is None:
-            raise MalformedArn(f"{text!r} is not the ARN of an IAM role (arn:PARTITION:iam::ACCOUNT:role/PATH/NAME)")
+            shown = repr(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…")
+            raise MalformedArn(f"{shown} is not the ARN of an IAM role (arn:PARTITION:iam::ACCOUNT:role/PATH/NAME)")
         return cls(match["partition"], match["account"], match["path"], match["name"])
 
     def __str__(self) -> str:

@@ -76,4 +76,4 @@ def parse_request(text: str) -> ReconcileRequest:
             bucket=read_optional_text(message, "bucket"),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise MalformedRequest(f"the message lacks a field or holds a wrong one: {error}") from error
+        raise MalformedRequest(f"the message lacks a field or holds a wrong one: {str(error)[:200]}") from error

@@ -222,7 +222,7 @@ def parse_sweep(text: str) -> SweepMessage:
     except KeyError as error:
         raise MalformedRequest(f"the message lacks the field {error}") from error
     except (TypeError, ValueError, OverflowError) as error:
-        raise MalformedRequest(f"the message holds a wrong field: {error}") from error
+        raise MalformedRequest(f"the message holds a wrong field: {str(error)[:200]}") from error
 
 
 def _latest(causes: Iterable[SweepCause]) -> tuple[SweepCause, ...]:
