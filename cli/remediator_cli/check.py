@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,6 +26,9 @@ class Verdict(StrEnum):
 
 FOUND = frozenset({Verdict.BREAKS, Verdict.REPAIRED_BY_US})
 """The verdicts for which a check ends with the exit code of something found."""
+
+FOUND_IF_STRICT = FOUND | {Verdict.UNDECIDED}
+"""The same for a check that is asked to be strict."""
 
 _ORDER = tuple(Verdict)
 
@@ -64,3 +68,8 @@ class RoleCheck:
     def verdict(self) -> Verdict:
         """The worst of what is said; it is ok where nothing is."""
         return min((each.verdict for each in self.said), key=_ORDER.index, default=Verdict.OK)
+
+
+def sorted_by_verdict(said: Iterable[Said]) -> list[Said]:
+    """The same, the worst first; else in their order."""
+    return sorted(said, key=lambda each: _ORDER.index(each.verdict))

@@ -15,7 +15,8 @@ from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.trust import ec2_trust_statement
 from remediator.errors import MalformedArn, RemediatorError
 from remediator.settings import Cloud, InstanceProfileMode, Settings
-from remediator_cli.check import FOUND, ROLE_DELETED, ROLE_NOT_IN_FILE, RoleCheck, Said, Verdict
+from remediator_cli.check import FOUND, ROLE_DELETED, ROLE_NOT_IN_FILE, RoleCheck, Said, Verdict, sorted_by_verdict
+from remediator_cli.check_buckets import agreed, lost_buckets, said_of_buckets
 from remediator_cli.check_declared import DeclaredBucket, DeclaredChange, DeclaredPolicy, DeclaredRole, Place
 from remediator_cli.check_roles import called, check_role, enrollment_of, is_same_policy
 from remediator_cli.check_state import Circumstances, Language, granting, key_of
@@ -35,13 +36,21 @@ def check_change(
         raise RemediatorError(
             "which account this is for is neither in the file nor in the settings. Name it with --account"
         )
-    circumstances = Circumstances(settings, account or _NO_ACCOUNT, language, change.before, change.after)
+    after = replace(change.after, lost=lost_buckets(change))
+    circumstances = Circumstances(settings, account or _NO_ACCOUNT, language, change.before, after)
     former = dict(change.before.roles) if change.before else {}
-    checks = [
-        check_role(role, _taken(former, address, role), circumstances) for address, role in change.after.roles.items()
-    ]
-    checks.extend(_deleted(role, circumstances) for role in former.values())
+    names = {role.name for role in after.roles.values()}
+    checks: list[RoleCheck] = []
+    for address, role in after.roles.items():
+        was = _taken(former, address, role)
+        checks.append(check_role(role, was, circumstances))
+        if was is not None and isinstance(role.name, Present) and was.name not in names:
+            stays = agreed(was.retention.if_replaced, role.retention.if_replaced)
+            checks.extend(_deleted(was, circumstances, stays))
+    for role in former.values():
+        checks.extend(_deleted(role, circumstances, role.retention.if_removed))
     checks.extend(_of_others(circumstances))
+    checks.extend(_of_lost_buckets(circumstances))
     checks.extend(_of_changed_buckets(circumstances))
     return tuple(checks)
 
@@ -66,14 +75,23 @@ def _taken(former: dict[str, DeclaredRole], address: str, role: DeclaredRole) ->
     return None
 
 
-def _deleted(was: DeclaredRole, circumstances: Circumstances) -> RoleCheck:
+def _deleted(was: DeclaredRole, circumstances: Circumstances, stays: bool | None) -> Iterator[RoleCheck]:
+    """What is said of a role that the file no longer holds; ``stays`` says whether it is retained, None if unknown."""
     enrollment = enrollment_of(was, circumstances)
-    if not isinstance(enrollment, Enrolled):
-        said = Said(ROLE_DELETED, Verdict.NOT_ENROLLED, was.place, "The role would be deleted; it is not enrolled.")
-        return RoleCheck(was.place, called(was), None, (said,))
-    cloud = enrollment.cloud.name
-    text = f"The enrolled role would be deleted. Whether a cluster of cloud {cloud} still uses it is unknown."
-    return RoleCheck(was.place, called(was), cloud, (Said(ROLE_DELETED, Verdict.UNDECIDED, was.place, text),))
+    cloud = enrollment.cloud.name if isinstance(enrollment, Enrolled) else None
+    if stays:
+        if cloud is not None:
+            yield RoleCheck(was.place, called(was), cloud, ())
+        return
+    if enrollment is None:
+        verdict, text = Verdict.UNDECIDED, "The role would be deleted, and whether it is enrolled cannot be decided."
+    elif cloud is None:
+        verdict, text = Verdict.NOT_ENROLLED, "The role would be deleted; it is not enrolled."
+    elif stays is None:
+        verdict, text = Verdict.UNDECIDED, "Whether the enrolled role would be deleted or retained is not known."
+    else:
+        verdict, text = Verdict.BREAKS, f"The enrolled role would be deleted, and clusters of cloud {cloud} lose it."
+    yield RoleCheck(was.place, called(was), cloud, (Said(ROLE_DELETED, verdict, was.place, text),))
 
 
 # Roles that the file does not hold, and that it touches all the same.
@@ -106,14 +124,31 @@ def _names(circumstances: Circumstances) -> set[str]:
     }
 
 
+def _of_lost_buckets(circumstances: Circumstances) -> Iterator[RoleCheck]:
+    """All roles of the clouds whose buckets go away, or may: one line a cloud, whatever roles the file holds."""
+    for cloud in circumstances.settings.clouds:
+        said = said_of_buckets((bucket.name for bucket in cloud.buckets), circumstances.after)
+        if said:
+            yield RoleCheck(said[0].place, _every_role_of(cloud), cloud.name, tuple(sorted_by_verdict(said)))
+
+
+def _every_role_of(cloud: Cloud) -> str:
+    return f"every role of cloud {cloud.name}"
+
+
 def _of_changed_buckets(circumstances: Circumstances) -> Iterator[RoleCheck]:
-    """The other roles of the clouds whose buckets get another policy."""
-    if circumstances.before is None:
+    """The other roles of the clouds whose buckets stay and get another policy."""
+    before = circumstances.before
+    if before is None:
         return
+    lost = {name for name, each in circumstances.after.lost.items() if each.is_certain}
+    circumstances = replace(circumstances, after=replace(circumstances.after, lost={}))
     declared = _names(circumstances)
     for cloud in circumstances.settings.clouds:
         for bucket in cloud.buckets:
-            old = circumstances.before.buckets.get(bucket.name)
+            if bucket.name in lost:
+                continue
+            old = before.buckets.get(bucket.name)
             new = circumstances.after.buckets.get(bucket.name)
             changed = new or old
             if changed is None or is_same_policy(
@@ -156,7 +191,7 @@ def _any_role(place: Place, cloud: Cloud, circumstances: Circumstances) -> Itera
     if _check_twice(assumed, _without_exceptions(circumstances)).verdict not in FOUND:
         text = "A bucket policy keeps roles of the cloud out, but may except some; which ones the file does not say."
         said = tuple(replace(each, verdict=Verdict.UNDECIDED, text=text) for each in said)
-    yield replace(check, role=f"every role of cloud {cloud.name}", said=said, fix="")
+    yield replace(check, role=_every_role_of(cloud), said=said, fix="")
 
 
 def _assumed(

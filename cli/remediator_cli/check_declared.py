@@ -28,13 +28,28 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """Whether a resource is left as it is when the file no longer holds it, or replaces it by one of another name.
+
+    False where it is deleted, None where that cannot be told yet.
+    """
+
+    if_removed: bool | None = False
+    if_replaced: bool | None = False
+
+
+@dataclass(frozen=True, slots=True)
 class DeclaredPolicy:
-    """A policy of a role: an inline one by its name, or a managed one by its ARN."""
+    """A policy of a role: an inline one by its name, or a managed one by its ARN.
+
+    ``place`` is where the role is given it, ``written_at`` where its document is, None where that is no other place.
+    """
 
     place: Place
     name: str
     is_managed: bool
     document: Reading[PolicyDocument]
+    written_at: Place | None = None
 
     @property
     def label(self) -> str:
@@ -47,7 +62,8 @@ class DeclaredRole:
     """A role with its policies.
 
     ``tags_unknown`` says why there may be more tags than ``tags``, None where there are not. ``boundary`` is the ARN of
-    the permissions boundary. ``account`` and ``role_id`` are what AWS gave the role, None where it does not exist yet.
+    the permissions boundary, ``boundary_place`` the resource with its document, None where the file has none.
+    ``account`` and ``role_id`` are what AWS gave the role, None where it does not exist yet.
     """
 
     place: Place
@@ -58,9 +74,35 @@ class DeclaredRole:
     tags_unknown: str | None = None
     boundary: Reading[str] = field(default_factory=Absent)
     boundary_document: Reading[PolicyDocument] = field(default_factory=Absent)
+    boundary_place: Place | None = None
     policies: tuple[DeclaredPolicy, ...] = ()
     account: str | None = None
     role_id: str | None = None
+    retention: Retention = Retention()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBucket:
+    """A bucket that the file itself looks after; ``name`` is Absent where AWS makes it up.
+
+    ``is_new`` says that the change creates it, whatever there was before under its name. ``unsure`` says why it may not
+    be there at all, None where it is.
+    """
+
+    place: Place
+    name: Reading[str]
+    retention: Retention = Retention()
+    is_new: bool = False
+    unsure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LostBucket:
+    """A bucket that the change takes away, or may take away where that is not certain; ``because`` is the reason."""
+
+    place: Place
+    because: str
+    is_certain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +130,8 @@ class Declared:
 
     ``roles`` are by their addresses, ``buckets`` by the names of the buckets. ``stray_policies`` and ``stray_buckets``
     belong to roles and buckets that cannot be told yet; ``elsewhere`` are policies of roles that are not in
-    the file, by the names of these roles.
+    the file, by the names of these roles. ``held`` are the buckets that the file looks after, by their addresses, and
+    ``lost`` those that the change has taken away by then, by their names.
     """
 
     roles: Mapping[str, DeclaredRole]
@@ -97,6 +140,8 @@ class Declared:
     stray_policies: tuple[DeclaredPolicy, ...] = ()
     stray_buckets: tuple[DeclaredBucket, ...] = ()
     elsewhere: Mapping[str, tuple[DeclaredPolicy, ...]] = field(default_factory=dict)
+    held: Mapping[str, HeldBucket] = field(default_factory=dict)
+    lost: Mapping[str, LostBucket] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,10 @@ from remediator_cli.check import (
     RoleCheck,
     Said,
     Verdict,
+    sorted_by_verdict,
 )
-from remediator_cli.check_declared import Declared, DeclaredPolicy, DeclaredRole, Place
+from remediator_cli.check_buckets import said_of_buckets
+from remediator_cli.check_declared import Declared, DeclaredBucket, DeclaredPolicy, DeclaredRole, Place
 from remediator_cli.check_state import NAMELESS, Circumstances, Language, Subject, key_of, role_of, subject_of
 
 _ANY_NAMES = ("0-0", "Zz.Zz.Zz")
@@ -50,13 +52,19 @@ _UNSURE = frozenset(
         FindingCode.KEY_UNDECIDED,
         FindingCode.KEY_UNKNOWN,
         FindingCode.PROFILE_UNDECIDED,
-        FindingCode.BUCKET_ABSENT,
         FindingCode.BUCKET_UNREADABLE,
     }
 )
 _GIVEN_BY_OTHERS = frozenset({FindingCode.GRANT_MISSING, FindingCode.KEY_MISSING, FindingCode.PROFILE_MISSING})
 """What may be missing from the file only, because somebody else gives it to the role."""
-_TRUST = frozenset({FindingCode.TRUST_MISSING, FindingCode.TRUST_CONDITIONAL, FindingCode.TRUST_BLOCKED})
+_TRUST = frozenset(
+    {
+        FindingCode.TRUST_MISSING,
+        FindingCode.TRUST_CONDITIONAL,
+        FindingCode.TRUST_BLOCKED,
+        FindingCode.TRUST_UNDECIDED,
+    }
+)
 _PROFILE = frozenset({FindingCode.PROFILE_MISSING, FindingCode.PROFILE_OCCUPIED, FindingCode.PROFILE_UNDECIDED})
 _NOT_LOOKED_AT = frozenset({FindingCode.GRANT_LEFTOVER})
 """Nothing is broken by it."""
@@ -130,14 +138,15 @@ def _undecided(role: DeclaredRole, text: str, because: str) -> RoleCheck:
     return RoleCheck(role.place, called(role), None, (said,))
 
 
-def _refused(now: DeclaredRole, former: Enrollment | None, refused: Refused) -> RoleCheck:
+def _refused(now: DeclaredRole, former: Enrollment | None, refused: Refused, place: Place | None = None) -> RoleCheck:
+    """What is said of a role that is refused; ``place`` is the resource to blame, None where it is the role."""
     if refused.refusal is Refusal.POWER_UNKNOWN:
         verdict, text = Verdict.UNDECIDED, "Whether the remediator would look after the role cannot be decided."
     elif isinstance(former, Refused) and former.refusal is refused.refusal:
         verdict, text = Verdict.NOT_ENROLLED, "The remediator refuses to look after the role, before and after."
     else:
         verdict, text = Verdict.BREAKS, "The remediator would refuse to look after the role, which carries its tag."
-    said = Said(f"{REFUSED}-{refused.refusal}", verdict, now.place, text, (refused.why,))
+    said = Said(f"{REFUSED}-{refused.refusal}", verdict, place or now.place, text, (refused.why,))
     return RoleCheck(now.place, called(now), refused.cloud, (said,))
 
 
@@ -178,7 +187,7 @@ def _check_enrolled(
         former = None if was is None else enrollment_of(was, circumstances)
         if before is not None and isinstance(former, Enrolled):
             former = refuse_by_policies(before.role, before.policies(), former.cloud) or former
-        return _refused(now, former, refused)
+        return _refused(now, former, refused, _of_power(after, was, refused))
     desired = desired_of(cloud)
     comparison = _Comparison(
         subject=after,
@@ -188,8 +197,8 @@ def _check_enrolled(
         findings=_findings(after, desired),
         prior=None if before is None else _findings(before, desired),
     )
-    said = _said_beside_strays(comparison)
-    said.sort(key=lambda each: tuple(Verdict).index(each.verdict))
+    lost = said_of_buckets((bucket.name for bucket in cloud.buckets), circumstances.after)
+    said = sorted_by_verdict((*_said_beside_strays(comparison), *lost))
     return RoleCheck(now.place, called(now), cloud.name, tuple(said), _fix(comparison, said))
 
 
@@ -210,7 +219,9 @@ def _findings(subject: Subject, desired: Desired) -> tuple[Finding, ...]:
 
 
 def _say(finding: Finding, comparison: _Comparison) -> Said | None:
-    """What is said of a finding; None where the file neither knows nor changes what it is about."""
+    """What is said of a finding; None where the file neither knows nor changes it, or it is said of the bucket."""
+    if finding.code is FindingCode.BUCKET_ABSENT:
+        return None
     prior = next((each for each in comparison.prior or () if each.subject == finding.subject), None)
     if prior is not None and prior.code is finding.code and finding.code in _PROFILE:
         return None
@@ -343,36 +354,97 @@ def _to_blame(finding: Finding, comparison: _Comparison) -> Place:
     if finding.code in _TRUST:
         return now.place
     if finding.code in _PROFILE:
-        return next(_changed_profiles(comparison.circumstances), now.place)
-    because = "\n".join(finding.because)
+        return next(_profiles_to_blame(finding, comparison), now.place)
+    named = _named(finding, comparison)
+    if named is not None:
+        return named
+    changed = tuple(_changed(finding, comparison))
+    # Of several changes it is the one without which there is no such finding; where that takes more of them, the first.
+    for place, undone in changed:
+        left = _findings(undone, comparison.desired)
+        if not any((each.code, each.subject) == (finding.code, finding.subject) for each in left):
+            return place
+    return changed[0][0] if changed else now.place
+
+
+def _of_power(subject: Subject, was: DeclaredRole | None, refused: Refused) -> Place:
+    """The policy that a role is refused for: one that the reason names, else one without which it would not be."""
+    now = subject.declared
     for policy in now.policies:
-        if policy.label in because:
-            return policy.place
-    bucket = comparison.circumstances.after.buckets.get(finding.subject)
-    if bucket is not None and "the bucket policy" in because:
-        return bucket.place
-    return next(_changed(finding, comparison), now.place)
+        if policy.label in refused.why:
+            return _place_of(policy, was)
+    for policy in now.policies:
+        less = replace(subject, declared=replace(now, policies=tuple(each for each in now.policies if each != policy)))
+        if refuse_by_policies(less.role, less.policies(), less.cloud) is None:
+            return _place_of(policy, was)
+    return now.place
 
 
-def _changed(finding: Finding, comparison: _Comparison) -> Iterator[Place]:
-    """What is no longer what it was: the role's policies first, then its bucket's policy."""
-    present: dict[tuple[bool, str], DeclaredPolicy] = {key_of(policy): policy for policy in comparison.now.policies}
+def _place_of(policy: DeclaredPolicy, was: DeclaredRole | None) -> Place:
+    """Where a policy is written if the role had it before, else where the role is given it."""
+    had = was is not None and any(key_of(each) == key_of(policy) for each in was.policies)
+    return policy.written_at or policy.place if had else policy.place
+
+
+def _place_of_boundary(now: DeclaredRole, was: DeclaredRole | None) -> Place:
+    had = was is not None and was.boundary == now.boundary
+    return now.boundary_place or now.place if had else now.place
+
+
+def _named(finding: Finding, comparison: _Comparison) -> Place | None:
+    """The resource that a reason names: the first of those that changed, else the first."""
+    now, was = comparison.now, comparison.was
+    former = {key_of(policy): policy.document for policy in was.policies} if was else {}
+    places: list[tuple[str, Place, bool]] = []
+    for policy in now.policies:
+        is_kept = is_same_policy(policy.document, former.get(key_of(policy), Absent()))
+        places.append((policy.label, _place_of(policy, was), is_kept))
+    is_kept = was is not None and is_same_policy(now.boundary_document, was.boundary_document)
+    places.append(("permissions boundary", _place_of_boundary(now, was), is_kept))
+    old, new = _bucket_before(finding, comparison), comparison.circumstances.after.buckets.get(finding.subject)
+    if new is not None:
+        is_kept = old is not None and is_same_policy(new.policy, old.policy)
+        places.append(("the bucket policy", new.place, is_kept))
+    because = "\n".join(finding.because)
+    found = [(is_kept, because.index(label), place) for label, place, is_kept in places if label in because]
+    return min(found, key=lambda each: each[:2])[2] if found else None
+
+
+def _bucket_before(finding: Finding, comparison: _Comparison) -> DeclaredBucket | None:
+    before: Declared | None = comparison.circumstances.before
+    return None if before is None else before.buckets.get(finding.subject)
+
+
+def _changed(finding: Finding, comparison: _Comparison) -> Iterator[tuple[Place, Subject]]:
+    """What is no longer what it was, each with the role as if that had stayed: its policies, then its bucket's."""
+    subject, now = comparison.subject, comparison.now
+    present: dict[tuple[bool, str], DeclaredPolicy] = {key_of(policy): policy for policy in now.policies}
     for policy in comparison.was.policies if comparison.was else ():
         left = present.get(key_of(policy))
         if left is None or not is_same_policy(left.document, policy.document):
-            yield policy.place
-    before: Declared | None = comparison.circumstances.before
-    old = None if before is None else before.buckets.get(finding.subject)
+            kept = tuple(each for each in now.policies if key_of(each) != key_of(policy))
+            place = policy.place if left is None else _place_of(policy, comparison.was)
+            yield place, replace(subject, declared=replace(now, policies=(*kept, policy)))
+    old = _bucket_before(finding, comparison)
     new = comparison.circumstances.after.buckets.get(finding.subject)
     if old is not None and (new is None or not is_same_policy(new.policy, old.policy)):
-        yield old.place
+        buckets = {**subject.file.buckets, finding.subject: old}
+        yield old.place, replace(subject, file=replace(subject.file, buckets=buckets))
 
 
-def _changed_profiles(circumstances: Circumstances) -> Iterator[Place]:
-    after = {profile.place.address: profile for profile in circumstances.after.profiles}
-    for profile in circumstances.before.profiles if circumstances.before else ():
+def _profiles_to_blame(finding: Finding, comparison: _Comparison) -> Iterator[Place]:
+    """The instance profiles of the role that changed, or that its name belongs to, or that a reason names."""
+    now, file = comparison.now, comparison.circumstances.after
+    after = {profile.place.address: profile for profile in file.profiles}
+    before = comparison.circumstances.before
+    for profile in before.profiles if before else ():
         left = after.get(profile.place.address)
-        if left is None or (left.name, left.role) != (profile.name, profile.role):
+        is_changed = left is None or (left.name, left.role) != (profile.name, profile.role)
+        is_its_own = now.name in (profile.name, profile.role) or profile.role_address == now.place.address
+        if is_changed and is_its_own:
+            yield profile.place
+    for profile in file.profiles:
+        if profile.name == now.name or any(profile.place.address in reason for reason in finding.because):
             yield profile.place
 
 

@@ -11,31 +11,30 @@ from typing import Annotated, assert_never
 import typer
 
 from remediator.settings import Settings
-from remediator_cli.check import FOUND, RoleCheck, Verdict
+from remediator_cli.check import FOUND, FOUND_IF_STRICT, RoleCheck, Verdict
 from remediator_cli.check_change import check_change
 from remediator_cli.check_declared import DeclaredChange, NotReadable
 from remediator_cli.check_forms import CheckForm, checks_table, github_annotations, json_lines, sarif_log
 from remediator_cli.check_state import Language
 from remediator_cli.exits import ExitCode
 from remediator_cli.json_lines import STANDARD_INPUT
+from remediator_cli.needed_settings import needed_settings
 from remediator_cli.output import complain, put, tell
-from remediator_cli.settings_file import given_settings
 
 LARGEST_FILE = 512 * 1024 * 1024
 """Bytes. The plans of thousands of resources have a tenth of it."""
 
 _ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
 _ZIP = b"PK\x03\x04"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{")
+_BEGINNING = 1_000
+"""Bytes in which a file that is no text has a zero."""
+_JSON_BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*[{\[]")
+_NO_TEXT = {
+    Language.TERRAFORM: "looks like the plan itself and not its JSON; run: terraform show -json tfplan > plan.json",
+    Language.CLOUDFORMATION: "is no text, so it is no template; if it is written in UTF-16, save it as UTF-8",
+}
 
-SettingsNeeded = Annotated[
-    Path,
-    typer.Option(
-        "--settings",
-        metavar="FILE",
-        show_default=False,
-        help="The cdk.json of the deployment, or its configuration alone.",
-    ),
-]
 Account = Annotated[
     str | None,
     typer.Option(
@@ -54,6 +53,7 @@ FormOption = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 All = Annotated[bool, typer.Option("--all", help="List the roles that are not enrolled, too.")]
+Strict = Annotated[bool, typer.Option("--strict", help="End with 3 where something is undecided, too.")]
 
 Read = Callable[[str, str], DeclaredChange]
 """Understands the text of a file, whose name is given for places; raises NotReadable for what it is not."""
@@ -64,29 +64,30 @@ def run_check(
     read: Callable[[Settings, str | None], Read],
     language: Language,
     *,
-    settings: Path,
+    settings: Path | None,
     account: str | None,
     form: CheckForm,
     is_json: bool,
     show_all: bool,
+    is_strict: bool,
 ) -> ExitCode:
     """Judge each file by itself and print what is said of its roles; a file that cannot be read costs no other.
 
-    ``read`` is given the settings and the account that the files are for.
+    ``read`` is given the settings and the account that the files are for. Raises RemediatorError where no settings are
+    named and the working directory has none.
     """
     if account is not None and not _ACCOUNT.fullmatch(account):
         raise typer.BadParameter("needed are the 12 digits of an account", param_hint="--account")
     if is_json and form not in (CheckForm.TABLE, CheckForm.JSON):
         raise typer.BadParameter(f"it says json, and --format says {form.value}", param_hint="--json")
-    configuration = given_settings(settings)
-    assert configuration is not None  # noqa: S101  # only without a file there are none
+    configuration = needed_settings(settings)
     understand = read(configuration, account or configuration.account)
     checks: list[RoleCheck] = []
     bad = False
     for name in files:
         label = "<stdin>" if name == STANDARD_INPUT else name
         try:
-            change = understand(read_text(name), label)
+            change = understand(read_text(name, language), label)
         except NotReadable as error:
             complain(label, str(error))
             bad = True
@@ -97,7 +98,8 @@ def run_check(
         _show(listed, files, CheckForm.JSON if is_json else form)
     if bad:
         return ExitCode.BAD_INPUT
-    return ExitCode.FOUND if any(check.verdict in FOUND for check in checks) else ExitCode.OK
+    found = FOUND_IF_STRICT if is_strict else FOUND
+    return ExitCode.FOUND if any(check.verdict in found for check in checks) else ExitCode.OK
 
 
 def _show(checks: Sequence[RoleCheck], files: Sequence[str], form: CheckForm) -> None:
@@ -114,18 +116,20 @@ def _show(checks: Sequence[RoleCheck], files: Sequence[str], form: CheckForm) ->
             assert_never(never)
 
 
-def read_text(name: str) -> str:
+def read_text(name: str, language: Language) -> str:
     """The text of a file, ``-`` being standard input; raises NotReadable for what is none."""
     content = _content(name)
     if len(content) > LARGEST_FILE:
         raise NotReadable(f"is larger than {LARGEST_FILE // 1024**2} MiB")
-    if content.startswith(_ZIP):
-        raise NotReadable("is a plan in Terraform's own form; run: terraform show -json PLAN > plan.json")
-    if b"\0" in content[:4]:
+    if content.startswith(_UTF_16):
         raise NotReadable("is no text, or written in UTF-16; save it as UTF-8")
+    if content.startswith(_ZIP) or b"\0" in content[:_BEGINNING]:
+        raise NotReadable(_NO_TEXT[language])
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if language is Language.TERRAFORM and not _JSON_BEGINS.match(content):
+            raise NotReadable(_NO_TEXT[language]) from error
         raise NotReadable(f"is not UTF-8: byte {error.start + 1} cannot be read") from error
     if not text.strip():
         raise NotReadable("is empty")

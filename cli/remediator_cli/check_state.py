@@ -119,10 +119,7 @@ class Subject:
         return Observed(
             role=self.role,
             policies=policies,
-            buckets=tuple(
-                (bucket.name, Present(self._bucket(bucket, self.file.buckets.get(bucket.name))))
-                for bucket in self.cloud.buckets
-            ),
+            buckets=tuple((bucket.name, self._bucket_or_none(bucket)) for bucket in self.cloud.buckets),
             profiles=None if self.cloud.instance_profile is InstanceProfileMode.IGNORE else self._profiles(),
         )
 
@@ -132,6 +129,12 @@ class Subject:
             return policy.document
         ours = granting(self.cloud, self.circumstances.settings.partition)
         return policy.document if ours is None else Present(ours)
+
+    def _bucket_or_none(self, bucket: BucketSettings) -> Reading[Bucket]:
+        lost = self.file.lost.get(bucket.name)
+        if lost is not None and lost.is_certain:
+            return Absent()
+        return Present(self._bucket(bucket, self.file.buckets.get(bucket.name)))
 
     def _bucket(self, bucket: BucketSettings, declared: DeclaredBucket | None) -> Bucket:
         return Bucket(

@@ -30,7 +30,8 @@ _DECIDES = re.compile(
 class Deployment:
     """What is known of a deployment beside its template; ``account`` and ``region`` are None where they are not.
 
-    ``is_former`` says that it is the one before, whose template may lack some of the parameters.
+    ``former_parameters`` are the names of the parameters of the template before, None where there is none: the values
+    may be given for them as well.
     """
 
     partition: str
@@ -38,7 +39,7 @@ class Deployment:
     region: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     stack_tags: Mapping[str, str] = field(default_factory=dict)
-    is_former: bool = False
+    former_parameters: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,15 @@ class Values:
 
     @classmethod
     def of(cls, template: Mapping[str, object], deployment: Deployment) -> Values:
-        """Raises NotReadable where a parameter is given that the template does not have, unless it is a former one."""
+        """Raises NotReadable where a parameter is given that neither this template has nor the one before."""
         parameters = {name: object_of(each) for name, each in object_of(template.get("Parameters")).items()}
+        former = deployment.former_parameters
+        names = parameters.keys() | (former or frozenset())
         for name in deployment.parameters:
-            if name not in parameters and not deployment.is_former:
-                known = ", ".join(sorted(parameters)) or "none"
-                raise NotReadable(f"has no parameter {name}; it has {known}")
+            if name not in names:
+                known = ", ".join(sorted(names)) or "none"
+                it_has = "; it has" if former is None else ", and neither has the template before; they have"
+                raise NotReadable(f"has no parameter {name}{it_has} {known}")
         return cls(
             deployment,
             parameters,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from remediator.core.policy.document import PolicyDocument, read_policy
@@ -21,8 +21,10 @@ from remediator_cli.check_declared import (
     DeclaredPolicy,
     DeclaredProfile,
     DeclaredRole,
+    HeldBucket,
     NotReadable,
     Place,
+    Retention,
 )
 from remediator_cli.cloudformation_functions import NO_VALUE, Deployment, Unknown, Values, is_known, object_of
 from remediator_cli.cloudformation_yaml import TemplateText, read_template_text
@@ -47,7 +49,21 @@ def read_template(text: str, file: str, deployment: Deployment) -> Declared:
 
     Raises NotReadable, saying what to do, for what is no template.
     """
+    return _declared(read_template_text(text), file, deployment)
+
+
+def read_former_template(text: str, file: str, deployment: Deployment) -> tuple[Declared, frozenset[str]]:
+    """What the template that is deployed now declares, and the names of its parameters.
+
+    Parameters may be given that it does not have. Raises NotReadable, as ``read_template`` does.
+    """
     source = read_template_text(text)
+    parameters = frozenset(object_of(_checked(source).get("Parameters")))
+    known = {name: value for name, value in deployment.parameters.items() if name in parameters}
+    return _declared(source, file, replace(deployment, parameters=known)), parameters
+
+
+def _declared(source: TemplateText, file: str, deployment: Deployment) -> Declared:
     template = _checked(source)
     try:
         return _Template(file, template, source.lines, Values.of(template, deployment)).declared()
@@ -116,6 +132,7 @@ class _Template:
             stray_policies=tuple(strays),
             stray_buckets=stray_buckets,
             elsewhere=elsewhere,
+            held={name: self._held(name) for name in self._of("AWS::S3::Bucket")},
         )
 
     def _of(self, kind: str) -> Iterator[str]:
@@ -134,20 +151,36 @@ class _Template:
         return _as_text(self._property(name, key), f"{key} of {name}")
 
     def _document(self, value: object, what: str, name: str) -> Reading[PolicyDocument]:
+        unsure = self._unsure(name)
+        return _as_document(value, what) if unsure is None else Unreadable(unsure)
+
+    def _unsure(self, name: str) -> str | None:
+        """Why a resource may not be created, None where it certainly is."""
+        if self.values.exists(name) is not None:
+            return None
+        return f"whether {name} is created depends on a condition that cannot be worked out"
+
+    def _retention(self, name: str) -> Retention:
+        """What becomes of a resource that this template is the last one to hold, or that it gives another name."""
         if self.values.exists(name) is None:
-            return Unreadable(f"whether {name} is created depends on a condition that cannot be worked out")
-        return _as_document(value, what)
+            return Retention(None, None)
+        resource = self.values.resources[name]
+        return Retention(
+            _is_retained(self.values.value(resource.get("DeletionPolicy"))),
+            _is_retained(self.values.value(resource.get("UpdateReplacePolicy"))),
+        )
 
     def _role(self, name: str, others: tuple[DeclaredPolicy, ...]) -> DeclaredRole:
         tags, tags_unknown = self._tags(name)
         boundary = self._property(name, "PermissionsBoundary")
         arn = _as_text(boundary, f"PermissionsBoundary of {name}")
         document: Reading[PolicyDocument] = Absent()
+        place: Place | None = None
         if isinstance(arn, Present):
             document = self._managed(arn.value)
         elif isinstance(boundary, Unknown) and boundary.resource is not None:
             arn = Present(self.values.arn_of(boundary.resource))
-            document = self._managed_document(boundary.resource)
+            document, place = self._managed_document(boundary.resource), self._place(boundary.resource)
         return DeclaredRole(
             place=self._place(name),
             name=self._reading_or_made_up(name, "RoleName"),
@@ -157,8 +190,10 @@ class _Template:
             tags_unknown=tags_unknown,
             boundary=arn,
             boundary_document=document,
+            boundary_place=place,
             policies=(*self._own_policies(name), *others),
             account=None,
+            retention=self._retention(name),
         )
 
     def _reading_or_made_up(self, name: str, key: str) -> Reading[str]:
@@ -282,6 +317,10 @@ class _Template:
                 buckets[known] = found
         return buckets, tuple(strays)
 
+    def _held(self, name: str) -> HeldBucket:
+        bucket = self._reading(name, "BucketName")
+        return HeldBucket(self._place(name), bucket, self._retention(name), unsure=self._unsure(name))
+
     def _profile(self, name: str) -> DeclaredProfile:
         role: Reading[str] = Absent()
         address: str | None = None
@@ -335,6 +374,14 @@ def _first_unknown(value: object) -> Unknown | None:
             return next((found for each in value if (found := _first_unknown(each)) is not None), None)
         case _:
             return None
+
+
+def _is_retained(policy: object) -> bool | None:
+    """Whether a policy for deletion or replacement leaves the resource as it is; None where it is not known.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
+    """
+    return None if isinstance(policy, Unknown) else policy in ("Retain", "RetainExceptOnCreate")
 
 
 def _or_root(path: Reading[str]) -> Reading[str]:

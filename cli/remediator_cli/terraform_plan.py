@@ -21,8 +21,10 @@ from remediator_cli.check_declared import (
     DeclaredPolicy,
     DeclaredProfile,
     DeclaredRole,
+    HeldBucket,
     NotReadable,
     Place,
+    Retention,
 )
 
 _TYPES = frozenset(
@@ -41,6 +43,18 @@ _TYPES = frozenset(
         "aws_caller_identity",
     }
 )
+_PUT_OFF: Mapping[str, tuple[str, ...]] = {
+    "aws_iam_instance_profile": ("name", "name_prefix"),
+    "aws_iam_policy": ("policy",),
+    "aws_iam_policy_attachment": ("policy_arn",),
+    "aws_iam_role": ("assume_role_policy", "inline_policy", "managed_policy_arns", "permissions_boundary"),
+    "aws_iam_role_policies_exclusive": ("policy_names",),
+    "aws_iam_role_policy": ("policy",),
+    "aws_iam_role_policy_attachment": ("policy_arn",),
+    "aws_iam_role_policy_attachments_exclusive": ("policy_arns",),
+    "aws_s3_bucket_policy": ("policy",),
+}
+"""What nobody knows of a resource while its change is put off: what verdicts depend on, but not whose it is."""
 _INLINE_LIST = ("aws_iam_role_policies_exclusive", "policy_names")
 _FORMAT = re.compile(r"[01]\.[0-9]+")
 _SUFFIX = "0" * 26
@@ -85,7 +99,11 @@ def _checked(value: object) -> _Json:
 
 @dataclass(frozen=True, slots=True)
 class _Resource:
-    """One resource; ``before`` and ``after`` are None where it does not exist then."""
+    """One resource; ``before`` and ``after`` are None where it does not exist then.
+
+    ``is_forgotten`` says that what was before is left as it is, and no longer looked after. ``put_off`` says why the
+    plan puts a change off to a later apply, None where it does not.
+    """
 
     address: str
     module: str
@@ -97,6 +115,14 @@ class _Resource:
     before: _Json | None
     after: _Json | None
     unknown: _Json
+    is_forgotten: bool = False
+    put_off: str | None = None
+
+    def why_unknown(self, attribute: str) -> str:
+        """Why an attribute is not known, as a sentence."""
+        if self.put_off is not None:
+            return f"the plan puts the change of {self.address} off ({self.put_off})"
+        return f"{attribute} of {self.address} is known only after apply"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +151,10 @@ class _Plan:
     @classmethod
     def of(cls, value: _Json, file: str) -> _Plan:
         """Raises NotReadable where a resource is not what the format says."""
-        changed = tuple(_changed_resources(value.get("resource_changes")))
+        changed = (
+            *_changed_resources(value.get("resource_changes")),
+            *_put_off_resources(value.get("deferred_changes")),
+        )
         addresses = {resource.address for resource in changed}
         prior = _object(_object(_object(value.get("prior_state")).get("values")).get("root_module"))
         kept = tuple(each for each in _prior_resources(prior) if each.address not in addresses)
@@ -231,6 +260,7 @@ class _Moment:
             stray_policies=stray,
             stray_buckets=stray_buckets,
             elsewhere=self._elsewhere(),
+            held={each.address: self._held(each) for each in self._of("aws_s3_bucket") if each.is_managed},
         )
 
     def _elsewhere(self) -> dict[str, tuple[DeclaredPolicy, ...]]:
@@ -261,7 +291,7 @@ class _Moment:
 
     def _raw(self, resource: _Resource, attribute: str) -> Reading[object]:
         if self._unknown(resource, attribute) is True:
-            return Unreadable(f"{attribute} of {resource.address} is known only after apply")
+            return Unreadable(resource.why_unknown(attribute))
         value = (self._values(resource) or _NOTHING).get(attribute)
         return Absent() if value is None else Present(value)
 
@@ -295,13 +325,14 @@ class _Moment:
         tags, tags_unknown = self._tags(resource)
         boundary = self._text(resource, "permissions_boundary")
         boundary_document: Reading[PolicyDocument] = Absent()
+        boundary_place: Place | None = None
         if isinstance(boundary, Unreadable):
             source = self.plan.referenced(resource, "permissions_boundary")
             if source is not None and source.type == "aws_iam_policy":
                 boundary = Present(self._policy_arn(source))
-                boundary_document = self._document(source, "policy")
+                boundary_document, boundary_place = self._document(source, "policy"), self._place(source)
         elif isinstance(boundary, Present):
-            boundary_document = self._managed(boundary.value)
+            boundary_document, boundary_place = self._managed(boundary.value)
         role_id = values.get("unique_id")
         return DeclaredRole(
             place=self._place(resource),
@@ -312,9 +343,11 @@ class _Moment:
             tags_unknown=tags_unknown,
             boundary=boundary,
             boundary_document=boundary_document,
+            boundary_place=boundary_place,
             policies=(*self._inline(resource), *self._attached(resource)),
             account=_account_of(values),
             role_id=role_id if isinstance(role_id, str) else None,
+            retention=Retention(if_replaced=resource.is_forgotten),
         )
 
     def _name(self, resource: _Resource) -> Reading[str]:
@@ -324,7 +357,7 @@ class _Moment:
             if isinstance(prefix, Present):
                 return Present(f"{prefix.value}{_SUFFIX}")
         if isinstance(name, Absent):
-            return Unreadable(f"name of {resource.address} is known only after apply")
+            return Unreadable(resource.why_unknown("name"))
         return name
 
     def _tags(self, resource: _Resource) -> tuple[dict[str, Reading[str]], str | None]:
@@ -345,7 +378,7 @@ class _Moment:
                 case dict() as unknown:
                     for key, is_unknown in unknown.items():
                         if is_unknown is True:
-                            tags[key] = Unreadable(f"tag {key} of {resource.address} is known only after apply")
+                            tags[key] = Unreadable(resource.why_unknown(f"tag {key}"))
                 case _:
                     pass
         return tags, why
@@ -430,8 +463,8 @@ class _Moment:
 
     def _hidden(self, resource: _Resource, attribute: str, *, is_managed: bool) -> DeclaredPolicy:
         """Stands for what an attribute holds that is not known yet."""
-        why = f"{attribute} of {resource.address} is known only after apply"
-        return DeclaredPolicy(self._place(resource), attribute, is_managed, Unreadable(why))
+        why = Unreadable(resource.why_unknown(attribute))
+        return DeclaredPolicy(self._place(resource), attribute, is_managed, why)
 
     def _left(self, policy: DeclaredPolicy, name: str, kept: _Kept | None) -> DeclaredPolicy | None:
         """A policy of others as a list leaves it that removes all but what it names; None where it is removed."""
@@ -463,11 +496,12 @@ class _Moment:
         place = self._place(resource)
         match self._text(resource, "policy_arn"):
             case Present(value=arn):
-                return DeclaredPolicy(place, arn, True, self._managed(arn))
+                return DeclaredPolicy(place, arn, True, *self._managed(arn))
             case Unreadable(why=why):
                 source = self.plan.referenced(resource, "policy_arn")
                 if source is not None and source.type == "aws_iam_policy":
-                    return DeclaredPolicy(place, self._policy_arn(source), True, self._document(source, "policy"))
+                    document = self._document(source, "policy")
+                    return DeclaredPolicy(place, self._policy_arn(source), True, document, self._place(source))
                 return DeclaredPolicy(place, resource.address, True, Unreadable(why))
             case Absent():
                 why = f"policy_arn of {resource.address} is missing"
@@ -479,7 +513,7 @@ class _Moment:
             if _is_unknown(self._unknown(role, "managed_policy_arns")):
                 yield self._hidden(role, "managed_policy_arns", is_managed=True)
             for arn in _texts((self._values(role) or _NOTHING).get("managed_policy_arns")):
-                yield DeclaredPolicy(self._place(role), arn, True, self._managed(arn))
+                yield DeclaredPolicy(self._place(role), arn, True, *self._managed(arn))
             if self.is_after:
                 return
         kept = self.kept(role, "aws_iam_role_policy_attachments_exclusive", "policy_arns")
@@ -488,7 +522,7 @@ class _Moment:
             [] if self.is_after and role.is_replaced else _texts((role.before or _NOTHING).get("managed_policy_arns"))
         )
         for arn in dict.fromkeys([*before, *(kept.names if kept else ())]):
-            policy = DeclaredPolicy(self._place(role), arn, True, self._managed(arn))
+            policy = DeclaredPolicy(self._place(role), arn, True, *self._managed(arn))
             if arn not in elsewhere and (left := self._left(policy, arn, kept)) is not None:
                 yield left
 
@@ -517,7 +551,7 @@ class _Moment:
         for each in self._belonging(kind, "role_name", role):
             names = tuple(_texts((self._values(each) or _NOTHING).get(attribute)))
             is_unknown = _is_unknown(self._unknown(each, attribute))
-            return _Kept(names, f"{attribute} of {each.address} is known only after apply" if is_unknown else None)
+            return _Kept(names, each.why_unknown(attribute) if is_unknown else None)
         return None
 
     # Managed policies.
@@ -532,12 +566,15 @@ class _Moment:
         below = path.value if isinstance(path, Present) else "/"
         return f"arn:{self.partition}:iam::{self.account or ''}:policy{below}{known}"
 
-    def _managed(self, arn: str) -> Reading[PolicyDocument]:
+    def _managed(self, arn: str) -> tuple[Reading[PolicyDocument], Place | None]:
+        """The document of a managed policy, and the resource that it stands in; None where the plan has none."""
         for each in self._of("aws_iam_policy"):
             if self._policy_arn(each) == arn:
-                return self._document(each, "policy")
+                return self._document(each, "policy"), self._place(each)
         known = aws_managed_document(arn)
-        return Unreadable(f"the plan does not hold the managed policy {arn}") if known is None else Present(known)
+        if known is None:
+            return Unreadable(f"the plan does not hold the managed policy {arn}"), None
+        return Present(known), None
 
     # Buckets and instance profiles.
 
@@ -559,7 +596,42 @@ class _Moment:
                 stray.append(found)
             else:
                 buckets[name] = found
+        given: frozenset[str] = frozenset() if self.former is None else self.former.given_policies()
+        for each in self._of("aws_s3_bucket"):
+            own, policy = self._text(each, "bucket"), self.policy_within(each, given)
+            if isinstance(own, Present) and not isinstance(policy, Absent):
+                found = DeclaredBucket(self._place(each), policy, blocks.get(own.value))
+                buckets.setdefault(own.value, found)
         return buckets, tuple(stray)
+
+    def _held(self, resource: _Resource) -> HeldBucket:
+        name = self._text(resource, "bucket")
+        return HeldBucket(
+            place=self._place(resource),
+            name=Unreadable(resource.why_unknown("bucket")) if isinstance(name, Absent) else name,
+            retention=Retention(if_replaced=resource.is_forgotten),
+            is_new=resource.before is None or resource.is_replaced,
+            unsure=None if not self.is_after or resource.put_off is None else resource.why_unknown("bucket"),
+        )
+
+    def policy_within(self, bucket: _Resource, given: frozenset[str]) -> Reading[PolicyDocument]:
+        """The policy that the bucket itself tells: one that it is given there, else the one that it was read to have.
+
+        ``given`` are the buckets that got theirs from a resource of its own: where that is gone, so is the policy.
+        """
+        is_there_before = bucket.before is not None and not bucket.is_replaced
+        is_hidden = is_there_before and self._unknown(bucket, "policy") is True
+        if self.former is None or self._manages(bucket, "policy") or is_hidden:
+            return Absent() if self._raw(bucket, "policy") == Present("") else self._document(bucket, "policy")
+        name = self._text(bucket, "bucket")
+        if not is_there_before or (isinstance(name, Present) and name.value in given):
+            return Absent()
+        return self.former.policy_within(bucket, frozenset())
+
+    def given_policies(self) -> frozenset[str]:
+        """The names of the buckets to which resources of their own give their policies."""
+        names = (self._bucket_name(each) for each in self._of("aws_s3_bucket_policy"))
+        return frozenset(name for name in names if name is not None)
 
     def _bucket_name(self, resource: _Resource) -> str | None:
         name = self._text(resource, "bucket")
@@ -586,29 +658,57 @@ def _changed_resources(value: object) -> Iterator[_Resource]:
     if value is not None and not isinstance(value, list):
         raise NotReadable("resource_changes is not a list, so it is not a plan of Terraform")
     for position, each in enumerate(_list(value)):
-        resource, change = _object(each), _object(_object(each).get("change"))
-        address, kind = resource.get("address"), resource.get("type")
-        if not isinstance(address, str) or not isinstance(kind, str):
-            raise NotReadable(f"resource_changes[{position}] lacks its address or its type")
-        if kind not in _TYPES:
+        found = _changed_resource(_object(each), f"resource_changes[{position}]")
+        if found is not None:
+            yield found
+
+
+def _put_off_resources(value: object) -> Iterator[_Resource]:
+    """The resources whose changes wait for a later apply: until then they are what they were, and then nobody knows."""
+    if value is not None and not isinstance(value, list):
+        raise NotReadable("deferred_changes is not a list, so it is not a plan of Terraform")
+    for position, each in enumerate(_list(value)):
+        entry = _object(each)
+        found = _changed_resource(_object(entry.get("resource_change")), f"deferred_changes[{position}]")
+        if found is None:
             continue
-        actions = change.get("actions")
-        if not isinstance(actions, list) or not actions:
-            raise NotReadable(f"resource_changes[{position}] ({address}): change.actions is missing")
-        before = _optional(change.get("before"), f"resource_changes[{position}] ({address}): change.before")
-        after = _optional(change.get("after"), f"resource_changes[{position}] ({address}): change.after")
-        yield _Resource(
-            address=address,
-            module=_text(resource.get("module_address")),
-            type=kind,
-            name=_text(resource.get("name")),
-            index=resource.get("index"),
-            is_managed=resource.get("mode") != "data",
-            is_replaced="delete" in actions and "create" in actions,
-            before=before,
-            after=before if actions == ["forget"] else after,
-            unknown=_object(change.get("after_unknown")),
+        is_new = found.before is None
+        unknown = dict.fromkeys(_PUT_OFF.get(found.type, ()), True)
+        yield replace(
+            found,
+            is_replaced=False,
+            after=(found.after or _NOTHING) if is_new else found.before,
+            unknown={**(found.unknown if is_new else _NOTHING), **unknown},
+            put_off=_text(entry.get("reason")) or "it does not say why",
         )
+
+
+def _changed_resource(resource: _Json, place: str) -> _Resource | None:
+    """One change; None where it is of a type that no verdict depends on."""
+    change = _object(resource.get("change"))
+    address, kind = resource.get("address"), resource.get("type")
+    if not isinstance(address, str) or not isinstance(kind, str):
+        raise NotReadable(f"{place} lacks its address or its type")
+    if kind not in _TYPES:
+        return None
+    actions = change.get("actions")
+    if not isinstance(actions, list) or not actions:
+        raise NotReadable(f"{place} ({address}): change.actions is missing")
+    before = _optional(change.get("before"), f"{place} ({address}): change.before")
+    after = _optional(change.get("after"), f"{place} ({address}): change.after")
+    return _Resource(
+        address=address,
+        module=_text(resource.get("module_address")),
+        type=kind,
+        name=_text(resource.get("name")),
+        index=resource.get("index"),
+        is_managed=resource.get("mode") != "data",
+        is_replaced="create" in actions and ("delete" in actions or "forget" in actions),
+        before=before,
+        after=before if actions == ["forget"] else after,
+        unknown=_object(change.get("after_unknown")),
+        is_forgotten="forget" in actions,
+    )
 
 
 def _prior_resources(module: _Json) -> Iterator[_Resource]:

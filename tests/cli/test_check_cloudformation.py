@@ -204,8 +204,97 @@ def test_compared_with_what_is_deployed_a_lost_grant_is_undone_by_us() -> None:
 
 def test_compared_with_what_is_deployed_a_lost_tag_breaks() -> None:
     assert codes(only(template(role(Tags=None)), before=template(role()))) == {"un-enrolled": "breaks"}
+
+
+def test_a_role_that_is_taken_out_breaks_unless_it_is_retained() -> None:
     (check,) = checked({"Resources": {}}, before=template(role()))
+    assert codes(check) == {"role-deleted": "breaks"}
+    for policy in ("Retain", "RetainExceptOnCreate"):
+        (check,) = checked({"Resources": {}}, before=template({**role(), "DeletionPolicy": policy}))
+        assert (check.role, check.verdict, check.said) == ("head-node", Verdict.OK, ())
+    unknown = template(role(Tags={"Fn::ImportValue": "x"}))
+    (check,) = checked({"Resources": {}}, before=unknown)
     assert codes(check) == {"role-deleted": "undecided"}
+    assert checked({"Resources": {}}, before=template({**role(Tags=None), "DeletionPolicy": "Retain"})) == ()
+    depending = {**role(), "DeletionPolicy": {"Fn::ImportValue": "x"}}
+    (check,) = checked({"Resources": {}}, before=template(depending))
+    assert codes(check) == {"role-deleted": "undecided"}
+
+
+def test_a_role_that_gets_another_name_is_replaced() -> None:
+    renamed, deleted = checked(template(role(RoleName="other")), before=template(role()))
+    assert (renamed.role, renamed.verdict) == ("other", Verdict.OK)
+    assert (deleted.role, codes(deleted)) == ("head-node", {"role-deleted": "breaks"})
+    kept = {**role(RoleName="other"), "UpdateReplacePolicy": "Retain"}
+    before = {**role(), "UpdateReplacePolicy": "Retain"}
+    _, left = checked(template(kept), before=template(before))
+    assert (left.role, left.verdict) == ("head-node", Verdict.OK)
+
+
+# Buckets that go away.
+
+EVERY = "every role of cloud production"
+
+
+def bucket(name: object = BUCKET, **attributes: Any) -> Json:
+    properties = {} if name is None else {"BucketName": name}
+    return {"Type": "AWS::S3::Bucket", "Properties": properties, **attributes}
+
+
+def lost(before: Json, after: Json | None, members: Json | None = None) -> list[tuple[str, dict[str, str]]]:
+    """What is said of whom, where a bucket becomes another one, or is taken out."""
+    then = template(role(), members, Data=before)
+    now = template(role(), members, **({} if after is None else {"Data": after}))
+    checks = checked(now, before=then)
+    assert {said.place.address for check in checks for said in check.said} <= {"Data"}
+    return [(check.role, codes(check)) for check in checks]
+
+
+BREAKS = [("head-node", {"bucket-absent": "breaks"}), (EVERY, {"bucket-absent": "breaks"})]
+UNDECIDED = [("head-node", {"bucket-absent": "undecided"}), (EVERY, {"bucket-absent": "undecided"})]
+OK: list[tuple[str, dict[str, str]]] = [("head-node", {})]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdicts"),
+    [
+        (bucket(), None, BREAKS),
+        (bucket(), bucket("other"), BREAKS),
+        (bucket(), bucket(None), BREAKS),
+        (bucket(), bucket(), OK),
+        (bucket("other"), None, OK),
+        (bucket(DeletionPolicy="Delete"), None, BREAKS),
+        (bucket(DeletionPolicy="Retain"), None, OK),
+        (bucket(DeletionPolicy="RetainExceptOnCreate"), None, OK),
+        (bucket(DeletionPolicy={"Ref": "Asked"}), None, UNDECIDED),
+        (bucket(DeletionPolicy="Retain"), bucket("other", DeletionPolicy="Retain"), BREAKS),
+        (bucket(UpdateReplacePolicy="Retain"), bucket("other", UpdateReplacePolicy="Retain"), OK),
+        (bucket(), bucket("other", UpdateReplacePolicy="Retain"), UNDECIDED),
+        (bucket(), bucket({"Ref": "Asked"}), UNDECIDED),
+        (bucket(), bucket(Condition="Maybe"), UNDECIDED),
+        (bucket(Condition="Maybe"), None, UNDECIDED),
+        (bucket(Condition="Maybe"), bucket(Condition="Maybe"), OK),
+        (bucket(), bucket(Condition="Never"), BREAKS),
+    ],
+)
+def test_a_bucket_that_goes_away_breaks_every_role_of_its_cloud_unless_it_is_retained(
+    before: Json, after: Json | None, verdicts: list[tuple[str, dict[str, str]]]
+) -> None:
+    members = {
+        "Parameters": {"Asked": {"Type": "String"}},
+        "Conditions": {
+            "Maybe": {"Fn::Equals": ["a", {"Ref": "Asked"}]},
+            "Never": {"Fn::Equals": ["a", "b"]},
+        },
+    }
+    assert lost(before, after, members) == verdicts
+
+
+def test_a_bucket_that_goes_away_is_told_where_no_role_is_in_the_template() -> None:
+    (check,) = checked({"Resources": {}}, before={"Resources": {"Data": bucket()}})
+    assert (check.role, check.cloud, codes(check)) == (EVERY, "production", {"bucket-absent": "breaks"})
+    assert f"Data, which is the bucket {BUCKET}, would be deleted" in check.said[0].because
+    assert (check.place.file, check.place.address) == ("before.json", "Data")
 
 
 def test_a_policy_of_a_role_that_the_template_does_not_hold_is_undecided_where_it_changes() -> None:
@@ -513,6 +602,54 @@ def test_it_can_be_compared_with_what_is_deployed(known: str, tmp_path: Path, re
     assert answer.err == f"{tmp_path / 'none'}: there is no such file\n"
 
 
+def test_a_parameter_may_be_that_of_either_template(known: str, tmp_path: Path, remediator: Remediator) -> None:
+    asking = {"Parameters": {"Env": {"Type": "String"}}}
+    without = written(tmp_path, "without.json", template(role()))
+    with_it = written(tmp_path, "with.json", template(role(), asking))
+    for before, now in ((with_it, without), (without, with_it)):
+        arguments = ("check-cloudformation", "--settings", known, "--before", before)
+        answer = remediator(*arguments, "--parameter", "Env=production", now)
+        assert (answer.code, answer.err) == (ExitCode.OK, "")
+        answer = remediator(*arguments, "--parameter", "Evn=production", now)
+        assert (answer.code, answer.out) == (ExitCode.BAD_INPUT, "")
+        assert answer.err == f"{now}: has no parameter Evn, and neither has the template before; they have Env\n"
+
+
+def test_a_file_that_is_not_there_is_told_by_its_name(known: str, tmp_path: Path, remediator: Remediator) -> None:
+    missing = str(tmp_path / "no-such-template.yaml")
+    answer = remediator("check-cloudformation", "--settings", known, missing)
+    assert (answer.code, answer.out) == (ExitCode.BAD_INPUT, "")
+    assert answer.err == f"{missing}: there is no such file\n"
+
+
+def test_in_strict_mode_what_is_undecided_ends_as_what_breaks(
+    known: str, tmp_path: Path, remediator: Remediator
+) -> None:
+    path = written(tmp_path, "template.json", template(role(Policies=None)))
+    assert remediator("check-cloudformation", "--settings", known, path).code == ExitCode.OK
+    assert remediator("check-cloudformation", "--settings", known, "--strict", path).code == ExitCode.FOUND
+
+
+def test_the_settings_are_those_of_the_working_directory_where_none_are_named(
+    tmp_path: Path, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = written(tmp_path, "template.json", template(role()))
+    answer = remediator("check-cloudformation", path)
+    assert (answer.code, answer.out) == (ExitCode.ERROR, "")
+    assert "there is no cdk.json in the working directory" in answer.err
+    written(tmp_path, "cdk.json", configuration())
+    assert remediator("check-cloudformation", path).code == ExitCode.OK
+
+
+def test_a_binary_file_is_no_template(known: str, tmp_path: Path, remediator: Remediator) -> None:
+    path = tmp_path / "template.zip"
+    path.write_bytes(b"PK\x03\x04rest")
+    answer = remediator("check-cloudformation", "--settings", known, str(path))
+    assert answer.code == ExitCode.BAD_INPUT
+    assert answer.err.startswith(f"{path}: is no text, so it is no template")
+
+
 def test_a_wrong_call_says_what_is_wrong(known: str, tmp_path: Path, remediator: Remediator) -> None:
     path = written(tmp_path, "template.json", template(role()))
     for arguments, said in (
@@ -554,6 +691,14 @@ def test_whatever_a_property_is_there_is_a_verdict_or_a_clear_error(name: str, v
     _has_an_answer(template(role(), More={"Type": "AWS::IAM::Policy", "Properties": {"Roles": value}}))
 
 
+@given(st.sampled_from(["BucketName", "DeletionPolicy", "UpdateReplacePolicy", "Condition"]), any_json)
+def test_whatever_becomes_of_a_bucket_there_is_a_verdict_or_a_clear_error(name: str, value: object) -> None:
+    changed = bucket(value) if name == "BucketName" else bucket(**{name: value})
+    for before, after in ((bucket(), changed), (changed, bucket("other"))):
+        _has_an_answer(template(role(), Data=after), before=template(role(), Data=before))
+        _has_an_answer(template(role()), before=template(role(), Data=before))
+
+
 @given(st.text(max_size=60))
 def test_whatever_text_is_given_it_is_understood_or_refused(text: str) -> None:
     try:
@@ -573,9 +718,9 @@ def test_yaml_and_json_of_one_value_are_read_as_the_same(value: object) -> None:
     assert read_template_text(written_out).value == read_template_text(json.dumps({"Value": value})).value
 
 
-def _has_an_answer(value: object) -> None:
+def _has_an_answer(value: object, *, before: object = None) -> None:
     try:
-        checks = checked(value, instanceProfile="report")
+        checks = checked(value, before=before, instanceProfile="report")
     except RemediatorError as error:
         assert str(error)
     else:

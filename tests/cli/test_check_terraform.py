@@ -76,6 +76,11 @@ def codes(check: RoleCheck) -> dict[str, str]:
     return {each.code: each.verdict.value for each in check.said}
 
 
+def blamed(check: RoleCheck) -> dict[str, str]:
+    """The address that each thing that is said is reported at."""
+    return {each.code: each.place.address for each in check.said}
+
+
 def kept(values: Json, address: str = ROLE) -> Json:
     return resource(address, values, values)
 
@@ -197,7 +202,21 @@ def test_a_managed_policy_that_grants_less_is_to_blame() -> None:
         )
     )
     assert codes(check) == {"grant-missing": "repaired-by-us"}
-    assert check.said[0].place.address == ATTACHED
+    assert blamed(check) == {"grant-missing": MANAGED}
+
+
+def test_a_managed_policy_that_denies_is_to_blame_unless_it_is_attached_anew() -> None:
+    policy = {"name": "data", "path": "/", "arn": MANAGED_ARN, "policy": text(bucket_access())}
+    denying = {**policy, "policy": text(bucket_access(), DENY)}
+    attachment = {"role": ROLE_NAME, "policy_arn": MANAGED_ARN}
+    roles = (kept(role_values()), kept(grant_values(), GRANT))
+    changed = plan(*roles, kept(attachment, ATTACHED), resource(MANAGED, policy, denying))
+    assert blamed(only(changed)) == {"grant-blocked": MANAGED}
+    attached = plan(*roles, resource(ATTACHED, None, attachment), kept(denying, MANAGED))
+    assert blamed(only(attached)) == {"grant-blocked": ATTACHED}
+    mighty = {**policy, "policy": text({"Effect": "Allow", "Action": "*", "Resource": "*"})}
+    changed = plan(*roles, kept(attachment, ATTACHED), resource(MANAGED, policy, mighty))
+    assert blamed(only(changed)) == {"refused-powerful": MANAGED}
 
 
 def test_a_detached_policy_is_lost_though_the_provider_still_reads_it_from_the_role() -> None:
@@ -322,6 +341,74 @@ def test_an_instance_profile_that_the_plan_neither_knows_nor_changes_is_not_spok
     assert only(usable(), instanceProfile="report").verdict is Verdict.OK
 
 
+# The resource to blame.
+
+
+def test_of_several_policies_that_change_the_one_that_takes_the_grant_away_is_to_blame() -> None:
+    logs = {"name": "logs", "role": ROLE_NAME, "policy": text({**bucket_access(), "Action": "logs:*"})}
+    state = (resource("aws_iam_role_policy.a", logs, None), resource(GRANT, grant_values(), None))
+    assert blamed(only(plan(kept(role_values()), *state))) == {"grant-missing": GRANT}
+    by_bucket = bucket_policy({**bucket_access(), "Principal": {"AWS": ROLE_ARN}})
+    lost = plan(kept(role_values()), state[0], resource(BUCKET_POLICY, by_bucket, bucket_policy()))
+    assert blamed(only(lost)) == {"grant-missing": BUCKET_POLICY}
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer", "address"),
+    [("s3:DeleteObject", "s3:PutObject", BUCKET_POLICY), ("s3:PutObject", "s3:DeleteObject", GRANT)],
+)
+def test_of_several_reasons_the_first_one_that_changed_names_the_resource_to_blame(
+    inner: str, outer: str, address: str
+) -> None:
+    grant = grant_values(bucket_access(), {**DENY, "Action": inner})
+    policy = bucket_policy({**FOR_ALL, "Action": outer})
+    changed_grant, changed_policy = resource(GRANT, grant_values(), grant), resource(BUCKET_POLICY, None, policy)
+    for changes, blame in (
+        ((changed_grant, changed_policy), address),
+        ((changed_grant, kept(policy, BUCKET_POLICY)), GRANT),
+        ((kept(grant, GRANT), changed_policy), BUCKET_POLICY),
+    ):
+        check = checked(plan(kept(role_values()), *changes))[0]
+        assert codes(check) == {"grant-blocked": "breaks"}
+        assert blamed(check) == {"grant-blocked": blame}
+
+
+def test_the_policy_that_makes_an_administrator_is_to_blame() -> None:
+    attachment = {"role": ROLE_NAME, "policy_arn": "arn:aws:iam::aws:policy/AdministratorAccess"}
+    check = only(plan(kept(role_values()), kept(grant_values(), GRANT), resource(ATTACHED, None, attachment)))
+    assert blamed(check) == {"refused-powerful": ATTACHED}
+
+
+def test_a_boundary_is_the_role_s_own_unless_its_policy_changes() -> None:
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/limits"
+    limits = {"name": "limits", "path": "/", "arn": boundary, "policy": text({**bucket_access(), "Action": "ec2:*"})}
+    logs = {"name": "logs", "role": ROLE_NAME, "policy": text({**bucket_access(), "Action": "logs:*"})}
+    put = plan(
+        resource(ROLE, role_values(), role_values(permissions_boundary=boundary)),
+        kept(grant_values(), GRANT),
+        resource("aws_iam_role_policy.logs", logs, None),
+        kept(limits, "aws_iam_policy.limits"),
+    )
+    assert blamed(only(put)) == {"grant-blocked": ROLE}
+    wider = {**limits, "policy": text({**bucket_access(), "Action": "*"})}
+    narrowed = plan(
+        kept(role_values(permissions_boundary=boundary)),
+        kept(grant_values(), GRANT),
+        resource("aws_iam_policy.limits", wider, limits),
+    )
+    assert blamed(only(narrowed)) == {"grant-blocked": "aws_iam_policy.limits"}
+
+
+def test_only_an_instance_profile_of_the_role_is_to_blame() -> None:
+    others = {"name": "other", "role": "other"}
+    mine = {"name": ROLE_NAME, "role": ROLE_NAME}
+    state = (kept(role_values()), kept(grant_values(), GRANT), resource("aws_iam_instance_profile.a", others, None))
+    check = only(plan(*state, resource(PROFILE, mine, None)), instanceProfile="report")
+    assert blamed(check) == {"profile-missing": PROFILE}
+    check = only(plan(*state, resource(PROFILE, None, {**mine, "role": "other"})), instanceProfile="report")
+    assert blamed(check) == {"profile-occupied": PROFILE}
+
+
 # Enrolment.
 
 
@@ -430,7 +517,7 @@ def test_the_key_of_the_bucket_counts_as_far_as_the_role_s_policies_decide() -> 
 
 @pytest.mark.parametrize("name", ["no such name", "x" * 65])
 def test_a_name_that_no_role_can_have_is_undecided(name: str) -> None:
-    check = only(plan(resource(ROLE, role_values(), role_values(name=name))))
+    check = only(plan(kept(role_values(name=name))))
     assert check.said[0].code == "enrollment-undecided"
 
 
@@ -439,9 +526,27 @@ def test_a_deleted_role_that_was_not_enrolled_is_not_spoken_of() -> None:
     assert only(plan(resource(ROLE, bare, None))).verdict is Verdict.NOT_ENROLLED
 
 
-def test_a_deleted_role_is_told_and_breaks_nothing() -> None:
+def test_a_deleted_role_breaks_unless_it_was_told_to_be_left_alone_first() -> None:
     check = only(plan(resource(ROLE, role_values(), None), resource(GRANT, grant_values(), None)))
-    assert codes(check) == {"role-deleted": "undecided"}
+    assert (check.cloud, codes(check)) == ("production", {"role-deleted": "breaks"})
+    retired = {**TAGS, "anyscale:remediation": "off"}
+    check = only(plan(resource(ROLE, role_values(tags=retired, tags_all=retired), None)))
+    assert codes(check) == {"role-deleted": "not-enrolled"}
+
+
+def test_a_role_that_is_replaced_by_one_of_another_name_is_deleted() -> None:
+    other, unknown = new_role_values(name="other")
+    change = resource(ROLE, role_values(), other, unknown=unknown)
+    change["change"]["actions"] = ["delete", "create"]
+    renamed, deleted = checked(plan(change))
+    assert (renamed.role, renamed.verdict) == ("other", Verdict.UNDECIDED)
+    assert (deleted.role, codes(deleted)) == (ROLE_NAME, {"role-deleted": "breaks"})
+    assert deleted.place.address == ROLE
+    change["change"]["actions"] = ["create", "forget"]
+    _, left = checked(plan(change))
+    assert (left.role, left.verdict) == (ROLE_NAME, Verdict.OK)
+    taken_over = resource("aws_iam_role.again", None, role_values())
+    assert "role-deleted" not in str(checked(plan(change, taken_over)))
 
 
 def test_a_role_whose_code_is_moved_is_the_same_role() -> None:
@@ -470,6 +575,7 @@ def test_an_unknown_trust_hides_nothing_else() -> None:
     change = resource(ROLE, was, {**was, "assume_role_policy": None}, unknown={"assume_role_policy": True})
     check = only(plan(change, resource(GRANT, grant_values(), None)))
     assert codes(check) == {"trust-undecided": "undecided", "grant-missing": "repaired-by-us"}
+    assert blamed(check) == {"trust-undecided": ROLE, "grant-missing": GRANT}
 
 
 @pytest.mark.parametrize("attribute", ["tags_all", "path"])
@@ -549,6 +655,58 @@ def test_a_role_that_is_only_looked_up_is_judged_as_well() -> None:
 def _looked_up(kind: str, name: str, values: Json) -> Json:
     address = f"data.{kind}.{name}"
     return {"address": address, "mode": "data", "type": kind, "name": name, "values": values}
+
+
+def deferred(change: Json, reason: str = "resource_config_unknown") -> Json:
+    """The member of a plan that puts a change off to a later apply."""
+    return {"deferred_changes": [{"reason": reason, "resource_change": change}]}
+
+
+@pytest.mark.parametrize("action", ["update", "delete", "create"])
+def test_a_role_whose_change_is_put_off_is_undecided_and_the_reason_stands_there(action: str) -> None:
+    was = None if action == "create" else role_values()
+    now = None if action == "delete" else role_values(assume_role_policy=text(LAMBDA))
+    check = only(plan(kept(grant_values(), GRANT), **deferred(resource(ROLE, was, now))))
+    assert (check.role, check.verdict, check.cloud) == (ROLE_NAME, Verdict.UNDECIDED, "production")
+    assert check.said[0].code == "trust-undecided"
+    assert f"the plan puts the change of {ROLE} off (resource_config_unknown)" in check.said[0].because[0]
+
+
+def test_a_new_role_of_which_a_plan_that_puts_it_off_tells_little_is_undecided() -> None:
+    unknown = {"name": True, "tags": True, "tags_all": True, "assume_role_policy": True}
+    check = only(plan(**deferred(resource(f"{ROLE}", None, {}, unknown=unknown), "instance_count_unknown")))
+    assert codes(check) == {"enrollment-undecided": "undecided"}
+    assert "the plan puts the change" in check.said[0].because[0]
+
+
+def test_a_role_that_is_not_enrolled_stays_so_where_its_change_is_put_off() -> None:
+    bare = role_values(tags={}, tags_all={})
+    assert only(plan(**deferred(resource(ROLE, bare, {**bare, "path": "/x/"})))).verdict is Verdict.NOT_ENROLLED
+
+
+@pytest.mark.parametrize(
+    ("address", "before", "code"),
+    [
+        (GRANT, grant_values(), "refused-power-unknown"),
+        (BUCKET_POLICY, {"bucket": BUCKET, "policy": text()}, "grant-undecided"),
+        (ATTACHED, {"role": ROLE_NAME, "policy_arn": MANAGED_ARN}, "refused-power-unknown"),
+        (PROFILE, {"name": ROLE_NAME, "role": ROLE_NAME}, "profile-undecided"),
+        ("aws_s3_bucket.data", {"bucket": BUCKET}, "bucket-absent"),
+    ],
+)
+def test_whatever_of_a_role_s_is_put_off_is_undecided_and_to_blame(address: str, before: Json, code: str) -> None:
+    state = [kept(role_values()), *([] if address == GRANT else [kept(grant_values(), GRANT)])]
+    check = checked(plan(*state, **deferred(resource(address, before, None))), instanceProfile="report")[0]
+    assert codes(check) == {code: "undecided"}
+    assert f"the plan puts the change of {address} off" in str(check.said)
+    assert blamed(check) == {code: address}
+
+
+def test_changes_that_are_put_off_and_are_no_changes_are_told() -> None:
+    wrong: tuple[Any, ...] = ({}, [{"reason": "x", "resource_change": {}}])
+    for value in wrong:
+        with pytest.raises(RemediatorError, match="deferred_changes"):
+            checked(plan(deferred_changes=value))
 
 
 # References.
@@ -712,6 +870,119 @@ def test_a_bucket_s_policy_that_is_public_counts_with_the_block_of_public_access
     assert codes(check) == {"grant-blocked": "breaks"}
 
 
+DATA = "aws_s3_bucket.data"
+EVERY = "every role of cloud production"
+
+
+def bucket_values(**changes: Any) -> Json:
+    return {"bucket": BUCKET, "id": BUCKET, "policy": "", **changes}
+
+
+def with_bucket(before: Json | None, after: Json | None, *actions: str, unknown: Json | None = None) -> Json:
+    """A plan for a usable role and for its bucket."""
+    change = resource(DATA, before, after, unknown=unknown)
+    if actions:
+        change["change"]["actions"] = list(actions)
+    return plan(kept(role_values()), kept(grant_values(), GRANT), change)
+
+
+@pytest.mark.parametrize(
+    ("after", "actions", "said"),
+    [
+        (None, (), f"{DATA}, which is the bucket {BUCKET}, would be deleted"),
+        (bucket_values(bucket="other"), ("delete", "create"), "would be replaced by the bucket other"),
+        (bucket_values(bucket="other"), ("create", "delete"), "would be replaced by the bucket other"),
+    ],
+)
+def test_a_bucket_that_goes_away_breaks_every_role_of_its_cloud(
+    after: Json | None, actions: tuple[str, ...], said: str
+) -> None:
+    value = with_bucket(bucket_values(), after, *actions)
+    checks = checked(value)
+    assert [(check.role, check.cloud, codes(check)) for check in checks] == [
+        (ROLE_NAME, "production", {"bucket-absent": "breaks"}),
+        (EVERY, "production", {"bucket-absent": "breaks"}),
+    ]
+    for check in checks:
+        assert blamed(check) == {"bucket-absent": DATA}
+        assert said in check.said[0].because[0]
+        assert check.fix == ""
+    alone = plan(*value["resource_changes"][2:])
+    assert [(check.role, check.verdict) for check in checked(alone)] == [(EVERY, Verdict.BREAKS)]
+
+
+def test_a_bucket_that_goes_away_together_with_its_policy_is_told_once() -> None:
+    ours = bucket_policy_statement(BUCKET, (ROLE_ARN,), "aws")
+    gone = plan(resource(DATA, bucket_values(), None), resource(BUCKET_POLICY, bucket_policy(ours), None))
+    check = only(gone, grant="bucket-policy")
+    assert (check.role, codes(check)) == (EVERY, {"bucket-absent": "breaks"})
+
+
+@pytest.mark.parametrize("actions", [("forget",), ("create", "forget")])
+def test_a_bucket_that_terraform_forgets_stays(actions: tuple[str, ...]) -> None:
+    after = None if actions == ("forget",) else bucket_values(bucket="other")
+    assert only(with_bucket(bucket_values(), after, *actions)).verdict is Verdict.OK
+
+
+def test_a_bucket_that_is_created_or_that_no_cloud_uses_is_not_spoken_of() -> None:
+    assert only(with_bucket(None, bucket_values())).verdict is Verdict.OK
+    assert only(with_bucket(bucket_values(bucket="other"), None)).verdict is Verdict.OK
+
+
+def test_a_bucket_that_is_deleted_and_created_anew_is_undecided() -> None:
+    replaced = with_bucket(bucket_values(), bucket_values(), "delete", "create")
+    moved = with_bucket(bucket_values(), None)
+    moved["resource_changes"].append(resource("aws_s3_bucket.new", None, bucket_values()))
+    for value in (replaced, moved):
+        checks = checked(value)
+        assert [(check.role, codes(check)) for check in checks] == [
+            (ROLE_NAME, {"bucket-absent": "undecided"}),
+            (EVERY, {"bucket-absent": "undecided"}),
+        ]
+        assert "created anew" in checks[0].said[0].because[0]
+
+
+def test_a_bucket_whose_new_name_is_unknown_is_undecided() -> None:
+    unnamed = bucket_values()
+    del unnamed["bucket"]
+    checks = checked(with_bucket(bucket_values(), unnamed, "delete", "create", unknown={"bucket": True}))
+    assert [codes(check) for check in checks] == [{"bucket-absent": "undecided"}] * 2
+    assert f"bucket of {DATA} is known only after apply" in checks[0].said[0].because[0]
+
+
+def test_what_else_becomes_of_a_role_whose_bucket_may_go_away_is_told_too() -> None:
+    value = with_bucket(bucket_values(), bucket_values(), "delete", "create")
+    value["resource_changes"][1] = resource(GRANT, grant_values(), None)
+    assert codes(checked(value)[0]) == {"grant-missing": "repaired-by-us", "bucket-absent": "undecided"}
+
+
+def test_the_policy_in_the_bucket_itself_counts() -> None:
+    value = with_bucket(bucket_values(), bucket_values(policy=text(FOR_ALL)))
+    checks = checked(value)
+    assert [(check.role, codes(check)) for check in checks] == [
+        (ROLE_NAME, {"grant-blocked": "breaks"}),
+        (EVERY, {"grant-blocked": "breaks"}),
+    ]
+    assert {check.said[0].place.address for check in checks} == {DATA}
+    assert only(with_bucket(bucket_values(policy=text(FOR_ALL)), bucket_values())).verdict is Verdict.OK
+    made_unknown = with_bucket(bucket_values(policy=text()), bucket_values(policy=None), unknown={"policy": True})
+    assert codes(only(made_unknown)) == {"grant-undecided": "undecided"}
+
+
+def test_the_policy_that_the_provider_only_reads_from_the_bucket_gives_way_to_the_resource_of_its_own() -> None:
+    denied = bucket_values(policy=text(FOR_ALL))
+    roles = (kept(role_values()), kept(grant_values(), GRANT))
+    freed = plan(*roles, kept(denied, DATA), resource(BUCKET_POLICY, bucket_policy(FOR_ALL), bucket_policy()))
+    assert only(freed).verdict is Verdict.OK
+    freed = plan(*roles, kept(denied, DATA), resource(BUCKET_POLICY, bucket_policy(FOR_ALL), None))
+    assert only(freed).verdict is Verdict.OK
+    granted = text({**bucket_access(), "Principal": {"AWS": ROLE_ARN}})
+    overwritten = plan(kept(role_values()), kept(bucket_values(policy=granted), DATA))
+    assert only(overwritten).verdict is Verdict.OK
+    overwritten["resource_changes"].append(resource(BUCKET_POLICY, None, bucket_policy()))
+    assert codes(only(overwritten)) == {"grant-missing": "repaired-by-us"}
+
+
 def test_a_plan_of_a_thousand_roles_takes_seconds() -> None:
     resources = [
         each
@@ -767,6 +1038,44 @@ def test_the_exit_code_says_whether_something_was_found(known: str, tmp_path: Pa
     assert answer.err == f"{tmp_path / 'none.json'}: there is no such file\n"
 
 
+def test_a_file_that_is_not_there_is_told_by_its_name(known: str, tmp_path: Path, remediator: Remediator) -> None:
+    missing = str(tmp_path / "no-such-plan.json")
+    answer = remediator("check-terraform", "--settings", known, missing)
+    assert (answer.code, answer.out) == (ExitCode.BAD_INPUT, "")
+    assert answer.err == f"{missing}: there is no such file\n"
+    settings_missing = str(tmp_path / "no-such-cdk.json")
+    answer = remediator("check-terraform", "--settings", settings_missing, written(tmp_path, "plan.json", usable()))
+    assert (answer.code, answer.out) == (ExitCode.BAD_INPUT, "")
+    assert answer.err.startswith(f"{settings_missing}: the file cannot be read: No such file")
+
+
+def test_in_strict_mode_what_is_undecided_ends_as_what_breaks(
+    known: str, tmp_path: Path, remediator: Remediator
+) -> None:
+    ungranted = written(tmp_path, "ungranted.json", plan(kept(role_values())))
+    good = written(tmp_path, "good.json", usable())
+    bare = written(tmp_path, "bare.json", plan(kept(role_values(tags={}, tags_all={}))))
+    assert remediator("check-terraform", "--settings", known, ungranted).code == ExitCode.OK
+    answer = remediator("check-terraform", "--settings", known, "--strict", ungranted)
+    assert (answer.code, answer.err) == (ExitCode.FOUND, "")
+    assert remediator("check-terraform", "--settings", known, "--strict", "--all", good, bare).code == ExitCode.OK
+
+
+def test_the_settings_are_those_of_the_working_directory_where_none_are_named(
+    tmp_path: Path, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = written(tmp_path, "plan.json", usable())
+    answer = remediator("check-terraform", path)
+    assert (answer.code, answer.out) == (ExitCode.ERROR, "")
+    assert "there is no cdk.json in the working directory" in answer.err
+    assert "--settings" in answer.err
+    written(tmp_path, "cdk.json", configuration())
+    answer = remediator("check-terraform", path)
+    assert (answer.code, answer.err) == (ExitCode.OK, "")
+    assert answer.out.startswith("ok ")
+
+
 def test_roles_that_are_not_enrolled_are_listed_on_request_only(
     known: str, tmp_path: Path, remediator: Remediator
 ) -> None:
@@ -783,7 +1092,11 @@ def test_roles_that_are_not_enrolled_are_listed_on_request_only(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"PK\x03\x04rest", "run: terraform show -json PLAN > plan.json"),
+        (b"PK\x03\x04rest", "looks like the plan itself"),
+        (b"PK\x03\x04rest", "run: terraform show -json tfplan > plan.json"),
+        (b"\xff\x80rest", "looks like the plan itself"),
+        (b"tfplan\x02\x00\x00rest", "looks like the plan itself"),
+        (b"\x00\x01rest", "run: terraform show -json tfplan > plan.json"),
         (b'{"@level":"info","@message":"x"}\n{"@level":"info"}\n', "is the log of `terraform plan -json`"),
         (b'{"@level":"info","@message":"x"}\n', "is the log of `terraform plan -json`"),
         (b'{"format_version":"1.0","values":{}}', "is a state and not a plan"),
@@ -796,7 +1109,9 @@ def test_roles_that_are_not_enrolled_are_listed_on_request_only(
         (b"[]", "is not a plan but a list"),
         (b"{", "is not JSON"),
         ("{}".encode("utf-16"), "UTF-16"),
-        (b"\xff{}", "is not UTF-8"),
+        ("\ufeff{}".encode("utf-16-be"), "UTF-16"),
+        ("{}".encode("utf-16-le"), "UTF-16"),
+        (b'{"a": "\xff"}', "is not UTF-8: byte 8 cannot be read"),
         (b"  ", "is empty"),
         (b"[" * 100_000, "nested too deeply"),
     ],
@@ -823,7 +1138,6 @@ def test_a_directory_and_standard_input_can_be_named(known: str, tmp_path: Path,
 def test_a_wrong_call_says_what_is_wrong(known: str, tmp_path: Path, remediator: Remediator) -> None:
     path = written(tmp_path, "plan.json", usable())
     for arguments, said in (
-        ((path,), "--settings"),
         (("--settings", known, "--account", "1", path), "12 digits"),
         (("--settings", known, "--json", "--format", "sarif", path), "--format says sarif"),
     ):
@@ -869,6 +1183,11 @@ PLACES: list[Callable[[Json], Json]] = [
     lambda value: value["resource_changes"][0]["change"]["after"],
     lambda value: value["resource_changes"][1]["change"]["after"],
     lambda value: value["resource_changes"][2]["change"]["after"],
+    lambda value: value["resource_changes"][4]["change"],
+    lambda value: value["resource_changes"][4]["change"]["before"],
+    lambda value: value["resource_changes"][4]["change"]["after"],
+    lambda value: value["deferred_changes"][0],
+    lambda value: value["deferred_changes"][0]["resource_change"]["change"],
     lambda value: value["configuration"]["root_module"],
     lambda value: value["configuration"]["root_module"]["resources"][0],
 ]
@@ -881,6 +1200,8 @@ def _rich() -> Json:
         resource(GRANT, grant_values(), {**grant_values(), "x": 1}),
         resource(BUCKET_POLICY, bucket_policy(), bucket_policy(FOR_ALL)),
         resource(PROFILE, profile, profile),
+        resource(DATA, bucket_values(), bucket_values(policy=text())),
+        **deferred(resource("aws_iam_role.other", None, role_values(name="other"))),
         **references({GRANT: {"role": ["aws_iam_role.head_node.id", "aws_iam_role.head_node"]}}),
     )
 
@@ -900,6 +1221,7 @@ def test_whatever_stands_in_a_plan_there_is_a_verdict_or_a_clear_error(
 def test_whatever_json_is_given_there_is_a_verdict_or_a_clear_error(value: object) -> None:
     _has_an_answer(value)
     _has_an_answer(plan() | {"resource_changes": value})
+    _has_an_answer(plan() | {"deferred_changes": value})
     _has_an_answer(plan() | {"configuration": value, "prior_state": value})
 
 
@@ -920,6 +1242,15 @@ def test_what_is_only_unknown_is_never_said_to_break(attribute: str) -> None:
     was = role_values()
     after = {key: value for key, value in was.items() if key != attribute}
     checks = checked(plan(resource(ROLE, was, after, unknown={attribute: True}), kept(grant_values(), GRANT)))
+    assert {check.verdict for check in checks} <= {Verdict.OK, Verdict.UNDECIDED}
+
+
+@given(st.sampled_from(["bucket", "policy"]), st.booleans())
+def test_what_is_only_unknown_of_a_bucket_is_never_said_to_break(attribute: str, is_replaced: bool) -> None:
+    was = bucket_values(policy=text())
+    after = {key: value for key, value in was.items() if key != attribute}
+    actions = ("delete", "create") if is_replaced else ("update",)
+    checks = checked(with_bucket(was, after, *actions, unknown={attribute: True}))
     assert {check.verdict for check in checks} <= {Verdict.OK, Verdict.UNDECIDED}
 
 

@@ -11,17 +11,18 @@ import typer
 from remediator.settings import Settings
 from remediator_cli.check_declared import Declared, DeclaredChange, NotReadable
 from remediator_cli.check_forms import CheckForm
-from remediator_cli.check_run import Account, All, FormOption, Json, Read, SettingsNeeded, read_text, run_check
+from remediator_cli.check_run import Account, All, FormOption, Json, Read, Strict, read_text, run_check
 from remediator_cli.check_state import Language
 from remediator_cli.cloudformation_functions import Deployment
-from remediator_cli.cloudformation_template import read_template
+from remediator_cli.cloudformation_template import read_former_template, read_template
 from remediator_cli.exits import ExitCode
+from remediator_cli.options import SettingsFile
 from remediator_cli.output import complain
 
 EXAMPLES = """
-remediator check-cloudformation --settings cdk.json template.yaml
+remediator check-cloudformation template.yaml
 remediator check-cloudformation --settings cdk.json --before deployed.yaml template.yaml
-remediator check-cloudformation --settings cdk.json --parameter Environment=production template.yaml
+remediator check-cloudformation --strict --parameter Environment=production template.yaml
 remediator check-cloudformation --settings cdk.json --format sarif cdk.out/*.template.json > roles.sarif
 """
 
@@ -31,7 +32,8 @@ def check_cloudformation(
         list[str],
         typer.Argument(metavar="TEMPLATE", show_default=False, help="Templates, YAML or JSON; - is standard input."),
     ],
-    settings: SettingsNeeded,
+    *,
+    settings: SettingsFile = None,
     before: Annotated[
         str | None,
         typer.Option(
@@ -61,11 +63,13 @@ def check_cloudformation(
     form: FormOption = CheckForm.TABLE,
     as_json: Json = False,
     show_all: All = False,
+    strict: Strict = False,
 ) -> None:
     """Say which enrolled roles a CloudFormation template would break, before it is deployed.
 
-    Works out the functions of the template as far as they are known. Needs no credentials and no network. Ends with 3
-    where a role would break, or where the remediator would undo the deployment each time.
+    Works out the functions of the template as far as they are known, and judges with the configuration of a deployment
+    (cdk.json in the working directory, or --settings). Needs no credentials and no network. Ends with 3 where a role
+    would break, or where the remediator would undo the deployment each time.
     """
     if before is not None and len(templates) > 1:
         raise typer.BadParameter("it can be compared with one template only", param_hint="--before")
@@ -79,6 +83,7 @@ def check_cloudformation(
         form=form,
         is_json=as_json,
         show_all=show_all,
+        is_strict=strict,
     )
     raise typer.Exit(code)
 
@@ -92,13 +97,15 @@ def _reader(
     given: tuple[dict[str, str], dict[str, str]],
 ) -> Read:
     deployment = Deployment(settings.partition, account, region, *given)
-    former = None if before is None else _former(before, replace(deployment, is_former=True))
-    return partial(_read, deployment=deployment, former=former)
+    if before is None:
+        return partial(_read, deployment=deployment, former=None)
+    former, parameters = _former(before, deployment)
+    return partial(_read, deployment=replace(deployment, former_parameters=parameters), former=former)
 
 
-def _former(name: str, deployment: Deployment) -> Declared:
+def _former(name: str, deployment: Deployment) -> tuple[Declared, frozenset[str]]:
     try:
-        return read_template(read_text(name), name, deployment)
+        return read_former_template(read_text(name, Language.CLOUDFORMATION), name, deployment)
     except NotReadable as error:
         complain(name, str(error))
         raise typer.Exit(ExitCode.BAD_INPUT) from error

@@ -10,14 +10,15 @@ import typer
 from remediator.settings import Settings
 from remediator_cli.check_declared import DeclaredChange, NotReadable
 from remediator_cli.check_forms import CheckForm
-from remediator_cli.check_run import Account, All, FormOption, Json, Read, SettingsNeeded, run_check
+from remediator_cli.check_run import Account, All, FormOption, Json, Read, Strict, run_check
 from remediator_cli.check_state import Language
 from remediator_cli.json_lines import NotJson, parse_json
+from remediator_cli.options import SettingsFile
 from remediator_cli.terraform_plan import read_plan
 
 EXAMPLES = """
-remediator check-terraform --settings cdk.json plan.json
-remediator check-terraform --settings cdk.json --format github plan.json
+remediator check-terraform plan.json
+remediator check-terraform --settings cdk.json --strict --format github plan.json
 remediator check-terraform --settings cdk.json --json --all plan.json | jq .verdict
 terraform show -json tfplan | remediator check-terraform --settings cdk.json -
 """
@@ -30,16 +31,19 @@ def check_terraform(
             metavar="PLAN", show_default=False, help="What terraform show -json prints; - is standard input."
         ),
     ],
-    settings: SettingsNeeded,
+    *,
+    settings: SettingsFile = None,
     account: Account = None,
     form: FormOption = CheckForm.TABLE,
     json: Json = False,
     show_all: All = False,
+    strict: Strict = False,
 ) -> None:
     """Say which enrolled roles a Terraform plan would break, before it is applied.
 
-    Reads what terraform show -json prints for a plan. Needs no credentials and no network. Ends with 3 where a role
-    would break, or where the remediator would undo the apply each time.
+    Reads what terraform show -json prints for a plan, and judges with the configuration of a deployment (cdk.json in
+    the working directory, or --settings). Needs no credentials and no network. Ends with 3 where a role would break, or
+    where the remediator would undo the apply each time.
     """
     code = run_check(
         plans,
@@ -50,6 +54,7 @@ def check_terraform(
         form=form,
         is_json=json,
         show_all=show_all,
+        is_strict=strict,
     )
     raise typer.Exit(code)
 
