@@ -18,7 +18,7 @@ from remediator.core.outcome import OutcomeKind
 from remediator.core.plain_text import document_diff, plain
 from remediator.core.plan import Step, TrustStep
 from remediator.flows.survey import Surveyed
-from remediator.settings import Mode, Settings
+from remediator.settings import Settings
 from remediator_cli.diff import diff_text
 from remediator_cli.finding_explanation import explained
 from remediator_cli.fleet import Fleet
@@ -74,11 +74,11 @@ def fleet_text(fleet: Fleet, settings: Settings) -> RenderableType:
 def surveyed_text(surveyed: Surveyed) -> RenderableType:
     """One role: what would become of it, what is wrong with it, and the diffs."""
     judgement = surveyed.judgement
-    enrollment, kind = judgement.enrollment, judgement.kind
+    kind = judgement.kind
     title = Text.assemble((plain(judgement.scanned.role.arn.name), "bold"), "  ", (kind, _STYLES[kind]))
-    if (cloud := surveyed.cloud) is not None:
-        title.append(plain(f"  cloud {cloud}"))
-    if isinstance(enrollment, Enrolled) and enrollment.mode is Mode.OBSERVE:
+    if surveyed.cloud:
+        title.append(plain(f"  cloud {surveyed.cloud}"))
+    if surveyed.is_observed_only:
         title.append("  observed only: nothing is written", style="dim")
     return Group(title, Padding(Group(*_details(surveyed)), (0, 0, 0, 2)))
 
@@ -149,8 +149,14 @@ def _step_record(step: Step, *, removal: bool) -> dict[str, Any]:
 def _summary(fleet: Fleet) -> Text:
     found = fleet.survey
     kinds = Counter(each.judgement.kind for each in found.roles)
-    mistakes = sum(each.near is not None and each.near.is_a_mistake for each in found.roles)
+    mistakes = sum(
+        each.judgement.kind is OutcomeKind.NOT_ENROLLED and each.near is not None and each.near.is_a_mistake
+        for each in found.roles
+    )
+    observed = sum(each.judgement.kind is OutcomeKind.WOULD_REPAIR and each.is_observed_only for each in found.roles)
+    kinds[OutcomeKind.WOULD_REPAIR] -= observed
     parts = [f"{kinds[kind]} {words}" for kind, words in _COUNTED.items() if kinds[kind]]
+    parts += [f"{observed} broken, and only observed"] * (observed > 0)
     parts += [f"{mistakes} with a tag that does not enrol"] * (mistakes > 0)
     parts += [f"{len(found.unjudged)} could not be judged"] * bool(found.unjudged)
     said = ", ".join(parts) or "no role is enrolled, or nearly so"

@@ -14,7 +14,6 @@ from remediator.core.finding import Finding
 from remediator.core.memory import RoleMemory
 from remediator.core.outcome import OutcomeKind
 from remediator.flows.survey import Surveyed
-from remediator.settings import Mode
 from remediator_cli.finding_explanation import explained
 from remediator_cli.fleet import Fleet
 from remediator_cli.report_past import Past
@@ -100,8 +99,7 @@ class RoleReport:
     @property
     def is_observed_only(self) -> bool:
         """Whether nothing is written because the mode of its cloud, or its own tag, says so."""
-        enrollment = self.surveyed.judgement.enrollment
-        return isinstance(enrollment, Enrolled) and enrollment.mode is Mode.OBSERVE
+        return self.surveyed.is_observed_only
 
     @property
     def why(self) -> str:

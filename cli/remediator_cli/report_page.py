@@ -213,7 +213,7 @@ def _row(role: RoleReport, *cells: tuple[Node, ...]) -> Row:
 def _article(role: RoleReport) -> Element:
     judgement = role.surveyed.judgement
     unless = " if it were not contested" if role.standing is Standing.CONTESTED else ""
-    facts = [f"cloud {role.cloud}"] if role.cloud is not None else []
+    facts = [f"cloud {role.cloud}"] if role.cloud else []
     return element(
         "article",
         element("h3", role.name),

@@ -10,7 +10,7 @@ from typing import Final
 
 from remediator.core.actors import tool_of
 from remediator.core.change import Change, ChangeKind, ChangeState
-from remediator.core.event import APPLY_CALL, Cause
+from remediator.core.event import APPLY_CALL, TAGGING, Cause
 from remediator.core.memory import RoleMemory
 from remediator.core.sweep import is_sweep
 from remediator_cli.deployment import Deployment
@@ -20,8 +20,8 @@ _AT_MOST: Final = 20_000
 """How many changes are read: first a few, and if they do not reach back far enough, many."""
 
 _MADE: Final = (ChangeState.COMPLETED, ChangeState.UNCONFIRMED)
-_BREAK_NOTHING: Final = frozenset({"TagRole", APPLY_CALL})
-"""Calls that make the remediator look at a role, and cannot have broken it."""
+_BREAK_NOTHING: Final = TAGGING | {"CreateRole", APPLY_CALL}
+"""Calls that make the remediator look at a role that was not in order before, or was not yet looked after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,14 @@ class Past:
     def unexplained(self) -> int:
         """How many repairs have no cause that could have broken anything: a sweep found them, or a person asked."""
         return sum(next(_breaking(each), None) is None for each in self.repairs)
+
+    @property
+    def asked_for(self) -> int:
+        """How many of these have a call all the same: the role was created, enrolled or released, or a person asked."""
+        return sum(
+            next(_breaking(each), None) is None and not all(is_sweep(cause) for cause in each.causes)
+            for each in self.repairs
+        )
 
 
 def read_past(deployment: Deployment, *, days: int, now: datetime) -> Past:

@@ -133,10 +133,13 @@ def _breakers_said(past: Past) -> str:
         return "Nothing was repaired."
     found = len(past.breakers)
     said = ["By the role or user behind the calls after which something had to be repaired."]
-    if past.unexplained:
+    if past.asked_for:
         said.append(
-            f"Of {repairs_text(past.unexplained)} no call is known: a sweep found what was broken, or a person."
+            f"Nobody broke what {repairs_text(past.asked_for)} mended: the role had just been created, enrolled or "
+            "released, or a person asked."
         )
+    if swept := past.unexplained - past.asked_for:
+        said.append(f"Of {repairs_text(swept)} no call is known: a sweep found what was broken.")
     if found > _MOST_BREAKERS:
         said.append(f"The first {_MOST_BREAKERS} of {found:,} are shown.")
     return " ".join(said)

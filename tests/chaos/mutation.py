@@ -2,7 +2,9 @@
 
 A mutant is made from the syntax tree: another operator, comparison, number or boolean, a condition turned round or left
 out, the first field that ``replace`` sets left alone, or what a function returns replaced by None. It is written into a
-copy of the project, never into the project itself, and survives if all tests of ``core/`` still pass.
+copy of the project, never into the project itself, and survives if all tests of ``core/`` that reach its statement
+still pass. Which do is found out once, by coverage. mutmut, which does the same, leaves alone what has a decorator:
+properties, and whatever is cached, where much of ``core/`` is.
 """
 
 from __future__ import annotations
@@ -18,13 +20,15 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
+
+from coverage import CoverageData
 
 ROOT: Final = Path(__file__).parents[2]
 CORE: Final = Path("lambda_src/remediator/core")
@@ -68,10 +72,14 @@ _OPERATORS: Final[dict[type[ast.operator], type[ast.operator]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A module with one thing changed: where, what it was, and what it became."""
+    """A module with one thing changed: where, what it was, and what it became.
+
+    ``statement`` are the first and the last line of the innermost statement around it.
+    """
 
     module: Path
     line: int
+    statement: tuple[int, int]
     was: str
     became: str
     source: str
@@ -163,13 +171,27 @@ def _mutant(module: Path, tree: ast.Module, node: ast.AST, changed: ast.AST) -> 
         def visit(self, each: ast.AST) -> ast.AST:
             return ast.copy_location(changed, node) if each is node else self.generic_visit(each)
 
+    line = _line(node)
+    statement = _statement(tree, line)
     # The nodes of the tree itself are told apart by identity, so that it is exchanged in it, and put back.
     mutated = ast.unparse(ast.fix_missing_locations(_Exchange().visit(tree)))
     _Restore(changed, node).visit(tree)
-    line = getattr(node, "lineno", None) or next(
-        getattr(child, "lineno", 0) for child in ast.walk(node) if hasattr(child, "lineno")
-    )
-    return Mutant(module, line, _shown(node), _shown(changed), mutated)
+    return Mutant(module, line, statement, _shown(node), _shown(changed), mutated)
+
+
+def _line(node: ast.AST) -> int:
+    """The first line of a node, or of the first of its children that has one."""
+    return next(int(each.lineno) for each in ast.walk(node) if hasattr(each, "lineno"))
+
+
+def _statement(tree: ast.Module, line: int) -> tuple[int, int]:
+    """The lines of the innermost statement that stands on a line."""
+    around = [
+        (each.lineno, each.end_lineno)
+        for each in ast.walk(tree)
+        if isinstance(each, ast.stmt) and each.end_lineno is not None and each.lineno <= line <= each.end_lineno
+    ]
+    return min(around, key=lambda lines: lines[1] - lines[0])
 
 
 class _Restore(ast.NodeTransformer):
@@ -215,28 +237,63 @@ class Copy:
                 shutil.copy(source, folder / name)
         (folder / "quick.py").write_text(_QUICK)
 
-    def passes(self) -> bool:
-        """Whether the tests of ``core/`` pass."""
-        options = ("-x", "-q", "-p", "quick", "-p", "no:cacheprovider", "-p", "no:xdist")
-        command = [sys.executable, "-m", "pytest", *options, *TESTS]
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(self._folder)}
-        try:
-            done = subprocess.run(
-                command, cwd=self._folder, env=environment, capture_output=True, timeout=SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return False
-        return done.returncode == 0
+    def reach(self) -> Reach:
+        """Which tests reach which lines of ``core/``. Raises CalledProcessError where they do not pass as it is."""
+        (self._folder / "contexts.ini").write_text("[run]\ndynamic_context = test_function\nsource = lambda_src\n")
+        measured = ("-m", "coverage", "run", "--rcfile", "contexts.ini", "--data-file", "contexts.db")
+        self._pytest(measured, TESTS).check_returncode()
+        data = CoverageData(basename=str(self._folder / "contexts.db"))
+        data.read()
+        return Reach({path: data.contexts_by_lineno(path) for path in data.measured_files()}, self._folder)
 
-    def survives(self, mutant: Mutant) -> bool:
+    def _pytest(
+        self, started: Sequence[str], tests: Sequence[str], seconds: int | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        options = ("-x", "-q", "-p", "quick", "-p", "no:cacheprovider", "-p", "no:xdist")
+        return subprocess.run(
+            (sys.executable, *started, "-m", "pytest", *options, *tests),
+            cwd=self._folder,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(self._folder)},
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def survives(self, mutant: Mutant, reach: Reach) -> bool:
         """Whether no test notices the mutant."""
+        tests = reach.tests_of(mutant)
+        if not tests:
+            return True
         path = self._folder / mutant.module
         source = path.read_text()
         path.write_text(mutant.source)
         try:
-            return self.passes()
+            return self._pytest((), tests, SECONDS).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
         finally:
             path.write_text(source)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which tests reach each line, by the files and their lines; a test is named as coverage names it."""
+
+    contexts: Mapping[str, Mapping[int, Sequence[str]]]
+    folder: Path
+
+    def tests_of(self, mutant: Mutant) -> tuple[str, ...]:
+        """The tests that reach the statement of a mutant, as pytest names them; those of one function come first."""
+        first, last = mutant.statement
+        lines = self.contexts.get(str(self.folder / mutant.module), {})
+        names = {name for line in range(first, last + 1) for name in lines.get(line, ()) if name}
+        return tuple(sorted(map(self._test, names), key=lambda test: (not test.startswith(TESTS[0]), test)))
+
+    def _test(self, name: str) -> str:
+        """``tests.unit.test_plan.TestClass.test_it`` as ``tests/unit/test_plan.py::TestClass::test_it``."""
+        parts = name.split(".")
+        at = next(n for n in range(len(parts), 0, -1) if (self.folder / f"{'/'.join(parts[:n])}.py").exists())
+        return "::".join((f"{'/'.join(parts[:at])}.py", *parts[at:]))
 
 
 def main() -> int:
@@ -254,15 +311,17 @@ def main() -> int:
         for number in range(options.workers):
             copies.put(Copy(Path(scratch) / str(number)))
         first = copies.get()
-        if not first.passes():
-            sys.stderr.write("The tests of core/ fail without any mutant. Mend them first.\n")
+        try:
+            reach = first.reach()
+        except subprocess.CalledProcessError as error:
+            sys.stderr.write(f"{error.stdout.decode()}\nThe tests of core/ fail without any mutant. Mend them first.\n")
             return 2
         copies.put(first)
 
         def tried(mutant: Mutant) -> bool:
             copy = copies.get()
             try:
-                is_alive = copy.survives(mutant)
+                is_alive = copy.survives(mutant, reach)
             finally:
                 copies.put(copy)
             sys.stderr.write(f"{'survived' if is_alive else 'killed  '}  {mutant}\n")

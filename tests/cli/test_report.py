@@ -374,13 +374,16 @@ class TestThePast:
         "cause",
         [
             replace(CAUSE, call="TagRole"),
+            replace(CAUSE, call="UntagRole"),
+            replace(CAUSE, call="CreateRole"),
             replace(CAUSE, call=APPLY_CALL),
             Cause("sweep", SWEEP_CALL, CAUSE.time, Actor(SWEEP_CALL, "arn:aws:lambda:us-east-1:1:function:sweeper")),
         ],
     )
-    def test_nobody_is_blamed_for_a_tag_for_asking_for_a_repair_or_for_a_sweep(self, cause: Cause) -> None:
+    def test_nobody_is_blamed_for_a_tag_a_new_role_asking_for_a_repair_or_a_sweep(self, cause: Cause) -> None:
         past = a_past(replace(after(ALICE), causes=(cause,)))
         assert (past.breakers, past.unexplained, len(past.repairs)) == ((), 1, 1)
+        assert past.asked_for == (cause.call != SWEEP_CALL)
 
     @pytest.mark.parametrize(
         "fields",

@@ -172,3 +172,9 @@ def test_at_most_five_actors_are_named() -> None:
 def test_the_tool_is_told_by_the_user_agent_or_the_service(actor: Actor, tool: str | None) -> None:
     assert tool_of(actor) == tool
     assert describe_actor(actor) == (actor.arn if tool is None else f"{tool}, as {actor.arn}")
+
+
+@pytest.mark.parametrize("call", ["TagRole", "UntagRole"])
+def test_whoever_only_tags_a_role_has_undone_nothing(call: str) -> None:
+    fought = counted(CONTEST, (a_cause(call),), own_role_arn=OWN_ROLE_ARN)
+    assert (fought.actors, fought.principals) == (CONTEST.actors, CONTEST.principals)

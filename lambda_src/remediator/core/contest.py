@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from remediator.core.actors import describe_actor
 from remediator.core.change import Change, ChangeKind, ChangeState
-from remediator.core.event import APPLY_CALL, Cause
+from remediator.core.event import APPLY_CALL, TAGGING, Cause
 from remediator.core.finding import REPAIRABLE, Finding
 from remediator.core.memory import Contest, RoleMemory
 from remediator.core.sweep import is_sweep
@@ -89,10 +89,10 @@ def after_a_word(
 def counted(contest: Contest, causes: tuple[Cause, ...], *, own_role_arn: str) -> Contest:
     """The contest with the calls that came since, and who made them."""
     further = [cause for cause in causes if _is_of_others(cause, own_role_arn)]
-    actors = dict.fromkeys((*contest.actors, *(describe_actor(cause.actor) for cause in further)))
-    # Whoever only sets our tags undoes nothing.
-    undoing = [_principal(cause) for cause in further if cause.mode is None]
-    principals = dict.fromkeys((*contest.principals, *undoing))
+    # Whoever only tags undoes nothing.
+    undoing = [cause for cause in further if cause.call not in TAGGING]
+    actors = dict.fromkeys((*contest.actors, *(describe_actor(cause.actor) for cause in undoing)))
+    principals = dict.fromkeys((*contest.principals, *map(_principal, undoing)))
     return replace(
         contest,
         events=contest.events + len(further),

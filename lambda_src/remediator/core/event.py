@@ -22,6 +22,9 @@ DETAIL_TYPE = "AWS API Call via CloudTrail"
 APPLY_CALL = "Apply"
 """What stands where the name of a call stands when a person has a role repaired with the command line."""
 
+TAGGING = frozenset({"TagRole", "UntagRole"})
+"""The calls that change nothing about a role but its tags."""
+
 FRESH = timedelta(minutes=2)
 """How long a read that contradicts an event is taken for not yet consistent, and is made again.
 

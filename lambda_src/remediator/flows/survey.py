@@ -13,7 +13,7 @@ from remediator.core.outcome import TOLD
 from remediator.core.scan import Scanned, ScannedRole, UnreadableRole
 from remediator.errors import TransientError
 from remediator.flows.judge import BucketReader, Judge, Judgement, PolicyReader, RoleScan
-from remediator.settings import Settings
+from remediator.settings import Mode, Settings
 
 _OUTDATED = "one of its policies was detached and deleted while the account was looked at; look once more"
 _NEAR = frozenset({Refusal.UNKNOWN_CLOUD, Refusal.NOT_ALLOWED})
@@ -41,6 +41,12 @@ class Surveyed:
                 return name
             case _:
                 return None
+
+    @property
+    def is_observed_only(self) -> bool:
+        """Whether nothing is written because the mode of its cloud, or its own tag, says so."""
+        enrollment = self.judgement.enrollment
+        return isinstance(enrollment, Enrolled) and enrollment.mode is Mode.OBSERVE
 
     @property
     def why(self) -> str:
