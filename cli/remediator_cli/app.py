@@ -30,7 +30,7 @@ from remediator_cli.commands import (
     unenroll,
 )
 from remediator_cli.exits import ExitCode
-from remediator_cli.output import complain, print_anything
+from remediator_cli.output import complain, leave_output, print_anything
 
 app = typer.Typer(
     name="remediator",
@@ -88,6 +88,11 @@ def main() -> None:
         app(prog_name="remediator")
     except RemediatorError as error:
         complain("error", str(error))
+        sys.exit(ExitCode.ERROR)
+    except OSError as error:
+        leave_output()
+        where = f" ({error.filename})" if error.filename else ""
+        complain("error", f"the operating system says: {error.strerror or error}{where}")
         sys.exit(ExitCode.ERROR)
     except Exception as error:  # noqa: BLE001  # a traceback helps nobody at a terminal
         complain("error", f"this is a fault of the program: {type(error).__name__}: {error}")

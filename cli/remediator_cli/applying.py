@@ -9,7 +9,7 @@ from typing import Final
 from remediator.core.event import APPLY_CALL, Cause
 from remediator.core.outcome import Outcome
 from remediator.core.pause import Pause, parse_pause
-from remediator.core.reading import Present
+from remediator.core.state import Role
 from remediator.errors import AwsError
 from remediator.flows.deliver import deliver
 from remediator.flows.reconcile import reconcile
@@ -17,6 +17,8 @@ from remediator.settings import Settings
 from remediator_cli import clock
 from remediator_cli.deployment import Deployment, NotDeployed
 from remediator_cli.needed_settings import own_account
+from remediator_cli.one_role import read_role
+from remediator_cli.options import NamedRole
 from remediator_cli.output import complain
 
 _RECONCILER_ROLE: Final = "ReconcilerRoleArn"
@@ -26,14 +28,14 @@ _RECONCILER_ROLE: Final = "ReconcilerRoleArn"
 class Applying:
     """A role of a deployment that somebody wants to have repaired now.
 
-    ``account`` has 12 digits, ``group`` is the bucket that all writers of the role's documents share, None where they
-    share none. ``paused`` says what must not be written, as it was when they asked.
+    ``role`` is as it was when they asked. ``account`` has 12 digits, ``group`` is the bucket that all writers of the
+    role's documents share, None where they share none. ``paused`` says what must not be written, as it was then.
     """
 
     deployment: Deployment
     settings: Settings
     account: str
-    role_name: str
+    role: Role
     group: str | None
     cause: Cause
     paused: Pause
@@ -62,7 +64,7 @@ class Applying:
     def _reconciled(self, paused: Pause) -> Outcome:
         own_role = self.deployment.outputs[_RECONCILER_ROLE]
         return reconcile(
-            self.role_name,
+            self.role.arn.name,
             (self.cause,),
             account=self.account,
             group=self.group,
@@ -80,8 +82,12 @@ class Applying:
         )
 
 
-def begin_applying(deployment: Deployment, settings: Settings, role_name: str) -> Applying:
-    """Find out who asks, and what is paused. Raises NotDeployed for a stack of something else, and any AwsError."""
+def begin_applying(deployment: Deployment, settings: Settings, named: NamedRole) -> Applying:
+    """Find out who asks, which role it is, and what is paused.
+
+    Raises NotDeployed for a stack of something else, RemediatorError where there is no such role, where it cannot be
+    read, and where the ARN that was given is that of another one; and any AwsError.
+    """
     if _RECONCILER_ROLE not in deployment.outputs:
         raise NotDeployed(
             f"the stack {deployment.stack} in {deployment.region} has no output {_RECONCILER_ROLE}: it is another "
@@ -92,14 +98,14 @@ def begin_applying(deployment: Deployment, settings: Settings, role_name: str) -
     account = own_account(caller.arn, settings)
     at = clock.now()
     paused = parse_pause(deployment.pause_switch().read())
-    role = deployment.account.iam().read_role(role_name)
-    named = role.value.tags.get(settings.enrollment_tag) if isinstance(role, Present) else None
-    cloud = None if named is None else settings.cloud(named)
+    role = read_role(deployment.account, named)
+    tagged = role.tags.get(settings.enrollment_tag)
+    cloud = None if tagged is None else settings.cloud(tagged)
     return Applying(
         deployment,
         settings,
         account,
-        role_name,
+        role,
         group=None if cloud is None else settings.shared_bucket(cloud),
         cause=Cause(
             event_id=f"apply-{at:%Y%m%dT%H%M%S%fZ}",

@@ -14,6 +14,7 @@ from remediator import __version__
 from remediator.core.event import Actor
 from remediator.errors import AwsError, DeniedError, RemediatorError, TransientError
 from remediator.settings import DEFAULT_REGION, HOME_REGIONS
+from remediator_cli.denials import denial
 
 if TYPE_CHECKING:
     import boto3
@@ -97,6 +98,10 @@ class Account:
         kind = arn.partition("::")[2].partition(":")[2].partition("/")[0]
         return Actor(kind=_KINDS.get(kind, "Unknown"), arn=arn, user_agent=f"remediator/{__version__}")
 
+    def number(self, region: str) -> str:
+        """The account of these credentials, 12 digits."""
+        return self.caller(region).arn.split(":")[4]
+
 
 def account() -> Account:
     """The account of the current profile. Raises NoAccess where the profile cannot be used at all."""
@@ -123,7 +128,7 @@ def answered() -> Iterator[None]:
         if error.code in _HINTS:
             raise NoAccess(_HINTS[error.code]) from error
         if isinstance(error, DeniedError):
-            raise NoAccess(f"your credentials may not call {error.operation}: {error.message}") from error
+            raise NoAccess(denial(error)) from error
         if isinstance(error, TransientError):
             raise NoAccess(f"AWS does not answer: {error}. Try again") from error
         raise

@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from remediator.errors import DeniedError
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
+
+_DENIAL: Final = re.compile(
+    r"User: (?P<who>\S+) is not authorized to perform: \S+"
+    r"(?: on resource: (?P<what>\S.*?))?"
+    r"(?: (?:because|with) (?P<why>an? .+|no .+))?"
+)
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
+
+
+def denial(error: DeniedError) -> str:
+    """A denied call in a sentence: the call, on what, which kind of policy said no, and to whom, as far as AWS tells.
+
+    AWS's own message says the call twice. One that has another form is kept as it is.
+    """
+    call = f"your credentials may not call {error.operation}"
+    return f"{call}{_once(error.message)}"
+
+
+def said_once(why: str) -> str:
+    """Why something could not be read, of which a denied call is the reason maybe, without AWS's repetition of it."""
+    call, user, rest = why.partition(": User: ")
+    return f"{call}{_once(f'{user[2:]}{rest}')}" if user else why
+
+
+def _once(message: str) -> str:
+    """What follows the name of the call that AWS denied with a message."""
+    found = _DENIAL.fullmatch(message.rstrip("."))
+    if found is None:
+        return f": {message}" if message else ""
+    what = f" on {found['what']}" if found["what"] else ""
+    why = f": {found['why']}" if found["why"] else ""
+    return f"{what}{why}. Your credentials are those of {found['who']}"
 
 
 class Denials:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from remediator.core.memory import RoleMemory
 from remediator.core.pause import Pause, parse_pause
+from remediator.core.reading import Absent, Present, Reading, Unreadable
+from remediator.errors import DeniedError
 from remediator.settings import Settings
+from remediator_cli.denials import denial
 from remediator_cli.deployment import Deployment
+
+if TYPE_CHECKING:
+    from remediator.gateways.history import HistoryTable
+
+_T = TypeVar("_T")
 
 ALARM_PREFIX: Final = "AnyscaleRemediator-"
 """What the names of all alarms of a deployment begin with."""
@@ -58,10 +66,12 @@ class Status:
 
     ``at`` is when it was looked at. ``stack_state`` is what CloudFormation says of the stack, ``updated`` when it was
     deployed the last time.
-    ``last_version`` is the version of the code that made the last change, None where there is none. ``last_sweep`` is
-    when the last sweep came to its end, to five minutes, None where none did within two days. ``roles`` are those of
+    ``last_version`` is the version of the code that made the last change, Absent where there is none. ``last_sweep`` is
+    when the last sweep came to its end, to five minutes, Absent where none did within two days. ``roles`` are those of
     which something is open, with what is remembered of them, ``more_roles`` how many there are besides. ``clouds`` are
-    the names and modes of the configuration that the caller named, None without one.
+    the names and modes of the configuration that the caller named, None without one. ``pause``, ``queues``, ``roles``
+    and ``alarms`` are None where AWS denied to read them. ``denied`` are all such calls, each in a sentence after its
+    name.
     """
 
     at: datetime
@@ -70,24 +80,28 @@ class Status:
     region: str
     stack_state: str
     updated: datetime
-    last_version: str | None
-    pause: Pause
+    last_version: Reading[str]
+    pause: Pause | None
     clouds: tuple[tuple[str, str], ...] | None
-    last_sweep: datetime | None
-    queues: tuple[QueueDepth, ...]
-    roles: tuple[tuple[str, RoleMemory], ...]
+    last_sweep: Reading[datetime]
+    queues: tuple[QueueDepth, ...] | None
+    roles: tuple[tuple[str, RoleMemory], ...] | None
     more_roles: int
-    alarms: tuple[AlarmOn, ...]
+    alarms: tuple[AlarmOn, ...] | None
+    denied: tuple[tuple[str, str], ...] = ()
 
     @property
     def troubles(self) -> tuple[str, ...]:
         """What needs a person, in sentences, the most urgent first; empty where nothing does."""
         return (
             *self._of_the_stack(),
-            *(f"The alarm {alarm.name} is on since {_minute(alarm.since)}. {alarm.what}" for alarm in self.alarms),
+            *(
+                f"The alarm {alarm.name} is on since {_minute(alarm.since)}. {alarm.what}"
+                for alarm in self.alarms or ()
+            ),
             *(
                 f"{_messages(queue.messages)} in {queue.name}: docs/runbook.md says how to have them tried again."
-                for queue in self.queues
+                for queue in self.queues or ()
                 if queue.is_lost and queue.messages
             ),
             *self._of_roles(),
@@ -96,16 +110,16 @@ class Status:
     def _of_the_stack(self) -> Iterator[str]:
         if "FAILED" in self.stack_state or "ROLLBACK" in self.stack_state:
             yield f"The last deployment did not succeed ({self.stack_state}): deploy it again (npx cdk deploy --all)."
-        if self.pause.why:
+        if self.pause is not None and self.pause.why:
             yield f"{self.pause.why} `remediator resume` ends that."
-        if self.last_sweep is None and self.at - self.updated > _FIRST_SWEEP:
+        if isinstance(self.last_sweep, Absent) and self.at - self.updated > _FIRST_SWEEP:
             yield (
                 "No sweep has come to its end within two days: read the end of the sweeper's log, and see whether the "
                 "schedule is enabled."
             )
 
     def _of_roles(self) -> Iterator[str]:
-        for name, memory in self.roles:
+        for name, memory in self.roles or ():
             if memory.contest is not None:
                 by = ", ".join(memory.contest.actors) or "somebody"
                 yield (
@@ -122,13 +136,19 @@ class Status:
 
 
 def read_status(deployment: Deployment, settings: Settings | None, now: datetime) -> Status:
-    """Ask AWS how the deployment is; ``now`` (with its zone) is the time. Raises any AwsError and NotDeployed."""
-    pause = parse_pause(deployment.pause_switch().read())
-    history = deployment.history()
-    newest = history.list_changes(most=1)
-    unsettled = history.unsettled_roles()
-    remembered = ((name, history.read_memory(name)) for name in unsettled[:_MOST_ROLES])
+    """Ask AWS how the deployment is; ``now`` (with its zone) is the time.
+
+    What it denies is left out, and named. Raises NotDeployed and any other AwsError.
+    """
     state, updated = _stack_state(deployment)
+    denied = _Denied({})
+    history = deployment.history()
+    pause = denied.unless(lambda: parse_pause(deployment.pause_switch().read()))
+    newest = denied.unless(lambda: history.list_changes(most=1))
+    unsettled = denied.unless(lambda: _unsettled(history))
+    last_sweep = denied.unless(lambda: _last_sweep(deployment, now))
+    queues = denied.unless(lambda: _queues(deployment))
+    alarms = denied.unless(lambda: _alarms(deployment))
     return Status(
         at=now,
         account=deployment.account_id,
@@ -136,15 +156,45 @@ def read_status(deployment: Deployment, settings: Settings | None, now: datetime
         region=deployment.region,
         stack_state=state,
         updated=updated,
-        last_version=newest[0].code_version if newest else None,
+        last_version=_reading(newest, [change.code_version for change in newest or ()]),
         pause=pause,
         clouds=None if settings is None else tuple((cloud.name, cloud.mode) for cloud in settings.clouds),
-        last_sweep=_last_sweep(deployment, now),
-        queues=_queues(deployment),
-        roles=tuple((name, memory) for name, memory in remembered if memory.is_unsettled),
-        more_roles=len(unsettled[_MOST_ROLES:]),
-        alarms=_alarms(deployment),
+        last_sweep=_reading(last_sweep, last_sweep or ()),
+        queues=queues,
+        roles=None if unsettled is None else unsettled[0],
+        more_roles=0 if unsettled is None else unsettled[1],
+        alarms=alarms,
+        denied=tuple(denied.calls.items()),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Denied:
+    """The calls that AWS has denied so far, by their names, each in a sentence."""
+
+    calls: dict[str, str]
+
+    def unless(self, read: Callable[[], _T]) -> _T | None:
+        """What was read; None where AWS denies a call for it, which is noted. Raises any other AwsError."""
+        try:
+            return read()
+        except DeniedError as error:
+            self.calls[error.operation] = denial(error)
+            return None
+
+
+def _reading(answer: object, found: Sequence[_T]) -> Reading[_T]:
+    """The first of what was ``found`` in an answer, which is None where AWS denied it."""
+    if answer is None:
+        return Unreadable("AWS denied to read it.")
+    return Present(found[0]) if found else Absent()
+
+
+def _unsettled(history: HistoryTable) -> tuple[tuple[tuple[str, RoleMemory], ...], int]:
+    """The roles of which something is open, with what is remembered of them, and how many there are besides."""
+    names = history.unsettled_roles()
+    remembered = ((name, history.read_memory(name)) for name in names[:_MOST_ROLES])
+    return tuple((name, memory) for name, memory in remembered if memory.is_unsettled), len(names[_MOST_ROLES:])
 
 
 def _stack_state(deployment: Deployment) -> tuple[str, datetime]:
@@ -157,7 +207,8 @@ def _stack_state(deployment: Deployment) -> tuple[str, datetime]:
     return str(found["StackStatus"]), found.get("LastUpdatedTime") or found["CreationTime"]
 
 
-def _last_sweep(deployment: Deployment, now: datetime) -> datetime | None:
+def _last_sweep(deployment: Deployment, now: datetime) -> tuple[datetime, ...]:
+    """When the last sweep came to its end, alone; empty where none did."""
     from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
 
     with translated("cloudwatch:GetMetricStatistics"):
@@ -171,7 +222,7 @@ def _last_sweep(deployment: Deployment, now: datetime) -> datetime | None:
             Statistics=["Sum"],
         )
     times: list[datetime] = [point["Timestamp"] for point in answer["Datapoints"] if point["Sum"] > 0]
-    return max(times, default=None)
+    return tuple(sorted(times)[-1:])
 
 
 def _queues(deployment: Deployment) -> tuple[QueueDepth, ...]:

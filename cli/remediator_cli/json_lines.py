@@ -63,6 +63,9 @@ def read_each(names: Sequence[str], read: Reader, *, needed: str) -> Iterator[Js
     """
     for name in names:
         label = "<stdin>" if name == STANDARD_INPUT else name
+        if name == STANDARD_INPUT and sys.stdin is None:
+            yield Fault(label, "is closed")
+            continue
         try:
             with nullcontext(sys.stdin.buffer) if name == STANDARD_INPUT else Path(name).open("rb") as stream:
                 yield from read(stream, label)

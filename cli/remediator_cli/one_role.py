@@ -15,6 +15,8 @@ from remediator.flows.survey import Surveyed
 from remediator.settings import Settings
 from remediator_cli import clock
 from remediator_cli.aws import Account
+from remediator_cli.denials import said_once
+from remediator_cli.options import NamedRole
 
 if TYPE_CHECKING:
     from remediator.gateways.iam import IamGateway
@@ -39,14 +41,19 @@ class _OneRole:
         return {} if isinstance(found, Absent) else {self.name: _must(found, "its instance profile")}
 
 
-def read_role(behind: Account, name: str) -> Role:
-    """The role. Raises RemediatorError where there is none, or it cannot be read, and TransientError."""
-    match behind.iam().read_role(name):
+def read_role(behind: Account, named: NamedRole) -> Role:
+    """The role.
+
+    Raises RemediatorError where there is none, where it cannot be read, and where the ARN that was given is that of
+    another role of the same name; and TransientError.
+    """
+    match behind.iam().read_role(named.name):
         case Absent():
-            raise RemediatorError(f"there is no role {name} in the account of your credentials")
+            raise RemediatorError(f"there is no role {named.arn or named.name} in the account of your credentials")
         case Unreadable(why=why):
-            raise RemediatorError(f"the role {name} could not be read: {why}")
+            raise RemediatorError(f"the role {named.name} could not be read: {said_once(why)}")
         case Present(value=role):
+            named.must_be(role.arn)
             return role
         case _ as never:
             assert_never(never)
@@ -86,4 +93,4 @@ def _must(reading: Reading[_T], what: str) -> _T:
     if isinstance(reading, Present):
         return reading.value
     why = reading.why if isinstance(reading, Unreadable) else "it is not there"
-    raise RemediatorError(f"{what} could not be read: {why}")
+    raise RemediatorError(f"{what} could not be read: {said_once(why)}")

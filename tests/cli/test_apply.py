@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import boto3
 import pytest
@@ -16,8 +17,9 @@ from remediator.gateways.topic import PUBLISH, AlertsTopic
 from remediator_cli import clock
 from tests.cli.deployed import NOW, ROLE
 from tests.cli.running import CLOUD, Running, configure, deny, running, without_credentials, write_settings
+from tests.cli.schemas import schema_errors
 from tests.cli.terminal import Remediator
-from tests.examples import BUCKET
+from tests.examples import ACCOUNT, BUCKET
 
 __all__ = ["running"]
 
@@ -148,8 +150,8 @@ class TestIsHeldBack:
 
 def test_a_role_that_is_not_there_is_an_error(running: Running, remediator: Remediator) -> None:
     answer = remediator("apply", "--yes", "nobody")
-    assert answer.code == 1
-    assert "nobody: not repaired (not-enrolled). the role does not exist" in answer.err
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err == "error: there is no role nobody in the account of your credentials\n"
 
 
 def test_a_write_that_is_denied_is_named(
@@ -210,3 +212,140 @@ def test_without_credentials_it_says_what_to_set(
     answer = remediator("apply", "--yes", ROLE)
     assert (answer.code, answer.out) == (1, "")
     assert "no AWS credentials were found" in answer.err
+
+
+@pytest.mark.parametrize(
+    "arn", ["arn:aws:iam::999999999999:role/anyscale/production/head-node", f"arn:aws:iam::{ACCOUNT}:role/head-node"]
+)
+def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_name_here(
+    arn: str, running: Running, remediator: Remediator
+) -> None:
+    answer = remediator("apply", "--yes", arn)
+    assert (answer.code, answer.out, running.inline(), running.alerts()) == (1, "", [], [])
+    assert f"{arn} was given" in answer.err
+    assert (
+        f"is arn:aws:iam::{ACCOUNT}:role/anyscale/production/{ROLE}. Nothing was changed. Set AWS_PROFILE" in answer.err
+    )
+
+
+def test_its_own_arn_stands_for_a_role(running: Running, remediator: Remediator) -> None:
+    answer = remediator("apply", "--yes", f"arn:aws:iam::{ACCOUNT}:role/anyscale/production/{ROLE}")
+    assert (answer.code, running.inline()) == (0, OWN)
+
+
+class TestWithJson:
+    def record(self, remediator: Remediator, *arguments: str, stdin: bytes = b"") -> tuple[int, str, Any]:
+        """The exit code, standard error, and the one object, which has the published form."""
+        answer = remediator("apply", "--json", *arguments, stdin=stdin)
+        assert schema_errors("apply", answer.record) == []
+        return answer.code, answer.err, answer.record
+
+    def test_it_says_what_was_written_with_the_id_and_the_state_of_the_change(
+        self, running: Running, remediator: Remediator
+    ) -> None:
+        code, err, record = self.record(remediator, "--yes", ROLE)
+        newest, _ = running.account.history.list_changes(ROLE, most=10)
+        (write,) = record["writes"]
+        assert (code, err, record["result"], record["outcome"], record["told"]) == (0, "", "repaired", "repaired", True)
+        assert (record["account"], record["role"]["id"]) == (ACCOUNT, newest.role_id)
+        assert write["change"] == {"id": newest.change_id, "state": "completed"}
+        found = running.account.history.read_change(newest.change_id)
+        assert found is not None
+        assert (write["before"], write["after"]) == (found.before, found.after)
+
+    def test_it_asks_on_standard_error_with_what_it_asks_about(self, running: Running, remediator: Remediator) -> None:
+        code, err, record = self.record(remediator, ROLE, stdin=b"y\n")
+        assert (code, record["result"], running.inline()) == (0, "repaired", OWN)
+        assert "would be written: inline policy AnyscaleRemediatorS3Access" in err
+        assert err.endswith("Write it? [y/N] ")
+
+    def test_without_a_yes_it_says_so(self, running: Running, remediator: Remediator) -> None:
+        code, err, record = self.record(remediator, ROLE)
+        assert (code, record["result"], running.inline()) == (1, "declined", [])
+        assert [each["state"] for each in record["writes"]] == ["proposed"]
+        assert err.splitlines()[-1].endswith("nothing was changed")
+
+    def test_it_says_what_held_it_back(self, running: Running, remediator: Remediator) -> None:
+        running.account.pause("paused: production")
+        code, _, record = self.record(remediator, "--yes", ROLE)
+        assert (code, record["result"], record["held_back_by"]) == (1, "held-back", "paused")
+        assert record["why"].startswith("Writes for production are paused.")
+
+    def test_it_says_that_there_was_nothing_to_do(self, running: Running, remediator: Remediator) -> None:
+        remediator("apply", "--yes", ROLE)
+        code, err, record = self.record(remediator, "--yes", ROLE)
+        assert (code, err, record["result"], record["writes"]) == (0, "", "nothing-to-do", [])
+
+    def test_it_says_why_a_role_is_not_repaired(self, running: Running, remediator: Remediator) -> None:
+        configure(roles=["elsewhere/*"])
+        code, _, record = self.record(remediator, "--yes", ROLE)
+        assert (code, record["result"], record["outcome"], record["refusal"]) == (
+            1,
+            "not-repaired",
+            "refused",
+            "not-allowed",
+        )
+
+    def test_it_says_which_document_could_not_be_written(
+        self, running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        configure(grant="bucket-policy")
+        deny(monkeypatch, "PutBucketPolicy")
+        code, _, record = self.record(remediator, "--yes", ROLE)
+        (write,) = record["writes"]
+        assert (code, record["result"], write["state"], write["change"]["state"]) == (
+            1,
+            "not-repaired",
+            "not-written",
+            "not-written",
+        )
+        assert write["why"].startswith("s3:PutBucketPolicy failed with AccessDenied")
+
+    def test_a_write_that_is_denied_at_once_is_an_object_as_well(
+        self, running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        deny(monkeypatch, "PutRolePolicy")
+        code, _, record = self.record(remediator, "--yes", ROLE)
+        assert (code, record["result"], record["told"]) == (1, "not-repaired", None)
+
+
+def undo_it_too_often(running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a role repaired, and the repair undone, so often that the next one is a contest."""
+    for minute in range(3):
+        monkeypatch.setattr(clock, "now", lambda minute=minute: NOW.replace(minute=20 + minute))
+        assert remediator("apply", "--yes", ROLE).code == 0
+        running.account.iam.delete_role_policy(RoleName=ROLE, PolicyName=OWN[0])
+
+
+def refuse(*_: object) -> None:
+    raise DeniedError(PUBLISH, "AccessDenied", "not you")
+
+
+def test_a_contest_is_said_to_be_one_only_where_it_is_remembered(
+    running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undo_it_too_often(running, remediator, monkeypatch)
+    with monkeypatch.context() as silent:
+        silent.setattr(AlertsTopic, "publish", refuse)
+        answer = remediator("apply", "--yes", "--json", ROLE)
+    assert (answer.code, running.inline()) == (1, [])
+    assert "not remembered yet" in answer.err
+    assert "remediator resume" not in answer.err
+    assert (answer.record["contest"]["stored"], answer.record["held_back_by"]) == (False, "contest")
+    assert running.account.history.read_memory(ROLE).contest is None
+    answer = remediator("apply", "--yes", "--json", ROLE)
+    assert "it is contested now. `remediator resume head-node` ends that" in answer.err
+    assert (answer.record["contest"]["stored"], answer.record["told"]) == (True, True)
+    assert "The contest since" in remediator("resume", ROLE).out
+
+
+def test_what_was_told_and_could_not_be_remembered_is_said_to_be_that(
+    running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(*_: object) -> None:
+        raise DeniedError("dynamodb:UpdateItem", "AccessDenied", "not you")
+
+    monkeypatch.setattr(HistoryTable, "close", lose)
+    answer = remediator("apply", "--yes", ROLE)
+    assert answer.code == 0
+    assert "what people were told could not be remembered: dynamodb:UpdateItem failed" in answer.err

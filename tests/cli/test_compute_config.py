@@ -15,6 +15,8 @@ from remediator.core.state import InstanceProfile, InstanceProfiles
 from remediator.errors import NotFoundError, RemediatorError
 from remediator_cli import aws
 from remediator_cli.commands.compute_config import chosen_instance_profile
+from tests.cli.running import deny
+from tests.cli.schemas import schema_errors
 from tests.cli.terminal import Remediator
 from tests.examples import ACCOUNT
 
@@ -113,3 +115,43 @@ def test_what_could_not_be_read_is_no_answer() -> None:
         chosen_instance_profile(ROLE, InstanceProfiles(Unreadable("denied")), None)
     profile = InstanceProfile(ARN, ROLE, (ROLE,))
     assert chosen_instance_profile(ROLE, InstanceProfiles(Present((profile,))), None) is profile
+
+
+@pytest.mark.parametrize(
+    "arn", [f"arn:aws:iam::999999999999:role/anyscale/{ROLE}", f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"]
+)
+def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_name_here(
+    arn: str, iam: Any, remediator: Remediator
+) -> None:
+    put_into(iam, ROLE)
+    answer = remediator("compute-config", arn)
+    assert (answer.code, answer.out) == (1, "")
+    assert f"{arn} was given" in answer.err
+    assert f"is arn:aws:iam::{ACCOUNT}:role/anyscale/{ROLE}" in answer.err
+
+
+def test_json_names_the_role_and_the_instance_profile_beside_what_is_printed_without_it(
+    iam: Any, remediator: Remediator
+) -> None:
+    put_into(iam, "shared")
+    answer = remediator("compute-config", "--json", ROLE)
+    assert (answer.code, answer.err, schema_errors("compute-config", answer.record)) == (0, "", [])
+    arn = ARN.replace(ROLE, "shared")
+    assert answer.record == {
+        "account": ACCOUNT,
+        "role": ROLE,
+        "instance_profile": {"name": "shared", "arn": arn},
+        "configuration": json.loads(remediator("compute-config", ROLE).out),
+    }
+
+
+@pytest.mark.parametrize("named", [ROLE, f"arn:aws:iam::{ACCOUNT}:role/anyscale/{ROLE}"])
+def test_a_call_that_is_denied_is_named(
+    named: str, iam: Any, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_into(iam, ROLE)
+    deny(monkeypatch, "ListInstanceProfilesForRole")
+    answer = remediator("compute-config", named)
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.count("\n") == 1
+    assert "iam:ListInstanceProfilesForRole failed with AccessDenied" in answer.err

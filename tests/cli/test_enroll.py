@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.deployed import ROLE
 from tests.cli.running import CLOUD, Running, configure, deny, running, without_credentials, write_settings
+from tests.cli.schemas import schema_errors
 from tests.cli.terminal import Remediator
 from tests.examples import ACCOUNT, EC2_STATEMENT, LAMBDA_STATEMENT, OUTSIDE, policy
 
@@ -159,3 +160,42 @@ def test_without_credentials_it_says_what_to_set(
     answer = remediator("enroll", "--yes", ROLE, "production")
     assert (answer.code, answer.out) == (1, "")
     assert "no AWS credentials were found" in answer.err
+
+
+@pytest.mark.parametrize(
+    "arn", [f"arn:aws:iam::999999999999:role/anyscale/production/{NEW}", f"arn:aws:iam::{ACCOUNT}:role/{NEW}"]
+)
+def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_name_here(
+    arn: str, worker: Running, remediator: Remediator
+) -> None:
+    answer = remediator("enroll", "--yes", arn, "production")
+    assert (answer.code, answer.out, worker.tags(NEW)) == (1, "", {})
+    assert f"{arn} was given" in answer.err
+    assert f"is arn:aws:iam::{ACCOUNT}:role/anyscale/production/{NEW}. Nothing was changed." in answer.err
+
+
+class TestWithJson:
+    def test_it_says_what_was_tagged_and_what_is_foreseen(self, worker: Running, remediator: Remediator) -> None:
+        answer = remediator("enroll", "--json", "--yes", NEW, "production")
+        record = answer.record
+        assert (answer.code, answer.err, schema_errors("enrolment", record)) == (0, "", [])
+        assert (record["result"], record["why"]) == ("enrolled", None)
+        assert record["tag"] == {"key": KEY, "before": None, "after": "production"}
+        assert [each["document"]["kind"] for each in record["foreseen"]["writes"]] == ["trust-policy", "inline-policy"]
+        again = remediator("enroll", "--json", "--yes", NEW, "production").record
+        assert schema_errors("enrolment", again) == []
+        assert (again["result"], again["tag"]["before"]) == ("already-enrolled", "production")
+
+    def test_it_asks_on_standard_error_with_what_it_asks_about(self, worker: Running, remediator: Remediator) -> None:
+        answer = remediator("enroll", "--json", NEW, "production", stdin=b"n\n")
+        assert (answer.code, answer.record["result"], worker.tags(NEW)) == (1, "declined", {})
+        assert schema_errors("enrolment", answer.record) == []
+        assert "would be written: trust policy" in answer.err
+        assert f"Enrol {NEW} in production? [y/N] " in answer.err
+
+    def test_a_role_that_is_refused_is_one_with_the_guard(self, running: Running, remediator: Remediator) -> None:
+        create(running, path="/elsewhere/")
+        answer = remediator("enroll", "--json", "--yes", NEW, "production")
+        assert (answer.code, answer.record["result"]) == (1, "refused")
+        assert schema_errors("enrolment", answer.record) == []
+        assert answer.record["why"].startswith("not-allowed: ")

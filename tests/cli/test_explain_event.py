@@ -21,6 +21,7 @@ from remediator_cli import json_values
 from remediator_cli.commands import explain_event as command
 from remediator_cli.explanation import NOTHING, Explanation, explain
 from remediator_cli.records import Found
+from tests.cli.schemas import schema_errors
 from tests.cli.terminal import ROOT, Json, Remediator, environment, lines, run
 from tests.cli.terminal import command as program
 
@@ -577,3 +578,17 @@ def test_a_call_on_an_instance_profile_of_another_name_names_the_role_of_that_na
     assert (
         "the role head-node, and the role worker, which has the name of the instance profile" in answer.record["next"]
     )
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_answer_has_the_published_form(file: Path, remediator: Remediator, cdk_json: Callable[..., str]) -> None:
+    for arguments in ((), ("--settings", cdk_json())):
+        answer = remediator("explain-event", "--json", *arguments, str(file))
+        assert [schema_errors("explanation", each) for each in answer.records] == [[]] * len(answer.records)
+        assert answer == remediator("explain-event", *arguments, str(file))
+
+
+def test_json_excludes_the_form_for_people(remediator: Remediator) -> None:
+    answer = remediator("explain-event", "--json", "--human", str(FILES[0]))
+    assert (answer.code, answer.out) == (2, "")
+    assert "--json and --human exclude each other" in " ".join(answer.err.replace("│", " ").split())

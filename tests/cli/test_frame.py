@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import pkgutil
 import re
 import subprocess
@@ -17,6 +18,7 @@ from remediator import __version__
 from remediator.errors import RemediatorError
 from remediator_cli import commands
 from remediator_cli.commands import evaluate as command
+from remediator_cli.output import confirmed
 from stacks.bundle import build_bundle
 from tests.cases.case import FILES, HERE
 from tests.cli.terminal import ROOT, Remediator, case, environment, lines, run
@@ -150,3 +152,89 @@ def test_the_installed_packages_are_those_that_the_tests_run_with() -> None:
     for requirement in PROJECT["project"]["dependencies"]:
         name, _, version = requirement.partition("==")
         assert pinned[name] == version
+
+
+POLICY = "guardrails --approver arn:aws:iam::111122223333:role/lead"
+FULL = "No space left on device"
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (f"{POLICY} >/dev/full", f"error: standard output cannot be written: {FULL}\n"),
+        (f"{POLICY} --json >/dev/full", f"error: standard output cannot be written: {FULL}\n"),
+        (
+            f"plan --print-policy --settings {ROOT}/cdk.json >/dev/full",
+            f"error: standard output cannot be written: {FULL}\n",
+        ),
+        ("--version >/dev/full", f"error: the operating system says: {FULL}\n"),
+        (f"{POLICY} >&-", "error: nothing can be printed: standard output is closed\n"),
+        (f"{POLICY} >&- 2>&-", ""),
+    ],
+)
+def test_a_standard_output_that_takes_nothing_is_an_error_in_a_line(typed: str, said: str) -> None:
+    ran = subprocess.run(  # our own program
+        ["/bin/bash", "-c", f"{' '.join(program())} {typed}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", said)
+
+
+@pytest.mark.parametrize("typed", ["evaluate <&-", "evaluate - <&-", "explain-event <&-", "explain-event - <&-"])
+def test_a_standard_input_that_is_closed_is_a_file_that_cannot_be_read(typed: str) -> None:
+    ran = subprocess.run(  # our own program
+        ["/bin/bash", "-c", f"{' '.join(program())} {typed}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", "<stdin>: is closed\n")
+
+
+class Folder:
+    """A folder as standard input, as ``</tmp`` gives it."""
+
+    def readline(self) -> str:
+        raise IsADirectoryError(21, "Is a directory")
+
+
+@pytest.mark.parametrize("stdin", [None, Folder(), io.TextIOWrapper(io.BytesIO(b"\xff\n"), "utf-8")])
+def test_a_standard_input_that_gives_no_answer_is_a_no(
+    stdin: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert confirmed("Sure?") is False
+    assert capsys.readouterr().err == "Sure? [y/N] \n"
+
+
+@pytest.mark.parametrize("role", ["", "a\x1b[31mb", "a b", "\u00e9", "x" * 65, "arn:aws:iam::111122223333:role/\u00e9"])
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [
+        ("plan --role", "", 1),
+        ("history", "", 2),
+        ("apply --yes", "", 2),
+        ("enroll --yes", "production", 2),
+        ("unenroll --yes", "", 2),
+        ("resume", "", 2),
+        ("remove-grants --yes --role", "", 2),
+        ("compute-config", "", 2),
+    ],
+)
+def test_what_can_be_the_name_of_no_role_is_a_wrong_call_before_aws_is_asked(
+    before: str, after: str, code: int, role: str, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(*_: object) -> None:
+        raise AssertionError("AWS was asked")
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("remediator_cli.aws.account", ask)
+    monkeypatch.setattr("remediator_cli.deployment.account", ask)
+    answer = remediator(*before.split(), role, *after.split())
+    assert (answer.code, answer.out) == (code, "")
+    assert "Invalid value for" in answer.err
+    assert "\x1b" not in answer.err

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.schemas import schema_errors
 from tests.cli.terminal import ROOT, Remediator
 
 APPROVER = "arn:aws:iam::111122223333:role/platform/*"
@@ -95,3 +96,19 @@ def test_too_many_who_may_pass_are_an_error_that_says_what_to_do(remediator: Rem
     answer = remediator("guardrails", *(each for pair in approvers for each in pair))
     assert (answer.code, answer.out) == (1, "")
     assert "5,120 characters" in answer.err
+
+
+@pytest.mark.parametrize("form", ["scp", "iam"])
+def test_json_holds_the_policy_and_what_it_was_made_from(form: str, configured: str, remediator: Remediator) -> None:
+    printed = remediator("guardrails", "--settings", configured, "--form", form).out
+    answer = remediator("guardrails", "--settings", configured, "--form", form, "--json")
+    assert (answer.code, answer.err, schema_errors("guardrails", answer.record)) == (0, "", [])
+    assert answer.record["policy"] == json.loads(printed)
+    assert answer.record["characters"] == len(printed.rstrip("\n"))
+    assert (answer.record["form"], answer.record["account"], answer.record["approvers"]) == (
+        form,
+        "111122223333",
+        [APPROVER],
+    )
+    anywhere = remediator("guardrails", "--approver", APPROVER, "--json").record
+    assert (anywhere["account"], schema_errors("guardrails", anywhere)) == (None, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import unicodedata
 from dataclasses import replace
 from datetime import timedelta
@@ -13,6 +14,7 @@ import pytest
 from remediator.core.event import Actor
 from remediator.core.sweep import sweep_cause
 from tests.cli.deployed import CAUSE, NOW, ROLE, Deployed
+from tests.cli.schemas import schema_errors
 from tests.cli.terminal import Remediator
 
 OTHER = "head-node/20260304T100020000000Z-00000000"
@@ -122,3 +124,47 @@ def test_a_reader_of_json_gets_one_object_a_line(deployed: Deployed, remediator:
     deployed.repair_trust(at=NOW + timedelta(hours=1))
     records: list[Any] = [json.loads(line) for line in remediator("history", "--json").out.splitlines()]
     assert len(records) == 2
+
+
+@pytest.mark.parametrize(
+    ("arn", "said"),
+    [
+        (f"arn:aws:iam::999999999999:role/anyscale/production/{ROLE}", "your credentials are for account 111122223333"),
+        (
+            f"arn:aws:iam::111122223333:role/{ROLE}",
+            f"as arn:aws:iam::111122223333:role/anyscale/production/{ROLE}. Give",
+        ),
+    ],
+)
+def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_name_here(
+    arn: str, said: str, deployed: Deployed, remediator: Remediator
+) -> None:
+    answer = remediator("history", arn)
+    assert (answer.code, answer.out) == (1, "")
+    assert f"{arn} was given" in answer.err
+    assert said in answer.err
+
+
+def test_of_a_name_that_two_roles_had_an_arn_says_which_is_meant(deployed: Deployed, remediator: Remediator) -> None:
+    deployed.iam.delete_role(RoleName=ROLE)
+    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+    deployed.iam.create_role(RoleName=ROLE, Path="/other/", AssumeRolePolicyDocument=trust)
+    later = deployed.repair_trust(at=NOW + timedelta(hours=1))
+    assert len(remediator("history", "--json", ROLE).records) == 2
+    for change in (deployed.change, later):
+        assert remediator("history", "--json", "--most", "1", change.role_arn).record["change"] == change.change_id
+
+
+def test_the_json_form_has_the_published_schema(deployed: Deployed, remediator: Remediator) -> None:
+    deployed.repair_trust(at=NOW + timedelta(hours=1), cause=sweep_cause("sweep-1", NOW))
+    records = remediator("history", "--json").records
+    assert [schema_errors("history", each) for each in records] == [[], []]
+    assert schema_errors("history", remediator("history", "--json", deployed.change.change_id).record) == []
+
+
+def test_a_standard_output_that_is_closed_is_an_error_in_a_line(
+    deployed: Deployed, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    answer = remediator("history")
+    assert (answer.code, answer.err) == (1, "error: nothing can be printed: standard output is closed\n")

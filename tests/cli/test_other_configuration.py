@@ -23,7 +23,9 @@ def other(running: Running) -> str:
     """A file with the configuration of the same cloud with another bucket."""
     running.s3.create_bucket(Bucket="elsewhere")
     path = Path("other.json")
-    path.write_text(json.dumps({"clouds": {"production": {**CLOUD, "buckets": [{"name": "elsewhere", "region": "us-east-1"}]}}}))
+    path.write_text(
+        json.dumps({"clouds": {"production": {**CLOUD, "buckets": [{"name": "elsewhere", "region": "us-east-1"}]}}})
+    )
     return str(path)
 
 

@@ -279,3 +279,40 @@ def test_a_wrong_call_is_an_error_and_no_drift(
     answer = remediator("plan", *arguments)
     assert answer.code == 1
     assert answer.err != ""
+
+
+def test_each_role_is_counted_once(account: Deployed, remediator: Remediator) -> None:
+    trusting_outside = policy({"Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": "sts:AssumeRole"})
+    account.iam.create_role(
+        RoleName="control-plane",
+        Path="/anyscale/production/",
+        AssumeRolePolicyDocument=json.dumps(trusting_outside),
+        Tags=[{"Key": "anyscale:cluster-role", "Value": "production"}],
+    )
+    account.iam.create_role(
+        RoleName="nameless",
+        Path="/anyscale/production/",
+        AssumeRolePolicyDocument=json.dumps(policy(EC2_STATEMENT)),
+        Tags=[{"Key": "anyscale:cluster-role", "Value": ""}],
+    )
+    said = remediator("plan").out
+    assert said.startswith(f"Account {ACCOUNT}, 3 roles: 1 to be repaired, 2 refused.\n")
+    assert "nameless  refused\n" in said
+
+
+def test_what_is_only_observed_is_not_said_to_be_repaired(account: Deployed, remediator: Remediator) -> None:
+    account.iam.tag_role(RoleName=ROLE, Tags=[{"Key": "anyscale:remediation", "Value": "observe"}])
+    assert remediator("plan").out.startswith(f"Account {ACCOUNT}, 1 role: 1 broken, and only observed.\n")
+
+
+@pytest.mark.parametrize(
+    "arn", [f"arn:aws:iam::999999999999:role/anyscale/production/{ROLE}", f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"]
+)
+def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_name_here(
+    arn: str, account: Deployed, remediator: Remediator
+) -> None:
+    answer = remediator("plan", "--role", arn)
+    assert (answer.code, answer.out) == (1, "")
+    assert f"{arn} was given" in answer.err
+    assert f"is {account.change.role_arn}. Nothing was changed. Set AWS_PROFILE" in answer.err
+    assert remediator("plan", "--role", account.change.role_arn).code == 2

@@ -12,8 +12,9 @@ from remediator.core.change import ChangeKind, ChangeState
 from remediator_cli.commands.remove_grants import PAUSE_PARAMETER
 from tests.cli.deployed import ROLE
 from tests.cli.running import Running, configure, deny, running, without_credentials
+from tests.cli.schemas import schema_errors
 from tests.cli.terminal import Remediator
-from tests.examples import BUCKET, LAMBDA_STATEMENT, policy
+from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, policy
 
 __all__ = ["running"]
 
@@ -156,3 +157,57 @@ def test_without_credentials_it_says_what_to_set(
     answer = remediator("remove-grants", "--yes")
     assert (answer.code, answer.out) == (1, "")
     assert "no AWS credentials were found" in answer.err
+
+
+@pytest.mark.parametrize(
+    "arn", [f"arn:aws:iam::999999999999:role/anyscale/production/{ROLE}", f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"]
+)
+def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_name_here(
+    arn: str, granted: Running, remediator: Remediator
+) -> None:
+    answer = remediator("remove-grants", "--yes", "--role", arn)
+    assert (answer.code, answer.out, granted.inline()) == (1, "", ["AnyscaleRemediatorS3Access"])
+    assert f"{arn} was given" in answer.err
+    assert f"is arn:aws:iam::{ACCOUNT}:role/anyscale/production/{ROLE}. Nothing was changed." in answer.err
+
+
+class TestWithJson:
+    def test_it_says_what_was_taken_back_with_the_ids_of_the_changes(
+        self, granted: Running, remediator: Remediator
+    ) -> None:
+        answer = remediator("remove-grants", "--json", "--yes")
+        record = answer.record
+        assert (answer.code, answer.err, schema_errors("remove-grants", record)) == (0, "", [])
+        assert (record["result"], record["account"], record["left"]) == ("taken-back", ACCOUNT, [])
+        recorded = {each.change_id: each for each in granted.account.history.list_changes(ROLE, most=2)}
+        assert {each["change"]["id"] for each in record["takings"]} == set(recorded)
+        assert {each["change"]["state"] for each in record["takings"]} == {"completed"}
+        inline, trust = record["takings"]
+        assert (inline["after"], trust["after"]["Statement"]) == (None, [LAMBDA_STATEMENT])
+        again = remediator("remove-grants", "--json").record
+        assert (again["result"], schema_errors("remove-grants", again)) == ("nothing", [])
+
+    def test_it_asks_on_standard_error_with_what_it_asks_about(self, granted: Running, remediator: Remediator) -> None:
+        answer = remediator("remove-grants", "--json")
+        assert (answer.code, answer.record["result"]) == (1, "declined")
+        assert schema_errors("remove-grants", answer.record) == []
+        assert {each["taken_back"] for each in answer.record["takings"]} == {None}
+        assert "AnyscaleRemediatorEC2Trust" in answer.err
+        assert "Take back these 2 documents? [y/N] " in answer.err
+
+    def test_it_says_that_the_remediator_runs(self, granted: Running, remediator: Remediator) -> None:
+        granted.account.pause("running")
+        answer = remediator("remove-grants", "--json", "--yes")
+        assert (answer.code, answer.record["result"]) == (1, "running")
+        assert schema_errors("remove-grants", answer.record) == []
+
+    def test_it_says_what_could_not_be_taken_back(
+        self, granted: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        deny(monkeypatch, "DeleteRolePolicy")
+        answer = remediator("remove-grants", "--json", "--yes")
+        assert (answer.code, answer.record["result"]) == (1, "incomplete")
+        assert schema_errors("remove-grants", answer.record) == []
+        inline, trust = answer.record["takings"]
+        assert (inline["taken_back"], inline["change"], trust["taken_back"]) == (False, None, True)
+        assert inline["why"].startswith("iam:DeleteRolePolicy failed")

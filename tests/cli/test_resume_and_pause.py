@@ -11,7 +11,9 @@ import pytest
 from remediator.core.memory import Contest
 from remediator.core.pause import Pause, parse_pause
 from tests.cli.deployed import NOW, ROLE, Deployed
+from tests.cli.schemas import schema_errors
 from tests.cli.terminal import ROOT, Remediator
+from tests.examples import ACCOUNT
 from tests.unit.changes import TRUST_MISSING
 
 CDK = str(ROOT / "cdk.json")
@@ -95,3 +97,59 @@ def test_a_wrong_configuration_is_told_fault_by_fault(
     answer = remediator("pause", "--settings", str(wrong))
     assert (answer.code, answer.out, len(answer.err.splitlines())) == (2, "", 2)
     assert parse_pause(deployed.paused) == Pause()
+
+
+@pytest.mark.parametrize(
+    "arn", [f"arn:aws:iam::999999999999:role/anyscale/production/{ROLE}", f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"]
+)
+def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_name_here(
+    arn: str, deployed: Deployed, remediator: Remediator
+) -> None:
+    remediator("undo", "--yes", deployed.change.change_id)
+    answer = remediator("resume", arn)
+    assert (answer.code, answer.out, deployed.mode()) == (1, "", "observe")
+    assert f"{arn} was given" in answer.err
+    assert f"is {deployed.change.role_arn}. Nothing was changed." in answer.err
+
+
+class TestWithJson:
+    def test_a_role_is_said_to_be_resumed_or_why_not(self, deployed: Deployed, remediator: Remediator) -> None:
+        answers = [remediator("resume", "--json", ROLE)]
+        contest = Contest(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ("Terraform",), 3)
+        memory = replace(deployed.history.read_memory(ROLE), role_id=deployed.change.role_id, contest=contest)
+        deployed.history.write_memory(ROLE, memory)
+        answers.append(remediator("resume", "--json", ROLE))
+        deployed.iam.tag_role(RoleName=ROLE, Tags=[{"Key": "anyscale:remediation", "Value": "off"}])
+        answers.append(remediator("resume", "--json", ROLE))
+        assert [schema_errors("pause", each.record) for each in answers] == [[], [], []]
+        assert [(each.code, each.record["result"]) for each in answers] == [
+            (0, "nothing-to-resume"),
+            (0, "resumed"),
+            (1, "not-resumed"),
+        ]
+        resumed = answers[1].record
+        assert resumed["contest"] == {"since": NOW.isoformat(), "undone_by": ["Terraform"]}
+        assert resumed["tag"] == {"key": "anyscale:remediation", "before": None, "after": "repair"}
+        assert resumed["role"]["arn"] == deployed.change.role_arn
+
+    def test_writes_are_said_to_be_paused_and_to_go_on(self, deployed: Deployed, remediator: Remediator) -> None:
+        nothing, everything = {"everything": False, "clouds": []}, {"everything": True, "clouds": []}
+        production = {"everything": False, "clouds": ["production"]}
+        answers = [
+            remediator(*each, "--json")
+            for each in (("resume",), ("pause", "production"), ("pause",), ("resume",), ("resume", "--yes"))
+        ]
+        assert [schema_errors("pause", each.record) for each in answers] == [[]] * 5
+        assert [
+            (each.code, each.record["result"], each.record["before"], each.record["paused"]) for each in answers
+        ] == [
+            (0, "nothing-to-resume", nothing, nothing),
+            (0, "paused", nothing, production),
+            (0, "paused", production, everything),
+            (1, "declined", everything, everything),
+            (0, "resumed", everything, nothing),
+        ]
+        assert [each.record["checked"] for each in answers[:3]] == [True, False, True]
+        assert {each.record["account"] for each in answers} == {ACCOUNT}
+        assert "All writes are paused." in answers[3].err
+        assert "Let all writes go on? [y/N] " in answers[3].err

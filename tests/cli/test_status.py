@@ -15,7 +15,8 @@ from remediator.core.finding import Finding, FindingCode
 from remediator.core.memory import Contest, Incident, RoleMemory
 from remediator_cli.deployment_status import ALARM_PREFIX, NAMESPACE
 from tests.cli.deployed import NOW, ROLE
-from tests.cli.running import Running, deny, documented, running, without_credentials, write_settings
+from tests.cli.running import Running, answer_with, deny, documented, running, without_credentials, write_settings
+from tests.cli.schemas import schema_errors
 from tests.cli.terminal import ROOT, Json, Remediator
 from tests.examples import ACCOUNT
 
@@ -162,22 +163,64 @@ def test_much_that_needs_a_person_still_fits_a_screen(running: Running, remediat
 
 
 @pytest.mark.parametrize(
-    ("operation", "action"),
+    ("operation", "action", "unread"),
     [
-        ("GetParameter", "ssm:GetParameter"),
-        ("Query", "dynamodb:Query"),
-        ("GetQueueAttributes", "sqs:GetQueueAttributes"),
-        ("DescribeAlarms", "cloudwatch:DescribeAlarms"),
-        ("GetMetricStatistics", "cloudwatch:GetMetricStatistics"),
+        ("GetParameter", "ssm:GetParameter", ("writes",)),
+        ("Query", "dynamodb:Query", ("version", "open")),
+        ("GetQueueAttributes", "sqs:GetQueueAttributes", ("waiting", "given up")),
+        ("DescribeAlarms", "cloudwatch:DescribeAlarms", ("alarms",)),
+        ("GetMetricStatistics", "cloudwatch:GetMetricStatistics", ("last sweep",)),
     ],
 )
-def test_a_call_that_is_denied_is_named(
-    operation: str, action: str, running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+def test_a_call_that_is_denied_hides_no_more_than_what_it_reads_and_is_named(
+    operation: str,
+    action: str,
+    unread: tuple[str, ...],
+    running: Running,
+    remediator: Remediator,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    running.swept()
     deny(monkeypatch, operation)
     answer = remediator("status")
+    assert (answer.code, answer.err) == (1, f"status: your credentials may not call {action}: no\n")
+    first, _, *facts = answer.out.rstrip().split("\n")
+    assert first == "Not everything could be read; in what could be, nothing needs a person."
+    assert [line.split("  ")[0] for line in facts if line.endswith("  could not be read")] == list(unread)
+    assert len(facts) == 10
+    answer = remediator("status", "--json")
+    assert (answer.code, answer.record["denied"], schema_errors("status", answer.record)) == (1, [action], [])
+
+
+def test_what_needs_a_person_is_said_whatever_else_could_not_be_read(
+    running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alarm(running)
+    for operation in ("GetParameter", "Query", "GetQueueAttributes", "GetMetricStatistics"):
+        deny(monkeypatch, operation)
+    answer = remediator("status")
+    assert (answer.code, answer.err.count("\n")) == (3, 4)
+    assert answer.out.startswith("1 thing needs a person:\n- The alarm alerts-lost is on")
+    record = remediator("status", "--json").record
+    assert schema_errors("status", record) == []
+    assert record["denied"] == [
+        "ssm:GetParameter",
+        "dynamodb:Query",
+        "cloudwatch:GetMetricStatistics",
+        "sqs:GetQueueAttributes",
+    ]
+    unknown = ("paused", "last_version", "last_sweep", "queues", "roles", "more_roles")
+    assert [record[each] for each in unknown] == [None] * 6
+    assert record["clouds"] == [{"name": "production", "mode": "repair", "paused": None}]
+
+
+def test_an_error_that_is_no_denial_is_one_still(
+    running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_with(monkeypatch, "DescribeAlarms", 400, "ExpiredToken")
+    answer = remediator("status")
     assert (answer.code, answer.out) == (1, "")
-    assert f"your credentials may not call {action}: no" in answer.err
+    assert "the AWS credentials have expired" in answer.err
 
 
 def test_alarms_and_metrics_are_looked_for_where_the_stack_has_them() -> None:

@@ -15,6 +15,7 @@ from remediator.core.alert_json import parse_record
 from remediator.core.notice import Notice, NoticeKind
 from remediator_cli.subscriptions import Subscriptions, sort_subscriptions
 from tests.cli.deployed import NOW, STACK, Deployed
+from tests.cli.schemas import schema_errors
 from tests.cli.terminal import ROOT, Remediator
 from tests.cli.test_deployment import answered, failing
 from tests.functional.world import PAUSE_PARAMETER, TABLE
@@ -95,6 +96,7 @@ def test_a_test_goes_the_way_of_every_alert_and_says_who_has_sent_it(
     assert isinstance(notice, Notice)
     assert (notice.kind, notice.account) == (NoticeKind.TEST, channels.people.split(":")[4])
     assert boto3.client("sts").get_caller_identity()["Arn"] in notice.to_do[0]
+    assert schema_errors("test-alert", answer.record) == []
     assert answer.record["id"] == notice.notification_id
     assert answer.record["time"] == NOW.replace(minute=12).isoformat()
 

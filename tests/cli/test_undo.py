@@ -12,6 +12,7 @@ from remediator.core.change import ChangeKind
 from remediator.errors import DeniedError
 from remediator.gateways.iam import IamGateway
 from tests.cli.deployed import ROLE, Deployed
+from tests.cli.schemas import schema_errors
 from tests.cli.terminal import Remediator
 from tests.examples import EC2_STATEMENT, LAMBDA_STATEMENT, policy
 
@@ -93,3 +94,45 @@ def test_foreign_text_cannot_reach_the_terminal_as_a_control_sequence(
     answer = remediator("undo", "--yes", deployed.change.change_id)
     assert "31m" in answer.out
     assert not [char for char in answer.out + answer.err if unicodedata.category(char)[0] == "C" and char != "\n"]
+
+
+class TestWithJson:
+    def test_it_says_what_was_put_back_and_as_what_it_is_recorded(
+        self, deployed: Deployed, remediator: Remediator
+    ) -> None:
+        answer = remediator("undo", "--json", "--yes", deployed.change.change_id)
+        record = answer.record
+        newest, _ = deployed.history.list_changes(ROLE, most=10)
+        assert (answer.code, answer.err, schema_errors("undo", record)) == (0, "", [])
+        assert (record["result"], record["undoes"], record["held_back"]) == ("undone", deployed.change.change_id, True)
+        assert record["change"] == {"id": newest.change_id, "state": "completed"}
+        assert (record["before"], record["after"]) == (deployed.change.after, deployed.change.before)
+
+    def test_it_asks_on_standard_error_with_what_it_asks_about(
+        self, deployed: Deployed, remediator: Remediator
+    ) -> None:
+        answer = remediator("undo", "--json", deployed.change.change_id)
+        assert (answer.code, answer.record["result"], answer.record["change"]) == (1, "declined", None)
+        assert schema_errors("undo", answer.record) == []
+        assert '-      "Sid": "AnyscaleRemediatorEC2Trust",' in answer.err
+        assert "Undo it? [y/N] " in answer.err
+
+    def test_a_document_that_has_changed_since_is_in_it(self, deployed: Deployed, remediator: Remediator) -> None:
+        theirs = policy({**EC2_STATEMENT, "Sid": "Theirs"})
+        deployed.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(theirs))
+        answer = remediator("undo", "--json", "--yes", deployed.change.change_id)
+        assert (answer.code, answer.record["result"], answer.record["held_back"]) == (1, "refused", False)
+        assert schema_errors("undo", answer.record) == []
+        assert (answer.record["before"], answer.record["found"]) == (deployed.change.after, theirs)
+
+    def test_what_goes_wrong_is_in_it(
+        self, deployed: Deployed, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object) -> None:
+            raise DeniedError("iam:UpdateAssumeRolePolicy", "AccessDenied", "not you")
+
+        monkeypatch.setattr(IamGateway, "write_trust", refuse)
+        answer = remediator("undo", "--json", "--yes", deployed.change.change_id)
+        assert (answer.code, answer.record["result"], answer.record["held_back"]) == (1, "not-undone", True)
+        assert schema_errors("undo", answer.record) == []
+        assert answer.record["change"]["state"] == "not-written"

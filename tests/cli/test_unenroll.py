@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from remediator_cli import aws
 from tests.cli.deployed import ROLE
 from tests.cli.running import CLOUD, Running, deny, running, without_credentials, write_settings
+from tests.cli.schemas import schema_errors
 from tests.cli.terminal import Remediator
+from tests.examples import ACCOUNT
 
 __all__ = ["running"]
 
@@ -78,3 +82,42 @@ def test_without_credentials_it_says_what_to_set(
     answer = remediator("unenroll", "--yes", ROLE)
     assert (answer.code, answer.out) == (1, "")
     assert "no AWS credentials were found" in answer.err
+
+
+@pytest.mark.parametrize(
+    "arn", [f"arn:aws:iam::999999999999:role/anyscale/production/{ROLE}", f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"]
+)
+def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_name_here(
+    arn: str, running: Running, remediator: Remediator
+) -> None:
+    answer = remediator("unenroll", "--yes", arn)
+    assert (answer.code, answer.out, running.tags()) == (1, "", {"anyscale:cluster-role": "production"})
+    assert f"{arn} was given" in answer.err
+    assert f"is arn:aws:iam::{ACCOUNT}:role/anyscale/production/{ROLE}. Nothing was changed." in answer.err
+
+
+def test_json_says_what_became_of_the_tag(running: Running, remediator: Remediator) -> None:
+    declined = remediator("unenroll", "--json", ROLE)
+    assert (declined.code, declined.record["result"]) == (1, "declined")
+    assert "Remove the tag anyscale:cluster-role" in declined.err
+    done = remediator("unenroll", "--json", "--yes", ROLE)
+    assert (done.code, done.err, done.record["result"]) == (0, "", "unenrolled")
+    assert done.record["tag"] == {"key": "anyscale:cluster-role", "before": "production", "after": None}
+    again = remediator("unenroll", "--json", ROLE)
+    assert (again.code, again.record["result"]) == (0, "not-enrolled")
+    assert [schema_errors("enrolment", each.record) for each in (declined, done, again)] == [[], [], []]
+
+
+def test_a_standard_input_that_is_closed_is_a_no(
+    running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = aws.account
+
+    def account_without_input() -> aws.Account:
+        monkeypatch.setattr(sys, "stdin", None)
+        return find()
+
+    monkeypatch.setattr(aws, "account", account_without_input)
+    answer = remediator("unenroll", ROLE)
+    assert (answer.code, running.tags()) == (1, {"anyscale:cluster-role": "production"})
+    assert answer.err.splitlines()[-1].endswith("nothing was changed")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, assert_never
+from dataclasses import dataclass
+from typing import Annotated, Final, NoReturn, assert_never
 
 import typer
 from rich.console import Group, RenderableType
@@ -12,15 +13,17 @@ from rich.text import Text
 from remediator.core.change import document_of
 from remediator.core.outcome import Applied, Hold, NotApplied, Outcome, OutcomeKind, Unconfirmed
 from remediator.core.plain_text import plain
+from remediator.core.state import Role
 from remediator.errors import AwsError, TransientError
 from remediator_cli import aws
+from remediator_cli.apply_form import apply_record
 from remediator_cli.applying import Applying, begin_applying
 from remediator_cli.deployment import find_deployment
 from remediator_cli.exits import ExitCode
 from remediator_cli.fleet_form import finding_text, step_text
 from remediator_cli.needed_settings import BESIDE, needed_settings
-from remediator_cli.options import DEFAULT_STACK, Region, SettingsFile, Stack, Yes, role_name_of
-from remediator_cli.output import complain, confirmed, tell
+from remediator_cli.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
+from remediator_cli.output import Form, complain, confirmed, form_of, present, record, tell
 
 EXAMPLES = """
 remediator apply head-node
@@ -30,10 +33,14 @@ remediator apply --yes --settings cdk.json head-node
 _IN_ORDER = frozenset({OutcomeKind.CLEAN, OutcomeKind.REPAIRED})
 """Nothing is wrong (any more); repaired without a write is what was interrupted before, and had been written."""
 
+_CONTEST: Final = "contest"
+"""What holds back a repair that somebody keeps undoing; the other words are those of ``Hold``."""
+
 
 def apply(
     role: Annotated[str, typer.Argument(metavar="ROLE", show_default=False, help="The role's name or its ARN.")],
     yes: Yes = False,
+    json: AsJson = False,
     stack: Stack = DEFAULT_STACK,
     region: Region = None,
     settings: SettingsFile = None,
@@ -41,39 +48,69 @@ def apply(
     """Repair one role now, as the remediator would: recorded in the history, told to people, and to be undone.
 
     Shows the diff and asks. A pause, the observe mode, a contest, the limit of writes and every guard hold it back, and
-    it says which. The configuration is cdk.json in the working directory, or --settings, and has to be the deployed one.
+    it says which. The configuration is cdk.json in the working directory, or --settings; it has to be the deployed one.
 
     Writes with the credentials of the current profile, which need what the reconciler's role may do for this role.
     """
+    form = form_of(json)
+    named = named_role(role)
     configuration = needed_settings(settings)
-    name = role_name_of(role)
     with aws.answered():
         deployment = find_deployment(stack, region, settings or BESIDE)
         deployment.must_have(configuration)
-        applying = begin_applying(deployment, configuration, name)
+        applying = begin_applying(deployment, configuration, named)
         seen = applying.look()
-        tell(_seen(seen))
+        held = _held_back(seen, applying) if seen.proposed else None
+        asks = bool(seen.proposed) and held is None and not yes
+        present(form, _seen(seen), asks=asks)
         if not seen.proposed:
-            _end_without_a_write(name, seen)
-        if why := _why_held(seen, applying):
-            complain(name, f"not repaired. {why}")
+            _end_without_a_write(applying.role, seen, form)
+        if held is not None:
+            complain(named.name, f"not repaired. {held.why}")
+            record(form, lambda: apply_record(applying.role, seen, "held-back", why=held.why, held_back_by=held.by))
             raise typer.Exit(ExitCode.ERROR)
-        if not yes and not confirmed("Write it?"):
-            complain(name, "nothing was changed")
+        if asks and not confirmed("Write it?"):
+            complain(named.name, "nothing was changed")
+            record(form, lambda: apply_record(applying.role, seen, "declined", why="Nobody said yes."))
             raise typer.Exit(ExitCode.ERROR)
-        outcome = _repaired(applying)
-    _say(outcome)
-    _tell_people(applying, outcome)
+        outcome = _repaired(applying, seen, form)
+    _say_results(outcome, form)
+    told = _tell_people(applying, outcome)
+    for reason in _why_not_repaired(outcome, told=told):
+        complain(outcome.role_name, f"not repaired ({outcome.kind}). {reason}")
+    record(form, lambda: apply_record(applying.role, outcome, _result(outcome), held_back_by=_by(outcome), told=told))
     raise typer.Exit(ExitCode.OK if outcome.kind in _IN_ORDER else ExitCode.ERROR)
 
 
-def _repaired(applying: Applying) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What holds a repair back: the word ``by``, and ``why`` in sentences that say how that ends."""
+
+    by: str
+    why: str
+
+
+def _repaired(applying: Applying, seen: Outcome, form: Form) -> Outcome:
     """What came of the repair; where nothing was written because trying again may help, the command ends."""
     try:
         return applying.repair()
     except TransientError as error:
-        complain(applying.role_name, f"not repaired, and nothing was written. {error.message}")
+        why = error.message
+        complain(seen.role_name, f"not repaired, and nothing was written. {why}")
+        record(form, lambda: apply_record(applying.role, seen, "not-repaired", why=why))
         raise typer.Exit(ExitCode.ERROR) from error
+
+
+def _result(outcome: Outcome) -> str:
+    """One word for what the repair came to."""
+    if outcome.kind in _IN_ORDER:
+        return "repaired"
+    return "incomplete" if outcome.may_have_written else "not-repaired"
+
+
+def _by(outcome: Outcome) -> str | None:
+    """The word for what held the repair back when it was tried."""
+    return _CONTEST if outcome.contest is not None else outcome.hold
 
 
 def _seen(outcome: Outcome) -> RenderableType:
@@ -85,65 +122,77 @@ def _seen(outcome: Outcome) -> RenderableType:
     )
 
 
-def _end_without_a_write(name: str, outcome: Outcome) -> None:
+def _end_without_a_write(role: Role, outcome: Outcome, form: Form) -> NoReturn:
+    name = role.arn.name
     if outcome.kind in _IN_ORDER:
-        tell(Text(f"Nothing is wrong with {name}; nothing was changed."))
+        tell(Text(f"Nothing is wrong with {name}; nothing was changed."), form)
+        record(form, lambda: apply_record(role, outcome, "nothing-to-do"))
         raise typer.Exit(ExitCode.OK)
     why = outcome.why or "What is wrong is for a person: no write of ours repairs it."
     complain(name, f"not repaired ({outcome.kind}). {why}")
+    record(form, lambda: apply_record(role, outcome, "not-repaired", why=why))
     raise typer.Exit(ExitCode.ERROR)
 
 
-def _why_held(outcome: Outcome, applying: Applying) -> str:
-    """What holds the repair back, as far as that is known before it is tried; empty where nothing does."""
+def _held_back(outcome: Outcome, applying: Applying) -> _Held | None:
+    """What holds the repair back, as far as that is known before it is tried; None where nothing does."""
     if outcome.hold is Hold.OBSERVE:
-        return "The role is only observed, by the mode of its cloud or by its tag anyscale:remediation."
+        return _Held(
+            Hold.OBSERVE, "The role is only observed, by the mode of its cloud or by its tag anyscale:remediation."
+        )
     if outcome.cloud is not None and applying.paused.holds(outcome.cloud):
-        return f"{applying.paused.why} `remediator resume` ends that."
+        return _Held(Hold.PAUSED, f"{applying.paused.why} `remediator resume` ends that.")
     contest = None if outcome.memory is None else outcome.memory.contest
     if contest is not None:
         by = ", ".join(contest.actors) or "somebody"
-        return (
+        return _Held(
+            _CONTEST,
             f"It is contested since {contest.since:%Y-%m-%d %H:%M} UTC: its repairs are undone by {by}. `remediator "
-            f"resume {outcome.role_name}` ends that, when it is settled."
+            f"resume {outcome.role_name}` ends that, when it is settled.",
         )
-    return ""
+    return None
 
 
-def _say(outcome: Outcome) -> None:
+def _say_results(outcome: Outcome, form: Form) -> None:
     for result in outcome.results:
         what = plain(str(document_of(result.step)))
         match result:
             case Applied(change_id=change_id):
-                tell(Text(f"Written: {what}, recorded as {change_id}."))
+                tell(Text(f"Written: {what}, recorded as {change_id}."), form)
             case Unconfirmed(why=why):
                 complain(outcome.role_name, f"{what}: written, but not seen to take effect. {why}")
             case NotApplied(why=why):
                 complain(outcome.role_name, f"{what}: not written. {why}")
             case _ as never:
                 assert_never(never)
-    for reason in _why_not_repaired(outcome):
-        complain(outcome.role_name, f"not repaired ({outcome.kind}). {reason}")
 
 
-def _why_not_repaired(outcome: Outcome) -> Iterator[str]:
+def _why_not_repaired(outcome: Outcome, *, told: bool) -> Iterator[str]:
+    """Sentences for people; a contest is remembered with what people were ``told``, and without that not at all."""
     if outcome.kind in _IN_ORDER or outcome.results:
         return
     if outcome.contest is not None:
+        undone = f"Its repairs were undone too often, by {', '.join(outcome.contest.actors)}"
         yield (
-            f"Its repairs were undone too often, by {', '.join(outcome.contest.actors)}: it is contested now. "
-            f"`remediator resume {outcome.role_name}` ends that, when it is settled."
+            f"{undone}: it is contested now. `remediator resume {outcome.role_name}` ends that, when it is settled."
+            if told
+            else f"{undone}. That it is contested is not remembered yet: the remediator finds it out, and tells "
+            "people, when it looks at the role the next time."
         )
     yield from filter(None, (outcome.why, *outcome.notes))
 
 
-def _tell_people(applying: Applying, outcome: Outcome) -> None:
-    """What was written is done, whatever becomes of the alert."""
+def _tell_people(applying: Applying, outcome: Outcome) -> bool:
+    """Whether people were told, and that was remembered; what was written is done, whatever becomes of the alert."""
     try:
         applying.tell(outcome)
     except AwsError as error:
         complain(
             outcome.role_name,
             f"people could not be told: {error}. What was written is told when the remediator looks at the role the "
-            "next time",
+            "next time"
+            if error.operation.startswith("sns:")
+            else f"what people were told could not be remembered: {error}. They may be told of it again",
         )
+        return False
+    return True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, assert_never
+import json as json_text
+from typing import Annotated, Any, assert_never
 
 import typer
 
@@ -11,12 +12,16 @@ from remediator.core.reading import Absent, Present, Unreadable
 from remediator.core.state import InstanceProfile, InstanceProfiles
 from remediator.errors import NotFoundError, RemediatorError
 from remediator_cli import aws
-from remediator_cli.options import role_name_of
+from remediator_cli.denials import said_once
+from remediator_cli.one_role import read_role
+from remediator_cli.options import AsJson, named_role
+from remediator_cli.output import Form, put, record
 
 EXAMPLES = """
 remediator compute-config head-node
 remediator compute-config arn:aws:iam::111122223333:role/anyscale/production/head-node
 remediator compute-config head-node --instance-profile shared-nodes
+remediator compute-config --json head-node | jq -r .instance_profile.arn
 """
 
 
@@ -28,20 +33,39 @@ def compute_config(
             metavar="NAME", show_default=False, help="Which of the role's instance profiles, if it is in several."
         ),
     ] = None,
+    json: AsJson = False,
 ) -> None:
     """Print the advanced configuration of an Anyscale compute configuration that names a role's instance profile.
 
     It takes the ARN of an instance profile; the ARN of the role does not work.
 
-    Calls iam:ListInstanceProfilesForRole and iam:GetInstanceProfile with the credentials of the current profile.
+    Calls iam:ListInstanceProfilesForRole and iam:GetInstanceProfile with the credentials of the current profile, and
+    iam:GetRole for a ROLE that is given by its ARN.
     """
-    name = role_name_of(role)
+    named = named_role(role)
     with aws.answered():
+        if named.arn is not None:
+            read_role(aws.account(), named)
         try:
-            profiles = aws.iam().read_instance_profiles(name)
+            profiles = aws.iam().read_instance_profiles(named.name)
         except NotFoundError as error:
-            raise RemediatorError(f"there is no role {name} in the account of your credentials") from error
-    typer.echo(compute_configuration(chosen_instance_profile(name, profiles, instance_profile).arn))
+            raise RemediatorError(f"there is no role {named.name} in the account of your credentials") from error
+    chosen = chosen_instance_profile(named.name, profiles, instance_profile)
+    text = compute_configuration(chosen.arn)
+    if json:
+        record(Form.JSON, lambda: _record(named.name, chosen, text))
+    else:
+        put(f"{text}\n")
+
+
+def _record(role_name: str, profile: InstanceProfile, configuration: str) -> dict[str, Any]:
+    """The members in their fixed order; all of them are always there."""
+    return {
+        "account": profile.arn.split(":")[4],
+        "role": role_name,
+        "instance_profile": {"name": profile.name, "arn": profile.arn},
+        "configuration": json_text.loads(configuration),
+    }
 
 
 def chosen_instance_profile(role_name: str, profiles: InstanceProfiles, wanted: str | None) -> InstanceProfile:
@@ -77,6 +101,6 @@ def _holding(profiles: InstanceProfiles) -> tuple[InstanceProfile, ...]:
         case Absent():
             return ()
         case Unreadable(why=why):
-            raise RemediatorError(f"the role's instance profiles could not be read: {why}")
+            raise RemediatorError(f"the role's instance profiles could not be read: {said_once(why)}")
         case _ as never:
             assert_never(never)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from remediator.core.plain_text import plain
+from remediator.core.state import Role
 from remediator.errors import RemediatorError
+from remediator.flows.survey import Surveyed
 from remediator.settings import Settings
 from remediator_cli import aws
+from remediator_cli.action_form import tag_record
+from remediator_cli.enrolment_form import enrolled_record
 from remediator_cli.enrolment_tag import EnrolmentTag, named_cloud, tags_with, why_not_enrolled
 from remediator_cli.exits import ExitCode
 from remediator_cli.fleet_form import surveyed_text
 from remediator_cli.needed_settings import needed_settings, own_account
 from remediator_cli.one_role import foresee, read_role
-from remediator_cli.options import SettingsFile, Yes, role_name_of
-from remediator_cli.output import complain, confirmed, tell
+from remediator_cli.options import AsJson, SettingsFile, Yes, named_role
+from remediator_cli.output import Form, agreed, complain, form_of, record, tell
 
 EXAMPLES = """
 remediator enroll head-node production
@@ -29,6 +35,7 @@ def enroll(
     role: Annotated[str, typer.Argument(metavar="ROLE", show_default=False, help="The role's name or its ARN.")],
     cloud: Annotated[str, typer.Argument(metavar="CLOUD", show_default=False, help="A cloud of the configuration.")],
     yes: Yes = False,
+    json: AsJson = False,
     settings: SettingsFile = None,
 ) -> None:
     """Set the tag that enrols a role in a cloud, after showing what the remediator will make of it; asks first.
@@ -39,30 +46,59 @@ def enroll(
     Calls iam:TagRole on the role, beside what `remediator plan` reads and iam:GetRole, with the credentials of the
     current profile.
     """
+    form = form_of(json)
+    named = named_role(role)
     configuration = needed_settings(settings)
     named_cloud(cloud, configuration)
-    name = role_name_of(role)
-    key = configuration.enrollment_tag
     with aws.answered():
         behind = aws.account()
         own_account(behind.caller(configuration.region).arn, configuration)
-        found = read_role(behind, name)
-        was = found.tags.get(key)
-        foreseen = foresee(behind, found, configuration, tags=tags_with(found, key, cloud))
+        found = read_role(behind, named)
+        enrolling = _Enrolling(found, cloud, configuration, form)
+        enrolling.enrol(behind, yes=yes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Enrolling:
+    """A role that somebody wants to have enrolled in a cloud of the configuration."""
+
+    role: Role
+    cloud: str
+    settings: Settings
+    form: Form
+
+    def enrol(self, behind: aws.Account, *, yes: bool) -> None:
+        """Say what will be made of it, ask, and set the tag. Raises any AwsError."""
+        name, key, was = self.role.arn.name, self.settings.enrollment_tag, self._was
+        foreseen = foresee(behind, self.role, self.settings, tags=tags_with(self.role, key, self.cloud))
         if refusal := why_not_enrolled(foreseen):
-            raise RemediatorError(f"{name} cannot be enrolled in {cloud}, and nothing was changed. {refusal}")
-        tell(surveyed_text(foreseen))
-        if was == cloud:
-            tell(Text(f"{name} is enrolled in {cloud} already; nothing was changed."))
+            self._record("refused", foreseen, why=refusal)
+            raise RemediatorError(f"{name} cannot be enrolled in {self.cloud}, and nothing was changed. {refusal}")
+        seen: list[RenderableType] = [surveyed_text(foreseen)]
+        if was == self.cloud:
+            seen.append(Text(f"{name} is enrolled in {self.cloud} already; nothing was changed."))
+            tell(Group(*seen), self.form)
+            self._record("already-enrolled", foreseen)
             return
         if was is not None:
-            tell(Text(f"Its tag names {plain(was)} now. What was granted for that stays.", style="yellow"))
-        if not yes and not confirmed(f"Enrol {name} in {cloud}?"):
+            seen.append(Text(f"Its tag names {plain(was)} now. What was granted for that stays.", style="yellow"))
+        if not agreed(self.form, Group(*seen), f"Enrol {name} in {self.cloud}?", yes=yes):
             complain(name, "nothing was changed")
+            self._record("declined", foreseen, why="Nobody said yes.")
             raise typer.Exit(ExitCode.ERROR)
-        EnrolmentTag(behind, key).set(name, cloud)
-    for line in _said(name, cloud, configuration):
-        tell(Text(line))
+        EnrolmentTag(behind, key).set(name, self.cloud)
+        for line in _said(name, self.cloud, self.settings):
+            tell(Text(line), self.form)
+        self._record("enrolled", foreseen)
+
+    @property
+    def _was(self) -> str | None:
+        return self.role.tags.get(self.settings.enrollment_tag)
+
+    def _record(self, result: str, foreseen: Surveyed, *, why: str | None = None) -> None:
+        after = self.cloud if result == "enrolled" else self._was
+        tag = tag_record(self.settings.enrollment_tag, self._was, after)
+        record(self.form, lambda: enrolled_record(self.role, tag, result, why, foreseen, self.settings))
 
 
 def _said(name: str, cloud: str, settings: Settings) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from remediator_cli.evaluation_json import evaluation_record
 from remediator_cli.evaluation_table import evaluation_table
 from remediator_cli.exits import ExitCode
 from remediator_cli.json_lines import STANDARD_INPUT, Fault, read_json_lines
-from remediator_cli.output import Form, complain, show
+from remediator_cli.output import Form, complain, lines_or_text, show
 
 EXAMPLES = """
 remediator evaluate roles.jsonl
@@ -30,6 +30,7 @@ def evaluate(
         list[str] | None,
         typer.Argument(metavar="FILE", show_default=False, help="Cases as JSON lines; - or none: standard input."),
     ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, as without it.")] = False,
     human: Annotated[bool, typer.Option("--human", help="Print tables with reasons and diffs for people.")] = False,
     check: Annotated[
         bool, typer.Option("--check", help="End with 3 where a role is not usable as it is, for use in CI.")
@@ -42,9 +43,10 @@ def evaluate(
     A line that cannot be read is reported on standard error, the others are answered, and the exit code is 2.
     """
     names = files or [STANDARD_INPUT]
+    form = lines_or_text(json, human)
     if not files and _is_terminal():
         raise typer.BadParameter("name a file, or pipe cases in (- reads them from the terminal)", param_hint="FILE")
-    code = evaluate_files(names, Form.HUMAN if human else Form.JSON)
+    code = evaluate_files(names, form)
     if code is ExitCode.FOUND and not check:
         code = ExitCode.OK
     raise typer.Exit(code)
@@ -77,4 +79,4 @@ def evaluate_files(names: Sequence[str], form: Form) -> ExitCode:
 
 
 def _is_terminal() -> bool:
-    return sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty()

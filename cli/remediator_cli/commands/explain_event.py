@@ -18,7 +18,7 @@ from remediator_cli.explanation import explain
 from remediator_cli.explanation_form import explanation_record, explanation_text
 from remediator_cli.json_lines import STANDARD_INPUT, Fault
 from remediator_cli.json_values import read_json_values
-from remediator_cli.output import Form, complain, show
+from remediator_cli.output import Form, complain, lines_or_text, show
 from remediator_cli.records import Found, find_records
 from remediator_cli.settings_file import given_settings
 
@@ -37,6 +37,7 @@ def explain_event(
         list[str] | None,
         typer.Argument(metavar="FILE", show_default=False, help="Events or records; - or none: standard input."),
     ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, as without it.")] = False,
     human: Annotated[bool, typer.Option("--human", help="Print text for people.")] = False,
     settings: Annotated[
         Path | None,
@@ -54,12 +55,12 @@ def explain_event(
 
     What cannot be read is reported on standard error, the rest is answered, and the exit code is 2.
     """
+    form = lines_or_text(json, human)
     if not files and _is_terminal():
         raise typer.BadParameter("name a file, or pipe events in (- reads them from the terminal)", param_hint="FILE")
     if account is not None and not _ACCOUNT.fullmatch(account):
         raise typer.BadParameter("needed are the 12 digits of an account", param_hint="--account")
     configuration = given_settings(settings)
-    form = Form.HUMAN if human else Form.JSON
     raise typer.Exit(explain_files(files or [STANDARD_INPUT], form, account=account, settings=configuration))
 
 
@@ -90,4 +91,4 @@ def _answer(found: Found | Fault, form: Form, *, account: str | None, settings: 
 
 
 def _is_terminal() -> bool:
-    return sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json as json_text
 import re
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -57,6 +58,9 @@ def guardrails(
     form: Annotated[FormOption, typer.Option("--form", help="A service control policy, or an IAM policy.")] = (
         FormOption.SCP
     ),
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object that holds the policy and what it was made from.")
+    ] = False,
 ) -> None:
     """Print a policy, ready to be pasted, that lets only chosen principals set our tags and touch our resources.
 
@@ -76,22 +80,34 @@ def guardrails(
     partition = HOME_REGIONS[region]
     account = configuration.account if configuration else None
     regions = (region, *(configuration.other_regions if configuration else ()))
-    text = guardrails_text(
-        Guarded(
-            enrollment_tag=configuration.enrollment_tag if configuration else DEFAULT_ENROLLMENT_TAG,
-            approvers=principals,
-            deployers=tuple(deployer or bootstrap_roles(partition, account, regions)),
-            partition=partition,
-            account=account,
-        ),
-        Form[form.name],
+    guarded = Guarded(
+        enrollment_tag=configuration.enrollment_tag if configuration else DEFAULT_ENROLLMENT_TAG,
+        approvers=principals,
+        deployers=tuple(deployer or bootstrap_roles(partition, account, regions)),
+        partition=partition,
+        account=account,
     )
+    text = guardrails_text(guarded, Form[form.name])
     if text is None:
         raise RemediatorError(
             f"the policy would be longer than the {Form[form.name].value:,} characters that it may have. Name fewer "
             "approvers or deployers, by patterns such as arn:aws:iam::111122223333:role/platform/*"
         )
-    put(f"{text}\n")
+    put(f"{json_text.dumps(_record(guarded, form, text))}\n" if json else f"{text}\n")
+
+
+def _record(guarded: Guarded, form: FormOption, text: str) -> dict[str, Any]:
+    """The members in their fixed order; all of them are always there."""
+    return {
+        "form": form.value,
+        "account": guarded.account,
+        "partition": guarded.partition,
+        "enrollment_tag": guarded.enrollment_tag,
+        "approvers": list(guarded.approvers),
+        "deployers": list(guarded.deployers),
+        "characters": len(text),
+        "policy": json_text.loads(text),
+    }
 
 
 def _home_region(principal: str) -> str:

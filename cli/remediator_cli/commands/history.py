@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.text import Text
 
-from remediator.core.change import split_change_id
+from remediator.core.arn import RoleArn
+from remediator.core.change import Change, split_change_id
 from remediator.errors import MalformedRecord, RemediatorError
 from remediator_cli import aws
 from remediator_cli.deployment import Deployment, find_deployment
 from remediator_cli.history_form import change_record, change_text, history_table
-from remediator_cli.options import DEFAULT_STACK, Region, SettingsFile, Stack, role_name_of
-from remediator_cli.output import Form, show, tell
+from remediator_cli.options import DEFAULT_STACK, NamedRole, Region, SettingsFile, Stack, named_role
+from remediator_cli.output import Form, form_of, show, tell
+
+_MOST: Final = 10_000
+"""How many changes can be listed at most."""
 
 EXAMPLES = """
 remediator history
@@ -32,7 +36,7 @@ def history(
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
-    most: Annotated[int, typer.Option("--most", metavar="N", min=1, max=10_000, help="How many at most.")] = 50,
+    most: Annotated[int, typer.Option("--most", metavar="N", min=1, max=_MOST, help="How many at most.")] = 50,
     stack: Stack = DEFAULT_STACK,
     region: Region = None,
     settings: SettingsFile = None,
@@ -40,22 +44,43 @@ def history(
     """List the changes that were made to a role, or to all, newest first; or show one change with its diff.
 
     Calls cloudformation:DescribeStacks, dynamodb:Query and dynamodb:GetItem with the credentials of the current
-    profile.
+    profile, and sts:GetCallerIdentity for a ROLE that is given by its ARN.
     """
-    form = Form.JSON if json else Form.HUMAN
+    form = form_of(json)
     is_change = what is not None and "/" in what and not what.startswith("arn:")
     if is_change and what is not None:
         try:
             split_change_id(what)
         except MalformedRecord as error:
             raise typer.BadParameter(str(error), param_hint="CHANGE") from error
-    role_name = None if what is None else role_name_of(what)
+    named = None if what is None or is_change else named_role(what)
     with aws.answered():
         deployment = find_deployment(stack, region, settings)
         if is_change and what is not None:
             _show_change(deployment, what, form)
         else:
-            _list_changes(deployment, role_name, most, form)
+            _list_changes(deployment, named, most, form)
+
+
+def _changes_of(deployment: Deployment, arn: RoleArn) -> tuple[Change, ...]:
+    """The changes of the role with that very ARN, newest first; the history finds them by its name.
+
+    Raises RemediatorError where the ARN is that of another account, or only roles with another path had that name.
+    """
+    account = deployment.account.number(deployment.region)
+    if arn.account != account:
+        raise RemediatorError(
+            f"{arn} was given, and your credentials are for account {account}, as is the history of the stack "
+            f"{deployment.stack}. Set AWS_PROFILE to a profile of account {arn.account}, or give the role's name alone"
+        )
+    found = deployment.history().list_changes(arn.name, most=_MOST)
+    same = tuple(change for change in found if change.role_arn == str(arn))
+    if found and not same:
+        raise RemediatorError(
+            f"{arn} was given, and the history knows the role of that name as {found[0].role_arn}. Give that ARN, or "
+            "the role's name alone"
+        )
+    return same
 
 
 def _show_change(deployment: Deployment, change_id: str, form: Form) -> None:
@@ -67,8 +92,12 @@ def _show_change(deployment: Deployment, change_id: str, form: Form) -> None:
     show(form, change_record(change, with_documents=True), partial(change_text, change))
 
 
-def _list_changes(deployment: Deployment, role_name: str | None, most: int, form: Form) -> None:
-    changes = deployment.history().list_changes(role_name, most=most)
+def _list_changes(deployment: Deployment, named: NamedRole | None, most: int, form: Form) -> None:
+    role_name = None if named is None else named.name
+    if named is None or named.arn is None:
+        changes = deployment.history().list_changes(role_name, most=most)
+    else:
+        changes = _changes_of(deployment, named.arn)[:most]
     if form is Form.JSON:
         for change in changes:
             show(form, change_record(change), Text)

@@ -13,8 +13,9 @@ from remediator.errors import RemediatorError
 from remediator.settings import Settings
 from remediator_cli import aws
 from remediator_cli.deployment import find_deployment
-from remediator_cli.options import DEFAULT_STACK, Region, SettingsFile, Stack
-from remediator_cli.output import tell
+from remediator_cli.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack
+from remediator_cli.output import Form, form_of, record, tell
+from remediator_cli.pause_form import writes_record
 
 EXAMPLES = """
 remediator pause
@@ -27,6 +28,7 @@ def pause(
         list[str] | None,
         typer.Argument(metavar="[CLOUD]…", show_default=False, help="Only the writes for these clouds; none: all."),
     ] = None,
+    json: AsJson = False,
     stack: Stack = DEFAULT_STACK,
     region: Region = None,
     settings: SettingsFile = None,
@@ -36,22 +38,27 @@ def pause(
     Roles are looked at, and reported, as in observe mode. `remediator resume` lets the writes go on.
 
     Calls cloudformation:DescribeStacks, ssm:GetParameter and ssm:PutParameter with the credentials of the current
-    profile.
+    profile; with --json also sts:GetCallerIdentity.
     """
+    form = form_of(json)
     asked = Pause(clouds=frozenset(clouds)) if clouds else Pause(everything=True)
     if parse_pause(pause_text(asked)).clouds != asked.clouds:
         raise typer.BadParameter("there can be no cloud of that name", param_hint="CLOUD")
     with aws.answered():
         deployment = find_deployment(stack, region, settings)
         _must_be_configured(asked, deployment.settings)
+        account = deployment.account.number(deployment.region) if form is Form.JSON else ""
         switch = deployment.pause_switch()
-        paused = parse_pause(switch.read())
+        before = paused = parse_pause(switch.read())
         if not paused.everything:
             paused = Pause(everything=asked.everything, clouds=paused.clouds | asked.clouds)
         switch.write(pause_text(paused))
-    tell(Text(f"{plain(parse_pause(pause_text(paused)).why)} It takes effect within a minute."))
-    if asked.clouds and deployment.settings is None and not paused.everything:
-        tell(Text("Whether there are such clouds was not checked: --settings cdk.json does."))
+        after = parse_pause(pause_text(paused))
+        unchecked = bool(asked.clouds) and deployment.settings is None and not paused.everything
+        tell(Text(f"{plain(after.why)} It takes effect within a minute."), form)
+        if unchecked:
+            tell(Text("Whether there are such clouds was not checked: --settings cdk.json does."), form)
+        record(form, lambda: writes_record(account, deployment, "paused", before, after, checked=not unchecked))
 
 
 def _must_be_configured(asked: Pause, settings: Settings | None) -> None:

@@ -12,12 +12,13 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
+from remediator.errors import RemediatorError
 from remediator_cli import aws
 from remediator_cli.exits import ExitCode, PlanExitCode
 from remediator_cli.fleet import Fleet, look_at_fleet
 from remediator_cli.fleet_form import fleet_record, fleet_text
 from remediator_cli.needed_settings import needed_settings
-from remediator_cli.options import SettingsFile, role_name_of
+from remediator_cli.options import NamedRole, SettingsFile, named_role
 from remediator_cli.output import Form, complain, put, show
 from remediator_cli.scan_policy import scan_policy
 
@@ -72,18 +73,32 @@ def plan(
     """
     with _ending_with_error():
         configuration = needed_settings(settings)
-        names = frozenset(role_name_of(each) for each in role or ())
+        named = tuple(named_role(each, param_hint="--role") for each in role or ())
     if print_policy:
         put(json_text.dumps(scan_policy(configuration), indent=1) + "\n")
         return
     with aws.answered():
-        fleet = look_at_fleet(aws.account(), configuration, names)
+        fleet = look_at_fleet(aws.account(), configuration, frozenset(each.name for each in named))
+    _must_be_meant(named, fleet)
     show(
         Form.JSON if json else Form.HUMAN,
         fleet_record(fleet, configuration),
         partial(fleet_text, fleet, configuration),
     )
     raise typer.Exit(_judged(fleet))
+
+
+def _must_be_meant(named: tuple[NamedRole, ...], fleet: Fleet) -> None:
+    """Raises RemediatorError where an ARN that was given is that of another role than the one of that name here."""
+    found = {each.judgement.scanned.role.arn.name: each.judgement.scanned.role.arn for each in fleet.survey.roles}
+    for each in named:
+        if each.name in found:
+            each.must_be(found[each.name])
+        elif each.arn is not None and each.arn.account != fleet.account:
+            raise RemediatorError(
+                f"{each.arn} was given, and your credentials are for account {fleet.account}. Set AWS_PROFILE to a "
+                f"profile of account {each.arn.account}"
+            )
 
 
 def _judged(fleet: Fleet) -> PlanExitCode:

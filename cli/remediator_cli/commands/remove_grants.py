@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,15 +18,17 @@ from remediator.core.pause import Pause, parse_pause
 from remediator.core.plain_text import document_diff, plain
 from remediator.core.taking_back import Left, Taking
 from remediator.errors import NotFoundError, RemediatorError
-from remediator.flows.taking_back import Found, NotTakenBack, find_what_is_ours, take_back
+from remediator.flows.taking_back import Found, NotTakenBack, TakenBack, find_what_is_ours, take_back
 from remediator.settings import DEFAULT_REGION, Settings
 from remediator_cli import aws, clock
 from remediator_cli.deployment import Deployment, NotDeployed, PauseSwitch, find_deployment
 from remediator_cli.diff import diff_text
 from remediator_cli.exits import ExitCode
 from remediator_cli.needed_settings import BESIDE, needed_settings, own_account
-from remediator_cli.options import DEFAULT_STACK, Region, SettingsFile, Stack, Yes, role_name_of
-from remediator_cli.output import complain, confirmed, tell
+from remediator_cli.one_role import read_role
+from remediator_cli.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
+from remediator_cli.output import Form, complain, confirmed, form_of, present, record, tell
+from remediator_cli.taking_form import taking_back_record
 
 PAUSE_PARAMETER = "/anyscale-remediator/writes"
 """What every deployment calls the parameter that pauses it; it goes with the stack."""
@@ -48,6 +51,7 @@ def remove_grants(
         ),
     ] = None,
     yes: Yes = False,
+    json: AsJson = False,
     stack: Stack = DEFAULT_STACK,
     region: Region = None,
     settings: SettingsFile = None,
@@ -60,34 +64,44 @@ def remove_grants(
     The remediator would put it back: it has to be paused (`remediator pause`), the roles unenrolled, or its stack
     deleted. With a deployment each write is recorded in its history.
     """
+    form = form_of(json)
+    named = tuple(named_role(each, param_hint="--role") for each in role or ())
     configuration = needed_settings(settings)
-    names = frozenset(role_name_of(each) for each in role or ())
     with aws.answered():
         deployment = _deployment(stack, region or configuration.region, settings or BESIDE)
         behind = aws.account()
         caller = behind.caller(configuration.region)
         account = own_account(caller.arn, configuration)
-        found = _found(behind, deployment, configuration, account, names)
+        for each in named:
+            if each.arn is not None:
+                read_role(behind, each)
+        found = _found(behind, deployment, configuration, account, frozenset(each.name for each in named))
         if found.unknown:
             raise RemediatorError(f"there is no role {', '.join(found.unknown)} in account {account}")
-        tell(_shown(found, deployment, stack))
+        recorded = partial(taking_back_record, account, None if deployment is None else deployment.stack, found)
+        present(form, _shown(found, deployment, stack), asks=bool(found.takings) and not yes)
         if not found.takings:
+            record(form, lambda: recorded("nothing", None))
             raise typer.Exit(ExitCode.OK)
         if deployment is not None:
             if other := deployment.other_configuration(configuration):
                 complain("remove-grants", f"{other} Only the buckets of the one given are looked at")
-            _must_not_come_back(found, parse_pause(deployment.pause_switch().read()))
+            if why := _why_it_comes_back(found, parse_pause(deployment.pause_switch().read())):
+                record(form, lambda: recorded("running", why))
+                raise RemediatorError(f"nothing was changed: {why}")
         if not yes and not confirmed(f"Take back {_documents(len(found.takings))}?"):
             complain("remove-grants", "nothing was changed")
+            record(form, lambda: recorded("declined", "Nobody said yes."))
             raise typer.Exit(ExitCode.ERROR)
         at = clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         cause = Cause(event_id="what was granted", call="RemoveGrants", time=at, actor=caller)
-        failed = [
-            taking
+        results = [
+            _taken_back(taking, cause, sequence, behind, deployment, account, form)
             for sequence, taking in enumerate(found.takings)
-            if not _taken_back(taking, cause, sequence, behind, deployment, account)
         ]
-    raise typer.Exit(ExitCode.ERROR if failed else ExitCode.OK)
+    is_done = all(isinstance(result, TakenBack) for result in results)
+    record(form, lambda: recorded("taken-back" if is_done else "incomplete", None, results))
+    raise typer.Exit(ExitCode.OK if is_done else ExitCode.ERROR)
 
 
 def _deployment(stack: str, region: str, settings: Path) -> Deployment | None:
@@ -123,14 +137,15 @@ def _found(
     )
 
 
-def _must_not_come_back(found: Found, paused: Pause) -> None:
-    """Raises RemediatorError where the remediator would repair what is taken back."""
+def _why_it_comes_back(found: Found, paused: Pause) -> str:
+    """Why the remediator would repair what is taken back, and what to do; empty where it would not."""
     running = sorted({cloud for taking in found.takings for cloud in taking.clouds if not paused.holds(cloud)})
-    if running:
-        raise RemediatorError(
-            f"nothing was changed: the remediator runs, and would put back within seconds what is taken back in "
-            f"{', '.join(running)}. Pause it, and wait a minute (remediator pause); or unenroll the roles first"
-        )
+    if not running:
+        return ""
+    return (
+        f"the remediator runs, and would put back within seconds what is taken back in {', '.join(running)}. Pause it, "
+        "and wait a minute (remediator pause); or unenroll the roles first"
+    )
 
 
 def _shown(found: Found, deployment: Deployment | None, stack: str) -> RenderableType:
@@ -164,8 +179,14 @@ def _left_text(left: Left) -> RenderableType:
 
 
 def _taken_back(
-    taking: Taking, cause: Cause, sequence: int, behind: aws.Account, deployment: Deployment | None, account: str
-) -> bool:
+    taking: Taking,
+    cause: Cause,
+    sequence: int,
+    behind: aws.Account,
+    deployment: Deployment | None,
+    account: str,
+    form: Form,
+) -> TakenBack | NotTakenBack:
     result = take_back(
         taking,
         cause,
@@ -179,12 +200,12 @@ def _taken_back(
     )
     if isinstance(result, NotTakenBack):
         complain(_name(taking), f"not taken back. {result.why}")
-        return False
+        return result
     as_what = f", recorded as {result.change.change_id}" if result.change is not None else ""
-    tell(Text(f"Taken back: {plain(_name(taking))}{as_what}."))
+    tell(Text(f"Taken back: {plain(_name(taking))}{as_what}."), form)
     if result.trouble:
         complain(_name(taking), result.trouble)
-    return True
+    return result
 
 
 def _name(taking: Taking) -> str:

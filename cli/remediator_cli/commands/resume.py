@@ -10,6 +10,7 @@ from rich.text import Text
 from remediator.core.memory import Contest
 from remediator.core.pause import RUNNING, Pause, parse_pause
 from remediator.core.plain_text import plain
+from remediator.core.state import Role
 from remediator.errors import RemediatorError
 from remediator.flows.resume import NothingToResume, NotResumed, Resumed
 from remediator.flows.resume import resume as resume_role
@@ -17,8 +18,10 @@ from remediator.settings import MODE_TAG, Mode
 from remediator_cli import aws, clock
 from remediator_cli.deployment import Deployment, find_deployment
 from remediator_cli.exits import ExitCode
-from remediator_cli.options import DEFAULT_STACK, Region, SettingsFile, Stack, Yes, role_name_of
-from remediator_cli.output import complain, confirmed, tell
+from remediator_cli.one_role import read_role
+from remediator_cli.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
+from remediator_cli.output import Form, agreed, complain, form_of, record, tell
+from remediator_cli.pause_form import resumed_record, writes_record
 
 EXAMPLES = """
 remediator resume head-node
@@ -34,6 +37,7 @@ def resume(
         ),
     ] = None,
     yes: Yes = False,
+    json: AsJson = False,
     stack: Stack = DEFAULT_STACK,
     region: Region = None,
     settings: SettingsFile = None,
@@ -43,34 +47,40 @@ def resume(
     With a ROLE its contest ends, and its tag anyscale:remediation is set to repair; the remediator then looks at it at
     once. Without one, everything that is paused goes on, which is asked for first; a sweep then looks at every role.
     """
-    role_name = None if role is None else role_name_of(role)
+    form = form_of(json)
+    named = None if role is None else named_role(role)
     with aws.answered():
         deployment = find_deployment(stack, region, settings)
-        if role_name is None:
-            _resume_writes(deployment, yes=yes)
+        if named is None:
+            _resume_writes(deployment, form, yes=yes)
         else:
-            _resume_role(deployment, role_name)
+            _resume_role(deployment, read_role(deployment.account, named), form)
 
 
-def _resume_role(deployment: Deployment, role_name: str) -> None:
-    result = resume_role(role_name, roles=deployment.account.iam(), history=deployment.history(), now=clock.now())
+def _resume_role(deployment: Deployment, role: Role, form: Form) -> None:
+    name = role.arn.name
+    result = resume_role(name, roles=deployment.account.iam(), history=deployment.history(), now=clock.now())
     match result:
         case Resumed(contest=contest, tag=tag):
             if contest is not None:
-                tell(Text(_contest_ended(contest)))
+                tell(Text(_contest_ended(contest)), form)
             was = "" if tag is None else f"; it was {plain(tag)}"
-            tell(Text(f"The tag {MODE_TAG} of {role_name} is set to {Mode.REPAIR}{was}."))
+            tell(Text(f"The tag {MODE_TAG} of {name} is set to {Mode.REPAIR}{was}."), form)
             tell(
                 Text(
                     "The remediator looks at the role at once, and repairs what the configuration of its cloud allows."
-                )
+                ),
+                form,
             )
         case NothingToResume():
-            tell(Text(f"There is nothing to resume: {role_name} is neither contested nor held back by its tag."))
-        case NotResumed(why=why):
-            raise RemediatorError(why)
+            tell(Text(f"There is nothing to resume: {name} is neither contested nor held back by its tag."), form)
+        case NotResumed():
+            pass
         case _ as never:
             assert_never(never)
+    record(form, lambda: resumed_record(role, result))
+    if isinstance(result, NotResumed):
+        raise RemediatorError(result.why)
 
 
 def _contest_ended(contest: Contest) -> str:
@@ -78,15 +88,18 @@ def _contest_ended(contest: Contest) -> str:
     return f"The contest since {contest.since:%Y-%m-%d %H:%M} UTC is ended.{undone_by}"
 
 
-def _resume_writes(deployment: Deployment, *, yes: bool) -> None:
+def _resume_writes(deployment: Deployment, form: Form, *, yes: bool) -> None:
+    account = deployment.account.number(deployment.region) if form is Form.JSON else ""
     switch = deployment.pause_switch()
     paused = parse_pause(switch.read())
     if paused == Pause():
-        tell(Text("There is nothing to resume: no writes are paused."))
+        tell(Text("There is nothing to resume: no writes are paused."), form)
+        record(form, lambda: writes_record(account, deployment, "nothing-to-resume", paused, paused))
         return
-    tell(Text(paused.why))
-    if not yes and not confirmed("Let all writes go on?"):
+    if not agreed(form, Text(paused.why), "Let all writes go on?", yes=yes):
         complain(switch.name, "nothing was changed")
+        record(form, lambda: writes_record(account, deployment, "declined", paused, paused))
         raise typer.Exit(ExitCode.ERROR)
     switch.write(RUNNING)
-    tell(Text("Writes go on. A sweep looks at every enrolled role now."))
+    tell(Text("Writes go on. A sweep looks at every enrolled role now."), form)
+    record(form, lambda: writes_record(account, deployment, "resumed", paused, Pause()))

@@ -31,8 +31,9 @@ def status(
 ) -> None:
     """Say on one screen whether the remediator is well: pause, sweeps, queues, contests, open incidents, alarms.
 
-    The first line says whether anything needs a person; if so, it ends with 3. The modes of the clouds are those of
-    cdk.json in the working directory, or of --settings. Whether alerts arrive: `remediator test-alert`.
+    The first line says whether anything needs a person; if so, it ends with 3. What your credentials may not read is
+    left out and named, and it ends with 1 then unless what it could read needs a person. The modes of the clouds are
+    those of cdk.json in the working directory, or of --settings. Whether alerts arrive: `remediator test-alert`.
 
     Calls cloudformation:DescribeStacks, ssm:GetParameter, dynamodb:Query, dynamodb:GetItem, sqs:GetQueueAttributes,
     cloudwatch:GetMetricStatistics and cloudwatch:DescribeAlarms with the credentials of the current profile.
@@ -43,4 +44,8 @@ def status(
             complain("status", f"{other} The modes of the clouds are those of the one given")
         found = read_status(deployment, deployment.settings, clock.now())
     show(Form.JSON if json else Form.HUMAN, status_record(found), partial(status_text, found))
-    raise typer.Exit(ExitCode.FOUND if found.troubles else ExitCode.OK)
+    for _, why in found.denied:
+        complain("status", why)
+    if found.troubles:
+        raise typer.Exit(ExitCode.FOUND)
+    raise typer.Exit(ExitCode.ERROR if found.denied else ExitCode.OK)

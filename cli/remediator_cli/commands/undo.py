@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,11 +12,13 @@ from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
-from remediator.core.change import Change, split_change_id
+from remediator.core.change import Change, Json, split_change_id
 from remediator.core.event import Actor, Cause
 from remediator.core.plain_text import document_diff, plain
+from remediator.core.reading import Present, Reading
 from remediator.core.undo import Undo, UndoRefused
-from remediator.errors import MalformedRecord, RemediatorError
+from remediator.errors import AwsError, MalformedRecord, RemediatorError
+from remediator.flows.documents import read_document
 from remediator.flows.undo import NotUndone, Undone, plan_undo
 from remediator.flows.undo import undo as undo_change
 from remediator.settings import MODE_TAG
@@ -22,8 +26,9 @@ from remediator_cli import aws, clock
 from remediator_cli.deployment import find_deployment
 from remediator_cli.diff import diff_text
 from remediator_cli.exits import ExitCode
-from remediator_cli.options import DEFAULT_STACK, Region, SettingsFile, Stack, Yes
-from remediator_cli.output import complain, confirmed, tell
+from remediator_cli.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes
+from remediator_cli.output import Form, agreed, complain, form_of, record, tell
+from remediator_cli.undo_form import undo_record
 
 EXAMPLES = """
 remediator undo head-node/20260304T100020000000Z-1a2b3c4d
@@ -36,6 +41,7 @@ def undo(
         str, typer.Argument(metavar="CHANGE", show_default=False, help="The id of a change, as the history lists it.")
     ],
     yes: Yes = False,
+    json: AsJson = False,
     stack: Stack = DEFAULT_STACK,
     region: Region = None,
     settings: SettingsFile = None,
@@ -48,6 +54,7 @@ def undo(
     Writes with the credentials of the current profile, which must be allowed to tag the role and to write the document
     that was changed.
     """
+    form = form_of(json)
     try:
         split_change_id(change)
     except MalformedRecord as error:
@@ -62,13 +69,15 @@ def undo(
             )
         caller = deployment.account.caller(deployment.region)
         roles, buckets = deployment.account.iam(), deployment.account.buckets()
+        documents = partial(read_document, recorded.document, recorded.role_name, roles=roles, buckets=buckets)
         planned = plan_undo(recorded, roles=roles, buckets=buckets)
         if isinstance(planned, UndoRefused):
-            _say_refused(change, planned)
+            _say_refused(change, planned, form)
+            record(form, lambda: undo_record(recorded, planned, None, _found(documents, planned.diff)))
             raise typer.Exit(ExitCode.ERROR)
-        tell(_plan(planned))
-        if not yes and not confirmed("Undo it?"):
+        if not agreed(form, _plan(planned), "Undo it?", yes=yes):
             complain(change, "nothing was changed")
+            record(form, lambda: undo_record(recorded, planned, None, None))
             raise typer.Exit(ExitCode.ERROR)
         result = undo_change(
             planned,
@@ -79,7 +88,21 @@ def undo(
             clock=clock.now,
             pause=time.sleep,
         )
-    _say(recorded, result)
+        _say(recorded, result, form)
+        diff = result.diff if isinstance(result, NotUndone) else ""
+        record(form, lambda: undo_record(recorded, planned, result, _found(documents, diff)))
+    raise typer.Exit(ExitCode.OK if isinstance(result, Undone) else ExitCode.ERROR)
+
+
+def _found(look: Callable[[], Reading[Json]], diff: str) -> Json | None:
+    """The document as it is, where people are shown by what it differs; None where it cannot be read (any more)."""
+    if not diff:
+        return None
+    try:
+        found = look()
+    except AwsError:
+        return None
+    return found.value if isinstance(found, Present) else None
 
 
 def _cause(change: Change, caller: Actor) -> Cause:
@@ -99,22 +122,21 @@ def _plan(planned: Undo) -> Group:
     )
 
 
-def _say_refused(change_id: str, refused: UndoRefused) -> None:
+def _say_refused(change_id: str, refused: UndoRefused, form: Form) -> None:
     complain(change_id, f"not undone. {refused.why}")
     if refused.diff:
-        tell(Padding(diff_text(refused.diff), (0, 0, 0, 2)))
+        tell(Padding(diff_text(refused.diff), (0, 0, 0, 2)), form)
 
 
-def _say(change: Change, result: Undone | NotUndone) -> None:
+def _say(change: Change, result: Undone | NotUndone, form: Form) -> None:
     if isinstance(result, Undone):
-        tell(Text(f"Undone, and recorded as {result.change.change_id}."))
-        tell(Text(f"The tag {MODE_TAG} now holds the remediator back. To end that:"))
-        tell(Text(f"  remediator resume {change.role_name}"))
+        tell(Text(f"Undone, and recorded as {result.change.change_id}."), form)
+        tell(Text(f"The tag {MODE_TAG} now holds the remediator back. To end that:"), form)
+        tell(Text(f"  remediator resume {change.role_name}"), form)
         if result.trouble:
             complain(change.change_id, result.trouble)
         return
     resume = f" Its tag now holds the remediator back; `remediator resume {change.role_name}` ends that."
     complain(change.change_id, f"{result.why}{resume if result.is_held_back else ''}")
     if result.diff:
-        tell(Padding(diff_text(result.diff), (0, 0, 0, 2)))
-    raise typer.Exit(ExitCode.ERROR)
+        tell(Padding(diff_text(result.diff), (0, 0, 0, 2)), form)

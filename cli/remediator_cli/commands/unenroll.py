@@ -10,12 +10,14 @@ from rich.text import Text
 from remediator.core.plain_text import plain
 from remediator.settings import DEFAULT_ENROLLMENT_TAG
 from remediator_cli import aws
+from remediator_cli.action_form import tag_record
+from remediator_cli.enrolment_form import unenrolled_record
 from remediator_cli.enrolment_tag import EnrolmentTag
 from remediator_cli.exits import ExitCode
 from remediator_cli.needed_settings import BESIDE
 from remediator_cli.one_role import read_role
-from remediator_cli.options import SettingsFile, Yes, role_name_of
-from remediator_cli.output import complain, confirmed, tell
+from remediator_cli.options import AsJson, SettingsFile, Yes, named_role
+from remediator_cli.output import agreed, complain, form_of, record, tell
 from remediator_cli.settings_file import given_settings
 
 EXAMPLES = """
@@ -27,6 +29,7 @@ remediator unenroll --yes head-node
 def unenroll(
     role: Annotated[str, typer.Argument(metavar="ROLE", show_default=False, help="The role's name or its ARN.")],
     yes: Yes = False,
+    json: AsJson = False,
     settings: SettingsFile = None,
 ) -> None:
     """Remove the tag that enrols a role, so that the remediator looks after it no longer; asks first.
@@ -36,19 +39,24 @@ def unenroll(
 
     Calls iam:GetRole and iam:UntagRole on the role with the credentials of the current profile.
     """
+    form = form_of(json)
+    named = named_role(role)
     configuration = given_settings(settings or (BESIDE if BESIDE.is_file() else None))
     key = configuration.enrollment_tag if configuration else DEFAULT_ENROLLMENT_TAG
-    name = role_name_of(role)
     with aws.answered():
         behind = aws.account()
-        was = read_role(behind, name).tags.get(key)
+        found = read_role(behind, named)
+        name, was = found.arn.name, found.tags.get(key)
         if was is None:
-            tell(Text(f"{name} does not carry the tag {key}; nothing was changed."))
+            tell(Text(f"{name} does not carry the tag {key}; nothing was changed."), form)
+            record(form, lambda: unenrolled_record(found, tag_record(key, None, None), "not-enrolled", None))
             return
-        tell(Text(f"{name} is enrolled in {plain(was)}. Without its tag nothing is repaired or told of it any more."))
-        if not yes and not confirmed(f"Remove the tag {key} of {name}?"):
+        seen = Text(f"{name} is enrolled in {plain(was)}. Without its tag nothing is repaired or told of it any more.")
+        if not agreed(form, seen, f"Remove the tag {key} of {name}?", yes=yes):
             complain(name, "nothing was changed")
+            record(form, lambda: unenrolled_record(found, tag_record(key, was, was), "declined", "Nobody said yes."))
             raise typer.Exit(ExitCode.ERROR)
         EnrolmentTag(behind, key).remove(name)
-    tell(Text(f"The tag {key} of {name} is removed. What was granted stays. To take that back:"))
-    tell(Text(f"  remediator remove-grants --role {name}"))
+    tell(Text(f"The tag {key} of {name} is removed. What was granted stays. To take that back:"), form)
+    tell(Text(f"  remediator remove-grants --role {name}"), form)
+    record(form, lambda: unenrolled_record(found, tag_record(key, was, None), "unenrolled", None))
