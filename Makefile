@@ -34,6 +34,19 @@ setup: .venv/.ready .venv-aws/.ready .venv-lambda/.ready node_modules/.ready ## 
 test: check ## everything CI runs: the checks, then all tests (the embedded AWS included)
 	@$(BIN)/pytest --numprocesses auto --dist loadfile
 
+.PHONY: shuffle
+shuffle: setup ## all tests in another order each time (make shuffle RUNS=20): does one of them lean on another one?
+	@for run in $$(seq $(or $(RUNS),20)); do \
+		$(BIN)/pytest -p randomly --numprocesses auto --dist loadfile -q --no-header; done
+
+.PHONY: coverage
+coverage: setup ## what of core/, and of all the rest, the tests reach, branch by branch
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile -q --no-header --ignore tests/e2e
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --include '*/remediator/core/*' --fail-under 100
+	@$(BIN)/coverage report --omit '*/remediator/core/*' --fail-under 95
+
 .PHONY: chaos
 chaos: setup ## make every call of every flow fail in every way, run thousands of schedules, feed it damaged input: half an hour
 	@CHAOS_DISTURBANCES=0 CHAOS_SCHEDULES=5000 CHAOS_LAGGING=1000 CHAOS_GENERATED=100000 \
