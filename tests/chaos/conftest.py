@@ -80,9 +80,10 @@ def _print_totals(terminalreporter: Any, tellings: list[tuple[str, str, str]]) -
     totals = Counter((fault, verdict) for _, fault, verdict in tellings)
     words = {
         "r": "in order before the sweep",
-        "d": "in order before the sweep, told twice",
+        "d": "in order before the sweep, machines told twice",
         "s": "in order after the sweep",
-        "b": "in order after the sweep, told twice",
+        "b": "in order after the sweep, machines told twice",
+        "p": "in order, and people told twice",
         "t": "told by the first sweep of the next day",
         "-": "nothing that could go wrong",
         "X": "a promise was broken",
@@ -90,7 +91,7 @@ def _print_totals(terminalreporter: Any, tellings: list[tuple[str, str, str]]) -
     terminalreporter.write_line("")
     for verdict, word in words.items():
         counts = {fault.value: totals[fault.value, verdict] for fault in Fault if totals[fault.value, verdict]}
-        terminalreporter.write_line(f"{verdict} {word:<40} {sum(counts.values()):>6}  {counts}")
+        terminalreporter.write_line(f"{verdict} {word:<45} {sum(counts.values()):>6}  {counts}")
 
 
 @pytest.fixture

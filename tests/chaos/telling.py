@@ -28,8 +28,8 @@ class Told:
 
     ``wrong`` are sentences on promises that were broken. ``moments`` are when each request began and was answered, in
     seconds. ``hit`` says whether the planned call went wrong at all, ``doubled`` how many alerts say once more what
-    another one has said, and ``effective`` how many writes of ours changed a document. ``is_late`` says that it took
-    the first sweep of the next day as well.
+    another one has said, ``people_doubled`` how many of these people have read twice, and ``effective`` how many writes
+    of ours changed a document. ``is_late`` says that it took the first sweep of the next day as well.
     """
 
     requests: tuple[Request, ...]
@@ -39,6 +39,7 @@ class Told:
     moments: tuple[tuple[float, float], ...] = ()
     hit: bool = False
     doubled: int = 0
+    people_doubled: int = 0
     effective: int = 0
     is_late: bool = False
 
@@ -70,7 +71,8 @@ def tell(flow: Flow, planned: Planned | None = None) -> Told:
             (*watch.wrong, *_wrong_with_history(made), *_wrong_with_alerts(made)),
             moments,
             hit,
-            _doubled(made),
+            max(_doubled(made), _people_doubled(made)),
+            _people_doubled(made),
             watch.effective,
             is_late,
         )
@@ -259,10 +261,14 @@ def _doubled(made: Stage) -> int:
     again = len(alerts) - len({alert["id"] for alert in alerts})
     unique = {alert["id"]: alert for alert in alerts}.values()
     changes = Counter(each["changeId"] for alert in unique for each in alert["changes"] if each["state"] == "applied")
-    told_twice = max(changes.values(), default=1) - 1
+    return max(again, max(changes.values(), default=1) - 1)
+
+
+def _people_doubled(made: Stage) -> int:
+    """How many messages people, or Slack, got once more."""
     people = made.people()
-    people_again = len(people) - len({json.dumps(each) for each in people})
-    return max(again, told_twice, people_again, len(made.slack) - len(set(made.slack)))
+    again = len(people) - len({json.dumps(each) for each in people})
+    return max(again, len(made.slack) - len(set(made.slack)))
 
 
 def _difference(one: Any, other: Any, place: str = "") -> str:

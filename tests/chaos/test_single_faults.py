@@ -34,13 +34,18 @@ def chosen(flow: Flow) -> list[Planned]:
 
 
 def verdict(flow: Flow, told: Told, wrong: tuple[str, ...]) -> str:
-    """One letter for the table: in order before the sweep, after it, or after that of the next day; told how often."""
+    """One letter for the table: in order before the sweep, after it, or after that of the next day; told how often.
+
+    Machines that get an alert again know it by its id; people have read it twice.
+    """
     if wrong:
         return "X"
     if not told.hit:
         return "-"
     if told.is_late:
         return "t"
+    if told.people_doubled:
+        return "p"
     if told.before == undisturbed(flow).before:
         return "d" if told.doubled else "r"
     return "b" if told.doubled else "s"
