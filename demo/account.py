@@ -60,6 +60,17 @@ LAMBDA_TRUST = policy_document(
 )
 BUCKET_ACCESS = policy_document(allow("s3:*", [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]))
 
+# What the commands of `remediator` on a deployment ask of AWS, beside all of IAM and S3.
+_DEPLOYMENT_CALLS = (
+    "cloudformation:DescribeStacks",
+    *("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricStatistics"),
+    *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+    *("kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "kms:GetKeyPolicy"),
+    *("sns:ListSubscriptionsByTopic", "sns:Publish"),
+    "sqs:GetQueueAttributes",
+    *("ssm:GetParameter", "ssm:PutParameter"),
+)
+
 _TERRAFORM = "APN/1.0 HashiCorp/1.0 Terraform/1.14.2 (+https://www.terraform.io) terraform-provider-aws/6.20.0"
 
 
@@ -87,6 +98,7 @@ class DemoAccount:
         self.alice: Credentials
         self.stacks: dict[str, dict[str, str]] = {}
         self.outputs: dict[str, str] = {}
+        self.settings: Path
         self._read_letters = 0
 
     def deploy(self, say: Callable[[str], None], output: Path, settings: Mapping[str, Any] = SETTINGS) -> None:
@@ -97,10 +109,14 @@ class DemoAccount:
         self.redeploy(say, output, settings)
 
     def redeploy(self, say: Callable[[str], None], output: Path, settings: Mapping[str, Any] = SETTINGS) -> None:
-        """Synthesise and deploy where the account is bootstrapped already."""
+        """Synthesise and deploy where the account is bootstrapped already.
+
+        The configuration of the deployment is then in the file ``self.settings``, for ``remediator --settings``.
+        """
         app = shlex.join([sys.executable, str(PROJECT / "app.py")])
         self.stacks = deploy(self.aws, say, app=app, output=output, context={"remediator": settings})
         self.outputs = self.stacks["AnyscaleRemediator"]
+        self.settings = output / "cdk.json"
 
     def furnish(self) -> None:
         """Create the buckets and the people."""
@@ -110,8 +126,8 @@ class DemoAccount:
         self.aws.client("secretsmanager").create_secret(Name=WEBHOOK_SECRET, SecretString=self.aws.slack_webhook())
         self._machine = self._subscribed_queue()
         work = policy_document(allow(["iam:*", "s3:*"], "*"))
-        ask = allow(["cloudformation:DescribeStacks", "dynamodb:*", "ssm:GetParameter", "ssm:PutParameter"], "*")
-        self.alice = self.aws.user("alice", policy_document(allow(["iam:*", "s3:*"], "*"), ask))
+        operate = policy_document(allow(["iam:*", "s3:*"], "*"), allow(_DEPLOYMENT_CALLS, "*"))
+        self.alice = self.aws.user("alice", operate)
         self.as_alice = self.aws.client("iam", self.alice)
         self.alice_s3 = self.aws.client("s3", self.alice)
         self.alice_s3_of_research = self.aws.client("s3", self.alice, region=RESEARCH_REGION)
@@ -178,9 +194,16 @@ class DemoAccount:
 
     def remediator(self, *arguments: str) -> str:
         """What ``remediator`` prints, run by alice; raises CommandFailed with what it complained of."""
-        ran = subprocess.run(  # noqa: S603 - the project's own command line
+        ran = self.run_remediator(*arguments)
+        if ran.returncode:
+            raise CommandFailed(f"remediator {' '.join(arguments)} failed: {ran.stderr.strip()}")
+        return ran.stdout
+
+    def run_remediator(self, *arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
+        """How ``remediator`` ended, run by alice in a folder, and what it printed."""
+        return subprocess.run(  # noqa: S603 - the project's own command line
             [sys.executable, "-m", "remediator_cli", *arguments],
-            cwd=PROJECT,
+            cwd=cwd,
             env={
                 **self.aws.environment(self.alice),
                 "PYTHONPATH": os.pathsep.join([str(PROJECT / "lambda_src"), str(PROJECT / "cli")]),
@@ -190,9 +213,6 @@ class DemoAccount:
             text=True,
             check=False,
         )
-        if ran.returncode:
-            raise CommandFailed(f"remediator {' '.join(arguments)} failed: {ran.stderr.strip()}")
-        return ran.stdout
 
     def trusts_ec2(self, role: str) -> bool:
         """Whether a statement of the trust policy allows EC2 without a condition."""

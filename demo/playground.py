@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -57,12 +58,22 @@ def start() -> int:
     except BaseException:
         aws.stop()
         raise
+    install_remediator(STATE / "bin")
     variables = {**aws.variables(account.alice), "AWS_PAGER": ""}
-    path = f"{PROJECT / '.venv-aws' / 'bin'}:$PATH"
+    path = f"{STATE / 'bin'}:{PROJECT / '.venv-aws' / 'bin'}:$PATH"
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     (STATE / "env").write_text("\n".join([*lines, f'export PATH="{path}"', ""]))
     print_instructions(STATE / "env")
     return 0
+
+
+def install_remediator(folder: Path) -> None:
+    """Put a program ``remediator`` into a folder, which is the command line as this clone has it."""
+    roots = shlex.quote(os.pathsep.join([str(PROJECT / "lambda_src"), str(PROJECT / "cli")]))
+    folder.mkdir(parents=True)
+    program = folder / "remediator"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={roots} exec {shlex.quote(sys.executable)} -m remediator_cli "$@"\n')
+    program.chmod(0o755)
 
 
 def stop() -> int:
@@ -98,9 +109,12 @@ def print_instructions(environment: Path) -> None:
     }
     policy = shlex.quote(json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
     relative = environment.relative_to(PROJECT)
+    settings = f"--settings {(STATE / 'cdk' / 'cdk.json').relative_to(PROJECT)}"
+    report = (STATE / "report.html").relative_to(PROJECT)
     print(
         f"""
-You are alice. Load her credentials into your shell; they also bring an `aws` command:
+You are alice. In this folder, load her credentials into your shell; they also bring the commands `aws` and
+`remediator` (elsewhere `pipx install .` brings that, see docs/command-line.md):
 
   source {relative}
 
@@ -115,7 +129,7 @@ Break it, wait a second or two, and look again:
   aws iam delete-role-policy --role-name {ROLE} --policy-name AnyscaleRemediatorS3Access
   aws iam remove-role-from-instance-profile --instance-profile-name {ROLE} --role-name {ROLE}
 
-Pause the remediator for the role, and let it go on:
+Have the remediator leave the role alone, and let it go on:
 
   aws iam tag-role --role-name {ROLE} --tags Key=anyscale:remediation,Value=off
   aws iam untag-role --role-name {ROLE} --tag-keys anyscale:remediation
@@ -125,6 +139,30 @@ Deny the bucket, take the grant away: this must not be repaired. Then take the D
   aws s3api put-bucket-policy --bucket {BUCKET} --policy {policy}
   aws iam delete-role-policy --role-name {ROLE} --policy-name AnyscaleRemediatorS3Access
   aws s3api delete-bucket-policy --bucket {BUCKET}
+
+The same from the remediator's side. --settings names the configuration that is deployed here; without it, commands
+take the cdk.json of this folder, whose buckets are not in here. Is all well, and would anything be written?
+
+  remediator status {settings}
+  remediator plan {settings}
+
+See what was done, put the newest CHANGE of the list back, and look: the role is only observed now. Let it be repaired:
+
+  remediator history {settings} {ROLE}
+  remediator undo {settings} CHANGE --yes
+  remediator plan {settings}  # ends with 2: something would be written
+  remediator resume {settings} {ROLE}
+
+Stop all writes, look, and let them go on; then a sweep looks at every role:
+
+  remediator pause {settings}
+  remediator status {settings}  # ends with 3: that needs a person
+  remediator resume {settings} --yes
+
+One page to hand on, and a test of the alerts:
+
+  remediator report {settings} {report}
+  remediator test-alert {settings}
 
 Read the alerts:   make playground-mail
 Stop it:           make playground-stop

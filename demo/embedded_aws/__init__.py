@@ -9,7 +9,7 @@ It is the emulator *ministack* with the things around it that it lacks:
 - ``certificate`` makes the certificate of the day, because IAM is enforced on TLS connections only;
 - ``corrections`` mends what it does otherwise than AWS, as far as that matters here: ``authorization`` in what IAM
   enforces, ``identities`` in IAM itself, ``buckets`` in S3, ``delivery`` in EventBridge, ``deployments`` in
-  CloudFormation.
+  CloudFormation, ``parameters`` in Systems Manager, ``metrics`` in CloudWatch.
 
 ``python -m demo.embedded_aws`` starts it. That has to be the Python of ``.venv-aws``: ministack pins another botocore
 than the project, and it reads its settings from the environment while it is imported. Nothing in this package may

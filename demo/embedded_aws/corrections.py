@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.embedded_aws import authorization, buckets, delivery, deployments, identities
+from demo.embedded_aws import authorization, buckets, delivery, deployments, identities, metrics, parameters
 
 
 def install(publish: deployments.Publish) -> None:
@@ -12,3 +12,5 @@ def install(publish: deployments.Publish) -> None:
     delivery.install()
     deployments.install(publish)
     identities.install()
+    metrics.install()
+    parameters.install(publish)

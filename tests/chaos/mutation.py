@@ -32,7 +32,7 @@ from coverage import CoverageData
 
 ROOT: Final = Path(__file__).parents[2]
 CORE: Final = Path("lambda_src/remediator/core")
-TESTS: Final = ("tests/unit", "tests/cases", "tests/properties")
+TESTS: Final = ("tests/unit", "tests/cases", "tests/properties", "tests/functional")
 COPIED: Final = ("lambda_src", "tests", "stacks", "cli", "docs", "demo", "pyproject.toml", "app.py", "cdk.json")
 SECONDS: Final = 300
 """After so long a mutant is taken for one that does not come to an end, which is as good as noticed."""
@@ -228,7 +228,7 @@ class Copy:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "chaos", "e2e", "functional", "infrastructure")
+        ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "chaos", "e2e", "infrastructure", "test_benchmarks.py")
         for name in COPIED:
             source = ROOT / name
             if source.is_dir():
@@ -283,11 +283,11 @@ class Reach:
     folder: Path
 
     def tests_of(self, mutant: Mutant) -> tuple[str, ...]:
-        """The tests that reach the statement of a mutant, as pytest names them; those of one function come first."""
+        """The tests that reach the statement of a mutant, as pytest names them, the quickest kind first."""
         first, last = mutant.statement
         lines = self.contexts.get(str(self.folder / mutant.module), {})
         names = {name for line in range(first, last + 1) for name in lines.get(line, ()) if name}
-        return tuple(sorted(map(self._test, names), key=lambda test: (not test.startswith(TESTS[0]), test)))
+        return tuple(sorted(map(self._test, names), key=lambda test: (*map(test.startswith, reversed(TESTS)), test)))
 
     def _test(self, name: str) -> str:
         """``tests.unit.test_plan.TestClass.test_it`` as ``tests/unit/test_plan.py::TestClass::test_it``."""

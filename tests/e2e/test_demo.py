@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,22 +59,38 @@ def playground() -> Iterator[str]:
 
 
 def test_every_command_that_the_playground_prints_works(playground: str) -> None:
-    commands = re.findall(r"^  (aws .+|source .+)$", playground, re.MULTILINE)
-    assert len(commands) == 11
+    printed = re.findall(r"^  ((?:aws|remediator|source) .+?)(?:  # ends with (\d): .+)?$", playground, re.MULTILINE)
+    assert len(printed) == 22
+    names = {command.split()[1] for command, _ in printed if command.startswith("remediator ")}
+    assert names == {"status", "plan", "history", "undo", "pause", "resume", "report", "test-alert"}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     # Every command takes effect within a second; in between, what was broken must be there to be broken again.
-    script = "\nsleep 1\n".join(["set -eu", *commands])
+    script = "\nsleep 1\n".join(["set -eu", *(typed(command, code) for command, code in printed)])
     ran = subprocess.run(["bash", "-c", script], cwd=PROJECT, env=kept, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
+    assert "All is well; nothing for you to do." in ran.stdout
+    assert "A sweep looks at every enrolled role now." in ran.stdout
     mail = subprocess.run(
         [sys.executable, "-m", "demo.playground", "mail"], cwd=PROJECT, check=True, capture_output=True, text=True
     ).stdout
     assert "Subject: Anyscale role playground-node: repaired (production)" in mail
     assert "Subject: Anyscale role playground-node: needs a person (production)" in mail
+    assert "Subject: Anyscale role remediator: a test" in mail
     again = subprocess.run(
         [sys.executable, "-m", "demo.playground"], cwd=PROJECT, check=True, capture_output=True, text=True
     )
     assert "running already" in again.stdout
+
+
+def typed(command: str, code: str) -> str:
+    """A printed command as somebody types it, who looks up the newest change; it has to end with that code."""
+    if "CHANGE" in command:
+        looked_up = re.sub(r"undo (.+) CHANGE .*", r"history \1 --json --most 1", command)
+        newest = (
+            f"$({looked_up} | {shlex.quote(sys.executable)} -c 'import json; print(json.loads(input())[\"change\"])')"
+        )
+        command = command.replace("CHANGE", f'"{newest}"')
+    return f"code=0; {command} || code=$?; test $code -eq {code}" if code else command
 
 
 def test_the_playground_says_how_it_is_used() -> None:

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -256,6 +257,69 @@ def test_the_policy_of_a_bus_in_a_template_is_kept(embedded_aws: EmbeddedAws) ->
         return buses[0].get("Policy") if buses else None
 
     assert json.loads(eventually(kept, "the policy") or "") == policy
+
+
+# --- Systems Manager ---
+
+
+def test_what_happens_to_a_parameter_is_told_on_the_bus_of_its_region(embedded_aws: EmbeddedAws) -> None:
+    trail = Trail(embedded_aws, ELSEWHERE, ["aws.ssm"])
+    parameters = embedded_aws.client("ssm", region=ELSEWHERE)
+    name = f"/{unique('parameter')}"
+    parameters.put_parameter(Name=name, Value="first", Type="String", Description="What it is for")
+    parameters.put_parameter(Name=name, Value="second", Overwrite=True)
+    parameters.get_parameter(Name=name)
+    with pytest.raises(ClientError, match="ParameterAlreadyExists"):
+        parameters.put_parameter(Name=name, Value="third", Type="String")
+    parameters.delete_parameter(Name=name)
+
+    trail.first(lambda event: bool(event["detail"]["operation"] == "Delete"), "the end of the parameter")
+    assert [event["detail"]["operation"] for event in trail.events] == ["Create", "Update", "Delete"]
+    event = trail.events[0]
+    assert (event["region"], event["detail-type"]) == (ELSEWHERE, "Parameter Store Change")
+    assert event["resources"] == [f"arn:aws:ssm:{ELSEWHERE}:{ACCOUNT}:parameter{name}"]
+    assert event["detail"] == {
+        "operation": "Create",
+        "name": name,
+        "type": "String",
+        "description": "What it is for",
+    }
+
+
+# --- CloudWatch ---
+
+
+COUNTING = """
+import json, time
+
+def handler(event, context):
+    metric = {"Namespace": "Testing", "Dimensions": [["service"]], "Metrics": [{"Name": "Seen", "Unit": "Count"}]}
+    at = int(time.time() * 1000)
+    print(json.dumps({"_aws": {"Timestamp": at, "CloudWatchMetrics": [metric]}, "service": event, "Seen": [1.0, 2.0]}))
+    print(json.dumps({"Seen": 5}))
+"""
+
+
+def test_what_a_function_counts_in_its_log_can_be_read_as_a_metric(embedded_aws: EmbeddedAws) -> None:
+    functions, metrics = embedded_aws.client("lambda"), embedded_aws.client("cloudwatch")
+    service = unique("service")
+    functions.invoke(FunctionName=make_function(embedded_aws, COUNTING), Payload=json.dumps(service))
+
+    def counted() -> list[Any]:
+        now = datetime.now(UTC)
+        answer = metrics.get_metric_statistics(
+            Namespace="Testing",
+            MetricName="Seen",
+            Dimensions=[{"Name": "service", "Value": service}],
+            StartTime=now - timedelta(minutes=10),
+            EndTime=now,
+            Period=3600,
+            Statistics=["Sum", "SampleCount"],
+        )
+        points: list[Any] = answer["Datapoints"]
+        return points
+
+    assert sum(point["Sum"] for point in eventually(counted, "the metric")) == 3
 
 
 # --- IAM ---
