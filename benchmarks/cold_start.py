@@ -109,8 +109,8 @@ class Starter:
         }
 
 
-def measure(starter: Starter, rounds: int) -> dict[str, tuple[Start, ...]]:
-    """Start all of them in turn, ``rounds`` times after one that brings the files into memory.
+def measure(starter: Starter, rounds: int, warm_up: int = 1) -> dict[str, tuple[Start, ...]]:
+    """Start all of them in turn, ``rounds`` times after ``warm_up`` rounds that bring the files into memory.
 
     ``empty:FUNCTION`` is the empty one that makes the same clients as that function.
     """
@@ -123,10 +123,10 @@ def measure(starter: Starter, rounds: int) -> dict[str, tuple[Start, ...]]:
         **alike,
     }
     starts: dict[str, list[Start]] = {name: [] for name in wanted}
-    for number in range(rounds + 1):
+    for number in range(warm_up + rounds):
         for name, (function, services) in wanted.items():
             start = starter.start(function, services)
-            if number:
+            if number >= warm_up:
                 starts[name].append(start)
     return {name: tuple(each) for name, each in starts.items()}
 
@@ -227,6 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Build, start, and tell."""
     parser = arguments_parser("cold_start", __doc__)
     parser.add_argument("--rounds", type=at_least(1), default=DEFAULT_ROUNDS, help="how often each is started")
+    parser.add_argument("--warm-up", type=at_least(0), default=1, help="how often before that, without counting")
     asked = parser.parse_args(arguments)
     if not PYTHON.exists():
         parser.error(f"{PYTHON.relative_to(ROOT)} is missing: run `make setup` first.")
@@ -238,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         subprocess.run([str(PYTHON), "-m", "compileall", "-q", str(compiled)], check=True)  # noqa: S603 - all of it is ours
         compiled_size = zip_bytes(compiled) / _MEGA
         deployed, with_bytecode = (
-            starts_record(measure(Starter(where, bytecode=brought), asked.rounds))
+            starts_record(measure(Starter(where, bytecode=brought), asked.rounds, asked.warm_up))
             for where, brought in ((bundle, False), (compiled, True))
         )
     record = {

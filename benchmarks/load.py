@@ -232,7 +232,7 @@ def storm(account: DemoAccount, roles: Sequence[Stormed], events: int) -> Json:
     _furnish(account, roles)
     account.new_letters()
     account.new_records()
-    before = _metrics(account)
+    before, asked_before = _metrics(account), account.aws.requests_of_sessions()
     start = datetime.now(UTC)
     broken = _storm(account, roles, events)
     stormed = datetime.now(UTC)
@@ -246,6 +246,7 @@ def storm(account: DemoAccount, roles: Sequence[Stormed], events: int) -> Json:
     account.settle(_REST)
     changes = _changes(account)
     _wait_for_digests(account)
+    asked = account.aws.requests_of_sessions() - asked_before
     letters = account.new_letters()
     counted = _metrics(account)
     counted.subtract(before)
@@ -274,6 +275,7 @@ def storm(account: DemoAccount, roles: Sequence[Stormed], events: int) -> Json:
         "letters": len(letters),
         "counted": {name: counted[name] for name in _COUNTED},
         "looks_for_each_repair": round(counted["Reconciled"] / counted["RolesRepaired"], 2),
+        "calls_for_each_repair": round(asked / counted["RolesRepaired"], 1),
         "writes_for_each_repair": round(counted["Writes"] / counted["RolesRepaired"], 2),
     }
 
@@ -304,6 +306,7 @@ def load_record(stormed: Json) -> Json:
             Headline("event to repair in a storm, 99 of 100", stormed["p99"], "s").record(),
             Headline("events worked off", stormed["events_per_second"], "a second").record(),
             Headline("looks at a role, for each that ends in a repair", stormed["looks_for_each_repair"], "").record(),
+            Headline("calls of all functions, for each repair", stormed["calls_for_each_repair"], "").record(),
             Headline(f"e-mails for {stormed['alerts']} alerts", stormed["letters"], "").record(),
             Headline("of these, digests", stormed["counted"]["DigestsSent"], "").record(),
         ],

@@ -207,6 +207,7 @@ def _storm(record: Any) -> str:  # noqa: ANN401 - JSON of our own form
         ("handed in within", f"{record['storm_seconds']:g} s"),
         ("all repaired after", f"{record['seconds']:g} s"),
         ("looks at a role", counted["Reconciled"]),
+        ("calls of all functions, for each role repaired", f"{record['calls_for_each_repair']:.0f}"),
         ("roles repaired", counted["RolesRepaired"]),
         ("documents written", sum(record["changes"].values())),
         ("event to repair: half of all, 99 of 100", f"{record['p50']:g} s, {record['p99']:g} s"),

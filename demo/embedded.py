@@ -227,6 +227,11 @@ class EmbeddedAws:
         told: list[dict[str, str]] = self._ask("GET", "/_embedded/letters")
         return told
 
+    def requests_of_sessions(self) -> int:
+        """How many requests were made with the credentials of a role, as functions and deployments have them."""
+        made: dict[str, int] = self._ask("GET", "/_embedded/requests")
+        return sum(count for key, count in made.items() if key.startswith("ASIA"))
+
     def slack_webhook(self) -> str:
         """The address of an incoming webhook of a Slack that is in here as well."""
         return f"{self.endpoint}/services/T0000000/B0000000/xxxxxxxxxxxxxxxxxxxxxxxx"

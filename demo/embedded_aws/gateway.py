@@ -9,6 +9,7 @@ Paths of our own, for this machine's demo and tests:
 
 - ``GET /_embedded/status`` tells the server's process id;
 - ``GET /_embedded/letters`` tells the e-mails that SNS has sent;
+- ``GET /_embedded/requests`` tells how many requests were made with each access key;
 - ``POST /_embedded/events`` puts one event on the default bus as it stands, whatever its source;
 - ``POST /_embedded/losing`` says whether the events of the calls from now on are lost;
 - ``POST /services/…`` is a Slack that takes messages as an incoming webhook does, ``GET /_embedded/slack`` tells those
@@ -22,6 +23,7 @@ import contextvars
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -51,6 +53,7 @@ class Gateway:
         self._region = region
         self._when_ready = when_ready
         self._losing = False
+        self._requests: Counter[str] = Counter()
         self._slack = Slack()
         # One thread: events reach the bus in the order of the calls, and no caller waits for them.
         self._deliveries = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cloudtrail")
@@ -61,8 +64,8 @@ class Gateway:
                 await ministack.app(scope, receive, self._announcing(send))
             case "http", "/_embedded/status":
                 await _answer(send, {"pid": os.getpid()})
-            case "http", "/_embedded/letters":
-                await _answer(send, letters.delivered())
+            case "http", "/_embedded/letters" | "/_embedded/requests" as asked:
+                await _answer(send, self._requests if asked.endswith("requests") else letters.delivered())
             case "http", "/_embedded/events":
                 event = json.loads(await _body(receive))
                 published = self.publish(event["source"], event["detail-type"], event["detail"], event["region"])
@@ -99,6 +102,9 @@ class Gateway:
     async def _watch(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Pass a request on, and publish the record of the call it made once it was answered."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        signer = cloudtrail.Signer.of(headers)
+        if signer:
+            self._requests[signer.access_key] += 1
         if not cloudtrail.may_be_recorded(scope["method"], scope["path"], headers):
             await ministack.app(scope, receive, send)
             return
@@ -117,7 +123,6 @@ class Gateway:
             await send(message)
 
         lost = self._losing
-        signer = cloudtrail.Signer.of(headers)
         identity = signer and self._identity(signer.access_key)  # as it is before the call
         await ministack.app(scope, receive_and_keep, keep_and_send)
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))

@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -26,7 +28,7 @@ from tests.examples import ACCOUNT, ROLE_ARN, policy
 ROOT = Path(__file__).parents[2]
 TINY = {
     "repair": ("--rounds", "1"),
-    "cold_start": ("--rounds", "1"),
+    "cold_start": ("--rounds", "1", "--warm-up", "0"),
     "sweep": ("--rounds", "1", "--roles", "20", "--sizes", "20,1001"),
     "evaluation": ("--rounds", "1"),
 }
@@ -35,16 +37,19 @@ TINY = {
 START = datetime(2026, 3, 4, 10, tzinfo=UTC)
 
 
-def measured(name: str, folder: Path) -> Any:
-    file = folder / "figures.json"
-    subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}", *TINY[name], "--json", str(file)],
-        cwd=ROOT,
-        env=dict(os.environ),
-        check=True,
-        stdout=subprocess.PIPE,
-    )
-    return json.loads(file.read_text("utf-8"))
+@cache
+def measured(name: str) -> Any:
+    """What a measurement has written; each is made once."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "figures.json"
+        subprocess.run(
+            [sys.executable, "-m", f"benchmarks.{name}", *TINY[name], "--json", str(file)],
+            cwd=ROOT,
+            env=dict(os.environ),
+            check=True,
+            stdout=subprocess.PIPE,
+        )
+        return json.loads(file.read_text("utf-8"))
 
 
 def committed() -> Any:
@@ -59,8 +64,8 @@ def keys(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_each_measurement_writes_the_form_that_is_published(name: str, tmp_path: Path) -> None:
-    record, published = measured(name, tmp_path), committed()[name]
+def test_each_measurement_writes_the_form_that_is_published(name: str) -> None:
+    record, published = measured(name), committed()[name]
     assert record["benchmark"] == name
     assert set(record) == set(published)
     assert [line["unit"] for line in record["headlines"]] == [line["unit"] for line in published["headlines"]]
@@ -75,8 +80,8 @@ def test_the_published_figures_hold_all_measurements_and_what_they_were_made_on(
     assert set(figures["machine"]) == {"python", "system", "architecture", "processors", "load_before"}
 
 
-def test_an_event_of_a_role_that_is_not_enrolled_costs_one_read_and_nothing_else(tmp_path: Path) -> None:
-    scenes = {scene["scene"]: scene for scene in measured("repair", tmp_path)["scenes"]}
+def test_an_event_of_a_role_that_is_not_enrolled_costs_one_read_and_nothing_else() -> None:
+    scenes = {scene["scene"]: scene for scene in measured("repair")["scenes"]}
     for name in ("not enrolled", "deleted since"):
         assert scenes[name]["calls"] == ["iam:GetRole"]
     assert scenes["enrolled and clean"]["writes"] == 0
@@ -85,8 +90,8 @@ def test_an_event_of_a_role_that_is_not_enrolled_costs_one_read_and_nothing_else
         assert set(scene["repeated"]) <= {"iam:GetRole", "iam:GetRolePolicy", "s3:GetBucketPolicy"}
 
 
-def test_a_sweep_reads_a_page_for_each_thousand_roles_and_writes_nothing(tmp_path: Path) -> None:
-    small, large = measured("sweep", tmp_path)["sizes"]
+def test_a_sweep_reads_a_page_for_each_thousand_roles_and_writes_nothing() -> None:
+    small, large = measured("sweep")["sizes"]
     assert (small["iam_reads"], large["iam_reads"]) == (1, 2)
     assert (large["enrolled"], large["broken"], large["messages"], large["writes"]) == (101, 51, 51, 0)
     assert large["queue_calls"] == 6
