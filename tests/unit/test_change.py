@@ -19,6 +19,8 @@ from remediator.core.change import (
     document_of,
     documents_json,
     head_json,
+    instance_profile_json,
+    intended_of,
     parse_change,
     same_document,
     settlement,
@@ -78,6 +80,7 @@ def test_the_id_names_the_role_and_sorts_by_time() -> None:
     assert role == "head-node"
     assert first.change_id < second.change_id
     assert time_key(NOW) <= key < time_key(NOW + timedelta(milliseconds=1))
+    assert intended_of(key) == NOW
 
 
 def test_two_steps_of_one_moment_have_two_ids() -> None:
@@ -162,6 +165,12 @@ class TestSameDocument:
         assert same_document(None, None)
         assert not same_document(None, policy())
         assert not same_document(policy(), None)
+
+    def test_an_instance_profile_is_another_one_with_a_role_in_it_or_under_another_path(self) -> None:
+        empty, filled = before_and_after(STEPS[5])
+        assert same_document(filled, json.loads(json.dumps(filled)))
+        assert not same_document(empty, filled)
+        assert not same_document(filled, instance_profile_json("head-node", "/", "head-node"))
 
     @given(st.dictionaries(st.text(), JSON, max_size=4))
     def test_every_document_is_the_same_as_itself(self, value: dict[str, Any]) -> None:

@@ -252,6 +252,27 @@ def test_what_was_written_can_be_undone_with_commands_as_long_as_these_are_few()
     assert "remediator undo role" not in text(*repaired(21))
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "{",
+        "[" * 100_000,
+        json.dumps({**json.loads(window_end_json(WINDOW)), "format": 99}),
+        json.dumps({**json.loads(window_end_json(WINDOW)), "until": None}),
+        json.dumps({**json.loads(window_end_json(WINDOW)), "digest": "yesterday"}),
+    ],
+)
+def test_a_message_that_asks_for_a_digest_in_a_form_of_somebody_else_is_malformed(message: str) -> None:
+    with pytest.raises(MalformedAlert):
+        parse_window_end(message)
+
+
+@pytest.mark.parametrize("message", ["{", "null", "[]", "[" * 100_000, '{"AlarmName": 7}'])
+def test_what_is_no_message_for_people_is_malformed(message: str) -> None:
+    with pytest.raises(MalformedAlert):
+        published_layout(message)
+
+
 def test_a_digest_about_one_role_belongs_to_its_incident() -> None:
     layout = digest_layout(digest_of(WINDOW, repaired(1)))
     assert (layout.thread, layout.record) == ("0123456789abcdef", "remediator history role-0001")

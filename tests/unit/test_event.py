@@ -6,7 +6,7 @@ import contextlib
 import copy
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -24,12 +24,14 @@ from remediator.core.event import (
     PolicyTrigger,
     RoleTrigger,
     Trigger,
+    is_fresh,
     parse_event,
     parse_time,
 )
 from remediator.core.request import parse_request, request_for, request_json
 from remediator.core.watched import UNWATCHED, WATCHED_CALLS, Concern, WatchedCall
 from remediator.errors import MalformedEvent
+from tests.examples import a_cause
 
 ACCOUNT = "111122223333"
 EVENTS = Path(__file__).parent.parent / "events"
@@ -412,6 +414,19 @@ def test_a_time_is_read_in_the_form_of_cloudtrail_only() -> None:
     assert parse_time("2026-03-04T10:00:17Z") == datetime(2026, 3, 4, 10, 0, 17, tzinfo=UTC)
     for text in ("2026-03-04T10:00:17", "2026-03-04\ud80010:00:17Z", "20260304T100017Z", "2026-03-04T24:61:00Z", ""):
         assert parse_time(text) is None
+
+
+@pytest.mark.parametrize(
+    ("time", "fresh"),
+    [
+        ("2026-03-04T10:00:00Z", True),
+        ("2026-03-04T09:58:01Z", True),
+        ("2026-03-04T09:58:00Z", False),
+        ("yesterday", False),
+    ],
+)
+def test_a_call_is_fresh_for_two_minutes(time: str, fresh: bool) -> None:
+    assert is_fresh(replace(a_cause(), time=time), datetime(2026, 3, 4, 10, 0, tzinfo=UTC)) is fresh
 
 
 ANY_TEXT = st.text(st.characters())  # half surrogates included, which JSON can spell

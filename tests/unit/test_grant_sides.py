@@ -9,12 +9,12 @@ import pytest
 
 from remediator.core.desired import Desired
 from remediator.core.diagnose import diagnose
-from remediator.core.finding import Finding, FindingCode
+from remediator.core.finding import OWN_POLICY_SUBJECT, Finding, FindingCode
 from remediator.core.observed import Observed
-from remediator.core.plan import BucketPolicyStep, InlinePolicyStep, RepairPlan, plan_repair
+from remediator.core.plan import BucketPolicyStep, InlinePolicyStep, RepairPlan, Withheld, plan_repair
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.edit import raw_statements
-from remediator.core.policy.own import OWN_POLICY_NAME
+from remediator.core.policy.own import OWN_POLICY_NAME, own_grant_statements, own_key_statement
 from remediator.core.policy.own_bucket import named_roles
 from remediator.core.reading import Absent, Present, Unreadable
 from remediator.core.state import InlinePolicy, RolePolicies
@@ -22,6 +22,7 @@ from remediator.settings import GrantSide
 from tests.unit.policy.documents import (
     ACCOUNT,
     BUCKET,
+    KEY_ARN,
     ROLE_ARN,
     allow,
     bucket,
@@ -226,3 +227,72 @@ def test_a_statement_of_ours_that_was_opened_to_everybody_is_restored_and_names_
     assert isinstance(step, BucketPolicyStep)
     assert step.after is not None
     assert raw_statements(step.after) == (our_bucket_statement(ROLE_ARN),)
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [
+        Finding(FindingCode.GRANT_MISSING, BUCKET),
+        Finding(FindingCode.GRANT_ALTERED, f"bucket policy of {BUCKET}"),
+    ],
+)
+def test_what_was_found_earlier_is_withheld_where_the_bucket_policy_cannot_be_read_any_more(finding: Finding) -> None:
+    unread = replace(observed(), buckets=((BUCKET, Present(replace(bucket(), policy=Unreadable("denied")))),))
+    because = "The bucket policy could not be read: denied"
+    assert plan_repair(unread, (finding,), ON_BUCKET) == RepairPlan((), (Withheld(finding, (because,)),))
+
+
+@pytest.mark.parametrize("own", [None, Unreadable("denied")])
+def test_our_policy_that_was_left_over_earlier_and_is_not_seen_any_more_is_not_taken_back(
+    own: Unreadable | None,
+) -> None:
+    state = observed(our_bucket_policy(Absent(), ROLE_ARN))
+    inline = () if own is None else (InlinePolicy(OWN_POLICY_NAME, own),)
+    state = replace(state, policies=replace(state.policies, inline=Present(inline)))
+    leftover = Finding(FindingCode.GRANT_LEFTOVER, OWN_POLICY_SUBJECT)
+    because = "what our policy should say cannot be told"
+    assert plan_repair(state, (leftover,), ON_BUCKET) == RepairPlan((), (Withheld(leftover, (because,)),))
+
+
+def test_our_policy_is_not_taken_back_where_somebody_has_made_a_deny_of_one_of_its_statements() -> None:
+    denied: Any = {**own_key_statement((KEY_ARN,), "aws"), "Effect": "Deny"}
+    own = document(*own_grant_statements((BUCKET,), "aws"), denied)
+    findings, plan = looked_at(observed(our_bucket_policy(Absent(), ROLE_ARN), own=own), ON_BUCKET)
+    assert codes(findings) == [("grant-leftover", OWN_POLICY_SUBJECT)]
+    assert plan.steps == plan.removals == ()
+    (withheld,) = plan.withheld
+    assert withheld.finding == findings[0]
+    assert "a Deny is never removed" in withheld.because[0]
+
+
+def test_our_statement_that_was_altered_earlier_is_written_anew_where_the_bucket_policy_is_gone_by_now() -> None:
+    altered = Finding(FindingCode.GRANT_ALTERED, f"bucket policy of {BUCKET}")
+    (step,) = plan_repair(observed(others=(document(allow()),)), (altered,), ON_BUCKET).steps
+    assert isinstance(step, BucketPolicyStep)
+    assert step.before is None
+    assert step.after is not None
+    assert raw_statements(step.after) == (our_bucket_statement(ROLE_ARN),)
+
+
+@pytest.mark.parametrize("desired", [ON_BUCKET, ON_ROLE, BACK_TO_ROLE])
+@pytest.mark.parametrize(
+    ("reading", "code", "because"),
+    [(Absent(), "bucket-absent", ()), (Unreadable("denied"), "bucket-unreadable", ("denied",))],
+)
+def test_a_bucket_that_is_not_seen_is_for_a_person_on_either_side(
+    desired: Desired, reading: Absent | Unreadable, code: str, because: tuple[str, ...]
+) -> None:
+    findings, plan = looked_at(replace(observed(), buckets=((BUCKET, reading),)), desired)
+    assert codes(findings) == [(code, BUCKET)]
+    assert findings[0].because == because
+    assert plan == RepairPlan((), ())
+
+
+def test_our_policy_that_somebody_has_widened_is_put_back_as_we_write_it() -> None:
+    ours = our_policy(Absent(), BUCKET)
+    on_bucket, on_objects = own_grant_statements((BUCKET,), "aws")
+    widened = document({**on_bucket, "Action": "s3:*"}, on_objects)
+    findings, plan = looked_at(observed(own=widened), ON_ROLE)
+    assert codes(findings) == [("grant-altered", OWN_POLICY_SUBJECT)]
+    assert plan == RepairPlan((InlinePolicyStep(OWN_POLICY_NAME, widened, ours),), ())
+    assert looked_at(observed(own=ours), ON_ROLE) == ((), RepairPlan((), ()))

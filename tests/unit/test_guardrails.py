@@ -202,6 +202,24 @@ class TestTheText:
         assert "\n" in text
         assert len(text if form is Form.SCP else json.dumps(json.loads(text), separators=(",", ":"))) <= form.value
 
+    @pytest.mark.parametrize(
+        ("changes", "indent"),
+        [({"deployers": ()}, 2), ({}, 1), ({"approvers": (APPROVER, NEARLY)}, None)],
+    )
+    def test_for_an_organization_is_indented_as_far_as_it_fits(self, changes: Any, indent: int | None) -> None:
+        policy = guardrails(guarded(**changes))
+        separators = (",", ":") if indent is None else None
+        assert guardrails_text(guarded(**changes), Form.SCP) == json.dumps(policy, indent=indent, separators=separators)
+
+    @pytest.mark.parametrize("approvers", [1, 8])
+    def test_for_iam_is_indented_by_two_whatever_that_takes_because_white_space_does_not_count(
+        self, approvers: int
+    ) -> None:
+        names = tuple(f"arn:aws:iam::{ACCOUNT}:role/team-{number:02}" for number in range(approvers))
+        text = guardrails_text(guarded(approvers=names), Form.IAM)
+        assert text == json.dumps(guardrails(guarded(approvers=names)), indent=2)
+        assert (len(text) > Form.IAM.value) == (approvers == 8)
+
     def test_is_compact_where_it_would_not_fit_otherwise(self) -> None:
         approvers = tuple(f"arn:aws:iam::{ACCOUNT}:role/team-{number:02}" for number in range(6))
         text = guardrails_text(guarded(approvers=approvers), Form.SCP)

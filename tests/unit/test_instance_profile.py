@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -164,6 +165,25 @@ def test_a_compute_configuration_can_name_what_holds_the_role_or_is_about_to(
     arn: str,
 ) -> None:
     assert usable_instance_profile(observed(Present(holding), namesake), mode) == arn
+
+
+def test_where_instance_profiles_were_not_looked_at_nothing_is_found_and_what_was_found_earlier_is_withheld() -> None:
+    state = replace(observed(Present(()), Absent()), profiles=None)
+    assert diagnose(state, None, REPAIR) == ()
+    earlier = diagnose(observed(Present(()), Absent()), None, REPAIR)
+    plan = plan_repair(state, earlier, REPAIR)
+    assert plan.steps == ()
+    (withheld,) = plan.withheld
+    assert withheld.finding == earlier[0]
+    assert "was not looked at" in withheld.because[0]
+
+
+@pytest.mark.parametrize("mode", list(InstanceProfileMode))
+def test_where_instance_profiles_were_not_looked_at_a_compute_configuration_can_name_that_of_the_roles_name(
+    mode: InstanceProfileMode,
+) -> None:
+    state = replace(observed(Present((ELSEWHERE,)), None), profiles=None)
+    assert usable_instance_profile(state, mode) == ARN
 
 
 @pytest.mark.parametrize(

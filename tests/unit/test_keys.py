@@ -10,6 +10,7 @@ import pytest
 from remediator.core.desired import Desired
 from remediator.core.diagnose import diagnose
 from remediator.core.finding import Finding, FindingCode
+from remediator.core.key_findings import keys_of
 from remediator.core.observed import Observed
 from remediator.core.permanent import permanent_fix
 from remediator.core.plan import InlinePolicyStep, RepairPlan, plan_repair
@@ -66,6 +67,13 @@ def looked_at(state: Observed, desired: Desired | None = None) -> tuple[tuple[Fi
 
 def codes(findings: tuple[Finding, ...]) -> list[tuple[str, str]]:
     return [(finding.code.value, finding.subject) for finding in findings]
+
+
+def test_a_key_whose_policy_is_not_seen_is_blocked_by_a_deny_of_the_role_and_nothing_is_said_to_help() -> None:
+    denying = (allow(), deny(Action="kms:*", Resource="*"))
+    findings, plan = looked_at(observed(Unreadable("denied"), others=denying))
+    assert codes(findings) == [("key-blocked", KEY_ARN)]
+    assert plan.steps == ()
 
 
 def test_where_the_key_policy_leaves_it_to_iam_the_role_is_granted_the_key() -> None:
@@ -184,3 +192,23 @@ def test_a_deny_in_our_policy_under_the_sid_of_the_key_is_never_removed() -> Non
     findings, plan = looked_at(observed(Present(DELEGATING), own=document(denied)))
     assert [finding.code for finding in findings] == [FindingCode.KEY_BLOCKED]
     assert plan.steps == ()
+
+
+def test_a_key_of_several_buckets_is_told_once_and_keys_are_told_by_their_arns() -> None:
+    later = CustomerKey(KEY_ARN.replace("1234abcd", "99999999"), Present(DELEGATING))
+    earlier = CustomerKey(KEY_ARN, Present(DELEGATING))
+    buckets = tuple(
+        (name, Present(replace(bucket(), name=name, key=key)))
+        for name, key in (("a", later), ("b", earlier), ("c", later), ("d", None))
+    )
+    state = replace(observed(Present(DELEGATING), others=(allow(Resource="*"),)), buckets=buckets)
+    assert [(key.arn, [each.name for each in of]) for key, of in keys_of(state)] == [
+        (earlier.arn, ["b"]),
+        (later.arn, ["a", "c"]),
+    ]
+    findings, plan = looked_at(state)
+    assert codes(findings) == [("key-missing", earlier.arn), ("key-missing", later.arn)]
+    (step,) = plan.steps
+    assert isinstance(step, InlinePolicyStep)
+    assert step.after is not None
+    assert raw_statements(step.after) == (own_key_statement((earlier.arn, later.arn), "aws"),)

@@ -30,6 +30,14 @@ def test_what_was_written_is_read_back(memory: RoleMemory) -> None:
     assert parse_memory(memory_json(memory)) == memory
 
 
+@pytest.mark.parametrize("events", [True, "7", 7.0, None])
+def test_the_events_of_a_contest_are_counted_in_whole_numbers(events: object) -> None:
+    fields = json.loads(memory_json(FULL))
+    fields["contest"]["events"] = events
+    with pytest.raises(MalformedRecord, match="`events` must be a number"):
+        parse_memory(json.dumps(fields))
+
+
 def test_open_changes_and_the_version_are_kept_beside_it() -> None:
     read = parse_memory(memory_json(FULL), open_changes=("a", "b"), version=4)
     assert (read.open_changes, read.version) == (("a", "b"), 4)

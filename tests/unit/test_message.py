@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from remediator.core.change import ChangeState
-from remediator.core.event import Actor, Cause
+from remediator.core.event import APPLY_CALL, Actor, Cause
 from remediator.core.finding import REPAIRABLE, Finding, FindingCode
 from remediator.core.finding_texts import FINDING_TEXTS
 from remediator.core.memory import Contest
@@ -159,6 +159,15 @@ def test_what_an_interrupted_reconcile_wrote_is_told_by_the_next_one() -> None:
     assert f"remediator undo {change.change_id}" in told.text
 
 
+def test_what_was_interrupted_before_it_was_written_is_not_told_as_a_change() -> None:
+    change = replace(a_change(), state=ChangeState.NOT_WRITTEN, why="It was interrupted before it was written.")
+    told = alert(outcome(results=(Applied(GRANT_STEP),), settled=(change,)))
+    assert [each["document"] for each in json.loads(told.json)["changes"]] == [
+        "inline policy AnyscaleRemediatorS3Access"
+    ]
+    assert change.change_id not in told.text
+
+
 def test_a_contest_names_who_undoes_it_what_to_change_and_how_to_go_on() -> None:
     contest = Contest(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ("Terraform, as arn:aws:iam::1:role/ci",))
     told = alert(outcome(OutcomeKind.CONTESTED, results=(), proposed=(TRUST_STEP,), contest=contest))
@@ -228,6 +237,15 @@ def test_who_caused_it_is_named_shortly_in_the_own_account_and_in_full_elsewhere
     assert f"UpdateAssumeRolePolicy by {stranger} through" in told.text
     assert f"UpdateAssumeRolePolicy by x::{ACCOUNT}:user/alice through" in told.text
     assert [cause["actor"] for cause in json.loads(told.json)["causes"]][1] == stranger
+
+
+def test_who_applied_a_repair_by_hand_is_named_in_full_and_no_event_of_cloudtrail_is() -> None:
+    told = alert(outcome(causes=(a_cause(APPLY_CALL), a_cause())))
+    (caused,) = (section for section in told.layout.sections if section.title == "Who caused it")
+    person, call, event = caused.lines
+    assert person == f"arn:aws:iam::{ACCOUNT}:user/alice with `remediator apply` at 2026-03-04T10:00:17Z"
+    assert call.startswith("UpdateAssumeRolePolicy by user/alice")
+    assert event == "  CloudTrail event 11111111-2222-4333-8444-555555555555"
 
 
 def test_of_a_long_user_agent_people_read_the_tool_or_else_its_beginning_and_machines_all_of_it() -> None:

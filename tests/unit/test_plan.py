@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
-from remediator.core.diagnose import diagnose
-from remediator.core.finding import FindingCode
+import pytest
+
+from remediator.core.desired import Desired
+from remediator.core.diagnose import desired_own_grant, diagnose, own_policy_reading
+from remediator.core.finding import OWN_POLICY_SUBJECT, Finding, FindingCode
 from remediator.core.memory import RoleMemory
 from remediator.core.notification import describe
 from remediator.core.observed import Observed
 from remediator.core.outcome import Applied, Outcome, OutcomeKind
-from remediator.core.plan import TrustStep, plan_repair
+from remediator.core.plan import InlinePolicyStep, RepairPlan, TrustStep, Withheld, plan_repair
 from remediator.core.policy.document import policy_size
-from remediator.core.reading import Absent, Present
+from remediator.core.policy.own import OWN_POLICY_NAME, OwnGrant, own_policy
+from remediator.core.reading import Absent, Present, Unreadable
 from remediator.core.state import Bucket, InlinePolicy, RolePolicies
 from remediator.core.telling import News, Telling
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, a_role, bucket_grant, document
@@ -80,3 +85,48 @@ def test_a_role_without_room_for_one_more_inline_policy_is_told_so() -> None:
     plan = plan_repair(full, diagnose(full))
     assert plan.steps == ()
     assert "10,240" in plan.withheld[0].because[0]
+
+
+def test_a_role_of_which_aws_says_that_it_has_no_inline_policies_gets_ours() -> None:
+    bare = observed(EC2_STATEMENT, policies=RolePolicies(Absent(), Present(()), Absent()))
+    assert own_policy_reading(bare.policies) == Absent()
+    (step,) = plan_repair(bare, diagnose(bare)).steps
+    assert isinstance(step, InlinePolicyStep)
+    assert (step.name, step.before) == (OWN_POLICY_NAME, None)
+    assert step.after == own_policy(Absent(), OwnGrant.of((BUCKET,)), "aws")
+
+
+UNREAD = Unreadable("iam:GetRolePolicy was denied")
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [
+        RolePolicies(UNREAD, Present(())),
+        RolePolicies(Present((InlinePolicy(OWN_POLICY_NAME, UNREAD),)), Present(())),
+    ],
+)
+@pytest.mark.parametrize(
+    "finding", [Finding(FindingCode.GRANT_MISSING, BUCKET), Finding(FindingCode.GRANT_ALTERED, OWN_POLICY_SUBJECT)]
+)
+def test_what_was_found_earlier_is_withheld_where_our_policy_cannot_be_read_any_more(
+    policies: RolePolicies, finding: Finding
+) -> None:
+    unread = observed(EC2_STATEMENT, policies=policies)
+    assert desired_own_grant(unread, (finding,), Desired()) is None
+    assert plan_repair(unread, (finding,)) == RepairPlan((), (Withheld(finding, (UNREAD.why,)),))
+
+
+def test_our_policy_that_was_altered_earlier_and_is_gone_by_now_is_not_made_anew_with_nothing_in_it() -> None:
+    altered = Finding(FindingCode.GRANT_ALTERED, OWN_POLICY_SUBJECT)
+    plan = plan_repair(observed(EC2_STATEMENT), (altered,))
+    assert plan == RepairPlan((), (Withheld(altered, ("what our policy should say cannot be told",)),))
+
+
+def test_a_trust_policy_that_does_not_exist_is_missing_and_not_made_up() -> None:
+    bare = replace(observed(), role=a_role(reading=Absent()))
+    (finding,) = diagnose(bare)
+    assert finding.code is FindingCode.TRUST_MISSING
+    assert plan_repair(bare, (finding,)) == RepairPlan(
+        (), (Withheld(finding, ("the trust policy could not be read",)),)
+    )

@@ -106,6 +106,12 @@ OPEN: dict[str, tuple[Role, RolePolicies]] = {
         NOTHING,
     ),
     "what cannot be read": (trusting(EC2_STATEMENT), RolePolicies(Unreadable("x"), Unreadable("y"), Unreadable("z"))),
+    "a policy that cannot be read": (
+        trusting(EC2_STATEMENT),
+        RolePolicies(Present((InlinePolicy("incident", Unreadable("x")),)), Present(())),
+    ),
+    "a trust that cannot be read": (a_role(reading=Unreadable("x")), NOTHING),
+    "a trust that is gone": (a_role(reading=Absent()), NOTHING),
 }
 
 

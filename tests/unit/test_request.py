@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -45,6 +46,22 @@ def a_request(event_id: str = "e-1", role_name: str = "head-node", bucket: str |
 @given(request=requests)
 def test_what_is_written_reads_back_equal(request: ReconcileRequest) -> None:
     assert parse_request(request_json(request)) == request
+
+
+@pytest.mark.parametrize(("enrolls", "mode"), [("production", None), ("", "off"), (None, "")])
+def test_the_values_of_tags_are_read_back_and_may_be_empty(enrolls: str | None, mode: str | None) -> None:
+    request = a_request()
+    tagged = replace(request, cause=replace(request.cause, enrolls=enrolls, mode=mode))
+    assert parse_request(request_json(tagged)) == tagged
+
+
+@pytest.mark.parametrize("tag", ["enrolls", "mode"])
+@pytest.mark.parametrize("value", [7, True, ["production"], "\ud800"])
+def test_the_value_of_a_tag_that_is_no_text_is_malformed(tag: str, value: object) -> None:
+    message = json.loads(request_json(a_request()))
+    message["cause"][tag] = value
+    with pytest.raises(MalformedRequest):
+        parse_request(json.dumps(message))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"format":2}', '{"format":1}', "[" * 100_000])

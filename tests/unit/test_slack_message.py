@@ -202,6 +202,18 @@ def test_code_is_never_cut_because_half_of_it_would_do_something_else() -> None:
     assert titles(layout) == [section.title for section in sections[:5]]
 
 
+@pytest.mark.parametrize("form", [Form.COMMANDS, Form.CODE])
+def test_commands_and_code_with_a_line_that_no_block_can_hold_are_left_out_as_a_whole(form: Form) -> None:
+    *others, last = LAYOUT.sections
+    section = replace(last, lines=("Short:", "x" * 2801, "Short too."), form=form)
+    layout = replace(LAYOUT, sections=(*others, section))
+    assert titles(layout) == [each.title for each in others]
+    assert f"Left out here: {last.title}. Everything: `{LAYOUT.record}`" in shown(layout)
+    assert "Short" not in shown(layout)
+    fitting = replace(section, lines=("x" * 2800,))
+    assert "x" * 2800 in shown(replace(LAYOUT, sections=(*others, fitting)))
+
+
 def test_what_is_wrong_and_what_to_do_share_the_room_when_both_are_too_long() -> None:
     wrong, to_do, *others = LAYOUT.sections
     layout = replace(LAYOUT, sections=(long(wrong, 300, "w" * 80), long(to_do, 300, "d" * 80), *others))

@@ -23,6 +23,7 @@ from remediator.core.sweep import (
     is_first_of_day,
     is_sweep,
     parse_sweep,
+    seconds_since_event,
     sweep_cause,
     sweep_json,
 )
@@ -283,3 +284,22 @@ def test_what_is_wrong_with_a_message_is_told_in_short() -> None:
     with pytest.raises(MalformedRequest, match="wrong field") as raised:
         parse_sweep(json.dumps({"format": 1, "reason": "x" * 5_000}))
     assert len(str(raised.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds"),
+    [
+        (("2026-03-04T10:00:00Z",), 20.0),
+        (("2026-03-04T10:00:10Z", "2026-03-04T10:00:00Z"), 20.0),
+        (("2026-03-04T10:00:21Z",), 0.0),
+        (("yesterday", "2026-03-04T10:00:00Z"), 20.0),
+        (("yesterday",), None),
+        ((), None),
+    ],
+)
+def test_the_time_since_the_event_is_that_of_the_first_call_whose_time_can_be_read_and_no_sweep_counts(
+    times: tuple[str, ...], seconds: float | None
+) -> None:
+    swept = sweep_cause("s-1", NOW - HOUR)
+    causes = (swept, *(replace(a_cause(), time=time) for time in times))
+    assert seconds_since_event(causes, NOW) == seconds

@@ -19,7 +19,7 @@ from remediator.core.event import Cause
 from remediator.core.finding import TRUST_SUBJECT, Finding, FindingCode, bucket_policy_subject
 from remediator.core.message_fields import read_cause, read_list, read_object, read_optional_text, read_text
 from remediator.core.plan import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
-from remediator.core.policy.document import PolicyDocument, read_policy, same_policy
+from remediator.core.policy.document import PolicyDocument
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import Role
 from remediator.errors import MalformedRecord
@@ -251,12 +251,7 @@ def same_document(one: Json | None, other: Json | None) -> bool:
 
     Policies are compared as policies: S3 does not keep how a list of one principal or action was spelt.
     """
-    if one is None or other is None:
-        return one is other
-    first, second = read_policy(one), read_policy(other)
-    if isinstance(first, Present) and isinstance(second, Present):
-        return same_policy(first.value, second.value) or _loosely(one) == _loosely(other)
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    return _loosely(one) == _loosely(other)
 
 
 def _loosely(value: object) -> object:

@@ -86,7 +86,9 @@ def keys_to_grant(observed: Observed, findings: Iterable[Finding]) -> tuple[Find
     """
     found = tuple(findings)
     for_a_person = {finding.subject for finding in found if finding.code not in REPAIRABLE}
-    usable = {arn for arn, buckets in keys_of(observed) if any(bucket.name not in for_a_person for bucket in buckets)}
+    usable = {
+        key.arn for key, buckets in keys_of(observed) if any(bucket.name not in for_a_person for bucket in buckets)
+    }
     return tuple(f for f in found if f.code is FindingCode.KEY_MISSING and f.subject in usable)
 
 
@@ -112,7 +114,7 @@ def desired_own_grant(observed: Observed, findings: Iterable[Finding], desired: 
     of_cloud = {name for name, _ in observed.buckets}
     return OwnGrant.of(
         (missing if desired.grant is GrantSide.ROLE_POLICY else set()) | (set(named.buckets) & of_cloud),
-        keys | (set(named.keys) & {arn for arn, _ in keys_of(observed)}),
+        keys | (set(named.keys) & {key.arn for key, _ in keys_of(observed)}),
     )
 
 

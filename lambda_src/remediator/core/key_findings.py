@@ -11,44 +11,44 @@ from remediator.core.grants import GrantVerdict, judge_key
 from remediator.core.observed import Observed
 from remediator.core.policy.own_key import letting_iam_decide
 from remediator.core.reading import Absent, Present, Unreadable
-from remediator.core.state import Bucket, KeyState, Surroundings
+from remediator.core.state import Bucket, CustomerKey, KeyState, Surroundings
 
 
-def keys_of(observed: Observed) -> tuple[tuple[str, tuple[Bucket, ...]], ...]:
-    """The keys that the configuration names, each with the buckets that it encrypts and that are there, sorted."""
-    keys: dict[str, tuple[Bucket, ...]] = {}
+def keys_of(observed: Observed) -> tuple[tuple[CustomerKey, tuple[Bucket, ...]], ...]:
+    """The keys that the configuration names, each with the buckets that it encrypts and that are there, by their ARNs.
+
+    Where several buckets show the same key, it is as the first one shows it.
+    """
+    keys: dict[str, tuple[CustomerKey, tuple[Bucket, ...]]] = {}
     for _, reading in observed.buckets:
         if isinstance(reading, Present) and reading.value.key is not None:
-            arn = reading.value.key.arn
-            keys[arn] = (*keys.get(arn, ()), reading.value)
-    return tuple(sorted(keys.items()))
+            key, buckets = keys.get(reading.value.key.arn, (reading.value.key, ()))
+            keys[key.arn] = (key, (*buckets, reading.value))
+    return tuple(keys[arn] for arn in sorted(keys))
 
 
 def key_findings(observed: Observed, surroundings: Surroundings) -> Iterable[Finding]:
     """One finding per key that the role cannot use, and one per bucket that turns to a key that nobody configured."""
-    for arn, buckets in keys_of(observed):
-        yield from _key_finding(observed, arn, buckets, surroundings)
+    for key, buckets in keys_of(observed):
+        yield from _key_finding(observed, key, buckets, surroundings)
     for _, reading in observed.buckets:
         if isinstance(reading, Present):
             yield from _encryption_findings(reading.value)
 
 
 def _key_finding(
-    observed: Observed, arn: str, buckets: tuple[Bucket, ...], surroundings: Surroundings
+    observed: Observed, key: CustomerKey, buckets: tuple[Bucket, ...], surroundings: Surroundings
 ) -> tuple[Finding, ...]:
     """One finding per key, for the worst that is to be said of it."""
-    key = buckets[0].key
-    if key is None:
-        return ()
     match key.state:
         case Present(value=KeyState.ENABLED):
             pass
         case Present(value=state):
-            return (Finding(FindingCode.KEY_UNUSABLE, arn, (f"the key is {state}",)),)
+            return (Finding(FindingCode.KEY_UNUSABLE, key.arn, (f"the key is {state}",)),)
         case Absent():
-            return (Finding(FindingCode.KEY_UNUSABLE, arn, ("the key does not exist",)),)
+            return (Finding(FindingCode.KEY_UNUSABLE, key.arn, ("the key does not exist",)),)
         case Unreadable(why=why):
-            return (Finding(FindingCode.KEY_UNDECIDED, arn, (f"the state of the key could not be read: {why}",)),)
+            return (Finding(FindingCode.KEY_UNDECIDED, key.arn, (f"the state of the key could not be read: {why}",)),)
         case _ as never:
             assert_never(never)
     judged = [each for bucket in buckets for each in judge_key(observed.role, observed.policies, bucket, surroundings)]
@@ -63,7 +63,7 @@ def _key_finding(
         if verdict is GrantVerdict.BLOCKED and _would_help(observed, buckets, surroundings):
             code = FindingCode.KEY_BEYOND_ROLE  # noqa: PLW2901  # the more telling word for it
         reasons = tuple(dict.fromkeys(str(reason) for judgement in hit for reason in judgement.because))
-        return (Finding(code, arn, reasons, tuple(sorted({judgement.action for judgement in hit}))),)
+        return (Finding(code, key.arn, reasons, tuple(sorted({judgement.action for judgement in hit}))),)
     return ()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC
 from enum import StrEnum
+from typing import assert_never
 
 from remediator.core.arn import RoleArn
 from remediator.core.change import ChangeState, Json, before_and_after, document_of
@@ -302,6 +303,8 @@ def _changes(outcome: Outcome) -> Iterable[Change]:
                 yield _change(step, WriteState.UNCONFIRMED, why, change_id)
             case NotApplied(step=step, why=why, change_id=change_id):
                 yield _change(step, WriteState.NOT_APPLIED, why, change_id)
+            case _ as never:
+                assert_never(never)
 
 
 def _change(step: Step, state: WriteState, note: str = "", change_id: str = "") -> Change:

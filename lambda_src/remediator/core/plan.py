@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from remediator.core.desired import Desired
 from remediator.core.diagnose import (
@@ -179,6 +179,8 @@ def _own_policy_written(
             before = None
         case Unreadable(why=why):
             return [Withheld(finding, (why,)) for finding in concerned]
+        case _ as never:
+            assert_never(never)
     if wanted is None:
         return [Withheld(finding, ("what our policy should say cannot be told",)) for finding in concerned]
     obstacles = inline_write_obstacles(observed.role, observed.policies, wanted)
@@ -209,19 +211,17 @@ def _bucket_policies(observed: Observed, findings: tuple[Finding, ...], desired:
             continue
         before = bucket.policy.value if isinstance(bucket.policy, Present) else None
         roles = frozenset() if before is None else named_roles(before, role.account)
-        if name in missing or not _is_granted_by_others(counted, bucket, roles):
+        if name in missing or before is None or not _is_granted_by_others(counted, bucket, before, roles):
             roles |= {str(role)}
         yield _bucket_policy(observed, bucket, roles, finding)
 
 
-def _is_granted_by_others(observed: Observed, bucket: Bucket, roles: Iterable[str]) -> bool:
-    """Whether the role may use the bucket when our statement, restored, names only these roles.
+def _is_granted_by_others(observed: Observed, bucket: Bucket, before: PolicyDocument, roles: Iterable[str]) -> bool:
+    """Whether the role may use the bucket when our statement in its policy, restored, names only these roles.
 
     A statement of ours that somebody changed may have let the role in without naming it.
     """
-    if isinstance(bucket.policy, Unreadable):
-        return False
-    after = granting_bucket_policy(bucket.policy, bucket.name, roles, observed.role.arn.partition)
+    after = granting_bucket_policy(Present(before), bucket.name, roles, observed.role.arn.partition)
     restored = replace(bucket, policy=Absent() if after is None else Present(after))
     return all(
         judgement.verdict is GrantVerdict.ALLOWED

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 from remediator.core.event import Actor, Cause
 from remediator.core.message_fields import read_cause, read_object, read_optional_text, read_text
@@ -200,6 +200,8 @@ def sweep_json(message: SweepMessage) -> str:
         case Sweep():
             unfinished = {**asdict(message), "started": message.started.isoformat()}
             return _line({"format": FORMAT, "reason": _CONTINUATION, **unfinished})
+        case _ as never:
+            assert_never(never)
 
 
 def parse_sweep(text: str) -> SweepMessage:

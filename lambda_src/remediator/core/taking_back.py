@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import assert_never
 
 from remediator.core.arn import RoleArn
 from remediator.core.change import (
@@ -88,6 +89,8 @@ def take_back_from_role(scanned: ScannedRole, clouds: tuple[str, ...]) -> tuple[
                 continue
             case Unreadable(why=why):
                 found.append(Left(what, f"It could not be read: {why}"))
+            case _ as never:
+                assert_never(never)
     if isinstance(role.trust, Present):
         found += _trust(scanned, role.trust.value, clouds)
     return tuple(found)
@@ -116,6 +119,8 @@ def take_back_from_bucket(
             return (Left(what, f"It could not be read: {why}"),)
         case Present(value=document):
             pass
+        case _ as never:
+            assert_never(never)
     if not any(statement.sid == BUCKET_POLICY_SID for statement in document.statements):
         return ()
     named = named_roles(document, role_account)
@@ -161,6 +166,8 @@ def take_back_profile(made: Change, profile: Reading[InstanceProfile]) -> Taking
                 RoleArn.parse(made.role_arn),
                 made.role_id,
             )
+        case _ as never:
+            assert_never(never)
 
 
 def change_of(taking: Taking, cause: Cause, *, account: str, sequence: int, code_version: str, at: datetime) -> Change:

@@ -70,18 +70,20 @@ def decide_undo(change: Change, role: Reading[Role], now: Reading[Json]) -> Undo
                 )
         case _ as never:
             assert_never(never)
-    match now:
+    return _of_document(change, now)
+
+
+def _of_document(change: Change, reading: Reading[Json]) -> Undo | UndoRefused:
+    now: Json | None
+    match reading:
         case Unreadable(why=why):
             return UndoRefused(f"The document could not be read: {why}")
         case Absent():
-            return _of_document(change, None)
+            now = None
         case Present(value=document):
-            return _of_document(change, document)
-        case _ as unforeseen:
-            assert_never(unforeseen)
-
-
-def _of_document(change: Change, now: Json | None) -> Undo | UndoRefused:
+            now = document
+        case _ as never:
+            assert_never(never)
     if same_document(now, change.before):
         return UndoRefused("It is undone already: the document is what it was before the change.")
     if not same_document(now, change.after):

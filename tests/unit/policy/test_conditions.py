@@ -207,6 +207,8 @@ def test_null_asks_whether_the_key_is_absent(value: Value, is_absent: Extent) ->
         ("IpAddress", Gap.PUBLIC_ADDRESS, "203.0.113.0/24", UNKNOWN),
         ("IpAddress", Gap.PUBLIC_ADDRESS, "0.0.0.0/0", ALWAYS),
         ("IpAddress", Gap.PUBLIC_ADDRESS, "2001:db8::/32", NEVER),
+        ("IpAddress", Gap.PUBLIC_ADDRESS, "everywhere", UNKNOWN),
+        ("NotIpAddress", Gap.PUBLIC_ADDRESS, "10.0.0.0/99", UNKNOWN),
         ("StringEquals", Gap.PUBLIC_ADDRESS, "203.0.113.7", UNKNOWN),
     ],
 )  # fmt: skip
@@ -234,6 +236,14 @@ def test_variables_stand_for_values_of_the_request_in_text_and_arn_operators() -
     assert extent("StringLike", ("a*b",), "a${*}b") is ALWAYS
     assert extent("StringLike", ("axb",), "a${*}b") is NEVER
     assert extent("StringLike", ("abc",), "${team}", team=("a*",)) is NEVER
+
+
+@pytest.mark.parametrize("operator", ["StringLike", "StringNotLike", "ArnLike"])
+@pytest.mark.parametrize("value", [Span(10, 20), Span(10, 10), Gap.PUBLIC_ADDRESS])
+def test_a_pattern_with_a_variable_says_nothing_of_a_number_or_an_address_that_is_not_fully_known(
+    operator: str, value: Value
+) -> None:
+    assert extent(operator, value, "1${team}", team=("0",)) is UNKNOWN
 
 
 def test_a_variable_without_a_value_matches_nothing_and_leaves_a_negation_open() -> None:

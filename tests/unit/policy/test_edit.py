@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from remediator.core.policy.document import read_mapping, same_policy
-from remediator.core.policy.edit import append_statement, replaced_statement, upsert_statements
+from remediator.core.policy.edit import append_statement, replace_own_statements, replaced_statement, upsert_statements
 from tests.unit.policy.documents import allow, document, trust
 
 OURS = (allow(Sid="Ours1", Action="s3:GetObject"), allow(Sid="Ours2", Action="s3:ListBucket"))
@@ -57,6 +57,7 @@ def test_a_document_with_faults_is_never_edited() -> None:
     faulty = document(trust(Effect="allow"))
     assert upsert_statements(faulty, OURS) is faulty
     assert append_statement(faulty, OURS[0]) is faulty
+    assert replace_own_statements(faulty, frozenset({"Ours1"}), OURS) is faulty
 
 
 def test_the_edited_document_is_parsed_anew() -> None:

@@ -245,3 +245,19 @@ def test_a_statement_may_write_what_it_means_in_many_ways() -> None:
         document({"Effect": "Allow", "NotAction": "ec2:*", "NotResource": "arn:aws:s3:::other"}),
     ]
     assert {only(role(), policies(each), bucket()) for each in spelled} == {"allowed"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("aws:userid", "AROAEXAMPLECLUSTER001:i-0abc"),
+        ("AWS:UserId", "AROAEXAMPLECLUSTER001:i-0abc"),
+        ("ec2:SourceInstanceARN", "arn:aws:ec2:us-west-2:111111111111:instance/i-0abc"),
+    ],
+)
+def test_a_grant_to_one_session_counts_where_the_surroundings_name_its_instance(key: str, value: str) -> None:
+    session = ROLE_ARN.replace(":iam:", ":sts:").replace("role/anyscale/", "assumed-role/")
+    for instance, verdict in (("i-0abc", "allowed"), ("i-0def", "missing")):
+        there = bucket(document(allow(Principal={"AWS": f"{session}/{instance}"})))
+        assert only(role(), policies(), there, Surroundings(context={key: (value,)})) == verdict
+        assert only(role(), policies(), there) == "missing"

@@ -97,6 +97,12 @@ def test_the_buckets_of_our_own_statements_are_read_back() -> None:
     assert granted_by(ours, "aws-cn") == OwnGrant()
     foreign = document(allow(Sid="Somebody"), {**allow(), "Sid": "AnyscaleRemediatorBucket", "Resource": "*"})
     assert granted_by(foreign, "aws") == OwnGrant()
+    on_buckets, on_objects = own_grant_statements(("a",), "aws")
+    negated = {key: value for key, value in on_objects.items() if key != "Resource"} | {
+        "NotResource": ["arn:aws:s3:::b"]
+    }
+    assert granted_by(document(negated), "aws") == OwnGrant()
+    assert granted_by(document(negated, on_buckets), "aws") == OwnGrant(("a",))
 
 
 def test_all_inline_policies_count_together_and_our_old_one_does_not() -> None:
@@ -120,6 +126,15 @@ def test_an_own_policy_that_is_faulty_or_unread_is_not_written() -> None:
         "unread"
     ]
     assert inline_write_obstacles(role(), RolePolicies(Absent(), Absent()), ours) == ()
+
+
+def test_a_policy_that_is_gone_by_now_and_another_one_that_could_not_be_read_are_no_obstacles() -> None:
+    ours = our_policy(Absent(), BUCKET)
+    for each in (InlinePolicy(OWN_POLICY_NAME, Absent()), InlinePolicy("theirs", Unreadable("x"))):
+        held = RolePolicies(Present((each, InlinePolicy("other", Present(ours)))), Present(()))
+        assert inline_write_obstacles(role(), held, ours, quota=2 * policy_size(ours)) == ()
+        codes = [each.code for each in inline_write_obstacles(role(), held, ours, quota=2 * policy_size(ours) - 1)]
+        assert codes == ["quota"]
 
 
 def test_another_faulty_policy_is_no_obstacle() -> None:
@@ -155,6 +170,12 @@ def test_our_statement_in_a_bucket_policy_grants_the_roles_that_it_names_and_no_
     assert {each.verdict for each in judge_grants(other, policies(), bucket(both))} == {"allowed"}
     assert named_roles(both, ACCOUNT) == {ROLE_ARN, OTHER_ROLE_ARN}
     assert our_bucket_policy(Present(both), OTHER_ROLE_ARN, ROLE_ARN).raw == both.raw
+
+
+@pytest.mark.parametrize("roles", [(), (ROLE_ARN,)])
+def test_a_bucket_policy_that_could_not_be_read_is_not_written_over(roles: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match=f"{BUCKET} must not be written over .*: access denied"):
+        granting_bucket_policy(Unreadable("access denied"), BUCKET, roles, "aws")
 
 
 def test_without_roles_our_statement_goes_and_an_empty_policy_with_it() -> None:
@@ -209,6 +230,13 @@ def test_another_spelling_of_our_statement_is_intact(change: Any) -> None:
 )
 def test_another_meaning_of_our_statement_is_not_intact(change: Any) -> None:
     assert not is_intact(document({**our_bucket_statement(), **change}), BUCKET, role().arn)
+
+
+def test_a_bucket_policy_without_our_statement_has_nothing_of_ours_that_could_be_changed() -> None:
+    assert is_intact(document(allow(Sid="Theirs", Principal="*")), BUCKET, role().arn)
+    assert is_intact(document(), BUCKET, role().arn)
+    twice = document(our_bucket_statement(), our_bucket_statement())
+    assert not is_intact(twice, BUCKET, role().arn)
 
 
 def test_a_deny_under_our_sid_is_somebody_elses() -> None:

@@ -79,6 +79,11 @@ def test_the_repair_is_appended_and_the_others_stay() -> None:
     assert add_ec2_trust(after, "aws") is after
 
 
+def test_a_trust_policy_with_faults_is_not_repaired() -> None:
+    faulty = document(trust(Effect="allow"), OURS)
+    assert add_ec2_trust(faulty, "aws") is faulty
+
+
 def test_a_foreign_statement_with_our_sid_stays() -> None:
     foreign = trust(Sid=TRUST_SID, Principal=LAMBDA)
     after = add_ec2_trust(document(foreign), "aws")

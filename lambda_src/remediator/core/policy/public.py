@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
-from remediator.core.policy.comparing import network_of, public_address_in
+from remediator.core.policy.comparing import network_of
 from remediator.core.policy.conditions import Kind, Operator, Quantifier, operator_named
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.matching import has_wildcards
@@ -84,6 +84,4 @@ def _is_narrow(value: str) -> bool:
     network = network_of(value)
     if network is None:
         return False
-    if public_address_in(value) is False and isinstance(network, IPv4Network):
-        return True
     return network.prefixlen >= (_WIDEST_IPV4 if isinstance(network, IPv4Network) else _WIDEST_IPV6)

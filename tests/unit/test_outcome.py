@@ -1,0 +1,67 @@
+"""Which steps an outcome is about, and which word it has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from remediator.core.change import ChangeState
+from remediator.core.outcome import Applied, NotApplied, OutcomeKind, Unconfirmed, conclude
+from remediator.core.plan import InstanceProfileStep, Withheld
+from tests.unit.alerts import GRANT_BLOCKED, GRANT_STEP, TRUST_MISSING, outcome
+from tests.unit.changes import TRUST_STEP, a_change
+
+PROFILE_STEP = InstanceProfileStep("head-node", "/anyscale/production/", is_new=True)
+
+
+def test_the_steps_are_those_that_were_left_undone_and_those_that_were_tried_whatever_came_of_them() -> None:
+    held = outcome(OutcomeKind.WOULD_REPAIR, proposed=(TRUST_STEP, GRANT_STEP), results=())
+    assert held.steps == (TRUST_STEP, GRANT_STEP)
+    tried = outcome(
+        OutcomeKind.FAILED,
+        proposed=(PROFILE_STEP,),
+        results=(Applied(TRUST_STEP), Unconfirmed(GRANT_STEP, "not seen")),
+    )
+    assert tried.steps == (PROFILE_STEP, TRUST_STEP, GRANT_STEP)
+    assert outcome(OutcomeKind.FAILED, results=(NotApplied(GRANT_STEP, "denied"),)).steps == (GRANT_STEP,)
+    assert outcome(OutcomeKind.CLEAN, results=()).steps == ()
+
+
+def test_only_what_was_written_and_seen_was_applied() -> None:
+    tried = outcome(
+        OutcomeKind.FAILED,
+        proposed=(PROFILE_STEP,),
+        results=(NotApplied(TRUST_STEP, "denied"), Applied(GRANT_STEP)),
+    )
+    assert tried.applied == (GRANT_STEP,)
+
+
+@pytest.mark.parametrize(
+    ("found", "kind"),
+    [
+        ({}, OutcomeKind.CLEAN),
+        ({"findings": (TRUST_MISSING,)}, OutcomeKind.NEEDS_PERSON),
+        ({"findings": (TRUST_MISSING,), "results": (Applied(TRUST_STEP),)}, OutcomeKind.REPAIRED),
+        ({"settled": (a_change(state=ChangeState.COMPLETED),)}, OutcomeKind.REPAIRED),
+        ({"settled": (a_change(state=ChangeState.NOT_WRITTEN),)}, OutcomeKind.CLEAN),
+        ({"settled": (a_change(state=ChangeState.SUPERSEDED),)}, OutcomeKind.NEEDS_PERSON),
+        (
+            {"settled": (a_change(state=ChangeState.SUPERSEDED),), "proposed": (TRUST_STEP,)},
+            OutcomeKind.WOULD_REPAIR,
+        ),
+        ({"findings": (TRUST_MISSING,), "proposed": (TRUST_STEP,)}, OutcomeKind.WOULD_REPAIR),
+        ({"findings": (GRANT_BLOCKED,), "proposed": (TRUST_STEP,)}, OutcomeKind.NEEDS_PERSON),
+        (
+            {"findings": (TRUST_MISSING,), "withheld": (Withheld(TRUST_MISSING, ("it is full",)),)},
+            OutcomeKind.NEEDS_PERSON,
+        ),
+        (
+            {"findings": (GRANT_BLOCKED,), "results": (Applied(TRUST_STEP), NotApplied(GRANT_STEP, "denied"))},
+            OutcomeKind.FAILED,
+        ),
+        ({"results": (Unconfirmed(TRUST_STEP, "not seen"),)}, OutcomeKind.FAILED),
+    ],
+)
+def test_of_all_that_came_of_a_reconcile_the_most_urgent_names_it(found: dict[str, Any], kind: OutcomeKind) -> None:
+    assert conclude(**found) is kind
