@@ -210,10 +210,12 @@ SPANS = tuple(span for page in pages() for span in spans(page))
 
 NOTING = """
 command_not_found_handle() {
-  { printf '%s\\037' "$@"; printf '\\036'; } >> "$NOTED"
-  echo '{"Statement": []}'
+  local IFS=$'\\037'
+  printf '%s\\037\\036' "$*" >> "$NOTED"
+  echo '{"Statement": []}' 2> /dev/null || true
 }
 """
+"""Each call is noted by one write, as both sides of a pipe run at once; and the other side may be gone already."""
 
 
 def calls(shown: Shown, folder: Path) -> list[tuple[str, ...]]:
