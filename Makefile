@@ -32,12 +32,12 @@ setup: .venv/.ready .venv-aws/.ready .venv-lambda/.ready node_modules/.ready ## 
 
 .PHONY: test
 test: check ## everything CI runs: the checks, then all tests (the embedded AWS included)
-	@$(BIN)/pytest --numprocesses auto --dist loadfile
+	@$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: shuffle
 shuffle: setup ## all tests in another order each time (make shuffle RUNS=20): does one of them lean on another one?
 	@for run in $$(seq $(or $(RUNS),20)); do \
-		$(BIN)/pytest -p randomly --numprocesses auto --dist loadfile -q --no-header; done
+		$(BIN)/pytest -p randomly --numprocesses auto --dist loadfile --no-loadscope-reorder -q --no-header; done
 
 .PHONY: coverage
 coverage: setup ## what of core/, and of all the rest, the tests reach, branch by branch

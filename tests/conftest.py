@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -22,6 +23,16 @@ os.environ.update(
 
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")
+
+
+_LONG = ("e2e", "chaos", "infrastructure")
+"""The folders whose files take longest; each file is worked off by one process alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process waits for another one's last file."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.relative_to(here).parts[0] not in _LONG)
 
 
 @pytest.fixture(autouse=True)
