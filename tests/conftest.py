@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
+import botocore.session
 import pytest
 from hypothesis import settings
 
@@ -20,6 +22,9 @@ os.environ.update(
     POWERTOOLS_SERVICE_NAME="remediator",
     POWERTOOLS_METRICS_NAMESPACE="AnyscaleRemediator",
 )
+
+# Each session would read the models of AWS's services anew: half of the time of the tests of the command line.
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")

@@ -62,11 +62,15 @@ class State:
 
 @dataclass
 class Written:
-    """What was noticed of our writes: how many changed something, how many edits they overwrote, and what is wrong."""
+    """What was noticed of our writes: how many changed something, how many edits they overwrote, and what is wrong.
+
+    ``made`` are, for each that changed something, the ids of the changes that it may be one of.
+    """
 
     effective: int = 0
     overwritten: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    made: list[tuple[str, ...]] = field(default_factory=list)
 
 
 class KeptHistory:
@@ -258,11 +262,16 @@ class KeptAccount:
             self.written.wrong.append(f"{what}: a write drops a statement that was read, and is not ours")
         if not same_document(seen, now) and not keeps_foreign(now, after):
             self.written.overwritten.append("after the last read" if was_fresh else "before a stale read")
-        self.written.effective += not same_document(now, after)
-        if not any(
-            change.state is ChangeState.INTENDED and change.document.kind is kind and same_document(change.after, after)
+        intended = tuple(
+            change.change_id
             for change in self._history.changes.values()
-        ):
+            if (change.state, change.document.kind) == (ChangeState.INTENDED, kind)
+            and same_document(change.after, after)
+        )
+        if not same_document(now, after):
+            self.written.effective += 1
+            self.written.made.append(intended)
+        if not intended:
             self.written.wrong.append(f"{what}: a write is not in the history")
 
 

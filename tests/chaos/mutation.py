@@ -38,6 +38,7 @@ SECONDS: Final = 300
 """After so long a mutant is taken for one that does not come to an end, which is as good as noticed."""
 
 _QUICK: Final = """
+from coverage import Coverage
 from hypothesis import Phase, settings
 
 
@@ -45,8 +46,19 @@ def pytest_configure():
     phases = (Phase.explicit, Phase.generate)
     settings.register_profile("quick", deadline=None, database=None, phases=phases, derandomize=True)
     settings.load_profile("quick")
+
+
+def pytest_runtest_logstart(nodeid):
+    if (measured := Coverage.current()) is not None:
+        measured.switch_context(nodeid)
 """
-"""That a property fails is enough here: to look for the smallest example takes minutes."""
+"""What is measured is told apart by test; and that a property fails is enough here, without its smallest example."""
+
+_FAILED: Final = (1, 2)
+"""The exit codes of pytest where a test failed, or a module could not be imported any more.
+
+https://docs.pytest.org/en/stable/reference/exit-codes.html
+"""
 
 _COMPARISONS: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
     ast.Eq: ast.NotEq,
@@ -239,7 +251,7 @@ class Copy:
 
     def reach(self) -> Reach:
         """Which tests reach which lines of ``core/``. Raises CalledProcessError where they do not pass as it is."""
-        (self._folder / "contexts.ini").write_text("[run]\ndynamic_context = test_function\nsource = lambda_src\n")
+        (self._folder / "contexts.ini").write_text("[run]\nsource = lambda_src\n")
         measured = ("-m", "coverage", "run", "--rcfile", "contexts.ini", "--data-file", "contexts.db")
         self._pytest(measured, TESTS).check_returncode()
         data = CoverageData(basename=str(self._folder / "contexts.db"))
@@ -268,16 +280,19 @@ class Copy:
         source = path.read_text()
         path.write_text(mutant.source)
         try:
-            return self._pytest((), tests, SECONDS).returncode == 0
+            done = self._pytest((), tests, SECONDS)
         except subprocess.TimeoutExpired:
             return False
         finally:
             path.write_text(source)
+        if done.returncode not in (0, *_FAILED):
+            raise RuntimeError(f"{mutant}: the tests could not be run: {done.stdout.decode()[-500:]}")
+        return done.returncode == 0
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Which tests reach each line, by the files and their lines; a test is named as coverage names it."""
+    """Which tests reach each line, by the files and their lines; a test is named as pytest names it."""
 
     contexts: Mapping[str, Mapping[int, Sequence[str]]]
     folder: Path
@@ -286,14 +301,8 @@ class Reach:
         """The tests that reach the statement of a mutant, as pytest names them, the quickest kind first."""
         first, last = mutant.statement
         lines = self.contexts.get(str(self.folder / mutant.module), {})
-        names = {name for line in range(first, last + 1) for name in lines.get(line, ()) if name}
-        return tuple(sorted(map(self._test, names), key=lambda test: (*map(test.startswith, reversed(TESTS)), test)))
-
-    def _test(self, name: str) -> str:
-        """``tests.unit.test_plan.TestClass.test_it`` as ``tests/unit/test_plan.py::TestClass::test_it``."""
-        parts = name.split(".")
-        at = next(n for n in range(len(parts), 0, -1) if (self.folder / f"{'/'.join(parts[:n])}.py").exists())
-        return "::".join((f"{'/'.join(parts[:at])}.py", *parts[at:]))
+        names = {name.partition("[")[0] for line in range(first, last + 1) for name in lines.get(line, ()) if name}
+        return tuple(sorted(names, key=lambda test: (*map(test.startswith, reversed(TESTS)), test)))
 
 
 def main() -> int:

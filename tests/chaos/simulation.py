@@ -190,6 +190,11 @@ class _Simulation:
             for alert in {alert["id"]: alert for alert in self._topic.alerts}.values()
             for change in alert["changes"]
         )
+        for intended in self._account.written.made:
+            if not any(told[change_id] for change_id in intended):
+                yield f"a document was changed, and nobody was told of {intended}"
+            if all(not self._history.changes[each].may_have_taken_effect for each in intended):
+                yield f"a document was changed, and the history says that none of {intended} was written"
         for change in self._history.changes.values():
             if change.state is ChangeState.INTENDED:
                 yield f"what came of {change.change_id} is not known"

@@ -18,6 +18,8 @@ from tests.chaos.stage import Stage, stage
 from tests.examples import BUCKET
 
 OURS: Final = frozenset({TRUST_SID, BUCKET_POLICY_SID})
+MAY_DOUBLE: Final = frozenset({("sns", "Publish"), ("slack", "Post"), ("dynamodb", "UpdateItem")})
+"""The calls that tell, and that note that it was told: where one of them fails, it is told once more."""
 
 Json = dict[str, Any]
 
@@ -68,7 +70,7 @@ def tell(flow: Flow, planned: Planned | None = None) -> Told:
             requests,
             before,
             state(made),
-            (*watch.wrong, *_wrong_with_history(made), *_wrong_with_alerts(made)),
+            (*watch.wrong, *_wrong_with_history(made, watch.made), *_wrong_with_alerts(made)),
             moments,
             hit,
             max(_doubled(made), _people_doubled(made)),
@@ -121,7 +123,7 @@ def broken_promises(flow: Flow, told: Told, planned: Planned) -> tuple[str, ...]
     allowed = expected.effective + ((planned.request.service, planned.fault) == ("kms", Fault.DENIED))
     if told.effective > allowed:
         wrong.append(f"{told.effective} writes changed something, instead of {expected.effective}")
-    if told.doubled > 1:
+    if told.doubled > ((planned.request.service, planned.request.operation) in MAY_DOUBLE):
         wrong.append(f"{told.doubled} alerts say what was said before")
     return tuple(wrong)
 
@@ -154,6 +156,8 @@ class _Watch:
         self._stage = made
         self.wrong: list[str] = []
         self.effective = 0
+        self.made: list[tuple[str, ...]] = []
+        """For each write that changed a document, the ids of the changes that it may be one of."""
 
     def before_write(self, request: Request) -> None:
         function, self._stage.seam.function = self._stage.seam.function, None
@@ -184,7 +188,8 @@ class _Watch:
         if kind is DocumentKind.INSTANCE_PROFILE:
             self.effective += not _is_made(account.iam, arguments)
         else:
-            self.effective += not same_document(now, document)
+            changes_it = not same_document(now, document)
+            self.effective += changes_it
             if kind is not DocumentKind.INLINE_POLICY and not _keeps(_foreign(now), _foreign(document)):
                 self.wrong.append(f"{request.name} drops a statement that is not ours")
         open_changes = [
@@ -194,6 +199,7 @@ class _Watch:
         ]
         if kind is not DocumentKind.INSTANCE_PROFILE:
             open_changes = [change for change in open_changes if same_document(change.after, document)]
+            self.made += [tuple(change.change_id for change in open_changes)] * changes_it
         if not open_changes:
             self.wrong.append(f"{request.name} is not in the history")
 
@@ -222,15 +228,19 @@ def _same(one: Json, other: Json) -> bool:
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
-def _wrong_with_history(made: Stage) -> list[str]:
-    """Every change is concluded, and those that were made were told."""
+def _wrong_with_history(made: Stage, written: list[tuple[str, ...]]) -> list[str]:
+    """Every change is concluded; those that were made were told, and are not said to be unwritten."""
     changes = made.account.changes(None)
+    may_be_made = {change.change_id for change in changes if change.may_have_taken_effect}
     told = {each["changeId"] for alert in made.alerts() for each in alert["changes"]}
     wrong = [f"what came of {change.change_id} is not recorded" for change in changes if change.concluded_at is None]
     wrong += [
         f"nobody was told of {change.change_id}, {change.state}"
         for change in changes
         if change.may_have_taken_effect and change.kind is not ChangeKind.UNDO and change.change_id not in told
+    ]
+    wrong += [
+        f"none of {ids} is said to be written, and one of them was" for ids in written if may_be_made.isdisjoint(ids)
     ]
     return wrong
 

@@ -83,14 +83,21 @@ def test_every_command_that_the_playground_prints_works(playground: str) -> None
 
 
 def typed(command: str, code: str) -> str:
-    """A printed command as somebody types it, who looks up the newest change; it has to end with that code."""
+    """A printed command as somebody types it, who looks up the newest change; it has to end with that code.
+
+    What only looks is typed again while it ends with another one: what was done before may still be under way.
+    """
     if "CHANGE" in command:
         looked_up = re.sub(r"undo (.+) CHANGE .*", r"history \1 --json --most 1", command)
         newest = (
             f"$({looked_up} | {shlex.quote(sys.executable)} -c 'import json; print(json.loads(input())[\"change\"])')"
         )
         command = command.replace("CHANGE", f'"{newest}"')
-    return f"code=0; {command} || code=$?; test $code -eq {code}" if code else command
+    code = code or "0"
+    once = f"code=0; {command} || code=$?"
+    if command.startswith(("remediator status ", "remediator plan ")):
+        once = f"for try in $(seq 20); do {once}; if test $code -eq {code}; then break; fi; sleep 1; done"
+    return f"{once}; test $code -eq {code}"
 
 
 def test_the_playground_says_how_it_is_used() -> None:
