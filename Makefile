@@ -30,14 +30,17 @@ help: ## show this list
 .PHONY: setup
 setup: .venv/.ready .venv-aws/.ready .venv-lambda/.ready node_modules/.ready ## install everything, in this folder (done by the others when needed)
 
+# One more than there are cores: the tests on the embedded AWS wait half of the time.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+
 .PHONY: test
 test: check ## everything CI runs: the checks, then all tests (the embedded AWS included)
-	@$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: shuffle
 shuffle: setup ## all tests in another order each time (make shuffle RUNS=20): does one of them lean on another one?
 	@for run in $$(seq $(or $(RUNS),20)); do \
-		$(BIN)/pytest -p randomly --numprocesses auto --dist loadfile --no-loadscope-reorder -q --no-header; done
+		$(BIN)/pytest -p randomly --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -q --no-header; done
 
 .PHONY: coverage
 coverage: setup ## what of core/, and of all the rest, the tests reach, branch by branch
@@ -87,7 +90,7 @@ playground-stop: setup ## stop it
 .PHONY: bench
 bench: setup ## measure: repair, cold start, sweep, evaluation and a storm, each beside its floor
 	@mkdir -p .build
-	@$(BIN)/python -m benchmarks --json .build/bench.json
+	@$(BIN)/python -m benchmarks $(ROLES:%=--roles %) $(EVENTS:%=--events %) --json .build/bench.json
 
 .PHONY: load
 load: setup ## let a storm of events loose on an AWS embedded in this machine (make load ROLES=300 EVENTS=2000)

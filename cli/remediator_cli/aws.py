@@ -47,6 +47,12 @@ _HINTS = {
     "TokenRetrievalError": _SIGNED_OUT,
 }
 
+_TRIES = 3
+_CONNECT_SECONDS = 2
+_ANSWER_SECONDS = 5
+_SCAN_ANSWER_SECONDS = 30
+"""Those of the functions (remediator.handlers.runtime), which the command line does not know; a test compares them."""
+
 _KINDS = {"user": "IAMUser", "assumed-role": "AssumedRole", "federated-user": "FederatedUser", "root": "Root"}
 
 
@@ -57,12 +63,32 @@ class Account:
     session: boto3.Session
 
     def client(self, service: str, region: str) -> Any:  # noqa: ANN401 - the types of the clients are those of the callers
-        """A client of a service in a Region. Raises NoAccess where the profile cannot be used at all."""
+        """A client of a service in a Region. Raises NoAccess where the profile cannot be used at all.
+
+        It waits, and tries, as the clients of the functions do: a call that is sent again long after it was made could
+        overwrite what somebody has written meanwhile.
+        """
+        return self._client(service, region, _ANSWER_SECONDS)
+
+    def scan_client(self) -> Any:  # noqa: ANN401 - as above
+        """A client of IAM for calls whose answer holds a thousand roles, which IAM takes its time for."""
+        return self._client("iam", self._own_region, _SCAN_ANSWER_SECONDS)
+
+    def _client(self, service: str, region: str, answer_seconds: int) -> Any:  # noqa: ANN401 - as above
         from botocore.config import Config  # noqa: PLC0415  # only commands that ask AWS pay for it
 
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": _TRIES},
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=answer_seconds,
+        )
         with _usable():
             make: Any = self.session.client
-            return make(service, region_name=region, config=Config(retries={"mode": "standard"}))
+            return make(service, region_name=region, config=config)
+
+    @property
+    def _own_region(self) -> str:
+        return self.session.region_name or DEFAULT_REGION
 
     @property
     def home_region(self) -> str:
@@ -75,7 +101,7 @@ class Account:
         """IAM of the account; it is global, so that any Region of the partition will do."""
         from remediator.gateways.iam import IamGateway  # noqa: PLC0415  # only commands that ask AWS pay for it
 
-        return IamGateway(self.client("iam", self.session.region_name or DEFAULT_REGION))
+        return IamGateway(self.client("iam", self._own_region))
 
     def buckets(self) -> S3Gateway:
         """S3 in every Region."""

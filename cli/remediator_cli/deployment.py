@@ -57,18 +57,28 @@ class Deployment:
         return PauseSwitch(self.account, self.region, self._output(_PAUSE_PARAMETER))
 
     def other_configuration(self, settings: Settings) -> str:
-        """Says in a sentence that it was deployed with another configuration; empty where it was with that one."""
-        if self.outputs.get(_CONFIGURATION) == settings_digest(settings):
+        """Says that it was deployed with another configuration, or does not tell; empty where it was with that one."""
+        deployed = self.outputs.get(_CONFIGURATION)
+        if deployed == settings_digest(settings):
             return ""
+        if not deployed:
+            return (
+                f"The stack {self.stack} in {self.region} was deployed by an earlier version, which does not tell with "
+                "which configuration. Deploy it again (npx cdk deploy --all)."
+            )
         return f"The stack {self.stack} in {self.region} was deployed with another configuration than the one given."
 
     def must_have(self, settings: Settings) -> None:
-        """Make sure that it was deployed with that configuration. Raises RemediatorError where it was with another."""
-        if other := self.other_configuration(settings):
-            raise RemediatorError(
-                f"{other} What one writes, the other would undo. Name the deployed one with --settings, or deploy this "
-                "one first (npx cdk deploy --all)"
-            )
+        """Make sure that it was deployed with that configuration. Raises RemediatorError where that is not known."""
+        other = self.other_configuration(settings)
+        if not other:
+            return
+        if not self.outputs.get(_CONFIGURATION):
+            raise RemediatorError(other.removesuffix("."))
+        raise RemediatorError(
+            f"{other} What one writes, the other would undo. Name the deployed one with --settings, or deploy this one "
+            "first (npx cdk deploy --all)"
+        )
 
     @property
     def account_id(self) -> str:

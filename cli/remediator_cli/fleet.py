@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from remediator.errors import RemediatorError
 from remediator.flows.survey import Survey, is_surveyed, survey
-from remediator.settings import DEFAULT_REGION, Settings
+from remediator.settings import Settings
 from remediator_cli import clock
 from remediator_cli.aws import Account
 from remediator_cli.denials import Denials
@@ -41,7 +41,7 @@ def look_at_fleet(behind: Account, settings: Settings, names: frozenset[str]) ->
 
     account = own_account(behind.caller(settings.region).arn, settings)
     denials = Denials()
-    iam = denials.watched(behind.client("iam", behind.session.region_name or DEFAULT_REGION))
+    iam = denials.watched(behind.scan_client())
     keys = KmsGateway(lambda region: denials.watched(behind.client("kms", region)))
     with _progress() as on_roles:
         found = survey(

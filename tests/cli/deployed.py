@@ -69,7 +69,7 @@ class Deployed:
         self._stacks[region, stack] = outputs
 
     def describe_stacks(self, region: str, stack: str) -> Any:
-        """What CloudFormation answers; moto's own needs packages that we do not have.
+        """What CloudFormation answers; moto's own needs packages that we do not have. An empty output is left out.
 
         https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
         """
@@ -77,7 +77,8 @@ class Deployed:
         if outputs is None:
             message = f"Stack with id {stack} does not exist"
             raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
-        listed = [{"OutputKey": key, "OutputValue": value} for key, value in {**_digest(), **outputs}.items()]
+        outputs = {**_digest(), **outputs}
+        listed = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items() if value]
         return {"Stacks": [{"StackName": stack, "Outputs": listed}]}
 
     def pause(self, value: str) -> None:

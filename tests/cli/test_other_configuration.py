@@ -16,6 +16,7 @@ from tests.examples import bucket_grant, policy
 __all__ = ["running"]
 
 OTHER = "was deployed with another configuration than the one given"
+UNTOLD = "was deployed by an earlier version, which does not tell with which configuration"
 
 
 @pytest.fixture
@@ -50,13 +51,18 @@ def test_whoever_looks_is_told(running: Running, remediator: Remediator, other: 
     assert OTHER not in remediator(*command).err
 
 
-def test_a_stack_that_does_not_say_with_which_it_was_deployed_is_no_match(
+def test_a_stack_that_does_not_say_with_which_it_was_deployed_is_to_be_deployed_again(
     running: Running, remediator: Remediator
 ) -> None:
     running.account.deploy({**running.outputs, "ConfigurationDigest": ""})
     answer = remediator("apply", "--yes", ROLE)
-    assert (answer.code, running.inline()) == (1, [])
-    assert OTHER in answer.err
+    assert (answer.code, answer.out, running.inline()) == (1, "", [])
+    assert answer.err == (
+        f"error: The stack AnyscaleRemediator in us-east-1 {UNTOLD}. Deploy it again (npx cdk deploy --all)\n"
+    )
+    told = remediator("status").err
+    assert UNTOLD in told
+    assert OTHER not in told
 
 
 def test_equal_configurations_have_one_digest_however_they_are_written_and_others_have_others() -> None:

@@ -31,22 +31,13 @@ from demo.embedded import allow, policy_document
 from demo.embedded_aws import ACCOUNT, REGION
 from remediator.core.policy.own import OWN_POLICY_NAME
 from remediator.core.trust import TRUST_SID
-from tests.cli.test_documented_commands import BLOCKS, SPANS, Shown
+from tests.cli.test_documented_commands import BLOCKS, NOT_HERE, SPANS, Shown
 from tests.e2e.clearing import clear
 from tests.e2e.trail import unique
 
 pytestmark = pytest.mark.embedded
 
 LAMBDA_STATEMENTS: Any = LAMBDA_TRUST["Statement"]
-
-NOT_HERE: Mapping[str, str] = {
-    "cloudformation delete-stack *": "The forwarder is needed by other tests.",
-    "cloudformation detect-stack-drift *": "The embedded CloudFormation does not know it.",
-    "cloudtrail *": "The gateway of the embedded AWS plays CloudTrail: it has no trails, and keeps no events.",
-    "logs tail /aws/chatbot/*": "Amazon Q is not configured there, so that there is no such log group.",
-    "sqs *-message-move-task*": "The embedded SQS moves no messages.",
-}
-"""Commands of ``aws`` that are not made here, and why; their form is held by tests/cli/test_documented_commands.py."""
 
 OWN_TESTS = ("docs/command-line.md", "docs/checks.md")
 """Pages whose commands have tests of their own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from benchmarks import plots
-from benchmarks.__main__ import FORMAT, MEASUREMENTS
+from benchmarks.__main__ import FORMAT, MEASUREMENTS, storm_options
 from benchmarks.load import Broken, out_of_order, percentile, seconds_to_repair
 from benchmarks.measuring import Headline, Spread, number_text, ratio, spread
 from benchmarks.svg import Bar, bars, line
@@ -73,6 +74,11 @@ def test_each_measurement_writes_the_form_that_is_published(name: str) -> None:
         assert keys(record.get(member)) == keys(published.get(member)), member
 
 
+def test_the_storm_is_as_large_as_is_asked_for_and_else_as_large_as_it_is_by_itself() -> None:
+    assert storm_options(300, 2000) == ["--roles", "300", "--events", "2000"]
+    assert storm_options(None, None) == []
+
+
 def test_the_published_figures_hold_all_measurements_and_what_they_were_made_on() -> None:
     figures = committed()
     assert set(figures) == {"format", "machine", *MEASUREMENTS}
@@ -101,6 +107,46 @@ def test_a_sweep_reads_a_page_for_each_thousand_roles_and_writes_nothing() -> No
 def test_the_tables_of_the_page_are_those_of_the_published_figures() -> None:
     page = plots.DOCUMENT.read_text("utf-8")
     assert plots.with_tables(page, plots.tables(committed())) == page, "run python -m benchmarks.plots"
+
+
+def test_the_seconds_that_the_costs_are_reckoned_with_are_at_least_what_was_measured() -> None:
+    figures, page = committed(), (ROOT / "docs" / "cost.md").read_text("utf-8")
+    ready = {
+        start["function"]: start["ready_milliseconds"]["median"] / 1000
+        for start in figures["cold_start"]["as_deployed"]
+        if "ready_milliseconds" in start
+    }
+    repair = figures["repair"]
+    most = max(len(scene["calls"]) for scene in repair["scenes"])
+    least = {
+        "router": needed(256, ready["router"], 2),
+        "reconciler": needed(256, ready["reconciler"] + repair["own_ms"]["median"] / 1000, most),
+        "digester, notifier": needed(256, max(ready["digester"], ready["notifier"]), 5),
+    }
+    for size in figures["sweep"]["sizes"]:
+        calls = sum(number for name, number in size.items() if name.endswith(("_reads", "_calls")))
+        least[f"sweeper, {size['roles']:,} roles"] = needed(512, ready["sweeper"] + size["seconds"]["median"], calls)
+    taken = {
+        name: (float(together), int(seconds))
+        for name, together, seconds in re.findall(r"^\| ([^|]+) \|.*\| ([\d.]+) s \| (\d+) s\b", page, re.MULTILINE)
+    }
+    assert taken.keys() == least.keys()
+    for name, seconds in least.items():
+        together, reckoned = taken[name]
+        assert seconds <= together <= reckoned, name
+    sweeps = ", ".join(f"{seconds} s" for name, (_, seconds) in taken.items() if name.startswith("sweeper"))
+    for told in (
+        f"| router: {taken['router'][1]} s ",
+        f"| reconciler: {taken['reconciler'][1]} s ",
+        f"| digester and notifier: {taken['digester, notifier'][1]} s ",
+        f" {sweeps} |",
+    ):
+        assert told in page
+
+
+def needed(megabytes: int, of_a_core: float, calls: int) -> float:
+    """The seconds that a function takes for so many seconds of a core, and for calls of AWS at a tenth of a second."""
+    return of_a_core * 1769 / megabytes + calls / 10
 
 
 def test_the_plots_are_those_of_the_published_figures_and_each_is_shown() -> None:

@@ -19,7 +19,7 @@ from remediator.core.plain_text import document_diff, plain
 from remediator.core.taking_back import Left, Taking
 from remediator.errors import NotFoundError, RemediatorError
 from remediator.flows.taking_back import Found, NotTakenBack, TakenBack, find_what_is_ours, take_back
-from remediator.settings import DEFAULT_REGION, Settings
+from remediator.settings import Settings
 from remediator_cli import aws, clock
 from remediator_cli.deployment import Deployment, NotDeployed, PauseSwitch, find_deployment
 from remediator_cli.diff import diff_text
@@ -125,10 +125,9 @@ def _found(
 ) -> Found:
     from remediator.gateways.account import AccountScan  # noqa: PLC0415  # only commands that ask AWS pay for it
 
-    client = behind.client("iam", behind.session.region_name or DEFAULT_REGION)
     return find_what_is_ours(
         account=account,
-        scan=AccountScan(client, settings.enrollment_tag, also=lambda _arn, _tags: True),
+        scan=AccountScan(behind.scan_client(), settings.enrollment_tag, also=lambda _arn, _tags: True),
         buckets=behind.buckets(),
         roles=behind.iam(),
         history=None if deployment is None else deployment.history(),
