@@ -213,6 +213,16 @@ class TestTheCommand:
         )
         assert remediator("report", "roles.html").out == documented("remediator report roles.html")
 
+    def test_is_printed_and_nothing_else_where_the_file_is_standard_output(
+        self, running: Running, remediator: Remediator
+    ) -> None:
+        answer = remediator("report", "-")
+        assert (answer.code, answer.err) == (0, "")
+        assert answer.out.startswith("<!doctype html>")
+        assert answer.out.rstrip().endswith("</html>")
+        assert not Path("-").exists()
+        assert remediator("report", "-", "--json").code == 2
+
     def test_leaves_a_file_that_is_there_and_overwrites_it_when_told_to(
         self, running: Running, remediator: Remediator
     ) -> None:

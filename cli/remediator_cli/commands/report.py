@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.text import Text
@@ -19,12 +19,14 @@ from remediator_cli.fleet import look_at_fleet
 from remediator_cli.fleet_form import fleet_record
 from remediator_cli.needed_settings import BESIDE, needed_settings
 from remediator_cli.options import DEFAULT_STACK, Region, SettingsFile, Stack
-from remediator_cli.output import Form, complain, show, tell
+from remediator_cli.output import Form, complain, put, show, tell
 from remediator_cli.report_contents import STANDING_WORDS, Report, make_report
 from remediator_cli.report_file import refuse_occupied, write_whole
 from remediator_cli.report_form import report_record
 from remediator_cli.report_page import report_page
 from remediator_cli.report_past import Past, read_past
+
+_STANDARD_OUTPUT: Final = Path("-")
 
 EXAMPLES = """
 remediator report roles.html
@@ -36,7 +38,7 @@ remediator report --json | jq '.counts'
 def report(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", show_default=False, help="The page to write: roles.html."),
+        typer.Argument(metavar="[FILE]", show_default=False, help="The page to write: roles.html; - prints it."),
     ] = None,
     days: Annotated[
         int, typer.Option("--days", metavar="N", min=1, max=400, help="How many days of history, today included.")
@@ -59,12 +61,18 @@ def report(
     """
     if file is None and not json:
         raise typer.BadParameter("name the file to write (roles.html), or print JSON with --json", param_hint="FILE")
-    if file is not None:
+    printed = file == _STANDARD_OUTPUT
+    if printed and json:
+        raise typer.BadParameter("the page and the JSON would both be printed; name a file", param_hint="FILE")
+    if file is not None and not printed:
         refuse_occupied(file, force=force)
     configuration = needed_settings(settings)
     with aws.answered():
         made = _looked_at(configuration, stack, region, settings or BESIDE, days)
     _complain(made)
+    if printed:
+        put(report_page(made))
+        return
     if file is not None:
         write_whole(file, report_page(made), force=force)
     if json:
