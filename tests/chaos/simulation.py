@@ -191,10 +191,13 @@ class _Simulation:
             for change in alert["changes"]
         )
         for intended in self._account.written.made:
-            if not any(told[change_id] for change_id in intended):
-                yield f"a document was changed, and nobody was told of {intended}"
             if all(not self._history.changes[each].may_have_taken_effect for each in intended):
-                yield f"a document was changed, and the history says that none of {intended} was written"
+                # Whoever comes back to a document that is as it was cannot tell an undone write from one never made.
+                self.counts["said to be unwritten"] += 1
+                if any("or undone since" not in self._history.changes[each].why for each in intended):
+                    yield f"a document was changed, and the history says that none of {intended} was written"
+            elif not any(told[change_id] for change_id in intended):
+                yield f"a document was changed, and nobody was told of {intended}"
         for change in self._history.changes.values():
             if change.state is ChangeState.INTENDED:
                 yield f"what came of {change.change_id} is not known"

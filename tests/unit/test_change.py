@@ -139,10 +139,10 @@ class TestSettlement:
         assert settlement(change, now)[0] is ChangeState.COMPLETED
 
     @pytest.mark.parametrize("step", STEPS)
-    def test_of_a_document_that_is_as_it_was_nobody_can_say_that_it_was_not_written(self, step: Step) -> None:
+    def test_a_document_that_is_as_it_was_was_not_written_for_all_that_can_be_seen(self, step: Step) -> None:
         change = a_change(step)
         now = Absent() if change.before is None else Present(change.before)
-        assert settlement(change, now)[0] is ChangeState.UNCONFIRMED
+        assert settlement(change, now)[0] is ChangeState.NOT_WRITTEN
 
     @pytest.mark.parametrize("step", STEPS)
     def test_of_any_other_document_nobody_can_say(self, step: Step) -> None:

@@ -242,8 +242,7 @@ def settlement(change: Change, now: Reading[Json]) -> tuple[ChangeState, str]:
     if same_document(current, change.after):
         return ChangeState.COMPLETED, "It was interrupted after it was written, before anybody was told."
     if same_document(current, change.before):
-        # A write that is not seen may have been undone since, or the answer may be an old one.
-        return ChangeState.UNCONFIRMED, "It was interrupted: it was not written, or was undone since."
+        return ChangeState.NOT_WRITTEN, "It was interrupted before it was written, or undone since."
     return ChangeState.SUPERSEDED, "It was interrupted, and somebody has changed the document since."
 
 
