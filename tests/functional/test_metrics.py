@@ -12,13 +12,13 @@ import pytest
 
 from remediator.core.event import Cause
 from remediator.core.request import ReconcileRequest, request_json
-from remediator.core.sweep import seconds_since_event, sweep_cause
+from remediator.core.sweep import sweep_cause
 from remediator.errors import AwsError, DeniedError, TransientError
 from remediator.handlers import reconciler
 from tests.examples import ACCOUNT, EC2_STATEMENT, LAMBDA_STATEMENT, a_cause, bucket_grant, policy
 from tests.functional.faults import raising
 from tests.functional.test_handlers import Context, batch, functions
-from tests.functional.world import NOW, TABLE, World
+from tests.functional.world import TABLE, World
 
 __all__ = ["functions"]  # a fixture, which pytest finds here by its name
 
@@ -108,21 +108,3 @@ def test_the_time_from_the_first_event_to_the_repair_is_measured_and_none_where_
     assert 40 <= seconds < 60
     world.iam.update_assume_role_policy(RoleName="head-node", PolicyDocument=json.dumps(policy(LAMBDA_STATEMENT)))
     assert "SecondsToRepair" not in counted(("head-node", BY_SWEEP))
-
-
-@pytest.mark.parametrize(
-    ("times", "seconds"),
-    [
-        (("2026-03-04T10:00:00Z",), 20.0),
-        (("2026-03-04T10:00:10Z", "2026-03-04T10:00:00Z"), 20.0),
-        (("2026-03-04T10:00:21Z",), 0.0),
-        (("yesterday", "2026-03-04T10:00:00Z"), 20.0),
-        (("yesterday",), None),
-        ((), None),
-    ],
-)
-def test_the_time_since_the_event_is_that_of_the_first_whose_time_can_be_read(
-    times: tuple[str, ...], seconds: float | None
-) -> None:
-    causes = (*(replace(BY_EVENT, time=time) for time in times), BY_SWEEP)
-    assert seconds_since_event(causes, NOW) == seconds
