@@ -32,7 +32,7 @@ from coverage import CoverageData
 
 ROOT: Final = Path(__file__).parents[2]
 CORE: Final = Path("lambda_src/remediator/core")
-TESTS: Final = ("tests/unit", "tests/cases", "tests/properties", "tests/functional")
+TESTS: Final = ("tests/unit", "tests/cases", "tests/properties")
 COPIED: Final = ("lambda_src", "tests", "stacks", "cli", "docs", "demo", "pyproject.toml", "app.py", "cdk.json")
 SECONDS: Final = 300
 """After so long a mutant is taken for one that does not come to an end, which is as good as noticed."""
@@ -240,7 +240,7 @@ class Copy:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "chaos", "e2e", "infrastructure", "test_benchmarks.py")
+        ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "chaos", "e2e", "functional", "infrastructure")
         for name in COPIED:
             source = ROOT / name
             if source.is_dir():
