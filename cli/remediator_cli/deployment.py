@@ -56,10 +56,13 @@ class Deployment:
         """The parameter that pauses its writes."""
         return PauseSwitch(self.account, self.region, self._output(_PAUSE_PARAMETER))
 
-    def other_configuration(self, settings: Settings) -> str:
-        """Says that it was deployed with another configuration, or does not tell; empty where it was with that one."""
+    def other_configuration(self, settings: Settings | None) -> str:
+        """Says that it was deployed with another configuration, or does not tell.
+
+        Empty where it was deployed with that one, or none was given.
+        """
         deployed = self.outputs.get(_CONFIGURATION)
-        if deployed == settings_digest(settings):
+        if settings is None or deployed == settings_digest(settings):
             return ""
         if not deployed:
             return (

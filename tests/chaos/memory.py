@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from remediator.core.alert_json import Record
 from remediator.core.arn import RoleArn
@@ -27,13 +27,10 @@ from remediator.core.state import (
     Role,
     RolePolicies,
 )
-from remediator.core.trust import TRUST_SID
 from remediator.errors import NotFoundError, RejectedError, TransientError
 from tests.examples import ACCOUNT, BUCKET, ENROLLED, policy
 
 Json = dict[str, Any]
-
-OURS: Final = frozenset({TRUST_SID, BUCKET_POLICY_SID})
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def _past(
     """What the history tells; without it, None and why that is so: the fleet can be looked at all the same."""
     try:
         deployment = find_deployment(stack, region, settings)
-        if deployment.settings is not None and (other := deployment.other_configuration(deployment.settings)):
+        if other := deployment.other_configuration(deployment.settings):
             complain("report", f"{other} How the roles stand is said by the one given")
         return read(deployment), ""
     except NotDeployed as error:

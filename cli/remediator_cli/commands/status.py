@@ -40,7 +40,7 @@ def status(
     """
     with aws.answered():
         deployment = find_deployment(stack, region, settings or (BESIDE if BESIDE.is_file() else None))
-        if deployment.settings is not None and (other := deployment.other_configuration(deployment.settings)):
+        if other := deployment.other_configuration(deployment.settings):
             complain("status", f"{other} The modes of the clouds are those of the one given")
         found = read_status(deployment, deployment.settings, clock.now())
     show(Form.JSON if json else Form.HUMAN, status_record(found), partial(status_text, found))
