@@ -70,6 +70,8 @@ def _state(result: StepResult) -> tuple[ChangeState, str]:
             return ChangeState.COMPLETED, ""
         case Unconfirmed(why=why):
             return ChangeState.UNCONFIRMED, why
+        case NotApplied(why=why, is_lost=True):
+            return ChangeState.INTENDED, why
         case NotApplied(why=why):
             return ChangeState.NOT_WRITTEN, why
         case _ as never:

@@ -65,20 +65,23 @@ class Account:
     def client(self, service: str, region: str) -> Any:  # noqa: ANN401 - the types of the clients are those of the callers
         """A client of a service in a Region. Raises NoAccess where the profile cannot be used at all.
 
-        It waits, and tries, as the clients of the functions do: a call that is sent again long after it was made could
-        overwrite what somebody has written meanwhile.
+        It waits, and tries, as the clients of the functions do.
         """
-        return self._client(service, region, _ANSWER_SECONDS)
+        return self._client(service, region, answer_seconds=_ANSWER_SECONDS, tries=_TRIES)
+
+    def writing_client(self, service: str, region: str) -> Any:  # noqa: ANN401 - as above
+        """A client for documents of IAM and S3, which the SDK must not send again (``remediator.flows.writing``)."""
+        return self._client(service, region, answer_seconds=_ANSWER_SECONDS, tries=1)
 
     def scan_client(self) -> Any:  # noqa: ANN401 - as above
         """A client of IAM for calls whose answer holds a thousand roles, which IAM takes its time for."""
-        return self._client("iam", self._own_region, _SCAN_ANSWER_SECONDS)
+        return self._client("iam", self._own_region, answer_seconds=_SCAN_ANSWER_SECONDS, tries=_TRIES)
 
-    def _client(self, service: str, region: str, answer_seconds: int) -> Any:  # noqa: ANN401 - as above
+    def _client(self, service: str, region: str, *, answer_seconds: int, tries: int) -> Any:  # noqa: ANN401 - as above
         from botocore.config import Config  # noqa: PLC0415  # only commands that ask AWS pay for it
 
         config = Config(
-            retries={"mode": "standard", "total_max_attempts": _TRIES},
+            retries={"mode": "standard", "total_max_attempts": tries},
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=answer_seconds,
         )
@@ -101,7 +104,8 @@ class Account:
         """IAM of the account; it is global, so that any Region of the partition will do."""
         from remediator.gateways.iam import IamGateway  # noqa: PLC0415  # only commands that ask AWS pay for it
 
-        return IamGateway(self.client("iam", self._own_region))
+        region = self._own_region
+        return IamGateway(self.client("iam", region), lambda: self.writing_client("iam", region))
 
     def buckets(self) -> S3Gateway:
         """S3 in every Region."""
@@ -109,7 +113,9 @@ class Account:
         from remediator.gateways.s3 import S3Gateway  # noqa: PLC0415  # only commands that ask AWS pay for it
 
         return S3Gateway(
-            lambda region: self.client("s3", region), KmsGateway(lambda region: self.client("kms", region))
+            lambda region: self.client("s3", region),
+            KmsGateway(lambda region: self.client("kms", region)),
+            lambda region: self.writing_client("s3", region),
         )
 
     def caller(self, region: str) -> Actor:

@@ -23,6 +23,7 @@ _STYLES = {
     ChangeState.UNCONFIRMED: "yellow",
     ChangeState.NOT_WRITTEN: "dim",
     ChangeState.SUPERSEDED: "magenta",
+    ChangeState.UNKNOWN: "magenta",
 }
 
 

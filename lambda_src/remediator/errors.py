@@ -20,7 +20,8 @@
     │   ├── MessageRefused     Slack does not take this message
     │   └── WebhookRefused     Slack takes no message at this URL
     └── AwsError             AWS answered with an error
-        ├── TransientError   trying again later can help (throttling, server errors, time-outs, races)
+        ├── TransientError   trying again later can help (server errors, time-outs)
+        │   └── ThrottledError   AWS refused the call for now, and did nothing (throttling, races)
         ├── DeniedError      our own credentials may not make the call
         ├── NotFoundError    the thing that was asked for does not exist
         ├── QuotaError       the write would exceed a quota of the account or of the document
@@ -136,7 +137,11 @@ class AwsError(RemediatorError):
 
 
 class TransientError(AwsError):
-    """Trying again later can help: throttling, server errors, time-outs, concurrent modification."""
+    """Trying again later can help. Of a write it is not known whether it was made: an answer can be lost."""
+
+
+class ThrottledError(TransientError):
+    """AWS refused the call for now, and did nothing: throttling, concurrent modification, expired credentials."""
 
 
 class DeniedError(AwsError):

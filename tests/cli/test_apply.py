@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from remediator.gateways.history import HistoryTable
 from remediator.gateways.topic import PUBLISH, AlertsTopic
 from remediator_cli import clock
 from tests.cli.deployed import NOW, ROLE
-from tests.cli.running import CLOUD, Running, configure, deny, running, without_credentials, write_settings
+from tests.cli.running import CLOUD, Running, answer_with, configure, deny, running, without_credentials, write_settings
 from tests.cli.schemas import schema_errors
 from tests.cli.terminal import Remediator
 from tests.examples import ACCOUNT, BUCKET
@@ -160,9 +161,21 @@ def test_a_write_that_is_denied_is_named(
     deny(monkeypatch, "PutRolePolicy")
     answer = remediator("apply", "--yes", ROLE)
     assert (answer.code, running.inline()) == (1, [])
-    assert "nothing was written. iam:PutRolePolicy failed with AccessDenied: no" in answer.err
+    assert "nothing is known to have been written. iam:PutRolePolicy failed with AccessDenied: no" in answer.err
     newest, _ = running.account.history.list_changes(ROLE, most=10)
     assert newest.state is ChangeState.NOT_WRITTEN
+
+
+def test_of_a_write_whose_answer_is_lost_it_is_not_said_that_it_was_not_made(
+    running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    answer_with(monkeypatch, "PutRolePolicy", 500, "ServiceFailure")
+    answer = remediator("apply", "--yes", ROLE)
+    assert (answer.code, running.inline()) == (1, [])
+    assert "nothing is known to have been written. iam:PutRolePolicy failed with ServiceFailure: no" in answer.err
+    newest, _ = running.account.history.list_changes(ROLE, most=10)
+    assert newest.state is ChangeState.INTENDED
 
 
 def test_a_bucket_policy_that_may_not_be_written_is_named_and_told(

@@ -23,6 +23,14 @@ def test_a_client_waits_and_tries_as_those_of_the_functions_do(service: str, mon
     assert patience(config) == patience(runtime.CLIENT_CONFIG)
 
 
+@pytest.mark.parametrize("service", ["iam", "s3"])
+def test_a_document_is_sent_once(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "10")
+    config = aws.Account(boto3.Session()).writing_client(service, "us-east-1").meta.config
+    assert patience(config) == patience(runtime.WRITE_CLIENT_CONFIG)
+    assert config.retries["total_max_attempts"] == 1
+
+
 def test_a_scan_waits_as_that_of_the_sweeper_does() -> None:
     config = aws.Account(boto3.Session()).scan_client().meta.config
     assert patience(config) == patience(runtime.SCAN_CLIENT_CONFIG)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from remediator.errors import TransientError
+from remediator.errors import ThrottledError, TransientError
 
 Moment = Callable[[], None]
 _Gateway = TypeVar("_Gateway")
@@ -79,7 +79,12 @@ def once(act: Moment) -> Moment:
 
 def throttled(operation: str = "iam:Operation") -> Moment:
     """Fails every time with what AWS says when it is asked too often."""
-    return raising(TransientError(operation, "Throttling", "Rate exceeded"))
+    return raising(ThrottledError(operation, "Throttling", "Rate exceeded"))
+
+
+def unanswered(operation: str = "iam:Operation") -> Moment:
+    """Fails every time with what the SDK says when no answer comes."""
+    return raising(TransientError(operation, "ReadTimeoutError", "Read timeout on endpoint URL"))
 
 
 def _nothing() -> None:

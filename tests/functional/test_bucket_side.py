@@ -263,7 +263,7 @@ def test_every_call_names_the_owner_of_the_bucket(world: World) -> None:
 
     client = boto3.client("s3")
     client.meta.events.register("provide-client-params.s3", note)
-    buckets = S3Gateway(lambda _: client, world.keys)
+    buckets = S3Gateway(lambda _: client, world.keys, lambda _: client)
     world.create_role(EC2_STATEMENT)
     world.put_bucket_policy(PUBLIC)
     assert world.reconcile(buckets=buckets).kind is OutcomeKind.REPAIRED
@@ -421,7 +421,7 @@ class OneDown(S3Gateway):
     """S3, of which the Region of the bucket for logs does not answer."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(lambda _: world.s3, world.keys)
+        super().__init__(lambda _: world.s3, world.keys, lambda _: world.s3)
 
     def read_bucket(self, name: str, *, region: str, account: str, key: str | None = None) -> Reading[Bucket]:
         if name == LOGS:
@@ -633,7 +633,7 @@ class Late(S3Gateway):
     """S3 that shows a write only at the third look."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(lambda _: world.s3, world.keys)
+        super().__init__(lambda _: world.s3, world.keys, lambda _: world.s3)
         self._old: Reading[PolicyDocument] | None = None
         self._looks = 0
 

@@ -16,7 +16,7 @@ from remediator.core.request import ReconcileRequest, parse_request
 from remediator.core.state import Role
 from remediator.core.sweep import SweepReason, SweepRequest, parse_sweep
 from remediator.core.watched import UNWATCHED, WATCHED_CALLS, Concern, WatchedCall
-from remediator.errors import MalformedEvent, NotYetVisible, RemediatorError, TransientError
+from remediator.errors import MalformedEvent, NotYetVisible, RemediatorError, ThrottledError, TransientError
 from remediator.flows.dispatch import MOST_ROLES_OF_A_POLICY, Dispatched, Dropped, Queued, SweepQueued, dispatch
 from remediator.gateways.queue import SweepQueue
 from remediator.settings import PrincipalPattern, Settings, parse_settings
@@ -446,7 +446,7 @@ def test_a_role_that_vanished_meanwhile_costs_the_others_nothing(world: World) -
 
 @pytest.mark.parametrize(
     "failure",
-    [Unreadable("iam:GetRole failed with AccessDenied"), TransientError("iam:GetRole", "Throttling", "Rate exceeded")],
+    [Unreadable("iam:GetRole failed with AccessDenied"), ThrottledError("iam:GetRole", "Throttling", "Rate exceeded")],
     ids=["unreadable", "throttled"],
 )
 def test_a_role_that_fails_costs_the_others_nothing_and_the_event_comes_back(
@@ -481,7 +481,7 @@ def test_a_role_that_cannot_be_queued_costs_the_others_nothing(world: World) -> 
 
 def test_a_policy_of_very_many_roles_asks_for_one_sweep_of_all_clouds_and_reads_no_role(world: World) -> None:
     names = tuple(f"role-{number:03}" for number in range(MOST_ROLES_OF_A_POLICY + 1))
-    unread: dict[str, Any] = dict.fromkeys(names, TransientError("iam:GetRole", "Throttling", ""))
+    unread: dict[str, Any] = dict.fromkeys(names, ThrottledError("iam:GetRole", "Throttling", ""))
     assert isinstance(send(world, "CreatePolicyVersion", roles=Roles(names, **unread)), SweepQueued)
     (request,) = sweeps(world)
     assert (request.clouds, request.reason) == (None, SweepReason.EVENT)
@@ -604,7 +604,7 @@ def test_of_two_roles_that_an_instance_profile_concerns_one_that_cannot_be_read_
     world.create_role(LAMBDA_STATEMENT)
     event = load("RemoveRoleFromInstanceProfile")
     event["detail"]["requestParameters"].update(instanceProfileName="worker", roleName="head-node")
-    throttled = raising(TransientError("iam:GetRole", "Throttling", ""))
+    throttled = raising(ThrottledError("iam:GetRole", "Throttling", ""))
     with pytest.raises(RemediatorError, match="1 of the 2 roles that the instance profile concerns"):
         send(world, event, roles=world.disturbed_roles(before_read_role_2=throttled))
     assert [request.role_name for request in requests(world)] == ["head-node"]

@@ -30,6 +30,7 @@ from remediator.errors import (
     NotFoundError,
     QuotaError,
     RejectedError,
+    ThrottledError,
     TransientError,
     UnknownAwsError,
 )
@@ -55,11 +56,11 @@ def translate(error: Exception) -> AwsError:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (client_error("Throttling"), TransientError),
-        (client_error("ThrottlingException"), TransientError),
-        (client_error("SlowDown", 503), TransientError),
+        (client_error("Throttling"), ThrottledError),
+        (client_error("ThrottlingException"), ThrottledError),
+        (client_error("SlowDown", 503), ThrottledError),
         (client_error("ServiceFailure", 500), TransientError),
-        (client_error("ConcurrentModification", 409), TransientError),
+        (client_error("ConcurrentModification", 409), ThrottledError),
         (client_error("AccessDenied", 403), DeniedError),
         (client_error("AuthorizationError", 403), DeniedError),
         (client_error("NoSuchEntity", 404), NotFoundError),
@@ -77,7 +78,7 @@ def translate(error: Exception) -> AwsError:
         (client_error("UnmodifiableEntity"), RejectedError),
         (client_error("SomethingNew"), UnknownAwsError),
         (client_error("SomethingNew", 502), TransientError),
-        (client_error("SomethingNew", 429), TransientError),
+        (client_error("SomethingNew", 429), ThrottledError),
         (client_error("", 500), TransientError),
         (ConnectTimeoutError(endpoint_url="https://iam"), TransientError),
         (EndpointConnectionError(endpoint_url="https://iam"), TransientError),
@@ -124,7 +125,7 @@ def test_every_error_that_the_api_models_declare_for_our_calls_is_known() -> Non
 def stubbed() -> Any:
     client = boto3.client("iam")
     with Stubber(client) as stubber:
-        yield IamGateway(client), stubber
+        yield IamGateway(client, lambda: client), stubber
 
 
 def test_lists_that_come_in_pages_are_read_to_the_end(stubbed: Any) -> None:
@@ -405,7 +406,7 @@ def test_a_throttled_read_of_any_part_of_a_bucket_is_an_error(
 
 def bucket_policies(*answers: Answer, **asked: Any) -> S3Gateway:
     client, _ = answering("s3", *answers, **{**OWNED, **asked})
-    return S3Gateway(lambda _: client, KmsGateway(lambda _: client))
+    return S3Gateway(lambda _: client, KmsGateway(lambda _: client), lambda _: client)
 
 
 def test_the_policy_of_a_bucket_is_read_by_itself() -> None:

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 from moto.sqs.models import sqs_backends
 
 from remediator.core.watched import WATCHED_CALLS, Concern
-from remediator.errors import TransientError
+from remediator.errors import ThrottledError, TransientError
 from remediator.gateways.queue import FailedDelivery
 from remediator.handlers import reconciler, router, sweeper
 from tests.examples import (
@@ -27,6 +29,7 @@ from tests.examples import (
     OWN_ROLE_ARN,
     bucket_grant,
     policy,
+    settings,
 )
 from tests.functional.world import PAUSE_PARAMETER, TABLE, World
 from tests.unit.test_event import load
@@ -101,6 +104,43 @@ def reconcile_queued(world: World) -> Any:
 
 def route(*bodies: Any) -> Any:
     return router.handle(batch(*bodies), Context())
+
+
+UNANSWERED = ReadTimeoutError(endpoint_url="https://iam.amazonaws.com")
+THROTTLED = ClientError({"Error": {"Code": "Throttling"}}, "UpdateAssumeRolePolicy")
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "after"),
+    [
+        ("iam.GetRole", UNANSWERED, ["ssm.GetParameter", "iam.GetRole", "iam.GetRole"]),
+        ("iam.UpdateAssumeRolePolicy", UNANSWERED, ["iam.GetRole"]),
+        ("iam.UpdateAssumeRolePolicy", THROTTLED, ["iam.GetRole"] * 3),
+        ("iam.PutRolePolicy", UNANSWERED, ["iam.GetRolePolicy"]),
+        ("iam.CreateInstanceProfile", UNANSWERED, ["iam.GetInstanceProfile"]),
+        ("s3.PutBucketPolicy", UNANSWERED, ["s3.GetBucketPolicy"]),
+    ],
+)
+def test_a_write_is_sent_once_after_each_look_and_a_read_up_to_three_times(
+    world: World, monkeypatch: pytest.MonkeyPatch, call: str, error: Exception, after: list[str]
+) -> None:
+    grant = "bucket-policy" if call.startswith("s3") else "role-policy"
+    world.settings = settings(grant=grant, instanceProfile="repair")
+    world.create_role(LAMBDA_STATEMENT, profile=False)
+    route(load("UpdateAssumeRolePolicy"))
+    sent: list[str] = []
+
+    def on_the_wire(event_name: str, **_: Any) -> None:
+        sent.append(event_name.removeprefix("before-send."))
+        if sent[-1] == call:
+            raise error
+
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    session = boto3.Session()
+    session.events.register_first("before-send", on_the_wire)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
+    assert failures(reconcile_queued(world)) == ["m0"]
+    assert [sent[number - 1] for number, each in enumerate(sent) if each == call] == after
 
 
 @pytest.mark.parametrize("name", [call.name for call in WATCHED_CALLS if call.concern is Concern.ROLE])
@@ -333,7 +373,7 @@ class Deaf:
     """A topic that takes nothing."""
 
     def publish(self, alert: Any) -> None:
-        raise TransientError("sns:Publish", "Throttling", "Rate exceeded")
+        raise ThrottledError("sns:Publish", "Throttling", "Rate exceeded")
 
 
 def test_an_alert_that_cannot_be_published_stands_in_the_log_and_is_counted(

@@ -15,10 +15,10 @@ from remediator.core.finding import FindingCode
 from remediator.core.outcome import Hold, NotApplied, OutcomeKind
 from remediator.core.policy.own import OWN_POLICY_NAME
 from remediator.core.telling import News
-from remediator.errors import DeniedError, MalformedRecord, TransientError
+from remediator.errors import DeniedError, MalformedRecord, ThrottledError, TransientError
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.topic import AlertsTopic
-from remediator.settings import WriteLimit
+from remediator.settings import MODE_TAG, WriteLimit
 from tests.examples import (
     BUCKET,
     EC2_STATEMENT,
@@ -29,7 +29,7 @@ from tests.examples import (
     policy,
     settings,
 )
-from tests.functional.faults import interfering, once, raising
+from tests.functional.faults import interfering, once, raising, throttled
 from tests.functional.world import ROLE, TABLE, World
 from tests.unit.changes import a_change
 
@@ -112,7 +112,7 @@ def test_without_a_record_nothing_is_written(world: World, error: Exception) -> 
 
 def test_a_history_that_cannot_be_reached_for_now_is_tried_again_and_nothing_is_written(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
-    throttled = raising(TransientError("dynamodb:TransactWriteItems", "ThrottlingException", ""))
+    throttled = raising(ThrottledError("dynamodb:TransactWriteItems", "ThrottlingException", ""))
     for moment in ("before_intend", "before_read_memory"):
         with pytest.raises(TransientError):
             world.reconcile(history=world.disturbed_history(**{moment: throttled}))
@@ -156,7 +156,7 @@ def test_what_came_of_a_change_is_recorded_before_anybody_is_told(world: World) 
 def test_a_conclusion_that_cannot_be_recorded_is_made_up_for(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
     world.grant(bucket_grant())
-    failing = raising(TransientError("dynamodb:UpdateItem", "ThrottlingException", ""))
+    failing = raising(ThrottledError("dynamodb:UpdateItem", "ThrottlingException", ""))
     outcome = world.reconcile_only(history=world.disturbed_history(before_conclude=failing))
     assert outcome.kind is OutcomeKind.REPAIRED
     (change,) = world.changes()
@@ -167,7 +167,7 @@ def test_a_conclusion_that_cannot_be_recorded_is_made_up_for(world: World) -> No
 
 def test_a_change_that_cannot_be_closed_fails_the_message_and_is_told_by_its_next_try(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
-    failing = raising(TransientError("dynamodb:UpdateItem", "ThrottlingException", ""))
+    failing = raising(ThrottledError("dynamodb:UpdateItem", "ThrottlingException", ""))
     outcome = world.reconcile_only()
     with pytest.raises(TransientError):
         world.deliver(outcome, history=world.disturbed_history(before_close=failing))
@@ -198,7 +198,71 @@ def test_a_write_whose_answer_is_lost_and_that_never_shows_is_made_again(world: 
     with pytest.raises(TransientError):
         world.reconcile_only(roles=world.disturbed_roles(before_write_trust=lost))
     assert world.look()[0].kind is OutcomeKind.REPAIRED
-    assert [each.state for each in world.changes()] == [ChangeState.NOT_WRITTEN, ChangeState.COMPLETED]
+    assert [each.state for each in world.changes()] == [ChangeState.UNKNOWN, ChangeState.COMPLETED]
+
+
+def test_an_interrupted_write_that_somebody_undid_before_the_next_look_is_told(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    with pytest.raises(Killed):
+        world.reconcile_only(roles=world.disturbed_roles(after_write_trust=raising(Killed())))  # type: ignore[arg-type]  # not an Exception, on purpose
+    world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(policy(LAMBDA_STATEMENT)))
+    outcome, news = world.look()
+    assert (outcome.kind, news) == (OutcomeKind.REPAIRED, News.NEW)
+    (alert,) = world.alerts()
+    interrupted, repaired = world.changes()
+    assert (interrupted.state, repaired.state) == (ChangeState.UNKNOWN, ChangeState.COMPLETED)
+    told = [(change["changeId"], change["state"]) for change in alert["changes"]]
+    assert told == [(interrupted.change_id, "unconfirmed"), (repaired.change_id, "applied")]
+
+
+def test_an_interrupted_write_to_a_role_that_is_in_order_now_is_told_to_a_person(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    with pytest.raises(Killed):
+        world.reconcile_only(roles=world.disturbed_roles(before_write_trust=raising(Killed())))  # type: ignore[arg-type]  # not an Exception, on purpose
+    world.iam.tag_role(RoleName=ROLE, Tags=[{"Key": MODE_TAG, "Value": "off"}])
+    outcome, news = world.look()
+    assert (outcome.kind, news) == (OutcomeKind.NEEDS_PERSON, News.NEW)
+    (alert,) = world.alerts()
+    assert "Only CloudTrail can tell" in json.dumps(alert)
+    assert not world.trusts_ec2()
+    assert world.look()[1] is News.RESOLVED
+    assert world.look()[1] is News.NONE
+
+
+def test_a_write_that_is_throttled_is_looked_at_again_and_sent_again_under_the_same_record(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    outcome = world.reconcile_only(roles=world.disturbed_roles(before_write_trust=once(throttled())))
+    assert outcome.kind is OutcomeKind.REPAIRED
+    assert [change.state for change in world.changes()] == [ChangeState.COMPLETED]
+    assert world.pauses == [0.5]
+
+
+def test_an_edit_made_while_a_write_is_throttled_is_kept(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    theirs = {**LAMBDA_STATEMENT, "Sid": "Theirs"}
+
+    def edited() -> None:
+        world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(policy(theirs)))
+        throttled()()
+
+    outcome = world.reconcile_only(roles=world.disturbed_roles(before_write_trust=once(edited)))
+    assert outcome.kind is OutcomeKind.REPAIRED
+    assert theirs in world.trust()
+    assert [change.state for change in world.changes()] == [ChangeState.NOT_WRITTEN, ChangeState.COMPLETED]
+
+
+def test_a_write_that_stays_throttled_was_not_made_and_is_tried_again_by_the_queue(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    for _ in range(4):
+        with pytest.raises(TransientError):
+            world.reconcile_only(roles=world.disturbed_roles(before_write_trust=throttled()))
+    assert {change.state for change in world.changes()} == {ChangeState.NOT_WRITTEN}
+    assert world.look()[0].kind is OutcomeKind.REPAIRED  # and no contest, as nothing was repaired before
 
 
 def test_repairs_that_are_undone_before_anybody_could_be_told_are_known_told_and_contested(world: World) -> None:
@@ -218,10 +282,10 @@ def test_repairs_that_are_undone_before_anybody_could_be_told_are_known_told_and
     assert told == {change.change_id for change in world.changes()}
 
 
-def test_that_a_change_was_not_made_may_be_recorded_later(world: World) -> None:
+def test_of_a_refusal_that_could_not_be_recorded_only_cloudtrail_knows_later(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
     world.grant(bucket_grant())
-    failing = raising(TransientError("dynamodb:UpdateItem", "ThrottlingException", ""))
+    failing = raising(ThrottledError("dynamodb:UpdateItem", "ThrottlingException", ""))
     denied = raising(DeniedError("iam:UpdateAssumeRolePolicy", "AccessDenied", "no"))
     outcome = world.reconcile(
         replace(a_cause(), time="2026-03-04T09:00:00Z"),
@@ -232,7 +296,7 @@ def test_that_a_change_was_not_made_may_be_recorded_later(world: World) -> None:
     (change,) = world.changes()
     assert (change.state, world.unconcluded) == (ChangeState.INTENDED, [change.change_id])
     world.reconcile()
-    assert world.changes()[0].state is ChangeState.NOT_WRITTEN
+    assert world.changes()[0].state is ChangeState.UNKNOWN
 
 
 def test_a_repair_whose_alert_could_not_be_published_is_told_with_the_next_look(world: World) -> None:
@@ -240,7 +304,7 @@ def test_a_repair_whose_alert_could_not_be_published_is_told_with_the_next_look(
     outcome = world.reconcile_only()
     silent = interfering(
         AlertsTopic(world.sns, world.topic_arn),
-        before_publish=raising(TransientError("sns:Publish", "Throttling", "")),
+        before_publish=raising(ThrottledError("sns:Publish", "Throttling", "")),
     )
     with pytest.raises(TransientError):
         world.deliver(outcome, topic=silent)
@@ -263,7 +327,7 @@ def test_a_function_that_dies_before_it_tells_leaves_that_to_the_next_look(world
 
 
 class TestACrash:
-    def test_between_record_and_write_is_settled_as_not_written_and_the_role_is_repaired(self, world: World) -> None:
+    def test_between_record_and_write_is_settled_as_unknown_and_the_role_is_repaired(self, world: World) -> None:
         world.create_role(LAMBDA_STATEMENT)
         world.grant(bucket_grant())
         with pytest.raises(Killed):
@@ -271,7 +335,7 @@ class TestACrash:
         assert len(world.history.read_memory(ROLE).open_changes) == 1
         outcome = world.reconcile()
         assert outcome.kind is OutcomeKind.REPAIRED
-        assert [change.state for change in world.changes()] == [ChangeState.NOT_WRITTEN, ChangeState.COMPLETED]
+        assert [change.state for change in world.changes()] == [ChangeState.UNKNOWN, ChangeState.COMPLETED]
         assert world.history.read_memory(ROLE).open_changes == ()
 
     def test_between_write_and_conclusion_is_settled_as_made_and_told_although_the_role_is_in_order(
@@ -340,7 +404,7 @@ def test_an_undo_that_may_still_be_under_way_is_left_open_for_two_minutes(world:
     world.time += timedelta(minutes=3)
     world.look()
     assert world.history.read_memory(ROLE).open_changes == ()
-    assert world.changes()[0].state is ChangeState.NOT_WRITTEN
+    assert world.changes()[0].state is ChangeState.UNKNOWN
 
 
 GATEWAYS = {
@@ -363,7 +427,7 @@ def test_wherever_a_function_dies_the_role_is_repaired_in_the_end_and_every_writ
     world.create_role(LAMBDA_STATEMENT)
     dying = once(raising(Killed()))  # type: ignore[arg-type]  # not an Exception, on purpose
     gateways: dict[str, Any] = {
-        "roles": IamGateway(world.iam),
+        "roles": IamGateway(world.iam, lambda: world.iam),
         "history": world.history,
         "topic": AlertsTopic(world.sns, world.topic_arn),
     }
@@ -413,7 +477,7 @@ class TestTheLimitOfWrites:
         world.alerts()
         failing = interfering(
             AlertsTopic(world.sns, world.topic_arn),
-            before_publish=raising(TransientError("sns:Publish", "Throttling", "")),
+            before_publish=raising(ThrottledError("sns:Publish", "Throttling", "")),
         )
         held = world.reconcile(role="two")
         with pytest.raises(TransientError):

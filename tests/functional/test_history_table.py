@@ -24,6 +24,7 @@ from remediator.errors import (
     NotFoundError,
     QuotaError,
     RejectedError,
+    ThrottledError,
     TransientError,
     UnknownAwsError,
     WritesCapped,
@@ -481,15 +482,15 @@ def test_every_error_that_the_api_model_declares_for_our_calls_is_known() -> Non
 @pytest.mark.parametrize(
     ("codes", "error"),
     [
-        (("None", "TransactionConflict"), TransientError),
-        (("ConditionalCheckFailed", "TransactionConflict"), TransientError),
-        (("ThrottlingError", "None"), TransientError),
-        (("ProvisionedThroughputExceeded", "None"), TransientError),
+        (("None", "TransactionConflict"), ThrottledError),
+        (("ConditionalCheckFailed", "TransactionConflict"), ThrottledError),
+        (("ThrottlingError", "None"), ThrottledError),
+        (("ProvisionedThroughputExceeded", "None"), ThrottledError),
         (("None", "ItemCollectionSizeLimitExceeded"), QuotaError),
         (("ValidationError", "None"), RejectedError),
         (("ConditionalCheckFailed", "None"), RejectedError),
         (("SomethingNew", "None"), UnknownAwsError),
-        (("None", "None"), TransientError),
+        (("None", "None"), ThrottledError),
     ],
 )
 def test_a_transaction_that_was_cancelled_says_what_to_do(codes: tuple[str, ...], error: type[AwsError]) -> None:

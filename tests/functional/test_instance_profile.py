@@ -14,10 +14,10 @@ from remediator.core.plan import InstanceProfileStep
 from remediator.core.reading import Absent, Unreadable
 from remediator.core.state import InstanceProfiles
 from remediator.core.telling import News
-from remediator.errors import DeniedError, NotFoundError, QuotaError, TransientError
+from remediator.errors import DeniedError, NotFoundError, QuotaError, ThrottledError, TransientError
 from remediator.gateways.iam import IamGateway
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, a_cause, bucket_grant, settings
-from tests.functional.faults import once, raising, throttled
+from tests.functional.faults import once, raising, throttled, unanswered
 from tests.functional.world import ROLE, World
 
 OWN_PROFILE_ARN = f"arn:aws:iam::{ACCOUNT}:instance-profile/anyscale/production/{ROLE}"
@@ -186,7 +186,8 @@ class Blind(IamGateway):
     """IAM that shows no instance profiles."""
 
     def __init__(self, answer: InstanceProfiles) -> None:
-        super().__init__(boto3.client("iam"))
+        client = boto3.client("iam")
+        super().__init__(client, lambda: client)
         self._answer = answer
 
     def read_instance_profiles(self, role_name: str) -> InstanceProfiles:
@@ -199,12 +200,12 @@ class Blind(IamGateway):
 @pytest.mark.parametrize("write", ["create_instance_profile", "add_role_to_instance_profile"])
 def test_a_write_whose_answer_was_lost_is_found_by_reading_back(world: World, write: str) -> None:
     create_role(world)
-    roles = world.disturbed_roles(**{f"after_{write}": once(throttled())})
+    roles = world.disturbed_roles(**{f"after_{write}": once(unanswered())})
     assert world.reconcile(roles=roles).kind is OutcomeKind.REPAIRED
     assert world.profiles() == [ROLE]
 
 
-def test_a_second_try_of_the_sdk_that_finds_the_role_in_its_place_is_no_failure(world: World) -> None:
+def test_that_somebody_else_has_put_the_role_in_its_place_meanwhile_is_no_failure(world: World) -> None:
     create_role(world)
     full = QuotaError("iam:AddRoleToInstanceProfile", "LimitExceeded", "InstanceSessionsPerInstanceProfile: 1")
     outcome = world.reconcile(roles=world.disturbed_roles(after_add_role_to_instance_profile=raising(full)))
@@ -248,7 +249,7 @@ def test_a_creation_that_aws_refuses_is_told_with_its_reason(world: World, error
     "error",
     [
         DeniedError("iam:AddRoleToInstanceProfile", "AccessDenied", "not authorized to perform: iam:PassRole"),
-        TransientError("iam:AddRoleToInstanceProfile", "Throttling", "Rate exceeded"),
+        ThrottledError("iam:AddRoleToInstanceProfile", "Throttling", "Rate exceeded"),
         NotFoundError("iam:AddRoleToInstanceProfile", "NoSuchEntity", "cannot be found"),
         QuotaError("iam:AddRoleToInstanceProfile", "LimitExceeded", "InstanceSessionsPerInstanceProfile: 1"),
     ],
@@ -282,7 +283,8 @@ class Late(IamGateway):
     """IAM that shows an instance profile only at the third look after it was made."""
 
     def __init__(self) -> None:
-        super().__init__(boto3.client("iam"))
+        client = boto3.client("iam")
+        super().__init__(client, lambda: client)
         self._hidden = 0
 
     def create_instance_profile(self, name: str, path: str) -> None:

@@ -198,7 +198,7 @@ class Blind(KmsGateway):
 def test_a_key_that_cannot_be_read_is_never_taken_for_missing(world: World) -> None:
     encrypted(world)
     world.create_role(LAMBDA_STATEMENT)
-    outcome = world.reconcile(buckets=S3Gateway(lambda _: world.s3, Blind(lambda _: world.kms)))
+    outcome = world.reconcile(buckets=S3Gateway(lambda _: world.s3, Blind(lambda _: world.kms), lambda _: world.s3))
     assert outcome.kind is OutcomeKind.NEEDS_PERSON
     assert FindingCode.KEY_UNDECIDED in codes(outcome)
     assert world.trusts_ec2()
@@ -211,7 +211,7 @@ def test_a_key_that_does_not_answer_keeps_the_grant_waiting_but_not_the_trust(wo
     world.encrypt("alias/anyscale")
     world.create_role(LAMBDA_STATEMENT)
     keys = interfering(KmsGateway(lambda _: world.kms), **{f"before_{read}": throttled("kms:DescribeKey")})
-    buckets = S3Gateway(lambda _: world.s3, keys)
+    buckets = S3Gateway(lambda _: world.s3, keys, lambda _: world.s3)
     assert world.reconcile(buckets=buckets).to_be_retried
     assert world.trusts_ec2()
     assert world.inline() == {}

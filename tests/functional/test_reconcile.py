@@ -23,6 +23,7 @@ from remediator.errors import (
     NotYetVisible,
     QuotaError,
     RejectedError,
+    ThrottledError,
     TransientError,
 )
 from remediator.gateways.iam import IamGateway
@@ -379,14 +380,14 @@ def test_a_write_that_aws_refuses_is_told_as_failed_with_its_reason(world: World
 def test_a_throttled_write_goes_back_to_the_queue(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
     world.grant(bucket_grant())
-    error = TransientError("iam:UpdateAssumeRolePolicy", "Throttling", "Rate exceeded")
+    error = ThrottledError("iam:UpdateAssumeRolePolicy", "Throttling", "Rate exceeded")
     with pytest.raises(TransientError):
         world.reconcile(roles=world.disturbed_roles(before_write_trust=raising(error)))
 
 
 def test_one_throttled_write_does_not_hide_the_other_that_went_through(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
-    error = TransientError("iam:PutRolePolicy", "Throttling", "Rate exceeded")
+    error = ThrottledError("iam:PutRolePolicy", "Throttling", "Rate exceeded")
     outcome = world.reconcile(roles=world.disturbed_roles(before_write_inline_policy=raising(error)))
     assert outcome.kind is OutcomeKind.FAILED
     assert outcome.to_be_retried
@@ -444,7 +445,7 @@ def test_what_was_written_is_told_although_the_rest_keeps_changing(world: World)
 
 def test_a_later_success_replaces_an_earlier_failure_of_the_same_document(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
-    throttle = raising(TransientError("iam:UpdateAssumeRolePolicy", "Throttling", "Rate exceeded"))
+    throttle = raising(ThrottledError("iam:UpdateAssumeRolePolicy", "Throttling", "Rate exceeded"))
     meddle = once(lambda: world.grant(bucket_grant("elsewhere"), name=OWN_POLICY_NAME))
 
     def meddle_first() -> None:
@@ -565,7 +566,7 @@ class Stale(IamGateway):
     """IAM that shows a write only at the third look."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(world.iam)
+        super().__init__(world.iam, lambda: world.iam)
         self._old: Reading[Role] | None = None
         self._looks = 0
 
@@ -592,7 +593,7 @@ class Blind(IamGateway):
     """IAM that denies one of our reads."""
 
     def __init__(self, world: World, denied: str) -> None:
-        super().__init__(world.iam)
+        super().__init__(world.iam, lambda: world.iam)
         self._denied = denied
 
     def read_role(self, role_name: str) -> Reading[Role]:
@@ -637,7 +638,7 @@ class Buckets(S3Gateway):
     """Buckets, with one answer for all."""
 
     def __init__(self, world: World, reading: Reading[Bucket]) -> None:
-        super().__init__(lambda _: world.s3, world.keys)
+        super().__init__(lambda _: world.s3, world.keys, lambda _: world.s3)
         self._reading = reading
         self.asked: list[tuple[str, str, str]] = []
 

@@ -28,7 +28,7 @@ from remediator.core.sweep import (
     parse_sweep,
     sweep_json,
 )
-from remediator.errors import DeniedError, RejectedError, TransientError, UnknownAwsError
+from remediator.errors import DeniedError, RejectedError, ThrottledError, TransientError, UnknownAwsError
 from remediator.flows.sweep import Completed, Continued, Swept, sweep
 from remediator.gateways.account import AccountScan
 from remediator.gateways.iam import IamGateway
@@ -545,7 +545,7 @@ class TestUnsettledRoles:
 
     def test_that_cannot_be_read_fail_the_sweep_after_the_others_were_queued(self) -> None:
         def unreadable() -> tuple[str, ...]:
-            raise TransientError("dynamodb:Query", "ThrottlingException", "slow down")
+            raise ThrottledError("dynamodb:Query", "ThrottlingException", "slow down")
 
         found = sweeper(raw_role("broken", LAMBDA_STATEMENT))
         with pytest.raises(TransientError):

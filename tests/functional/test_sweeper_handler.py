@@ -19,7 +19,7 @@ from moto.sqs.models import sqs_backends
 
 from remediator.core.request import parse_request
 from remediator.core.sweep import Sweep, SweepCounts, SweepReason, SweepRequest, begin_sweep, parse_sweep, sweep_json
-from remediator.errors import DeniedError, SettingsError, TransientError
+from remediator.errors import DeniedError, SettingsError, ThrottledError, TransientError
 from remediator.gateways.account import AccountScan
 from remediator.handlers import sweeper
 from tests.examples import ACCOUNT, EC2_STATEMENT, LAMBDA_STATEMENT, OWN_ROLE_ARN, a_cause, bucket_grant
@@ -193,7 +193,7 @@ def test_a_time_in_the_message_comes_before_that_at_which_it_was_sent(world: Wor
 
 @pytest.mark.parametrize(
     ("code", "error"),
-    [("AccessDenied", DeniedError), ("Throttling", TransientError), ("ServiceFailure", TransientError)],
+    [("AccessDenied", DeniedError), ("Throttling", ThrottledError), ("ServiceFailure", TransientError)],
 )
 def test_where_the_account_cannot_be_scanned_every_message_is_tried_again_and_one_call_was_made(
     code: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -10,7 +10,7 @@ import pytest
 
 from remediator.core.change import ChangeKind, ChangeState
 from remediator.core.taking_back import Taking
-from remediator.errors import DeniedError, TransientError
+from remediator.errors import DeniedError, ThrottledError
 from remediator.flows.taking_back import Found, NotTakenBack, TakenBack, find_what_is_ours, take_back
 from remediator.gateways.account import AccountScan
 from remediator.settings import WriteLimit
@@ -218,7 +218,7 @@ def test_a_write_that_fails_is_told_and_recorded_as_such(repaired: World) -> Non
 def test_a_document_that_cannot_be_looked_at_again_is_left(repaired: World) -> None:
     taking = find(repaired).takings[0]
     slow = repaired.disturbed_roles(
-        before_read_inline_policy=raising(TransientError("iam:GetRolePolicy", "Throttling", "later"))
+        before_read_inline_policy=raising(ThrottledError("iam:GetRolePolicy", "Throttling", "later"))
     )
     result = take(repaired, taking, roles=slow)
     assert isinstance(result, NotTakenBack)

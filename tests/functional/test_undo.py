@@ -15,7 +15,7 @@ from remediator.core.outcome import Hold, OutcomeKind
 from remediator.core.policy.own import OWN_POLICY_NAME
 from remediator.core.reading import Unreadable
 from remediator.core.undo import Undo, UndoRefused
-from remediator.errors import DeniedError, RejectedError, TransientError
+from remediator.errors import DeniedError, RejectedError, ThrottledError
 from remediator.flows.resume import NothingToResume, NotResumed, Resumed, resume
 from remediator.flows.undo import NotUndone, Undone, plan_undo, undo
 from remediator.settings import MODE_TAG
@@ -29,7 +29,7 @@ from tests.examples import (
     policy,
     settings,
 )
-from tests.functional.faults import once, raising, throttled
+from tests.functional.faults import once, raising, throttled, unanswered
 from tests.functional.world import ROLE, World
 from tests.unit.changes import TRUST_MISSING
 
@@ -339,7 +339,7 @@ class TestWhatGoesWrong:
         [
             DeniedError("iam:UpdateAssumeRolePolicy", "AccessDenied", "no"),
             RejectedError("iam:UpdateAssumeRolePolicy", "MalformedPolicyDocument", "Invalid principal"),
-            TransientError("iam:UpdateAssumeRolePolicy", "Throttling", "slow down"),
+            ThrottledError("iam:UpdateAssumeRolePolicy", "Throttling", "slow down"),
         ],
     )
     def test_a_write_that_fails_is_told_and_recorded_as_not_written(self, world: World, error: Exception) -> None:
@@ -347,13 +347,49 @@ class TestWhatGoesWrong:
         result = undone(world, change, roles=world.disturbed_roles(before_write_trust=raising(error)))
         assert isinstance(result, NotUndone)
         assert result.why == f"Nothing was undone. {error}"
+        assert len(world.pauses) == (2 if isinstance(error, ThrottledError) else 0)
         assert (the_undo(world).state, the_undo(world).why) == (ChangeState.NOT_WRITTEN, str(error))
         assert mode(world) == "observe"
 
     def test_a_write_whose_answer_is_lost_is_done_if_it_is_there(self, world: World) -> None:
         change = repaired_trust(world)
-        assert isinstance(undone(world, change, roles=world.disturbed_roles(after_write_trust=throttled())), Undone)
+        assert isinstance(undone(world, change, roles=world.disturbed_roles(after_write_trust=unanswered())), Undone)
         assert the_undo(world).state is ChangeState.COMPLETED
+
+    def test_of_a_write_whose_answer_is_lost_and_that_is_not_there_nobody_knows(self, world: World) -> None:
+        change = repaired_trust(world)
+        result = undone(world, change, roles=world.disturbed_roles(before_write_trust=unanswered()))
+        assert isinstance(result, NotUndone)
+        assert "may still change" in result.why
+        assert "Nothing was undone" not in result.why
+        assert the_undo(world).state is ChangeState.UNKNOWN
+
+    def test_a_write_that_is_throttled_is_sent_again(self, world: World) -> None:
+        change = repaired_trust(world)
+        roles = world.disturbed_roles(before_write_trust=once(throttled()))
+        assert isinstance(undone(world, change, roles=roles), Undone)
+        assert not world.trusts_ec2()
+
+    def test_an_edit_made_while_a_write_is_throttled_is_kept(self, world: World) -> None:
+        change = repaired_trust(world)
+        theirs = policy({**EC2_STATEMENT, "Sid": "Theirs"})
+
+        def edited() -> None:
+            world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(theirs))
+            throttled()()
+
+        result = undone(world, change, roles=world.disturbed_roles(before_write_trust=once(edited)))
+        assert isinstance(result, NotUndone)
+        assert "changed the document" in result.why
+        assert (world.trust(), the_undo(world).state) == (theirs["Statement"], ChangeState.NOT_WRITTEN)
+
+    def test_a_document_that_cannot_be_looked_at_again_is_left(self, world: World) -> None:
+        change = repaired_trust(world)
+        roles = world.disturbed_roles(before_write_trust=throttled(), before_read_role_5=throttled())
+        result = undone(world, change, roles=roles)
+        assert isinstance(result, NotUndone)
+        assert "could not be looked at again" in result.why
+        assert (world.trusts_ec2(), the_undo(world).state) == (True, ChangeState.NOT_WRITTEN)
 
     def test_a_write_that_cannot_be_seen_is_unconfirmed(self, world: World) -> None:
         change = repaired_trust(world)

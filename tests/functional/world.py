@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import boto3
@@ -41,14 +41,23 @@ TABLE = "history"
 PAUSE_PARAMETER = "/anyscale-remediator/writes"
 
 
+@cache
+def client(service: str, *, region: str | None = None, is_watched: bool = False) -> Any:
+    """A client for all accounts in memory of this process, as making one takes longer than most of its calls.
+
+    One that ``is_watched`` is for the gateways, any other for what the test itself does.
+    """
+    return boto3.client(service, region_name=region)
+
+
 class World:
     """An account in memory; ``calls`` are the operations that went through the clients of the gateways."""
 
     def __init__(self) -> None:
-        self.iam = boto3.client("iam")
-        self.s3 = boto3.client("s3")
-        self.sqs = boto3.client("sqs")
-        self.sns = boto3.client("sns")
+        self.iam = client("iam")
+        self.s3 = client("s3")
+        self.sqs = client("sqs")
+        self.sns = client("sns")
         self.calls: list[str] = []
         self.pauses: list[float] = []
         self.settings: Settings = settings()
@@ -56,9 +65,9 @@ class World:
         self.own_roles = frozenset({OWN_ROLE_ARN})
         self.unconcluded: list[str] = []
         self.time = NOW
-        self.dynamodb = boto3.client("dynamodb")
+        self.dynamodb = client("dynamodb")
         create_history_table(self.dynamodb)
-        self.ssm = boto3.client("ssm")
+        self.ssm = client("ssm")
         self.ssm.put_parameter(Name=PAUSE_PARAMETER, Type="String", Value="running")
         self.s3.create_bucket(Bucket=BUCKET)
         self.topic_arn = self.sns.create_topic(Name="alerts")["TopicArn"]
@@ -68,11 +77,11 @@ class World:
         self.queue_url = self.sqs.create_queue(QueueName="work.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
         self.sweep_url = self.sqs.create_queue(QueueName="sweep")["QueueUrl"]
         self.consumed_url = self.sqs.create_queue(QueueName="consumed")["QueueUrl"]
-        self.roles = IamGateway(self._recorded(boto3.client("iam")))
-        self.keys = KmsGateway(lambda region: self._recorded(boto3.client("kms", region_name=region)))
-        self.buckets = S3Gateway(self._s3_in, self.keys)
-        self.queue = WorkQueue(self._recorded(boto3.client("sqs")), self.queue_url)
-        self.topic = AlertsTopic(self._recorded(boto3.client("sns")), self.topic_arn)
+        self.roles = self._iam_gateway()
+        self.keys = KmsGateway(lambda region: self._watched("kms", region))
+        self.buckets = S3Gateway(self._s3_in, self.keys, self._s3_in)
+        self.queue = WorkQueue(self._watched("sqs"), self.queue_url)
+        self.topic = AlertsTopic(self._watched("sns"), self.topic_arn)
 
     @property
     def history(self) -> HistoryTable:
@@ -99,22 +108,28 @@ class World:
     @cached_property
     def kms(self) -> Any:
         """A client of KMS, which few tests need."""
-        return boto3.client("kms")
+        return client("kms")
 
     def disturbed_roles(self, **moments: Moment) -> IamGateway:
         """The gateway to IAM, with something that happens at these moments."""
-        return interfering(IamGateway(self._recorded(boto3.client("iam"))), **moments)
+        return interfering(self._iam_gateway(), **moments)
 
     def disturbed_buckets(self, **moments: Moment) -> S3Gateway:
         """The gateway to S3, with something that happens at these moments."""
-        return interfering(S3Gateway(self._s3_in, self.keys), **moments)
+        return interfering(S3Gateway(self._s3_in, self.keys, self._s3_in), **moments)
+
+    def _iam_gateway(self) -> IamGateway:
+        iam = self._watched("iam")
+        return IamGateway(iam, lambda: iam)
 
     def _s3_in(self, region: str) -> Any:
-        return self._recorded(boto3.client("s3", region_name=region))
+        return self._watched("s3", region)
 
-    def _recorded(self, client: Any) -> Any:
-        client.meta.events.register("before-call", lambda model, **_: self.calls.append(model.name))
-        return client
+    def _watched(self, service: str, region: str | None = None) -> Any:
+        watched = client(service, region=region, is_watched=True)
+        watched.meta.events.unregister("before-call", unique_id="calls")  # of the account before this one
+        watched.meta.events.register("before-call", lambda model, **_: self.calls.append(model.name), "calls")
+        return watched
 
     @property
     def writes(self) -> list[str]:
@@ -293,9 +308,9 @@ class World:
         return [dict(message) for message in received.get("Messages", [])]
 
 
-def create_history_table(client: Any) -> None:
+def create_history_table(dynamodb: Any) -> None:
     """The table of the history, with the keys that the stack gives it."""
-    client.create_table(
+    dynamodb.create_table(
         TableName=TABLE,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "listed", "at")],

@@ -142,7 +142,7 @@ class TestSettlement:
     def test_a_document_that_is_as_it_was_was_not_written_for_all_that_can_be_seen(self, step: Step) -> None:
         change = a_change(step)
         now = Absent() if change.before is None else Present(change.before)
-        assert settlement(change, now)[0] is ChangeState.NOT_WRITTEN
+        assert settlement(change, now)[0] is ChangeState.UNKNOWN
 
     @pytest.mark.parametrize("step", STEPS)
     def test_of_any_other_document_nobody_can_say(self, step: Step) -> None:

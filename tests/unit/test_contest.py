@@ -59,7 +59,7 @@ def test_who_undoes_it_is_named_without_ourselves_and_the_sweep() -> None:
 
 def test_a_repair_that_was_not_seen_counts_and_one_that_was_not_written_does_not() -> None:
     assert contest(repairs(3, ChangeState.UNCONFIRMED), TRUST_MISSING) is not None
-    for state in (ChangeState.NOT_WRITTEN, ChangeState.INTENDED, ChangeState.SUPERSEDED):
+    for state in (ChangeState.NOT_WRITTEN, ChangeState.INTENDED, ChangeState.SUPERSEDED, ChangeState.UNKNOWN):
         assert contest(repairs(3, state), TRUST_MISSING) is None
 
 

@@ -46,6 +46,8 @@ def test_only_what_was_written_and_seen_was_applied() -> None:
         ({"settled": (a_change(state=ChangeState.COMPLETED),)}, OutcomeKind.REPAIRED),
         ({"settled": (a_change(state=ChangeState.NOT_WRITTEN),)}, OutcomeKind.CLEAN),
         ({"settled": (a_change(state=ChangeState.SUPERSEDED),)}, OutcomeKind.NEEDS_PERSON),
+        ({"settled": (a_change(state=ChangeState.UNKNOWN),)}, OutcomeKind.NEEDS_PERSON),
+        ({"settled": (a_change(state=ChangeState.UNKNOWN),), "results": (Applied(TRUST_STEP),)}, OutcomeKind.REPAIRED),
         (
             {"settled": (a_change(state=ChangeState.SUPERSEDED),), "proposed": (TRUST_STEP,)},
             OutcomeKind.WOULD_REPAIR,

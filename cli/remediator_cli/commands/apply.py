@@ -91,12 +91,12 @@ class _Held:
 
 
 def _repaired(applying: Applying, seen: Outcome, form: Form) -> Outcome:
-    """What came of the repair; where nothing was written because trying again may help, the command ends."""
+    """What came of the repair; where nothing is known to have been written, the command ends."""
     try:
         return applying.repair()
     except TransientError as error:
         why = error.message
-        complain(seen.role_name, f"not repaired, and nothing was written. {why}")
+        complain(seen.role_name, f"not repaired, and nothing is known to have been written. {why}")
         record(form, lambda: apply_record(applying.role, seen, "not-repaired", why=why))
         raise typer.Exit(ExitCode.ERROR) from error
 
@@ -161,6 +161,8 @@ def _say_results(outcome: Outcome, form: Form) -> None:
                 tell(Text(f"Written: {what}, recorded as {change_id}."), form)
             case Unconfirmed(why=why):
                 complain(outcome.role_name, f"{what}: written, but not seen to take effect. {why}")
+            case NotApplied(why=why, is_lost=True):
+                complain(outcome.role_name, f"{what}: it is not known whether it was written. {why}")
             case NotApplied(why=why):
                 complain(outcome.role_name, f"{what}: not written. {why}")
             case _ as never:

@@ -58,6 +58,8 @@ class ChangeState(StrEnum):
     """It was not written."""
     SUPERSEDED = "superseded"
     """It was interrupted, and when we came back somebody had changed the document: whether it was made is not known."""
+    UNKNOWN = "unknown"
+    """It was interrupted, and when we came back the document was as before: it was never made, or undone since."""
 
 
 class DocumentKind(StrEnum):
@@ -129,7 +131,7 @@ class Change:
     @property
     def may_have_taken_effect(self) -> bool:
         """Whether the document was, or may have been, changed by it."""
-        return self.state in (ChangeState.COMPLETED, ChangeState.UNCONFIRMED, ChangeState.SUPERSEDED)
+        return self.state not in (ChangeState.INTENDED, ChangeState.NOT_WRITTEN)
 
 
 def document_of(step: Step) -> DocumentId:
@@ -242,7 +244,10 @@ def settlement(change: Change, now: Reading[Json]) -> tuple[ChangeState, str]:
     if same_document(current, change.after):
         return ChangeState.COMPLETED, "It was interrupted after it was written, before anybody was told."
     if same_document(current, change.before):
-        return ChangeState.NOT_WRITTEN, "It was interrupted before it was written, or undone since."
+        return (
+            ChangeState.UNKNOWN,
+            "It was interrupted: it was never written, or somebody has undone it since, or AWS does not show it yet.",
+        )
     return ChangeState.SUPERSEDED, "It was interrupted, and somebody has changed the document since."
 
 

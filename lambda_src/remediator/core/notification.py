@@ -344,6 +344,8 @@ def _to_do(outcome: Outcome) -> Iterable[Point]:
     for settled in outcome.settled:
         if settled.state is ChangeState.SUPERSEDED:
             yield Point(f"{settled.document}: See whether what we meant to write, below, is still wanted.")
+        if settled.state is ChangeState.UNKNOWN:
+            yield Point(f"{settled.document}: Only CloudTrail can tell whether it was, for a time, as is shown below.")
     if outcome.kind is OutcomeKind.WOULD_REPAIR and outcome.hold is not None:
         yield Point(_HELD_ADVICE[outcome.hold])
     if outcome.kind is OutcomeKind.FAILED and (outcome.is_last or not (outcome.results or outcome.again)):

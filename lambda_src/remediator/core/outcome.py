@@ -186,7 +186,8 @@ def conclude(
     """The one word for a reconcile that ran to its end, the most urgent first.
 
     A failed write comes before findings for a person, those before a repair, and a repair before a proposal. A change
-    that was interrupted is a repair if it was made after all, and for a person if nobody can say so.
+    that was interrupted is a repair if it was made after all, and for a person if nobody can say so, unless all that it
+    was for is repaired now.
     """
     if any(not isinstance(result, Applied) for result in results):
         return OutcomeKind.FAILED
@@ -196,9 +197,10 @@ def conclude(
         return OutcomeKind.WOULD_REPAIR
     if any(change.state is ChangeState.SUPERSEDED for change in settled):
         return OutcomeKind.NEEDS_PERSON
-    if results or any(change.may_have_taken_effect for change in settled):
+    states = {change.state for change in settled}
+    if results or states & {ChangeState.COMPLETED, ChangeState.UNCONFIRMED}:
         return OutcomeKind.REPAIRED
-    return OutcomeKind.NEEDS_PERSON if findings else OutcomeKind.CLEAN
+    return OutcomeKind.NEEDS_PERSON if findings or ChangeState.UNKNOWN in states else OutcomeKind.CLEAN
 
 
 def after_the_last_try(outcome: Outcome) -> Outcome:

@@ -19,8 +19,17 @@ from remediator.core.policy.own_bucket import is_intact, named_roles
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import Bucket, InstanceProfile, InstanceProfiles, Role, RolePolicies, Surroundings
 from remediator.core.trust import TrustVerdict, judge_trust
-from remediator.errors import AwsError, DeniedError, NotFoundError, QuotaError, RejectedError, TransientError
+from remediator.errors import (
+    AwsError,
+    DeniedError,
+    NotFoundError,
+    QuotaError,
+    RejectedError,
+    ThrottledError,
+    TransientError,
+)
 from remediator.flows.history import Recorder
+from remediator.flows.writing import send
 
 READ_BACK_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 """Seconds before each try to see a write: IAM is eventually consistent, and AWS gives no number.
@@ -144,25 +153,33 @@ class Writer:
         return replace(result, change_id=change.change_id)
 
     def _applied(self, step: Step, *, removal: bool) -> StepResult:
+        match step:
+            case TrustStep():
+                write = partial(self.roles.write_trust, self._role_name, step.after)
+                return self._write(step, write, self._is_trusted)
+            case InlinePolicyStep():
+                return self._write(step, partial(self._write_inline, step), partial(self._is_inline, step))
+            case BucketPolicyStep():
+                is_in_effect = partial(self._is_taken_back if removal else self._is_granted, step)
+                return self._write(step, partial(self._write_bucket, step), is_in_effect)
+            case InstanceProfileStep():
+                return self._apply_profile(step)
+            case _ as never:
+                assert_never(never)
+
+    def _look(self, step: Step) -> None:
+        """Look just before a write whether everything is as planned. Raises Changed where it is not."""
         now = self._still_as_planned()
         match step:
             case TrustStep():
                 _must_be(now.trust, step.before)
-                return self._write(step, partial(self.roles.write_trust, self._role_name, step.after), self._is_trusted)
             case InlinePolicyStep():
                 _must_be(self.roles.read_inline_policy(self._role_name, step.name), step.before)
-                return self._write(step, partial(self._write_inline, step), partial(self._is_inline, step))
             case BucketPolicyStep():
                 _must_be(self._bucket_policy(step), step.before)
-                return self._write(
-                    step,
-                    partial(self._write_bucket, step),
-                    partial(self._is_taken_back if removal else self._is_granted, step),
-                )
             case InstanceProfileStep():
                 if self.roles.read_instance_profiles(self._role_name) != self.observed.profiles:
                     raise Changed
-                return self._apply_profile(step)
             case _ as never:
                 assert_never(never)
 
@@ -178,29 +195,40 @@ class Writer:
             case _:
                 raise Changed
 
-    def _write(self, step: Step, write: Callable[[], None], is_in_effect: Callable[[], bool]) -> StepResult:
-        lost: TransientError | None = None
-        try:
-            write()
-        except TransientError as error:
-            lost = error  # it may have taken effect all the same: an answer can be lost
-        except DeniedError as error:
-            # Our permission to write to the role hangs on the enrolment tag, and IAM may not know of a fresh one yet.
-            by_tag = isinstance(step, (TrustStep, InlinePolicyStep))
-            return NotApplied(step, str(error), retried=by_tag and self.tag_may_lag)
-        except RejectedError as error:
-            return self._rejected(step, error)
-        except NotFoundError:
-            raise
-        except AwsError as error:
-            return NotApplied(step, str(error))
+    def _write(
+        self,
+        step: Step,
+        write: Callable[[], None],
+        is_in_effect: Callable[[], bool],
+        look: Callable[[], None] | None = None,
+    ) -> StepResult:
+        look = look or partial(self._look, step)
+        look()
+        failed = send(write, look, self.pause)
+        match failed:
+            case None:
+                pass
+            case ThrottledError():
+                return NotApplied(step, str(failed), retried=True)
+            case TransientError():
+                pass  # it may have taken effect all the same: an answer can be lost
+            case DeniedError():
+                # Our permission to write to the role hangs on the enrolment tag; IAM may not know of a fresh one yet.
+                by_tag = isinstance(step, (TrustStep, InlinePolicyStep))
+                return NotApplied(step, str(failed), retried=by_tag and self.tag_may_lag)
+            case RejectedError():
+                return self._rejected(step, failed)
+            case NotFoundError():
+                raise failed
+            case _:
+                return NotApplied(step, str(failed))
         try:
             if self._seen(is_in_effect, READ_BACK_PAUSES):
                 return Applied(step)
         except (TransientError, NotFoundError) as error:
             return Unconfirmed(step, f"Reading it back failed: {error}")
-        if lost is not None:
-            return NotApplied(step, str(lost), retried=True, is_lost=True)
+        if failed is not None:
+            return NotApplied(step, str(failed), retried=True, is_lost=True)
         return Unconfirmed(step, "Reading it back does not show it yet; or somebody has undone it at once.")
 
     def _seen(self, look: Callable[[], bool], pauses: tuple[float, ...]) -> bool:
@@ -285,7 +313,9 @@ class Writer:
             if not isinstance(made, Applied):
                 return made
         try:
-            added = self._write(step, partial(self._add_to_profile, step), self._is_in_profile)
+            # One that we have just made holds nothing of others, and a look that failed would hide that we made it.
+            look = _nothing if step.is_new else None
+            added = self._write(step, partial(self._add_to_profile, step), self._is_in_profile, look)
         except NotFoundError as error:
             if not step.is_new:
                 raise
@@ -298,7 +328,7 @@ class Writer:
         try:
             self.roles.add_role_to_instance_profile(step.name, self._role_name)
         except (QuotaError, RejectedError):
-            # The SDK tries again when an answer is lost, and the second try then finds the place taken, by our role.
+            # The place may be taken by our role: somebody else has put it there since we looked.
             if not self._is_in_profile():
                 raise
 
@@ -308,6 +338,10 @@ class Writer:
 
     def _is_in_profile(self) -> bool:
         return _is_among(self.roles.read_instance_profiles(self._role_name).holding, self._role_name)
+
+
+def _nothing() -> None:
+    return
 
 
 def _is_among(profiles: Reading[tuple[InstanceProfile, ...]], name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Protocol, assert_never
 
 from remediator import __version__
@@ -13,10 +14,11 @@ from remediator.core.event import Cause
 from remediator.core.policy.document import PolicyDocument, read_policy
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.undo import Undo, UndoRefused, decide_undo, is_held_back, undoing
-from remediator.errors import AwsError, RemediatorError
-from remediator.flows.apply import READ_BACK_PAUSES
+from remediator.errors import AwsError, RemediatorError, ThrottledError, TransientError
+from remediator.flows.apply import READ_BACK_PAUSES, Changed
 from remediator.flows.documents import BucketPolicies, RoleDocuments, read_document
 from remediator.flows.history import History
+from remediator.flows.writing import send
 from remediator.settings import MODE_TAG, Mode
 
 
@@ -163,26 +165,40 @@ def put_back(
 
     Raises no AwsError: one that a call meets is in the sentence.
     """
-    failed: AwsError | None = None
+    look = partial(read_document, planned.change.document, planned.change.role_name, roles=roles, buckets=buckets)
     try:
-        _write(planned, roles, buckets)
+        failed = send(partial(_write, planned, roles, buckets), partial(_must_be_as_planned, planned, look), pause)
+    except Changed:
+        return ChangeState.NOT_WRITTEN, "AWS did not take it for now, and meanwhile somebody has changed the document."
     except AwsError as error:
-        failed = error  # what it left is looked at: an answer can be lost, and of two calls one can be made
+        return ChangeState.NOT_WRITTEN, f"AWS did not take it for now, and it could not be looked at again: {error}"
+    # What a failed write left is looked at, too: an answer can be lost, and of two calls one can be made.
     reading: Reading[Json] = Absent()
     for seconds in (0.0,) if failed else READ_BACK_PAUSES:
         if seconds:
             pause(seconds)
         try:
-            reading = read_document(planned.change.document, planned.change.role_name, roles=roles, buckets=buckets)
+            reading = look()
         except AwsError as error:
             reading = Unreadable(str(error))
         if _is(reading, planned.after):
             return ChangeState.COMPLETED, ""
     if failed is None:
         return ChangeState.UNCONFIRMED, "It was written, but reading it back does not show it yet."
-    if _is(reading, planned.now):
-        return ChangeState.NOT_WRITTEN, str(failed)
-    return ChangeState.UNCONFIRMED, f"{failed}. What is there now is neither what it was nor what it should be."
+    if not _is(reading, planned.now):
+        return ChangeState.UNCONFIRMED, f"{failed}. What is there now is neither what it was nor what it should be."
+    if isinstance(failed, TransientError) and not isinstance(failed, ThrottledError):
+        return ChangeState.UNKNOWN, f"{failed}. The document is as it was, and may still change: look in a minute."
+    return ChangeState.NOT_WRITTEN, str(failed)
+
+
+def _must_be_as_planned(planned: Undo, look: Callable[[], Reading[Json]]) -> None:
+    """Raises Changed where the document is not what was to be replaced any more.
+
+    Of an instance profile nothing is replaced: AWS takes our role out, and deletes it only if it is empty.
+    """
+    if planned.change.document.kind is not DocumentKind.INSTANCE_PROFILE and not _is(look(), planned.now):
+        raise Changed
 
 
 def _write(planned: Undo, roles: UndoneRoles, buckets: UndoneBuckets) -> None:

@@ -23,13 +23,14 @@ from remediator.errors import (
     NotFoundError,
     QuotaError,
     RejectedError,
+    ThrottledError,
     TransientError,
     UnknownAwsError,
 )
 
 _CODES: tuple[tuple[type[AwsError], tuple[str, ...]], ...] = (
     (
-        TransientError,
+        ThrottledError,
         (
             "Throttling",
             "ThrottlingException",
@@ -40,6 +41,26 @@ _CODES: tuple[tuple[type[AwsError], tuple[str, ...]], ...] = (
             "RequestThrottledException",
             "BandwidthLimitExceeded",
             "SlowDown",
+            "ConcurrentModification",
+            "ConcurrentModificationException",
+            "EntityTemporarilyUnmodifiable",
+            "EntityTemporarilyUnmodifiableException",
+            "OperationAborted",
+            "ProvisionedThroughputExceeded",
+            "ProvisionedThroughputExceededException",
+            "ThrottlingError",
+            "ReplicatedWriteConflictException",
+            "TransactionCanceledException",
+            "TransactionConflict",
+            "TransactionConflictException",
+            "TooManyUpdates",
+            "ExpiredToken",
+            "ExpiredTokenException",
+        ),
+    ),
+    (
+        TransientError,
+        (
             "ServiceUnavailable",
             "ServiceUnavailableException",
             "ServiceFailure",
@@ -50,27 +71,12 @@ _CODES: tuple[tuple[type[AwsError], tuple[str, ...]], ...] = (
             "InternalServiceError",
             "RequestTimeout",
             "RequestTimeoutException",
-            "ConcurrentModification",
-            "ConcurrentModificationException",
-            "EntityTemporarilyUnmodifiable",
-            "EntityTemporarilyUnmodifiableException",
-            "OperationAborted",
             "PriorRequestNotComplete",
             "DependencyTimeout",
             "DependencyTimeoutException",
             "KMSInternal",
             "KMSInternalException",
-            "ProvisionedThroughputExceeded",
-            "ProvisionedThroughputExceededException",
-            "ThrottlingError",
-            "ReplicatedWriteConflictException",
-            "TransactionCanceledException",
-            "TransactionConflict",
-            "TransactionConflictException",
             "TransactionInProgressException",
-            "TooManyUpdates",
-            "ExpiredToken",
-            "ExpiredTokenException",
             "503",
             "500",
         ),
@@ -158,7 +164,7 @@ _TOO_MANY_REQUESTS = 429
 def translated(operation: str) -> Iterator[None]:
     """Run one call of AWS, named like ``iam:GetRole``, and raise our AwsError for whatever it raises.
 
-    An unknown code is judged by its HTTP status (5xx and 429 are transient), else it is an UnknownAwsError.
+    An unknown code is judged by its HTTP status (429 is throttling, 5xx transient), else it is an UnknownAwsError.
     """
     try:
         yield
@@ -176,5 +182,11 @@ def _from_client_error(operation: str, error: ClientError) -> AwsError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     kind = ERROR_CLASSES.get(code)
     if kind is None:
-        kind = TransientError if status >= _SERVER_ERROR or status == _TOO_MANY_REQUESTS else UnknownAwsError
+        kind = _kind_by_status(status)
     return kind(operation, code or "no error code", message)
+
+
+def _kind_by_status(status: int) -> type[AwsError]:
+    if status == _TOO_MANY_REQUESTS:
+        return ThrottledError
+    return TransientError if status >= _SERVER_ERROR else UnknownAwsError

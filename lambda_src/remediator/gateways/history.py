@@ -21,7 +21,15 @@ from remediator.core.change import (
 )
 from remediator.core.memory import RoleMemory, memory_json, parse_memory
 from remediator.core.window import window_of
-from remediator.errors import AwsError, MalformedRecord, RejectedError, TransientError, UnknownAwsError, WritesCapped
+from remediator.errors import (
+    AwsError,
+    MalformedRecord,
+    RejectedError,
+    ThrottledError,
+    TransientError,
+    UnknownAwsError,
+    WritesCapped,
+)
 from remediator.gateways.aws_errors import ERROR_CLASSES, translated
 from remediator.settings import WriteLimit
 
@@ -384,9 +392,9 @@ def _cancelled(change_id: str, error: ClientError) -> AwsError:
         (str(each.get("Code")), str(each.get("Message"))) for each in error.response.get("CancellationReasons", ())
     ]
     kinds = [(ERROR_CLASSES.get(code, UnknownAwsError), code, why) for code, why in reasons if code != "None"]
-    kinds.sort(key=lambda each: each[0] is not TransientError)
+    kinds.sort(key=lambda each: not issubclass(each[0], TransientError))
     kind, code, why = (
-        kinds[0] if kinds else (TransientError, "TransactionCanceledException", "DynamoDB gives no reason")
+        kinds[0] if kinds else (ThrottledError, "TransactionCanceledException", "DynamoDB gives no reason")
     )
     return kind("dynamodb:TransactWriteItems", code, f"change {change_id} is not recorded: {why}")
 

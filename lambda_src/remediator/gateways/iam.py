@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, NoReturn
 
 from remediator.core.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, policy_text, read_policy
@@ -12,6 +13,8 @@ from remediator.errors import AwsError, NotFoundError, RejectedError, TransientE
 from remediator.gateways.aws_errors import translated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_iam.client import IAMClient
     from mypy_boto3_iam.type_defs import InstanceProfileTypeDef
 
@@ -23,11 +26,14 @@ class IamGateway:
     """IAM as the flows see it.
 
     Every method raises TransientError where trying again later can help. A read that AWS refuses for another reason is
-    no error but the reading Unreadable, because it must be told to a person. Writes raise any AwsError.
+    no error but the reading Unreadable, because it must be told to a person. Writes raise any AwsError. They go through
+    the client that ``writing`` gives, which must not try a second time by itself (``flows.writing``); without it there
+    is nothing to write with.
     """
 
-    def __init__(self, client: IAMClient) -> None:
+    def __init__(self, client: IAMClient, writing: Callable[[], IAMClient] | None = None) -> None:
         self._client = client
+        self._writing = _only_reads if writing is None else cache(writing)
         # A version of a managed policy never changes. The key has the policy's id, not its ARN: a policy that is
         # deleted and created again keeps its ARN, and its first version is v1 once more.
         self._versions: dict[tuple[str, str], Reading[PolicyDocument]] = {}
@@ -166,7 +172,7 @@ class IamGateway:
         https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateAssumeRolePolicy.html
         """
         with translated("iam:UpdateAssumeRolePolicy"):
-            self._client.update_assume_role_policy(RoleName=role_name, PolicyDocument=policy_text(document))
+            self._writing().update_assume_role_policy(RoleName=role_name, PolicyDocument=policy_text(document))
 
     def write_inline_policy(self, role_name: str, policy_name: str, document: PolicyDocument) -> None:
         """Create or replace one inline policy of the role.
@@ -174,7 +180,7 @@ class IamGateway:
         https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html
         """
         with translated("iam:PutRolePolicy"):
-            self._client.put_role_policy(
+            self._writing().put_role_policy(
                 RoleName=role_name, PolicyName=policy_name, PolicyDocument=policy_text(document)
             )
 
@@ -185,7 +191,7 @@ class IamGateway:
         """
         try:
             with translated("iam:DeleteRolePolicy"):
-                self._client.delete_role_policy(RoleName=role_name, PolicyName=policy_name)
+                self._writing().delete_role_policy(RoleName=role_name, PolicyName=policy_name)
         except NotFoundError:
             return
 
@@ -196,7 +202,7 @@ class IamGateway:
         """
         try:
             with translated("iam:CreateInstanceProfile"):
-                self._client.create_instance_profile(InstanceProfileName=name, Path=path)
+                self._writing().create_instance_profile(InstanceProfileName=name, Path=path)
         except RejectedError as error:
             if error.code not in _EXISTS:
                 raise
@@ -207,7 +213,7 @@ class IamGateway:
         https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddRoleToInstanceProfile.html
         """
         with translated("iam:AddRoleToInstanceProfile"):
-            self._client.add_role_to_instance_profile(InstanceProfileName=name, RoleName=role_name)
+            self._writing().add_role_to_instance_profile(InstanceProfileName=name, RoleName=role_name)
 
     def remove_role_from_instance_profile(self, name: str, role_name: str) -> None:
         """Take the role out of an instance profile; that it is not in it any more is no error.
@@ -216,7 +222,7 @@ class IamGateway:
         """
         try:
             with translated("iam:RemoveRoleFromInstanceProfile"):
-                self._client.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role_name)
+                self._writing().remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role_name)
         except NotFoundError:
             return
 
@@ -227,7 +233,7 @@ class IamGateway:
         """
         try:
             with translated("iam:DeleteInstanceProfile"):
-                self._client.delete_instance_profile(InstanceProfileName=name)
+                self._writing().delete_instance_profile(InstanceProfileName=name)
         except NotFoundError:
             return
 
@@ -237,6 +243,7 @@ class IamGateway:
         https://docs.aws.amazon.com/IAM/latest/APIReference/API_TagRole.html
         """
         with translated("iam:TagRole"):
+            # It replaces no document, but one tag, which is ours: sent again, it says the same.
             self._client.tag_role(RoleName=role_name, Tags=[{"Key": key, "Value": value}])
 
     def _inline_policies(self, role_name: str) -> Reading[tuple[InlinePolicy, ...]]:
@@ -266,6 +273,10 @@ class IamGateway:
         except AwsError as error:
             return Unreadable(str(error))
         return Present(tuple(self.read_managed_policy(arn) for arn in arns))
+
+
+def _only_reads() -> NoReturn:
+    raise TypeError("this gateway has no client to write with")
 
 
 def _instance_profile(profile: InstanceProfileTypeDef) -> InstanceProfile:

@@ -138,7 +138,7 @@ def _chunks(items: Iterable[_T]) -> Iterator[tuple[_T, ...]]:
 def _not_taken(failed: list[tuple[ReconcileRequest, BatchResultErrorEntryTypeDef]]) -> AwsError:
     """The error of those that SQS did not take: the first that trying again cannot help, else the first."""
     kinds = [(_kind_of(entry), entry) for _, entry in failed]
-    kind, entry = next((each for each in kinds if each[0] is not TransientError), kinds[0])
+    kind, entry = next((each for each in kinds if not issubclass(each[0], TransientError)), kinds[0])
     names = sorted({request.role_name for request, _ in failed})
     shown = ", ".join(names[:_AT_ONCE]) + (f" and {len(names) - _AT_ONCE} more" if len(names) > _AT_ONCE else "")
     why = entry.get("Message") or "SQS does not say why"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from remediator.core.policy.document import PolicyDocument, policy_text, read_policy
 from remediator.core.policy.public import public_statements
@@ -26,14 +26,23 @@ _ALIAS = re.compile(r"(?:arn:[^:]+:kms:[^:]*:[^:]*:)?alias/.+", re.DOTALL)
 class S3Gateway:
     """S3 as the flows see it; ``client_for`` gives the client of a Region and is called once per Region.
 
+    So does ``writing_for``, for a client that writes and does not try a second time by itself (``flows.writing``);
+    without it there is nothing to write with.
+
     Buckets are given by their names, with the Region where they live and the account (12 digits) that owns them. Every
     call names that owner: somebody else may have taken the name of a bucket that was deleted.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
     Every method raises TransientError where trying again later can help.
     """
 
-    def __init__(self, client_for: Callable[[str], S3Client], keys: KmsGateway) -> None:
+    def __init__(
+        self,
+        client_for: Callable[[str], S3Client],
+        keys: KmsGateway,
+        writing_for: Callable[[str], S3Client] | None = None,
+    ) -> None:
         self._client_in = cache(client_for)
+        self._writing_in = _only_reads if writing_for is None else cache(writing_for)
         self._keys = keys
 
     def read_bucket(self, name: str, *, region: str, account: str, key: str | None = None) -> Reading[Bucket]:
@@ -89,7 +98,7 @@ class S3Gateway:
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html
         """
         with translated("s3:PutBucketPolicy"):
-            self._client_in(region).put_bucket_policy(
+            self._writing_in(region).put_bucket_policy(
                 Bucket=name, Policy=policy_text(document), ExpectedBucketOwner=account
             )
 
@@ -99,7 +108,7 @@ class S3Gateway:
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketPolicy.html
         """
         with translated("s3:DeleteBucketPolicy"):
-            self._client_in(region).delete_bucket_policy(Bucket=name, ExpectedBucketOwner=account)
+            self._writing_in(region).delete_bucket_policy(Bucket=name, ExpectedBucketOwner=account)
 
     def _policy(self, name: str, region: str, account: str) -> Reading[PolicyDocument]:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html"""
@@ -162,6 +171,10 @@ class S3Gateway:
             block_public_policy=configured.get("BlockPublicPolicy", False),
             restrict_public_buckets=configured.get("RestrictPublicBuckets", False),
         )
+
+
+def _only_reads(region: str) -> NoReturn:
+    raise TypeError(f"this gateway has no client to write with in {region}")
 
 
 def _is_public(policy: Reading[PolicyDocument]) -> bool:

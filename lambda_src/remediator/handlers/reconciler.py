@@ -44,7 +44,14 @@ from remediator.gateways.parameter import PauseParameter
 from remediator.gateways.queue import ConsumedQueue, WorkQueue
 from remediator.gateways.s3 import S3Gateway
 from remediator.gateways.topic import PUBLISH, AlertsTopic
-from remediator.handlers.runtime import CLIENT_CONFIG, account_of, failed_deliveries, history_of, own_roles
+from remediator.handlers.runtime import (
+    CLIENT_CONFIG,
+    WRITE_CLIENT_CONFIG,
+    account_of,
+    failed_deliveries,
+    history_of,
+    own_roles,
+)
 from remediator.settings import Settings, load_settings
 
 ENOUGH_MILLISECONDS = 45_000
@@ -67,7 +74,9 @@ def _settings() -> Settings:
 
 @cache
 def _roles() -> IamGateway:
-    return IamGateway(boto3.client("iam", config=CLIENT_CONFIG))
+    return IamGateway(
+        boto3.client("iam", config=CLIENT_CONFIG), lambda: boto3.client("iam", config=WRITE_CLIENT_CONFIG)
+    )
 
 
 @cache
@@ -75,6 +84,7 @@ def _buckets() -> S3Gateway:
     return S3Gateway(
         lambda region: boto3.client("s3", region_name=region, config=CLIENT_CONFIG),
         KmsGateway(lambda region: boto3.client("kms", region_name=region, config=CLIENT_CONFIG)),
+        lambda region: boto3.client("s3", region_name=region, config=WRITE_CLIENT_CONFIG),
     )
 
 

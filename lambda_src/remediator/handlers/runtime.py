@@ -24,6 +24,9 @@ CLIENT_CONFIG = Config(
     user_agent_extra=f"anyscale-role-remediator/{__version__}",
 )
 
+WRITE_CLIENT_CONFIG = CLIENT_CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+"""For documents of IAM and S3: what the SDK sent again would not have been looked at again (``flows.writing``)."""
+
 SCAN_CLIENT_CONFIG = CLIENT_CONFIG.merge(Config(read_timeout=30))
 """For calls whose answer holds a thousand roles, which IAM takes its time for."""
 
