@@ -1,9 +1,9 @@
 """The cold start of each function beside that of an empty one, and the size of what is deployed.
 
-``python -m benchmarks.cold_start [--rounds N] [--json FILE]``, on Linux. The bundle is built as a deployment builds it,
-and each start is an interpreter of its own, with the packages that Lambda's runtime brings and the variables that it
-sets; those of the functions and the empty one take turns. Time is the processor's, from the running interpreter
-on: what Lambda does before that is the same for all.
+``python -m benchmarks.cold_start [--rounds N] [--functions NAME ...] [--json FILE]``, on Linux. The bundle is built as
+a deployment builds it, and each start is an interpreter of its own, with the packages that Lambda's runtime brings and
+the variables that it sets; those of the functions and the empty one take turns. Time is the processor's, from the
+running interpreter on: what Lambda does before that is the same for all.
 
 Lambda cannot write beside the code, so that it compiles all of it at each cold start (``as deployed``); what that costs
 is seen beside a bundle that brings its bytecode (``with bytecode``).
@@ -109,17 +109,20 @@ class Starter:
         }
 
 
-def measure(starter: Starter, rounds: int, warm_up: int = 1) -> dict[str, tuple[Start, ...]]:
+def measure(
+    starter: Starter, rounds: int, warm_up: int = 1, functions: Sequence[str] = tuple(SERVICES)
+) -> dict[str, tuple[Start, ...]]:
     """Start all of them in turn, ``rounds`` times after ``warm_up`` rounds that bring the files into memory.
 
     ``empty:FUNCTION`` is the empty one that makes the same clients as that function.
     """
-    alike = {f"{EMPTY}:{function}": (EMPTY, services) for function, services in SERVICES.items()}
+    chosen = {function: SERVICES[function] for function in functions}
+    alike = {f"{EMPTY}:{function}": (EMPTY, services) for function, services in chosen.items()}
     wanted: Mapping[str, tuple[str, tuple[str, ...]]] = {
         EMPTY: (EMPTY, ()),
         f"{EMPTY} again": (EMPTY, ()),
         POWERTOOLS: (POWERTOOLS, ()),
-        **{function: (function, services) for function, services in SERVICES.items()},
+        **{function: (function, services) for function, services in chosen.items()},
         **alike,
     }
     starts: dict[str, list[Start]] = {name: [] for name in wanted}
@@ -159,7 +162,7 @@ def _function_record(name: str, starts: Mapping[str, Sequence[Start]]) -> Json:
 
 def starts_record(starts: Mapping[str, Sequence[Start]]) -> list[Json]:
     """The empty one, the one with Powertools, and each function."""
-    return [_function_record(name, starts) for name in (EMPTY, f"{EMPTY} again", POWERTOOLS, *SERVICES)]
+    return [_function_record(name, starts) for name in starts if not name.startswith(f"{EMPTY}:")]
 
 
 def zip_bytes(folder: Path) -> int:
@@ -228,6 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = arguments_parser("cold_start", __doc__)
     parser.add_argument("--rounds", type=at_least(1), default=DEFAULT_ROUNDS, help="how often each is started")
     parser.add_argument("--warm-up", type=at_least(0), default=1, help="how often before that, without counting")
+    parser.add_argument("--functions", nargs="+", choices=SERVICES, default=tuple(SERVICES), help="which; else all")
     asked = parser.parse_args(arguments)
     if not PYTHON.exists():
         parser.error(f"{PYTHON.relative_to(ROOT)} is missing: run `make setup` first.")
@@ -239,7 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         subprocess.run([str(PYTHON), "-m", "compileall", "-q", str(compiled)], check=True)  # noqa: S603 - all of it is ours
         compiled_size = zip_bytes(compiled) / _MEGA
         deployed, with_bytecode = (
-            starts_record(measure(Starter(where, bytecode=brought), asked.rounds, asked.warm_up))
+            starts_record(measure(Starter(where, bytecode=brought), asked.rounds, asked.warm_up, asked.functions))
             for where, brought in ((bundle, False), (compiled, True))
         )
     record = {

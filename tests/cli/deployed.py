@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError
 
 from remediator.core.change import Change, ChangeKind, ChangeState, intended
@@ -22,7 +21,7 @@ from remediator.gateways.iam import IamGateway
 from remediator.settings import WriteLimit, settings_digest
 from remediator_cli.settings_file import read_settings
 from tests.examples import ACCOUNT, ENROLLED, LAMBDA_STATEMENT, document, policy
-from tests.functional.world import PAUSE_PARAMETER, TABLE, create_history_table
+from tests.functional.world import PAUSE_PARAMETER, TABLE, client, create_history_table
 
 ROLE = "head-node"
 STACK = "AnyscaleRemediator"
@@ -45,9 +44,9 @@ class Deployed:
 
     def __init__(self) -> None:
         self._stacks: dict[tuple[str, str], Mapping[str, str]] = {}
-        self.iam = boto3.client("iam")
-        self.ssm = boto3.client("ssm")
-        self.dynamodb = boto3.client("dynamodb")
+        self.iam = client("iam")
+        self.ssm = client("ssm")
+        self.dynamodb = client("dynamodb")
         create_history_table(self.dynamodb)
         self.pause("running")
         self.deploy({"HistoryTableName": TABLE, "PauseParameterName": PAUSE_PARAMETER})

@@ -16,7 +16,7 @@ from remediator.core.memory import RoleMemory
 from tests.cli.deployed import NOW, ROLE, Deployed
 from tests.cli.terminal import ROOT, Json
 from tests.examples import BUCKET, OWN_ROLE_ARN
-from tests.functional.world import PAUSE_PARAMETER, TABLE
+from tests.functional.world import PAUSE_PARAMETER, TABLE, client
 
 CLOUD: Json = {
     "buckets": [{"name": BUCKET, "region": "us-east-1"}],
@@ -32,14 +32,14 @@ class Running:
 
     def __init__(self, account: Deployed) -> None:
         self.account = account
-        self.sqs = boto3.client("sqs")
-        self.cloudwatch = boto3.client("cloudwatch")
-        self.s3 = boto3.client("s3")
+        self.sqs = client("sqs")
+        self.cloudwatch = client("cloudwatch")
+        self.s3 = client("s3")
         self.s3.create_bucket(Bucket=BUCKET)
-        self.topic_arn = boto3.client("sns").create_topic(Name="alerts")["TopicArn"]
+        self.topic_arn = client("sns").create_topic(Name="alerts")["TopicArn"]
         self._inbox = self.sqs.create_queue(QueueName="inbox")["QueueUrl"]
         arn = self.sqs.get_queue_attributes(QueueUrl=self._inbox, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        boto3.client("sns").subscribe(TopicArn=self.topic_arn, Protocol="sqs", Endpoint=arn)
+        client("sns").subscribe(TopicArn=self.topic_arn, Protocol="sqs", Endpoint=arn)
         self.urls = {f"{name}Url": self.sqs.create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
         self.state = "UPDATE_COMPLETE"
         self.outputs = {

@@ -29,7 +29,7 @@ from tests.examples import ACCOUNT, ROLE_ARN, policy
 ROOT = Path(__file__).parents[2]
 TINY = {
     "repair": ("--rounds", "1"),
-    "cold_start": ("--rounds", "1", "--warm-up", "0"),
+    "cold_start": ("--rounds", "1", "--warm-up", "0", "--functions", "reconciler"),
     "sweep": ("--rounds", "1", "--roles", "20", "--sizes", "20,1001"),
     "evaluation": ("--rounds", "1"),
 }
