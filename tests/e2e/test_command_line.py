@@ -12,13 +12,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.account import (
-    BUCKET_ACCESS,
     CLOUD,
     EC2_TRUST,
     EMAIL,
     LAMBDA_TRUST,
     RESEARCH,
-    ROLE_PATH,
     TAG,
     DemoAccount,
     wait_until,
@@ -28,11 +26,10 @@ from demo.embedded_aws import ACCOUNT
 from remediator.core.policy.own import OWN_POLICY_NAME
 from remediator.settings import MODE_TAG
 from remediator_cli.exits import ExitCode, PlanExitCode
+from tests.e2e.roles import ENROL, create
 from tests.e2e.trail import unique
 
 pytestmark = pytest.mark.embedded
-
-ENROL = [{"Key": TAG, "Value": CLOUD}]
 
 
 def typed(account: DemoAccount, *arguments: str, code: int = ExitCode.OK) -> str:
@@ -43,15 +40,10 @@ def typed(account: DemoAccount, *arguments: str, code: int = ExitCode.OK) -> str
     return ran.stdout
 
 
-def create(account: DemoAccount, trust: object = LAMBDA_TRUST, *, tags: Any = ENROL, granted: bool = True) -> str:
-    """Create a role at rest; by default an enrolled one that lacked EC2's trust alone, and has been repaired."""
-    name = unique("node")
-    account.as_alice.create_role(RoleName=name, Path=ROLE_PATH, AssumeRolePolicyDocument=json.dumps(trust))
-    if granted:
-        account.as_alice.put_role_policy(RoleName=name, PolicyName="access", PolicyDocument=json.dumps(BUCKET_ACCESS))
-        account.create_instance_profile(name)
+def at_rest(account: DemoAccount, trust: object = LAMBDA_TRUST, *, tags: Any = ENROL, granted: bool = True) -> str:
+    """Create a role and let it rest; by default an enrolled one that lacked EC2's trust, and has been repaired."""
+    name = create(account, trust, tags=tags, granted=granted)
     if tags:
-        account.as_alice.tag_role(RoleName=name, Tags=tags)
         wait_until(lambda: account.trusts_ec2(name) and account.is_granted(name), "The repair")
     account.settle()
     return name
@@ -95,7 +87,7 @@ def status(account: DemoAccount, code: int | None = None) -> dict[str, Any]:
 def test_what_is_broken_while_writes_are_paused_is_planned_and_repaired_by_the_sweep_after_resuming(
     account: DemoAccount,
 ) -> None:
-    role = create(account, EC2_TRUST)
+    role = at_rest(account, EC2_TRUST)
     assert f"{role}  clean" in typed(account, "plan", code=PlanExitCode.CLEAN)
     with paused(account):
         break_unheard(account, role)
@@ -120,7 +112,7 @@ def test_what_is_broken_while_writes_are_paused_is_planned_and_repaired_by_the_s
 def test_a_repair_by_hand_is_recorded_told_undone_and_made_again_when_the_role_is_resumed(
     account: DemoAccount,
 ) -> None:
-    role = create(account, EC2_TRUST)
+    role = at_rest(account, EC2_TRUST)
     break_unheard(account, role)
     account.new_letters()
     assert "AnyscaleRemediatorEC2Trust" in typed(account, "apply", "--yes", role)
@@ -148,7 +140,7 @@ def test_a_repair_by_hand_is_recorded_told_undone_and_made_again_when_the_role_i
 
 
 def test_a_role_is_looked_after_from_its_enrolment_to_its_end(account: DemoAccount) -> None:
-    role = create(account, tags=None, granted=False)
+    role = at_rest(account, tags=None, granted=False)
     typed(account, "enroll", "--yes", role, RESEARCH, code=ExitCode.ERROR)
     assert tags(account, role) == {}
     typed(account, "enroll", "--yes", role, CLOUD)
@@ -167,7 +159,7 @@ def test_a_role_is_looked_after_from_its_enrolment_to_its_end(account: DemoAccou
 def test_what_is_ours_is_taken_back_only_while_writes_are_paused_and_given_again_after_that(
     account: DemoAccount,
 ) -> None:
-    role = create(account, granted=False)
+    role = at_rest(account, granted=False)
     typed(account, "remove-grants", "--yes", "--role", role, code=ExitCode.ERROR)
     assert account.is_granted(role)
     with paused(account):
@@ -181,7 +173,7 @@ def test_what_is_ours_is_taken_back_only_while_writes_are_paused_and_given_again
 
 
 def test_the_page_for_others_and_what_instances_need_are_printed(account: DemoAccount, tmp_path: Path) -> None:
-    role = create(account, EC2_TRUST)
+    role = at_rest(account, EC2_TRUST)
     page = tmp_path / "roles.html"
     typed(account, "report", str(page))
     assert role in page.read_text(encoding="utf-8")
@@ -211,7 +203,7 @@ def test_the_guardrails_let_only_approvers_enrol_and_pause(account: DemoAccount)
     printed = typed(account, "guardrails", "--form", "iam", "--approver", f"arn:aws:iam::{ACCOUNT}:user/{approver}")
     work = allow(["iam:*", "ssm:*"], "*")
     guarded = policy_document(work, *json.loads(printed)["Statement"])
-    role = create(account, EC2_TRUST, tags=None)
+    role = at_rest(account, EC2_TRUST, tags=None)
     may, may_not = (account.aws.user(name, guarded) for name in (approver, other))
     parameter = {"Name": account.outputs["PauseParameterName"], "Value": "running", "Overwrite": True}
     with pytest.raises(ClientError, match=r"AccessDenied|not authorized"):

@@ -35,36 +35,14 @@ from demo.deployment import deploy
 from demo.embedded import Credentials, allow, policy_document
 from demo.embedded_aws import REGION
 from remediator.core.policy.own import OWN_POLICY_NAME
+from tests.e2e.roles import ENROL, create
 from tests.e2e.trail import HearingQueue, unique
 
 pytestmark = pytest.mark.embedded
 
 OUTSIDE_TRUST = policy_document(allow("sts:AssumeRole", Principal={"AWS": "arn:aws:iam::525325868955:root"}))
-ENROL = [{"Key": TAG, "Value": CLOUD}]
 ENROL_IN_RESEARCH = [{"Key": TAG, "Value": RESEARCH}]
 DENIED = r"AccessDenied|not authorized"
-
-
-def create(
-    account: DemoAccount,
-    trust: object = LAMBDA_TRUST,
-    *,
-    path: str = ROLE_PATH,
-    tags: Any = ENROL,
-    granted: bool = True,
-) -> str:
-    """Create a role with a name of its own, by default an enrolled one that lacks nothing but EC2's trust.
-
-    One that is not ``granted`` lacks the bucket, and the instance profile too.
-    """
-    name = unique("node")
-    account.as_alice.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(trust))
-    if granted:
-        account.as_alice.put_role_policy(RoleName=name, PolicyName="access", PolicyDocument=json.dumps(BUCKET_ACCESS))
-        account.create_instance_profile(name)
-    if tags:
-        account.as_alice.tag_role(RoleName=name, Tags=tags)
-    return name
 
 
 def healthy(account: DemoAccount) -> str:
