@@ -174,14 +174,16 @@ def longest() -> Told:
     )
 
 
+_LONG_TRUST = document(*({**LAMBDA_STATEMENT, "Sid": f"Lambda{n}"} for n in range(2_000)))
+_LONG_STEP = TrustStep(_LONG_TRUST, add_ec2_trust(_LONG_TRUST, "aws"))
+
+
 def long(of: Outcome) -> Outcome:
     """The same outcome with names as long as AWS allows, and more and longer reasons than anybody reads."""
     name = "head-node-" + "n" * 54
     arn = f"arn:aws:iam::{ACCOUNT}:role/anyscale/{'p' * 501}/{name}"
     session = f"arn:aws:sts::{ACCOUNT}:assumed-role/{'r' * 64}/{'s' * 64}"
     actor = Actor("AssumedRole", session, f"arn:aws:iam::{ACCOUNT}:role/{'r' * 64}", user_agent="Mosaic/1.0 " * 90)
-    trust = document(*({**LAMBDA_STATEMENT, "Sid": f"Lambda{n}"} for n in range(2_000)))
-    big = TrustStep(trust, add_ec2_trust(trust, "aws"))
     return replace(
         of,
         role_name=name,
@@ -195,8 +197,8 @@ def long(of: Outcome) -> Outcome:
             replace(finding, because=tuple(f"reason {n}: {'because it is so, ' * 90}" for n in range(1, 41)))
             for finding in of.findings
         ),
-        proposed=of.proposed and (big, GRANT_STEP),
-        results=tuple(replace(result, step=big) for result in of.results),
+        proposed=of.proposed and (_LONG_STEP, GRANT_STEP),
+        results=tuple(replace(result, step=_LONG_STEP) for result in of.results),
         withheld=tuple(replace(each, because=("it does not fit, " * 90,) * 40) for each in of.withheld),
         contest=of.contest and replace(of.contest, actors=(f"Terraform, as {session}",) * 5),
     )

@@ -27,6 +27,14 @@ def alarm(**changes: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize("field", ["AlarmName", "NewStateValue"])
+def test_what_lacks_the_name_or_the_state_is_no_alarm(field: str) -> None:
+    message = alarm()
+    assert is_alarm(message)
+    del message[field]
+    assert not is_alarm(message)
+
+
 def test_an_alarm_says_in_its_first_line_what_to_do() -> None:
     layout = alarm_layout(alarm())
     assert email_text(layout).splitlines()[0] == (
@@ -38,6 +46,7 @@ def test_an_alarm_says_in_its_first_line_what_to_do() -> None:
 
 def test_an_alarm_that_is_over_needs_nobody() -> None:
     layout = alarm_layout(alarm(NewStateValue="OK"))
+    assert layout.subject == "Anyscale role remediator: over AnyscaleRemediator-work-dead-letters"
     assert "nothing for you to do" in layout.headline
     assert layout.severity is Severity.INFO
 

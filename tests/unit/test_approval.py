@@ -96,6 +96,12 @@ class TestTheEndOfAnApproval:
         given = replace(REMEMBERED, time="2026-03-04T12:00:00Z")
         assert decided(self.UNTAGGED, remembered=given) == given
 
+    def test_a_tag_that_is_taken_away_without_an_approval_gives_none(self) -> None:
+        assert isinstance(decided(self.UNTAGGED), Refused)
+
+    def test_emptying_the_tag_ends_nothing_because_the_approval_is_for_one_cloud(self) -> None:
+        assert decided(replace(self.UNTAGGED, call="TagRole"), remembered=REMEMBERED) == REMEMBERED
+
     def test_taking_another_tag_away_ends_nothing(self) -> None:
         assert decided(replace(self.UNTAGGED, enrolls=None), remembered=REMEMBERED) == REMEMBERED
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from remediator.core.arn import RoleArn
+from remediator.core.arn import RoleArn, ec2_service_principal, service_by_s3
 from remediator.errors import MalformedArn
 
 
@@ -37,3 +37,19 @@ def test_anything_else_is_malformed_and_shown_in_short(text: str) -> None:
     with pytest.raises(MalformedArn, match="is not the ARN of an IAM role") as raised:
         RoleArn.parse(text)
     assert len(str(raised.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("partition", "suffix"),
+    [
+        ("aws", "amazonaws.com"),
+        ("aws-us-gov", "amazonaws.com"),
+        ("aws-cn", "amazonaws.com.cn"),
+        ("aws-new", "amazonaws.com"),
+    ],
+)
+def test_the_services_of_a_partition_have_its_suffix_and_those_of_an_unknown_one_the_usual(
+    partition: str, suffix: str
+) -> None:
+    assert service_by_s3("region-1", partition) == f"s3.region-1.{suffix}"
+    assert ec2_service_principal(partition) == f"ec2.{suffix}"

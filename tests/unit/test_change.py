@@ -67,6 +67,13 @@ def test_what_was_written_is_read_back(step: Step) -> None:
     assert (change.before, change.after) == before_and_after(step)
 
 
+def test_an_instance_profile_that_is_new_was_not_there_before() -> None:
+    holding = {"InstanceProfileName": "head-node", "Path": "/anyscale/", "Roles": ["head-node"]}
+    assert before_and_after(InstanceProfileStep("head-node", "/anyscale/", is_new=True)) == (None, holding)
+    empty = {**holding, "Roles": []}
+    assert before_and_after(InstanceProfileStep("head-node", "/anyscale/", is_new=False)) == (empty, holding)
+
+
 def test_without_its_documents_a_change_has_none() -> None:
     change = a_change()
     read = parse_change(change.change_id, head_json(change), state=change.state)

@@ -57,6 +57,16 @@ def test_who_undoes_it_is_named_without_ourselves_and_the_sweep() -> None:
     assert begun.actors == (f"Terraform, as {CI}", f"arn:aws:iam::{ACCOUNT}:user/alice".join(["the AWS CLI, as ", ""]))
 
 
+def test_whoever_undid_a_repair_is_named_from_the_second_one_on() -> None:
+    made = [
+        a_change(sequence=n, state=ChangeState.COMPLETED, causes=(a_cause(actor=f"arn:aws:iam::{ACCOUNT}:user/{n}"),))
+        for n in range(3)
+    ]
+    begun = contest(made, TRUST_MISSING)
+    assert begun is not None
+    assert [each.rpartition("/")[2] for each in begun.actors] == ["1", "2"]
+
+
 def test_a_repair_that_was_not_seen_counts_and_one_that_was_not_written_does_not() -> None:
     assert contest(repairs(3, ChangeState.UNCONFIRMED), TRUST_MISSING) is not None
     for state in (ChangeState.NOT_WRITTEN, ChangeState.INTENDED, ChangeState.SUPERSEDED, ChangeState.UNKNOWN):
@@ -172,6 +182,11 @@ def test_at_most_five_actors_are_named() -> None:
 def test_the_tool_is_told_by_the_user_agent_or_the_service(actor: Actor, tool: str | None) -> None:
     assert tool_of(actor) == tool
     assert describe_actor(actor) == (actor.arn if tool is None else f"{tool}, as {actor.arn}")
+
+
+def test_a_service_that_acts_on_its_own_is_named_once() -> None:
+    name = "cloudtrail.amazonaws.com"
+    assert describe_actor(Actor("AWSService", name, invoked_by=name)) == name
 
 
 @pytest.mark.parametrize("call", ["TagRole", "UntagRole"])

@@ -67,7 +67,8 @@ def from_outcome(of: Outcome) -> DigestItem:
 
 def of_kind(kind: OutcomeKind, *roles: str, **fields: Any) -> tuple[DigestItem, ...]:
     """What a digest says of the example alerts of a kind, about these roles."""
-    return tuple(replace(from_outcome(outcome(kind, **fields)), role_name=role) for role in roles)
+    item = from_outcome(outcome(kind, **fields))
+    return tuple(replace(item, role_name=role) for role in roles)
 
 
 def repaired(count: int) -> tuple[DigestItem, ...]:
@@ -439,7 +440,16 @@ def test_the_message_that_ends_a_window_is_told_from_others() -> None:
     assert parse_window_end("[]") is None
 
 
-@pytest.mark.parametrize("key", ["", "x/y", "2026-03-04T10:00:00+00:00", "2026-03-04T10:00:00/2026-03-04T10:05:00"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("", "x/y", "2026-03-04T10:00:00+00:00"),
+        "2026-03-04T10:00:00/2026-03-04T10:05:00",
+        "2026-03-04T10:00:00+00:00/2026-03-04T10:05:00",
+        "2026-03-04T10:00:00/2026-03-04T10:05:00+00:00",
+        "2026-03-04T10:00:00+00:00/2026-03-04T10:00:00+00:00",
+    ],
+)
 def test_what_is_no_window_is_an_error_of_ours(key: str) -> None:
     with pytest.raises(MalformedAlert):
         parse_window(key)

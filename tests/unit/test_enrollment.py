@@ -146,6 +146,13 @@ def test_a_tag_alone_is_no_authority(what: str) -> None:
     assert len(enrollment.why) > 20
 
 
+def test_of_several_that_are_trusted_the_first_is_named_and_the_others_are_counted() -> None:
+    outsiders = [f"arn:aws:iam::{OUTSIDE}:role/{name}" for name in ("a", "b", "c")]
+    enrollment = decide_enrollment(a_role(assume({"AWS": outsiders})), settings(), account=ACCOUNT)
+    assert isinstance(enrollment, Refused)
+    assert "role/a and 2 more, which is outside this account" in enrollment.why
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -152,6 +152,12 @@ def test_a_service_that_acts_on_its_own_is_named() -> None:
     assert cause_of(event).actor.arn == "cloudtrail.amazonaws.com"
 
 
+def test_a_user_without_an_arn_is_named_by_the_name() -> None:
+    event = load("PutBucketPolicy")
+    event["detail"]["userIdentity"] = {"type": "IAMUser", "userName": "alice", "invokedBy": "signin.amazonaws.com"}
+    assert cause_of(event).actor.arn == "alice"
+
+
 def test_tags_that_a_call_sets_and_removes_are_kept_as_hints() -> None:
     tagged, created, untagged = (read(load(name)) for name in ("TagRole", "CreateRole", "UntagRole"))
     assert isinstance(tagged, RoleTrigger)

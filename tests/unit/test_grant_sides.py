@@ -17,7 +17,7 @@ from remediator.core.policy.edit import raw_statements
 from remediator.core.policy.own import OWN_POLICY_NAME, own_grant_statements, own_key_statement
 from remediator.core.policy.own_bucket import named_roles
 from remediator.core.reading import Absent, Present, Unreadable
-from remediator.core.state import InlinePolicy, RolePolicies
+from remediator.core.state import InlinePolicy, RolePolicies, Surroundings
 from remediator.settings import GrantSide
 from tests.unit.policy.documents import (
     ACCOUNT,
@@ -100,7 +100,16 @@ def test_a_role_that_was_deleted_is_not_dropped_from_anybody_elses_statement() -
     findings, plan = looked_at(observed(document(theirs)), ON_BUCKET)
     assert codes(findings) == [("grant-missing", BUCKET)]
     assert plan.steps == ()
-    assert DELETED in plan.withheld[0].because[0]
+    assert (
+        plan.withheld[0].because[0].startswith(f"Statement `Theirs` of the bucket policy names {DELETED}, the id of ")
+    )
+
+
+def test_what_the_organisation_does_not_allow_is_for_a_person() -> None:
+    state = observed(others=(document(allow()),))
+    assert diagnose(state, Surroundings()) == ()
+    shut = Surroundings(service_control_policies=((document(allow(Action="ec2:*", Resource="*")),),))
+    assert codes(diagnose(state, shut)) == [("grant-blocked", BUCKET)]
 
 
 def test_a_policy_that_could_not_be_read_is_not_written() -> None:

@@ -187,6 +187,18 @@ def test_the_key_of_a_blocked_bucket_waits_for_the_person_who_looks_at_the_bucke
     assert "for a person first" in plan.withheld[0].because[0]
 
 
+def test_a_key_is_granted_as_soon_as_one_of_its_buckets_can_be_used() -> None:
+    state = observed(Present(DELEGATING))
+    ((_, there),) = state.buckets
+    assert isinstance(there, Present)
+    shut = Present(replace(there.value, name="shut", policy=Present(document(deny(Principal="*", Resource="*")))))
+    findings, plan = looked_at(replace(state, buckets=(("data-bucket", there), ("shut", shut))))
+    assert ("key-missing", KEY_ARN) in codes(findings)
+    assert [each.finding.code.value for each in plan.withheld] == []
+    (step,) = plan.steps
+    assert isinstance(step, InlinePolicyStep)
+
+
 def test_a_deny_in_our_policy_under_the_sid_of_the_key_is_never_removed() -> None:
     denied: Any = {**own_key_statement((KEY_ARN,), "aws"), "Effect": "Deny"}
     findings, plan = looked_at(observed(Present(DELEGATING), own=document(denied)))

@@ -33,6 +33,7 @@ def test_of_any_other_role_the_same_is_a_near_miss(tags: dict[str, str], nearnes
     found = missed(ROLE_ARN, tags)
     assert found is not None
     assert (found.nearness, found.cloud) == (nearness, "production")
+    assert "Nor does" not in found.why
 
 
 @pytest.mark.parametrize("arn", [*AWS_OWNED, ROLE_ARN])
@@ -57,6 +58,9 @@ def test_of_a_role_that_no_cloud_allows_only_what_somebody_has_tried_is_told(
     found = missed(elsewhere, tags)
     assert found is not None
     assert (found.nearness, found.cloud, found.is_a_mistake) == (nearness, cloud, True)
+    assert ("Nor does the cloud production allow role/elsewhere/head-node." in found.why) is (
+        nearness is Nearness.TAG_MISSPELT and "production" in tags.values()
+    )
     assert missed(elsewhere, {"team": "ray"}) is None
 
 

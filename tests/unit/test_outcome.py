@@ -28,6 +28,11 @@ def test_the_steps_are_those_that_were_left_undone_and_those_that_were_tried_wha
     assert outcome(OutcomeKind.CLEAN, results=()).steps == ()
 
 
+def test_the_last_attempt_is_not_tried_again() -> None:
+    assert outcome(OutcomeKind.FAILED, results=(), again=True).to_be_retried
+    assert not outcome(OutcomeKind.FAILED, results=(), again=True, is_last=True).to_be_retried
+
+
 def test_only_what_was_written_and_seen_was_applied() -> None:
     tried = outcome(
         OutcomeKind.FAILED,

@@ -122,6 +122,22 @@ def test_a_role_that_was_shut_is_found(role: Role, policies: RolePolicies) -> No
     assert finding.because
 
 
+@pytest.mark.parametrize(
+    ("name", "because"),
+    [
+        ("AWSDenyAll", "statement `Stop` of the managed policy AWSDenyAll denies everything without a condition"),
+        (
+            "AWS's quarantine",
+            "the managed policy AWSCompromisedKeyQuarantineV3 is attached, as AWS does to what was compromised",
+        ),
+        ("the boundary", "statement `Stop` of the permissions boundary stop denies everything without a condition"),
+    ],
+)
+def test_the_reason_names_the_policy_that_shuts_it(name: str, because: str) -> None:
+    (finding,) = quarantine_findings(*SHUT[name])
+    assert finding.because == (because,)
+
+
 @pytest.mark.parametrize(("role", "policies"), OPEN.values(), ids=OPEN)
 def test_a_role_that_was_not_is_not(role: Role, policies: RolePolicies) -> None:
     assert quarantine_findings(role, policies) == ()

@@ -70,6 +70,12 @@ def test_anything_else_is_malformed(text: str) -> None:
         parse_request(text)
 
 
+def test_a_message_of_another_format_is_malformed_though_all_its_fields_are_there() -> None:
+    message = {**json.loads(request_json(a_request())), "format": 0}
+    with pytest.raises(MalformedRequest, match="format"):
+        parse_request(json.dumps(message))
+
+
 def test_half_a_character_is_malformed() -> None:
     text = request_json(a_request()).replace("head-node", "\\ud800")
     with pytest.raises(MalformedRequest):

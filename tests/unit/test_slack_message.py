@@ -262,6 +262,11 @@ def test_foreign_text_is_nothing_but_text(text: str, harmless: str) -> None:
     assert prose(text) == harmless
 
 
+@pytest.mark.parametrize(("text", "title"), [("a *b* ~c~", "*a \u2217b\u2217 \u223cc\u223c*"), (" ", "*-*")])
+def test_a_title_is_bold_as_a_whole_and_never_empty(text: str, title: str) -> None:
+    assert bold(text) == title
+
+
 @pytest.mark.parametrize("form", [prose, bold, code, literal])
 @pytest.mark.parametrize("text", ["&" * 500, "😀" * 300, "*`<>" * 100, "short"])
 def test_a_text_is_cut_after_it_was_made_harmless(text: str, form: Any) -> None:

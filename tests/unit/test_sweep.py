@@ -273,6 +273,8 @@ def test_a_look_that_no_call_asked_for_has_the_sweep_as_its_cause() -> None:
     cause = sweep_cause("s-1", NOW.astimezone(timezone(timedelta(hours=5))))
     assert is_sweep(cause)
     assert not is_sweep(a_cause("PutBucketPolicy"))
+    assert not is_sweep(a_cause(cause.call))
+    assert not is_sweep(replace(cause, call="PutBucketPolicy"))
     assert cause.event_id == "s-1"
     assert parse_time(cause.time) == NOW
     assert cause == begun(scheduled(10)).cause_for("production")

@@ -63,6 +63,20 @@ def test_what_somebody_has_changed_since_stays_and_the_difference_is_shown(now: 
     assert '-      "Sid": "AnyscaleRemediatorEC2Trust"' in refusal.diff
 
 
+def test_an_undo_that_had_only_emptied_the_instance_profile_it_was_to_delete_goes_on() -> None:
+    assert PROFILE.after is not None
+    emptied = {**PROFILE.after, "Roles": []}
+    assert decide_undo(PROFILE, Present(ROLE), Present(emptied)) == Undo(PROFILE, emptied, None)
+
+
+def test_a_change_of_an_instance_profile_is_undone_though_what_was_there_before_is_no_policy() -> None:
+    assert PROFILE.after is not None
+    before = {**PROFILE.after, "Roles": []}
+    undone = decide_undo(replace(PROFILE, before=before), Present(ROLE), Present(PROFILE.after))
+    assert isinstance(undone, Undo)
+    assert undone.after == before
+
+
 def test_what_aws_would_not_take_is_not_put_back() -> None:
     broken = replace(MADE, before=policy({**LAMBDA_STATEMENT, "Effect": "Perhaps"}))
     assert "no policy that AWS would take" in refused(broken, reading_of(MADE.after)).why

@@ -63,6 +63,21 @@ def test_what_is_no_policy_is_unreadable_with_a_reason(value: object) -> None:
     assert reading.why.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ('{"Id":"a","Statement":[],"Statement":[]}', "the key 'Statement' appears twice"),
+        ("[]", "a list"),
+        ("7", "a number"),
+        ("true", "true or false"),
+    ],
+)
+def test_the_reason_says_what_stands_there(value: str, why: str) -> None:
+    reading = read_policy(value)
+    assert isinstance(reading, Unreadable)
+    assert why in reading.why
+
+
 def test_a_mapping_that_is_nested_too_deeply_is_unreadable() -> None:
     deep: Any = "end"
     for _ in range(5_000):
@@ -113,9 +128,9 @@ def test_a_breach_of_the_grammar_is_a_fault(raw: dict[str, object], fault: str) 
 
 
 def test_values_of_conditions_are_texts_whatever_json_type_they_have() -> None:
-    read = document(trust(Condition={"Bool": {"a": True}, "NumericEquals": {"b": [1, 1.5, "2"]}}))
+    read = document(trust(Condition={"Bool": {"a": [True, False]}, "NumericEquals": {"b": [1, 1.5, "2"]}}))
     assert read.faults == ()
-    assert [condition.values for condition in read.statements[0].conditions] == [("true",), ("1", "1.5", "2")]
+    assert [condition.values for condition in read.statements[0].conditions] == [("true", "false"), ("1", "1.5", "2")]
 
 
 def test_the_text_is_minified_and_holds_only_characters_that_iam_takes() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
 from remediator.core.grants import GrantJudgement, GrantVerdict, judge_grants, judge_key
+from remediator.core.policy.explain import conditions_in_words
 from remediator.core.reading import Absent, Present, Unreadable
 from remediator.core.state import InlinePolicy, ManagedPolicy, PublicAccessBlock, RolePolicies, Surroundings
 from tests.unit.policy.documents import (
@@ -163,6 +165,43 @@ def test_reasons_name_document_statement_and_condition() -> None:
     assert str(named("s3:ListBucket", judged)).startswith("allowed: statement 1 of inline policy `p1` allows s3:ListBu")
 
 
+def test_a_reason_for_several_actions_names_them_all() -> None:
+    shut = deny(Principal="*", Action=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"])
+    judged = judge_grants(role(), policies(document(allow())), bucket(document(shut)))
+    listed = "denies s3:GetObject, s3:PutObject and s3:DeleteObject on every object of data-bucket"
+    assert str(named("s3:GetObject", judged).because[0]).endswith(listed)
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ({"Null": {"aws:TokenIssueTime": "true"}}, "when aws:TokenIssueTime is absent"),
+        ({"Null": {"aws:TokenIssueTime": "false"}}, "when aws:TokenIssueTime is present"),
+        ({"ArnEquals": {"aws:SourceArn": "arn:aws:s3:::b"}}, "when aws:SourceArn is `arn:aws:s3:::b`"),
+        ({"ForAnyValue:StringEquals": {"aws:TagKeys": "a"}}, "when any aws:TagKeys is `a`"),
+        ({"ForAllValues:StringEquals": {"aws:TagKeys": ["a", "b"]}}, "when every aws:TagKeys is `a` or `b`"),
+        ({"StringNotEqualsIfExists": {"aws:SourceVpc": "v-1"}}, "unless aws:SourceVpc is `v-1` (if it is present)"),
+    ],
+)
+def test_a_condition_is_put_into_words(condition: dict[str, Any], words: str) -> None:
+    (statement,) = document(allow(Condition=condition)).statements
+    assert conditions_in_words(statement) == f" {words}"
+
+
+def test_variables_of_an_old_document_are_plain_text() -> None:
+    resources = ["arn:aws:s3:::${aws:username, 'data-bucket'}", "arn:aws:s3:::${aws:username, 'data-bucket'}/*"]
+    text = allow(Resource=resources)
+    assert only(role(), policies(document(text)), bucket()) == "allowed"
+    assert only(role(), policies(document(text, version="2008-10-17")), bucket()) == "missing"
+
+
+def test_a_reason_names_a_managed_policy_without_its_path() -> None:
+    shared = ManagedPolicy("arn:aws:iam::aws:policy/job-function/Shared", Present(document(allow(Sid="All"))))
+    held = RolePolicies(Present(()), Present((shared,)))
+    judged = named("s3:GetObject", judge_grants(role(), held, bucket()))
+    assert "statement `All` of managed policy `Shared` allows" in str(judged)
+
+
 def test_the_reason_for_a_missing_grant_shows_the_near_misses() -> None:
     held = policies(
         document(
@@ -231,7 +270,9 @@ def test_the_key_policy_has_the_first_word() -> None:
     }
 
 
-@pytest.mark.parametrize("arn", ["alias/x", "", KEY_ARN.replace(":key/", ":alias/"), "1234abcd-12ab-34cd-56ef"])
+@pytest.mark.parametrize(
+    "arn", ["alias/x", "key/x", "", KEY_ARN.replace(":key/", ":alias/"), "1234abcd-12ab-34cd-56ef"]
+)
 def test_a_key_that_is_not_named_by_its_arn_is_undecided(arn: str) -> None:
     judged = judge_key(role(), policies(), bucket(key_policy=document(), key_arn=arn))
     assert {each.verdict for each in judged} == {GrantVerdict.UNDECIDED}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from remediator.core.grants import judge_grants, judge_key
-from remediator.core.policy.document import PolicyDocument, policy_size
+from remediator.core.policy.document import PolicyDocument, policy_size, policy_text
 from remediator.core.policy.edit import upsert_statements
 from remediator.core.policy.own import (
     OWN_POLICY_NAME,
@@ -290,6 +290,19 @@ def test_what_s3_would_refuse_is_an_obstacle() -> None:
     assert bucket_codes(document(*ours, allow(Principal="*", Sid="é" * 10_240))) == ["quota"]
     unread = dataclasses.replace(bucket(), policy=Unreadable("denied"))
     assert [each.code for each in bucket_policy_write_obstacles(role(), unread, fine)] == ["unread"]
+
+
+def test_a_bucket_policy_with_faults_is_named_at_the_head_of_the_sentence() -> None:
+    faulty = bucket(document(trust(Effect="allow")))
+    (obstacle,) = bucket_policy_write_obstacles(role(), faulty, document(our_bucket_statement()))
+    assert obstacle.text.startswith("The bucket policy must not be rewritten, because it breaks the grammar: ")
+
+
+def test_a_bucket_policy_that_fits_exactly_is_written() -> None:
+    fine = document(our_bucket_statement())
+    size = len(policy_text(fine).encode())
+    for quota, expected in ((size, []), (size - 1, ["quota"])):
+        assert [each.code for each in bucket_policy_write_obstacles(role(), bucket(), fine, quota)] == expected
 
 
 def test_resources_of_ours_are_lists_even_of_one() -> None:

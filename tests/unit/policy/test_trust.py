@@ -107,6 +107,14 @@ def test_ec2_can_be_merged_into_a_plain_list_of_services(action: object) -> None
     assert merged_ec2_trust(after, "aws") is None
 
 
+def test_a_condition_that_asks_for_nothing_keeps_nothing_from_being_merged() -> None:
+    plain = trust(Sid="Services", Principal=LAMBDA, Condition={})
+    after = merged_ec2_trust(document(plain), "aws")
+    assert after is not None
+    merged = {**plain, "Principal": {"Service": ["lambda.amazonaws.com", "ec2.amazonaws.com"]}}
+    assert after.raw["Statement"] == [merged]
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -85,7 +85,7 @@ def address_in(actual: str, wanted: str) -> bool | None:
     network, address = network_of(wanted), network_of(actual)
     if network is None or address is None:
         return None
-    return bool(address.version == network.version and address.network_address in network)
+    return address.network_address in network
 
 
 def public_address_in(wanted: str) -> bool | None:
