@@ -11,8 +11,10 @@ import pytest
 
 from remediator import __version__
 from remediator.core.change import ChangeKind, ChangeState
+from remediator.core.event import APPLY_CALL
 from remediator.core.finding import FindingCode
 from remediator.core.outcome import Hold, NotApplied, OutcomeKind
+from remediator.core.pause import Pause
 from remediator.core.policy.own import OWN_POLICY_NAME
 from remediator.core.telling import News
 from remediator.errors import DeniedError, MalformedRecord, ThrottledError, TransientError
@@ -385,6 +387,36 @@ class TestACrash:
         world.look()
         world.look()
         assert world.history.unsettled_roles() == ()
+
+
+def test_a_look_by_hand_leaves_alone_what_the_reconciler_is_about_to_write(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+
+    def looked_at_by_hand() -> None:
+        world.reconcile_only(a_cause(APPLY_CALL), paused=Pause(everything=True))
+
+    # The first look of the reconciler is before its record, the second after it and just before the write.
+    roles = world.disturbed_roles(before_read_role_2=once(looked_at_by_hand))
+    assert world.look(roles=roles)[0].kind is OutcomeKind.REPAIRED
+    assert [change.state for change in world.changes()] == [ChangeState.COMPLETED]
+
+
+def test_the_reconciler_leaves_alone_for_two_minutes_what_is_about_to_be_written_by_hand(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.grant(bucket_grant())
+    with pytest.raises(Killed):
+        world.reconcile_only(
+            a_cause(APPLY_CALL),
+            roles=world.disturbed_roles(before_write_trust=raising(Killed())),  # type: ignore[arg-type]  # not an Exception, on purpose
+        )
+    world.look()
+    by_hand, ours = world.changes()
+    assert (by_hand.state, ours.state) == (ChangeState.INTENDED, ChangeState.COMPLETED)
+    world.time += timedelta(minutes=3)
+    world.look()
+    assert world.changes()[0].state is ChangeState.COMPLETED
+    assert world.history.unsettled_roles() == ()
 
 
 def test_an_undo_that_may_still_be_under_way_is_left_open_for_two_minutes(world: World) -> None:

@@ -497,3 +497,4 @@ class TestResuming:
         result = self.resumed(world, roles=world.disturbed_roles(before_tag_role=DENIED))
         assert isinstance(result, NotResumed)
         assert "its contest is ended, but the tag" in result.why
+        assert "waits for the next sweep" in result.why

@@ -86,6 +86,8 @@ def _of_document(change: Change, reading: Reading[Json]) -> Undo | UndoRefused:
             assert_never(never)
     if same_document(now, change.before):
         return UndoRefused("It is undone already: the document is what it was before the change.")
+    if _is_emptied_profile(change, now):
+        return Undo(change, now, change.before)
     if not same_document(now, change.after):
         return UndoRefused(
             "The document has changed since. What the change left is marked with -, what is there now with +:",
@@ -94,6 +96,19 @@ def _of_document(change: Change, reading: Reading[Json]) -> Undo | UndoRefused:
     if change.document.kind is not DocumentKind.INSTANCE_PROFILE and not _can_be_written(change.before):
         return UndoRefused("What was there before is no policy that AWS would take.")
     return Undo(change, now, change.before, _warning(change))
+
+
+def _is_emptied_profile(change: Change, now: Json | None) -> bool:
+    """Whether it is an instance profile that the change created, and that holds no role any more.
+
+    Undoing it takes two calls, and may have been cut off between them.
+    """
+    return (
+        change.document.kind is DocumentKind.INSTANCE_PROFILE
+        and change.before is None
+        and change.after is not None
+        and same_document(now, {**change.after, "Roles": []})
+    )
 
 
 def _can_be_written(document: Json | None) -> bool:

@@ -56,18 +56,19 @@ def notification_of(outcome: Outcome, telling: Telling, settings: Settings) -> N
 def deliver(outcome: Outcome, *, topic: AlertSink, history: MemoryStore, settings: Settings, now: datetime) -> Telling:
     """Publish the outcome's alert, if there is anything new in it; then close its changes, and remember that.
 
+    That the limit of writes is reached is told before, so that nothing comes between an alert and closing its changes.
     In this order, so that what could not be published is told with the next look: its changes are still open. If it is
     interrupted in between, people are told twice, and never not at all. Raises any AwsError of either; TransientError
     where somebody else has changed what is remembered of the role.
     """
     telling = decide_telling(outcome, now)
     notification = notification_of(outcome, telling, settings)
-    if notification is not None:
-        topic.publish(record_of(notification))
     if outcome.hold is Hold.CAPPED and not history.is_limit_told(now):
         # Two at the same time publish the same notice, with the same id, and people are shown one of them.
         topic.publish(record_of(limit_reached(outcome.account, settings.write_limit, now)))
         history.note_limit_told(now)
+    if notification is not None:
+        topic.publish(record_of(notification))
     for change_id in outcome.untold:
         history.close(change_id)
     remembered = outcome.remembered

@@ -21,7 +21,7 @@ from remediator.core.enrollment import (
     decide_enrollment,
     refuse_by_policies,
 )
-from remediator.core.event import FRESH, Cause, is_fresh
+from remediator.core.event import APPLY_CALL, FRESH, Cause, is_fresh
 from remediator.core.finding import Finding, FindingCode
 from remediator.core.instance_profile import usable_instance_profile
 from remediator.core.memory import Contest, RoleMemory
@@ -246,6 +246,7 @@ class _Run:
                     roles=self.roles,
                     buckets=self.buckets,
                     now=self.now,
+                    by_hand=any(cause.call == APPLY_CALL for cause in self.causes),
                 )
                 # Whoever undoes something knows of it.
                 progress.settled = tuple(change for change in settled if change.kind is not ChangeKind.UNDO)

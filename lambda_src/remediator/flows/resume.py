@@ -82,7 +82,10 @@ def resume(
         roles.tag_role(role_name, MODE_TAG, Mode.REPAIR)
     except AwsError as error:
         done = "its contest is ended, but " if contest is not None else ""
-        return NotResumed(f"{done}the tag {MODE_TAG} of role {role_name} could not be set to {Mode.REPAIR}: {error}")
+        comes = "" if contest is None or is_held_back(role) else ". Without it, the role waits for the next sweep"
+        return NotResumed(
+            f"{done}the tag {MODE_TAG} of role {role_name} could not be set to {Mode.REPAIR}: {error}{comes}"
+        )
     return Resumed(contest, tag)
 
 

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from remediator.core.change import Change, ChangeKind, ChangeState, settlement
+from remediator.core.event import APPLY_CALL
 from remediator.core.state import Role
 from remediator.flows.documents import BucketPolicies, RoleDocuments, read_document
 from remediator.flows.history import History
 
-_UNDO_UNDER_WAY: Final = timedelta(minutes=2)
-"""A person undoes beside us, in no turn of ours: their first call, which sets a tag, wakes us before they write."""
+_UNDER_WAY: Final = timedelta(minutes=2)
+"""A person writes beside the reconciler, in no turn of its: either may be about to write what the other finds open."""
 
 
 def settle(
@@ -24,14 +25,17 @@ def settle(
     roles: RoleDocuments,
     buckets: BucketPolicies,
     now: datetime,
+    by_hand: bool,
 ) -> tuple[Change, ...]:
     """Find out what became of a role's open changes, record it, and give those of which it is known now.
+
+    ``by_hand`` says that a person has us look, in no turn of the reconciler's.
 
     One that was, or may have been, made stays open: people must be told of it first. It may be known for long what came
     of it, if only the telling was interrupted.
 
     ``role`` is the role as it is now, None where there is none. A change whose document cannot be read stays open, and
-    so does an undo that may still be under way.
+    so does one that somebody beside us may still be about to write.
     Raises any AwsError of the history, and TransientError where a document cannot be reached for now.
     """
     settled: list[Change] = []
@@ -41,7 +45,7 @@ def settle(
             history.close(change_id)
             continue
         if change.state is ChangeState.INTENDED:
-            if change.kind is ChangeKind.UNDO and now - change.intended_at < _UNDO_UNDER_WAY:
+            if (by_hand or _is_by_hand(change)) and now - change.intended_at < _UNDER_WAY:
                 continue
             state, why = _found_out(change, role, roles=roles, buckets=buckets)
             if state is ChangeState.INTENDED:
@@ -52,6 +56,10 @@ def settle(
             history.close(change_id)  # a person undid it and knows, or there is nothing to tell
         settled.append(change)
     return tuple(settled)
+
+
+def _is_by_hand(change: Change) -> bool:
+    return change.kind is ChangeKind.UNDO or any(cause.call == APPLY_CALL for cause in change.causes)
 
 
 def _found_out(
