@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from remediator.core.alert_json import Record
 from remediator.core.arn import RoleArn
-from remediator.core.change import Change, ChangeState, DocumentKind, same_document, split_change_id
+from remediator.core.change import Change, ChangeKind, ChangeState, DocumentKind, same_document, split_change_id
 from remediator.core.memory import RoleMemory
 from remediator.core.policy.document import PolicyDocument, read_policy
 from remediator.core.policy.own import OWN_POLICY_NAME, own_grant_statements
@@ -42,6 +43,7 @@ class KeptRole:
     created: datetime
     trust: Json
     inline: Mapping[str, Json]
+    tags: Mapping[str, str] = field(default_factory=lambda: ENROLLED)
 
     @property
     def arn(self) -> str:
@@ -61,10 +63,14 @@ class State:
 class Written:
     """What was noticed of our writes: how many changed something, how many edits they overwrote, and what is wrong.
 
-    ``made`` are, for each that changed something, the ids of the changes that it may be one of.
+    ``made`` are, for each that changed something, the ids of the changes that it may be one of. Those by which somebody
+    undoes a change are counted as ``undone`` alone. ``overtaken`` are those that took back what a repair by hand, which
+    is in no turn of the reconciler's, had written between the last read and the write.
     """
 
     effective: int = 0
+    undone: int = 0
+    overtaken: int = 0
     overwritten: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     made: list[tuple[str, ...]] = field(default_factory=list)
@@ -146,6 +152,15 @@ class KeptAccount:
         """Put a role in the place of the one of its name, as somebody else does."""
         self.become(replace(self.state, roles={**self.state.roles, role.name: role}))
 
+    @contextmanager
+    def others_look(self) -> Iterator[None]:
+        """What is read meanwhile, somebody else has seen, and not who is amid their own calls."""
+        seen, self._seen = self._seen, {}
+        try:
+            yield
+        finally:
+            self._seen = seen
+
     def read_role(self, role_name: str) -> Reading[Role]:
         state = self._behind()
         role = state.roles.get(role_name)
@@ -196,6 +211,11 @@ class KeptAccount:
         role = self._present(role_name)
         self._write(DocumentKind.INLINE_POLICY, f"inline {role_name}", role.inline.get(policy_name), None)
         self.keep(replace(role, inline={name: each for name, each in role.inline.items() if name != policy_name}))
+
+    def tag_role(self, role_name: str, key: str, value: str) -> None:
+        role = self._present(role_name)
+        self.keep(replace(role, tags={**role.tags, key: value}))
+        self.on_own_write("TagRole", role_name)
 
     def read_bucket(self, name: str, *, region: str, account: str, key: str | None = None) -> Reading[Bucket]:
         return Present(
@@ -259,15 +279,19 @@ class KeptAccount:
             self.written.wrong.append(f"{what}: a write drops a statement that was read, and is not ours")
         if not same_document(seen, now) and not keeps_foreign(now, after):
             self.written.overwritten.append("after the last read" if was_fresh else "before a stale read")
-        intended = tuple(
-            change.change_id
+        if not same_document(seen, now) and not set(named_roles(now)) <= set(named_roles(after)):
+            self.written.overtaken += 1
+        intended = [
+            change
             for change in self._history.changes.values()
             if (change.state, change.document.kind) == (ChangeState.INTENDED, kind)
             and same_document(change.after, after)
-        )
-        if not same_document(now, after):
+        ]
+        if intended and all(change.kind is ChangeKind.UNDO for change in intended):
+            self.written.undone += 1
+        elif not same_document(now, after):
             self.written.effective += 1
-            self.written.made.append(intended)
+            self.written.made.append(tuple(change.change_id for change in intended))
         if not intended:
             self.written.wrong.append(f"{what}: a write is not in the history")
 
@@ -316,7 +340,7 @@ def _role(role: KeptRole) -> Role:
     return Role(
         arn=RoleArn.parse(role.arn),
         role_id=role.role_id,
-        tags=ENROLLED,
+        tags=role.tags,
         trust=read_policy(role.trust),
         created=role.created,
     )

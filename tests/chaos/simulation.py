@@ -13,12 +13,20 @@ from typing import Any, Final
 
 import pytest
 
-from remediator.core.change import ChangeState
+from remediator.core.change import ChangeKind, ChangeState
+from remediator.core.event import APPLY_CALL, Cause
+from remediator.core.outcome import Outcome
+from remediator.core.pause import Pause
 from remediator.core.policy.own import OWN_POLICY_NAME
 from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
 from remediator.core.request import ReconcileRequest, request_json
 from remediator.core.sweep import SweepMessage, sweep_json
-from remediator.errors import TransientError
+from remediator.core.undo import Undo
+from remediator.errors import RemediatorError, TransientError
+from remediator.flows.deliver import deliver
+from remediator.flows.reconcile import reconcile
+from remediator.flows.resume import Resumed, resume
+from remediator.flows.undo import plan_undo, undo
 from remediator.handlers import reconciler, router, sweeper
 from tests.chaos.calls import Killed
 from tests.chaos.memory import (
@@ -40,6 +48,7 @@ from tests.examples import (
     EC2_STATEMENT,
     LAMBDA_STATEMENT,
     OWN_ROLE_ARN,
+    a_cause,
     bucket_grant,
     policy,
     settings,
@@ -52,6 +61,9 @@ START: Final = datetime(2026, 3, 4, 10, tzinfo=UTC)
 NAMES: Final = ("head-node", "worker", "third")
 MOST_TURNS: Final = 4000
 FIVE_MINUTES: Final = timedelta(minutes=5)
+UNDO_UNDER_WAY: Final = timedelta(minutes=3)
+"""After that nobody can be undoing something any more."""
+ALICE: Final = f"arn:aws:iam::{ACCOUNT}:user/alice"
 
 
 @dataclass
@@ -100,6 +112,7 @@ class _Simulation:
         self._topic = KeptTopic()
         self._events = 0
         self._running = False
+        self._by_hand = False
         self._recent: dict[tuple[str, str], datetime] = {}
         self._queues: dict[str, list[Message]] = {"intake": [], "sweep": [], "work": []}
         self._dead: list[Message] = []
@@ -149,6 +162,9 @@ class _Simulation:
         while self._edits or self._waiting():
             self._happens()
         self._faults = self.lag = 0
+        for name in self._account.state.roles:
+            self._type(self._resume, name)
+        self.time += UNDO_UNDER_WAY
         for _ in range(2):
             self._sweep()
             while self._waiting():
@@ -161,13 +177,14 @@ class _Simulation:
     def wrong(self) -> Iterator[str]:
         """The promises that were broken, in sentences."""
         written = self._account.written
-        self.counts.update(writes=written.effective, overwritten=len(written.overwritten))
+        self.counts.update(writes=written.effective, undone=written.undone)
+        self.counts.update(overtaken=written.overtaken, overwritten=len(written.overwritten))
         yield from written.wrong
         yield from self._wrong_at_the_end()
         yield from self._wrong_with_history()
         if self._lagging:
             return
-        if written.effective > self.counts["drifts"]:
+        if written.effective > self.counts["drifts"] + written.overtaken:
             yield f"{written.effective} writes for {self.counts['drifts']} drifts"
         if any(each != "after the last read" for each in written.overwritten):
             yield "an edit was lost that was there when we looked"
@@ -192,18 +209,15 @@ class _Simulation:
         )
         for intended in self._account.written.made:
             if all(not self._history.changes[each].may_have_taken_effect for each in intended):
-                # Whoever comes back to a document that is as it was cannot tell an undone write from one never made.
-                self.counts["said to be unwritten"] += 1
-                if any("or undone since" not in self._history.changes[each].why for each in intended):
-                    yield f"a document was changed, and the history says that none of {intended} was written"
+                yield f"a document was changed, and the history says that none of {intended} was written"
             elif not any(told[change_id] for change_id in intended):
                 yield f"a document was changed, and nobody was told of {intended}"
         for change in self._history.changes.values():
             if change.state is ChangeState.INTENDED:
                 yield f"what came of {change.change_id} is not known"
-            if change.may_have_taken_effect and not told[change.change_id]:
+            if change.may_have_taken_effect and change.kind is not ChangeKind.UNDO and not told[change.change_id]:
                 yield f"nobody was told of {change.change_id}, {change.state}"
-            if told[change.change_id] > 1 + self.counts["faults"] + self._lagging:
+            if told[change.change_id] > 1 + self.counts["faults"] + self.counts["typed between calls"] + self._lagging:
                 yield f"{change.change_id} was told {told[change.change_id]} times"
 
     # What happens
@@ -339,11 +353,15 @@ class _Simulation:
     # What others do
 
     def _edit(self) -> None:
-        """Somebody edits one document, or deletes a role and creates it anew; and CloudTrail may tell of it."""
+        """Somebody edits a document, deletes a role and creates it anew, or types; and CloudTrail may tell of it."""
         self._edits -= 1
-        self.counts["edits"] += 1
         before = self._account.state
         role = before.roles[self.rng.choice(sorted(before.roles))]
+        if self.rng.random() < 0.2:
+            self._type(self.rng.choice((self._undo, self._resume, self._apply)), role.name)
+            self._drifted(before)
+            return
+        self.counts["edits"] += 1
         number = self.counts["edits"]
         edits: list[tuple[str, Callable[[], None]]] = [
             ("UpdateAssumeRolePolicy", lambda: self._trust(role, LAMBDA_STATEMENT)),
@@ -364,7 +382,7 @@ class _Simulation:
         call, act = self.rng.choice(edits)
         act()
         self._drifted(before)
-        self._event(call, role.name, f"arn:aws:iam::{ACCOUNT}:user/alice", None)
+        self._event(call, role.name, ALICE, None)
 
     def _trust(self, role: KeptRole, *statements: Json) -> None:
         self._account.keep(replace(role, trust=policy(*statements)))
@@ -400,7 +418,84 @@ class _Simulation:
                 was is None or is_granted(was, before.bucket)
             )
 
+    # What a person types
+
+    def _type(self, command: Callable[[str], None], name: str) -> None:
+        """Have a command typed that is about a role; nothing of it fails, but a function may be amid its own calls."""
+        self.counts["typed between calls"] += self._running
+        running, self._running, self._by_hand = self._running, False, True
+        try:
+            with self._account.others_look():
+                command(name)
+        except RemediatorError:
+            return  # whoever typed it looks at the role some other time
+        finally:
+            self._running, self._by_hand = running, False
+
+    def _undo(self, name: str) -> None:
+        """Undo the last repair of the role that can be undone."""
+        account = self._without_profiles()
+        for change in reversed(self._history.changes.values()):
+            if (change.role_name, change.kind) != (name, ChangeKind.REPAIR):
+                continue
+            planned = plan_undo(change, roles=account, buckets=account)
+            if isinstance(planned, Undo):
+                undo(
+                    planned,
+                    self._cause("Undo"),
+                    roles=account,
+                    buckets=account,
+                    history=self._history,
+                    clock=self.now,
+                    pause=self._sleep,
+                )
+                return
+
+    def _apply(self, name: str) -> None:
+        """Repair the role, as far as a look at it has something to propose."""
+        if self._reconciled(name, Pause(everything=True)).proposed:
+            outcome = self._reconciled(name, Pause())
+            self.counts["repaired by hand"] += bool(outcome.applied)
+            deliver(outcome, topic=self._topic, history=self._history, settings=self._settings, now=self.now())
+
+    def _resume(self, name: str) -> None:
+        resumed = resume(name, roles=self._account, history=self._history, now=self.now())
+        self.counts["resumed"] += isinstance(resumed, Resumed)
+
+    def _reconciled(self, name: str, paused: Pause) -> Outcome:
+        (cloud,), account = self._settings.clouds, self._without_profiles()
+        return reconcile(
+            name,
+            (self._cause(APPLY_CALL),),
+            account=ACCOUNT,
+            group=self._settings.shared_bucket(cloud),
+            roles=account,
+            buckets=account,
+            history=self._history,
+            settings=self._settings,
+            own_role_arn=OWN_ROLE_ARN,
+            own_roles=frozenset({OWN_ROLE_ARN}),
+            paused=paused,
+            now=self.now(),
+            clock=self.now,
+            pause=self._sleep,
+            on_trouble=lambda change_id, error: None,
+        )
+
+    def _without_profiles(self) -> Any:
+        """The account, where no instance profile is ever written."""
+        return self._account
+
+    def _cause(self, call: str) -> Cause:
+        self._events += 1
+        return replace(a_cause(call), event_id=f"typed {self._events}", time=f"{self.time:%Y-%m-%dT%H:%M:%SZ}")
+
+    # What CloudTrail tells
+
     def _own_event(self, call: str, subject: str) -> None:
+        if self._by_hand:
+            self._event(call, subject, ALICE, None)
+            return
         self._event(
             call, subject, f"arn:aws:sts::{ACCOUNT}:assumed-role/AnyscaleRemediator-ReconcilerRole/f", OWN_ROLE_ARN
         )
@@ -416,6 +511,9 @@ class _Simulation:
         detail["eventID"] = f"{self._events:08}-0000-4000-8000-000000000000"
         detail["eventTime"] = f"{self.time:%Y-%m-%dT%H:%M:%SZ}"
         detail["requestParameters"] |= {"bucketName": BUCKET} if call == "PutBucketPolicy" else {"roleName": role}
+        if call == "TagRole":
+            tags = self._account.state.roles[role].tags
+            detail["requestParameters"]["tags"] = [{"key": key, "value": value} for key, value in tags.items()]
         detail["userIdentity"] = {"type": "IAMUser", "arn": actor}
         if issuer is not None:
             detail["userIdentity"] = {

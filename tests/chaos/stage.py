@@ -24,6 +24,7 @@ from remediator.core.change import Change, ChangeState
 from remediator.gateways.webhook import WebhookUrl
 from remediator.handlers import digester, notifier, reconciler, router, sweeper
 from remediator.settings import DigestLimit, Settings
+from remediator_cli import applying, clock
 from tests.chaos.calls import Killed, Request, Seam, webhook_error
 from tests.examples import ACCOUNT, BUCKET, OWN_ROLE_ARN
 from tests.functional.test_handlers import Context
@@ -108,14 +109,19 @@ class Stage:
         self.account.settings = replace(settings, digest=DigestLimit(alone=1, minutes=5))
         _forget()
 
-    def event(self, name: str, **parameters: object) -> None:
-        """Have CloudTrail deliver one of the events of ``tests/events``, as of now, with an id and parameters."""
+    def event(self, name: str, *, arn: str | None = None, **parameters: object) -> None:
+        """Have CloudTrail deliver one of the events of ``tests/events``, as of now, with an id and parameters.
+
+        ``arn`` is that of the resource that it names beside its parameters.
+        """
         event = load(name)
         detail = event["detail"]
         detail["eventTime"] = f"{self.time - timedelta(seconds=3):%Y-%m-%dT%H:%M:%SZ}"
         self._events += 1
         detail["eventID"] = f"{self._events:08}-0000-4000-8000-000000000000"
         detail["requestParameters"].update(parameters)
+        for resource in detail["resources"] if arn else ():
+            resource["ARN"] = arn
         self.send("intake", json.dumps(event))
 
     def send(self, queue: str, body: str) -> None:
@@ -248,6 +254,10 @@ class Stage:
         found = {each.queue: [str(m.body) for m in queues[_dead(each.queue)]._messages] for each in FUNCTIONS}
         return {name: bodies for name, bodies in found.items() if bodies}
 
+    def dead_ids(self) -> set[str]:
+        """The ids of the dead letters, by which the functions' logs name them."""
+        return {message.id for each in FUNCTIONS for message in _queues()[_dead(each.queue)]._messages}
+
     def redrive(self) -> None:
         """Put all dead letters back where they came from, as a person does in the console."""
         queues = _queues()
@@ -369,6 +379,8 @@ def _deploy(made: Stage, patch: pytest.MonkeyPatch) -> None:
                 patch.setattr(function.module, name, of_the_stage)
         url = _url(function.queue)
         patch.setattr(function.module, "_consumed_queue", _with_queue(function.module._consumed_queue, url))
+    patch.setattr(clock, "now", made.now)
+    patch.setattr(applying, "time", times_of(made.now, made.sleep))
     patch.setattr(reconciler, "_work_queue", _with_queue(reconciler._work_queue, account.queue_url))
     patch.setattr(digester, "_ends", _with_queue(digester._ends, _url("digest")))
     patch.setattr(notifier, "_webhook", lambda: Hook(made))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
+from remediator.handlers import reconciler
 from tests.chaos.calls import Request
 from tests.chaos.flows import BY_BUCKET, WORKER, break_roles, create, granted, hear
 from tests.chaos.stage import FUNCTIONS, Stage, stage
@@ -33,6 +38,24 @@ def repaired(made: Stage, *roles: str) -> list[bool]:
     return [made.account.trusts_ec2(role) for role in roles]
 
 
+@contextmanager
+def kept_log() -> Iterator[list[dict[str, Any]]]:
+    """What the functions log meanwhile, line by line; they are silent in all other tests."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(reconciler.logger.registered_formatter)
+    lines: list[dict[str, Any]] = []
+    of_all = logging.getLogger(reconciler.logger.service)
+    of_all.addHandler(handler)
+    logging.disable(logging.NOTSET)
+    try:
+        yield lines
+    finally:
+        logging.disable(logging.CRITICAL)
+        of_all.removeHandler(handler)
+        lines += map(json.loads, written.getvalue().splitlines())
+
+
 @pytest.mark.parametrize("queue", [function.queue for function in FUNCTIONS])
 @pytest.mark.parametrize("kind", ["unreadable", "of another version"])
 def test_a_message_that_cannot_be_read_lies_among_the_dead_letters_and_all_others_are_taken(
@@ -44,8 +67,12 @@ def test_a_message_that_cannot_be_read_lies_among_the_dead_letters_and_all_other
     break_roles(ROLE)(made)
     made.send(queue, body)
     hear("UpdateAssumeRolePolicy", ROLE)(made)
-    made.run()
+    with kept_log() as log:
+        made.run()
     assert made.dead() == {queue: [body]}
+    (letter,) = made.dead_ids()
+    reasons = {line.get("exception_name", "") for line in log if line.get("message_id") == letter}
+    assert any(reason.startswith("Malformed") for reason in reasons), "the log says why, beside the id of the letter"
     assert repaired(made, ROLE) == [True]
     assert len(made.slack) == known + 1
     made.redrive()

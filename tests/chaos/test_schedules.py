@@ -28,6 +28,8 @@ def test_every_schedule_ends_with_all_in_order_recorded_and_told_and_with_no_mor
     assert [(each.seed, each.wrong) for each in schedules if each.wrong] == []
     assert counts["edits between calls"] > 0
     assert counts["faults"] > 0
+    assert counts["undone"] > 0
+    assert counts["repaired by hand"] > 0
 
 
 @pytest.mark.parametrize("part", range(PARTS))

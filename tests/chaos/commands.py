@@ -1,0 +1,193 @@
+"""What a person types at a terminal, on the stage; a command that fails is typed again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from remediator.core.change import ChangeKind, DocumentKind
+from remediator.core.outcome import OutcomeKind
+from remediator.core.pause import RUNNING, Pause, parse_pause
+from remediator.core.undo import Undo
+from remediator.errors import RemediatorError
+from remediator.flows.resume import NotResumed, resume
+from remediator.flows.taking_back import TakenBack, find_what_is_ours, take_back
+from remediator.flows.undo import Undone, plan_undo, undo
+from remediator.gateways.account import AccountScan
+from remediator.settings import MODE_TAG
+from remediator_cli.applying import begin_applying
+from remediator_cli.aws import Account
+from remediator_cli.deployment import Deployment
+from remediator_cli.options import NamedRole
+from tests.chaos.stage import REGION, Stage, client
+from tests.examples import ACCOUNT, OWN_ROLE_ARN, a_cause
+from tests.functional.world import PAUSE_PARAMETER, ROLE, TABLE
+
+IN_ORDER: Final = frozenset({OutcomeKind.CLEAN, OutcomeKind.REPAIRED})
+
+
+def undo_last(kind: DocumentKind) -> Callable[[Stage], None]:
+    """Undo the last repair of such a document."""
+
+    def begin(stage: Stage) -> None:
+        account = stage.account
+        change = [each for each in account.changes() if (each.document.kind, each.kind) == (kind, ChangeKind.REPAIR)][
+            -1
+        ]
+
+        def command(deployment: Deployment) -> bool:
+            roles, buckets = deployment.account.iam(), deployment.account.buckets()
+            planned = plan_undo(change, roles=roles, buckets=buckets)
+            if not isinstance(planned, Undo):
+                return False  # it could not be looked at, or it was undone by the try before
+            undone = undo(
+                planned,
+                replace(a_cause("Undo"), event_id=stage.time.isoformat()),
+                roles=roles,
+                buckets=buckets,
+                history=deployment.history(),
+                clock=stage.now,
+                pause=stage.sleep,
+            )
+            return isinstance(undone, Undone)
+
+        _type(stage, command)
+
+    return begin
+
+
+def apply_by_hand(stage: Stage) -> None:
+    """Repair the role; CloudTrail tells of the writes."""
+
+    def command(deployment: Deployment) -> bool:
+        applying = begin_applying(deployment, stage.account.settings, NamedRole(ROLE))
+        seen = applying.look()
+        if not seen.proposed:
+            return seen.kind in IN_ORDER
+        outcome = applying.repair()
+        applying.tell(outcome)
+        return outcome.kind in IN_ORDER
+
+    _type(stage, command)
+    stage.event("UpdateAssumeRolePolicy", roleName=ROLE)
+
+
+def resume_role(stage: Stage) -> None:
+    """Have the role repaired again."""
+
+    def command(deployment: Deployment) -> bool:
+        resumed = resume(ROLE, roles=deployment.account.iam(), history=deployment.history(), now=stage.now())
+        return not isinstance(resumed, NotResumed)
+
+    _type(stage, command)
+
+
+def resume_writes(stage: Stage) -> None:
+    """Let all writes go on."""
+
+    def command(deployment: Deployment) -> bool:
+        switch = deployment.pause_switch()
+        if parse_pause(switch.read()) == Pause():
+            return True
+        switch.write(RUNNING)
+        return True
+
+    _type(stage, command)
+
+
+def take_back_all(stage: Stage) -> None:
+    """Take back what is ours in all roles and buckets."""
+
+    def command(deployment: Deployment) -> bool:
+        behind, settings = deployment.account, stage.account.settings
+        scan = AccountScan(behind.scan_client(), settings.enrollment_tag, also=lambda _arn, _tags: True)
+        found = find_what_is_ours(
+            account=ACCOUNT,
+            scan=scan,
+            buckets=behind.buckets(),
+            roles=behind.iam(),
+            history=deployment.history(),
+            settings=settings,
+            names=frozenset(),
+        )
+        cause = replace(a_cause("RemoveGrants"), event_id=stage.time.isoformat())
+        results = [
+            take_back(
+                taking,
+                cause,
+                account=ACCOUNT,
+                sequence=sequence,
+                roles=behind.iam(),
+                buckets=behind.buckets(),
+                history=deployment.history(),
+                clock=stage.now,
+                pause=stage.sleep,
+            )
+            for sequence, taking in enumerate(found.takings)
+        ]
+        return not found.left and all(isinstance(result, TakenBack) for result in results)
+
+    _type(stage, command)
+
+
+def _type(stage: Stage, command: Callable[[Deployment], bool]) -> None:
+    """Have a command typed; it fails with an error, or by giving False."""
+    known = _look(stage)
+
+    def act() -> bool:
+        nonlocal known
+        try:
+            return command(_deployment(stage))
+        except RemediatorError:
+            return False
+        finally:
+            with stage.seam.aside():
+                before, known = known, _look(stage)
+                _tell_of(stage, before, known)
+
+    stage.ask_a_person(act)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What EventBridge tells of when a command changes it: the role's mode, None without one, and what is paused."""
+
+    mode: str | None
+    paused: str
+
+
+def _look(stage: Stage) -> _Seen:
+    tags = stage.account.iam.list_role_tags(RoleName=ROLE)["Tags"]
+    return _Seen(
+        next((tag["Value"] for tag in tags if tag["Key"] == MODE_TAG), None),
+        stage.account.ssm.get_parameter(Name=PAUSE_PARAMETER)["Parameter"]["Value"],
+    )
+
+
+def _tell_of(stage: Stage, before: _Seen, now: _Seen) -> None:
+    if now.mode not in (None, before.mode):
+        stage.event("TagRole", roleName=ROLE, tags=[{"key": MODE_TAG, "value": now.mode}])
+    if now.paused != before.paused:
+        stage.send("sweep", '{"format":1,"reason":"deployment"}')
+
+
+def _deployment(stage: Stage) -> Deployment:
+    session: Any = _Session()
+    outputs = {
+        "AlertsTopicArn": stage.account.topic_arn,
+        "HistoryTableName": TABLE,
+        "PauseParameterName": PAUSE_PARAMETER,
+        "ReconcilerRoleArn": OWN_ROLE_ARN,
+    }
+    return Deployment(Account(session), "AnyscaleRemediator", REGION, outputs, stage.account.settings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """The session of the person's profile, whose clients are those of the stage."""
+
+    region_name: str = REGION
+
+    def client(self, service: str, *, region_name: str, config: object) -> Any:
+        return client(service, region_name)
