@@ -7,8 +7,8 @@ from typing import Any, assert_never
 
 from remediator.core.change import ChangeState, before_and_after, document_of
 from remediator.core.outcome import Applied, NotApplied, Outcome, StepResult, Unconfirmed
-from remediator.core.plan import Step
 from remediator.core.state import Role
+from remediator.core.step import Step
 from remediator_cli.action_form import contest_record, document_record, role_record
 
 

@@ -8,22 +8,14 @@ from typing import assert_never
 
 from remediator.core.desired import Desired, desired_of
 from remediator.core.diagnose import diagnose
-from remediator.core.enrollment import (
-    Enrolled,
-    Enrollment,
-    NotEnrolled,
-    Off,
-    Refusal,
-    Refused,
-    decide_enrollment,
-    refuse_by_policies,
-)
+from remediator.core.enrollment import Enrolled, Enrollment, NotEnrolled, Off, Refusal, Refused, decide_enrollment
 from remediator.core.finding import REPAIRABLE, Finding, FindingCode
 from remediator.core.finding_texts import FINDING_TEXTS
 from remediator.core.permanent import permanent_fix
 from remediator.core.plain_text import plain
 from remediator.core.plan import plan_repair
 from remediator.core.policy.document import PolicyDocument, read_mapping, same_policy
+from remediator.core.power import refuse_by_policies
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import Role
 from remediator.core.trust import ec2_trust_statement

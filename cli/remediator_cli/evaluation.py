@@ -12,21 +12,14 @@ from remediator.core.enrollment import sign_of_others
 from remediator.core.finding import REPAIRABLE, TRUST_SUBJECT, Finding, FindingCode, bucket_policy_subject
 from remediator.core.grants import GrantJudgement, judge_grants, judge_key
 from remediator.core.observed import Observed
-from remediator.core.plan import (
-    BucketPolicyStep,
-    InlinePolicyStep,
-    InstanceProfileStep,
-    RepairPlan,
-    Step,
-    TrustStep,
-    plan_repair,
-)
+from remediator.core.plan import RepairPlan, plan_repair
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.own_bucket import bucket_policy_statement
 from remediator.core.policy.own_key import key_policy_statement
 from remediator.core.power import sign_of_power
 from remediator.core.reading import Absent, Present, Unreadable
 from remediator.core.state import Bucket, Role
+from remediator.core.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
 from remediator.core.trust import TrustJudgement, judge_trust
 from remediator_cli.cases import Case
 

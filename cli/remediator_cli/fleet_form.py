@@ -16,7 +16,7 @@ from remediator.core.finding import REPAIRABLE, Finding
 from remediator.core.near_miss import Nearness
 from remediator.core.outcome import OutcomeKind
 from remediator.core.plain_text import document_diff, plain
-from remediator.core.plan import Step, TrustStep
+from remediator.core.step import Step, TrustStep
 from remediator.flows.survey import Surveyed
 from remediator.settings import Settings
 from remediator_cli.diff import diff_text

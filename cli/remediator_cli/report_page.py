@@ -14,7 +14,7 @@ from remediator.core.enrollment import Enrolled
 from remediator.core.finding import REPAIRABLE, Finding
 from remediator.core.memory import RoleMemory
 from remediator.core.plain_text import document_diff
-from remediator.core.plan import Step, TrustStep
+from remediator.core.step import Step, TrustStep
 from remediator_cli.report_contents import STANDING_WORDS, Report, RoleReport, Standing
 from remediator_cli.report_markup import Element, Node, Verbatim, element, render
 from remediator_cli.report_past_page import past_section, repairs_text, time_element

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 from remediator.core.change import Change, ChangeKind, ChangeState, intended
 from remediator.core.event import Actor, Cause
 from remediator.core.finding import Finding, FindingCode
-from remediator.core.plan import TrustStep
 from remediator.core.reading import Present
+from remediator.core.step import TrustStep
 from remediator.core.trust import add_ec2_trust
 from remediator.gateways.history import HistoryTable
 from remediator.gateways.iam import IamGateway

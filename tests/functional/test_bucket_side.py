@@ -14,12 +14,12 @@ import pytest
 from remediator.core.event import Cause
 from remediator.core.finding import FindingCode
 from remediator.core.outcome import NotApplied, Outcome, OutcomeKind, Unconfirmed
-from remediator.core.plan import BucketPolicyStep, InlinePolicyStep, TrustStep
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.own import OWN_POLICY_NAME
 from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
 from remediator.core.reading import Reading
 from remediator.core.state import Bucket
+from remediator.core.step import BucketPolicyStep, InlinePolicyStep, TrustStep
 from remediator.core.sweep import sweep_cause
 from remediator.core.telling import News
 from remediator.errors import ChangedMeanwhile, DeniedError, RejectedError, TransientError

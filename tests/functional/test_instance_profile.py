@@ -10,9 +10,9 @@ import pytest
 
 from remediator.core.finding import FindingCode
 from remediator.core.outcome import NotApplied, Outcome, OutcomeKind, Unconfirmed
-from remediator.core.plan import InstanceProfileStep
 from remediator.core.reading import Absent, Unreadable
 from remediator.core.state import InstanceProfiles
+from remediator.core.step import InstanceProfileStep
 from remediator.core.telling import News
 from remediator.errors import DeniedError, NotFoundError, QuotaError, ThrottledError, TransientError
 from remediator.gateways.iam import IamGateway

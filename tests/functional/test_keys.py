@@ -10,10 +10,10 @@ import pytest
 
 from remediator.core.finding import FindingCode
 from remediator.core.outcome import Outcome, OutcomeKind
-from remediator.core.plan import InlinePolicyStep
 from remediator.core.policy.own import BUCKET_SID, KEYS_SID, OBJECTS_SID, OWN_POLICY_NAME
 from remediator.core.reading import Unreadable
 from remediator.core.state import CustomerKey
+from remediator.core.step import InlinePolicyStep
 from remediator.errors import TransientError
 from remediator.gateways.kms import KmsGateway
 from remediator.gateways.s3 import S3Gateway

@@ -14,15 +14,7 @@ from remediator.core.desired import Desired
 from remediator.core.diagnose import diagnose
 from remediator.core.finding import REPAIRABLE, FindingCode
 from remediator.core.observed import Observed
-from remediator.core.plan import (
-    BucketPolicyStep,
-    InlinePolicyStep,
-    InstanceProfileStep,
-    RepairPlan,
-    Step,
-    TrustStep,
-    plan_repair,
-)
+from remediator.core.plan import RepairPlan, plan_repair
 from remediator.core.policy.document import PolicyDocument, read_policy
 from remediator.core.policy.edit import raw_statements
 from remediator.core.policy.own import OWN_POLICY_NAME
@@ -40,6 +32,7 @@ from remediator.core.state import (
     Role,
     RolePolicies,
 )
+from remediator.core.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
 from remediator.settings import GrantSide, InstanceProfileMode, RolePattern
 from tests.properties.policy_strategies import OUR_SIDS, documents
 from tests.unit.policy.documents import (

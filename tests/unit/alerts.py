@@ -10,6 +10,7 @@ from typing import Any
 
 from remediator.core.alert_json import Record, record_of
 from remediator.core.change import ChangeState
+from remediator.core.describe import describe
 from remediator.core.digest import DIGEST, digest_item, digest_json, digest_of
 from remediator.core.email_text import email_text
 from remediator.core.event import Actor, Cause
@@ -17,7 +18,7 @@ from remediator.core.finding import Finding, FindingCode
 from remediator.core.layout import Layout
 from remediator.core.memory import Contest, RoleMemory
 from remediator.core.notice import Notice, limit_reached, test_notice
-from remediator.core.notification import Notification, describe
+from remediator.core.notification import Notification
 from remediator.core.outcome import (
     Applied,
     Hold,
@@ -28,10 +29,10 @@ from remediator.core.outcome import (
     after_the_last_try,
     gave_up,
 )
-from remediator.core.plan import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, TrustStep, Withheld
 from remediator.core.published import published_layout
 from remediator.core.reading import Absent
 from remediator.core.request import ReconcileRequest
+from remediator.core.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, TrustStep, Withheld
 from remediator.core.sweep import sweep_cause
 from remediator.core.telling import News, Telling
 from remediator.core.trust import add_ec2_trust
@@ -323,6 +324,20 @@ ALERTS = {
                 a_change(
                     state=ChangeState.SUPERSEDED,
                     why="It was interrupted, and somebody has changed the document since.",
+                ),
+            ),
+        )
+    ),
+    "needs-person-unknown": alert(
+        outcome(
+            OutcomeKind.NEEDS_PERSON,
+            findings=(),
+            results=(),
+            settled=(
+                a_change(
+                    state=ChangeState.UNKNOWN,
+                    why="It was interrupted: it was never written, or somebody has undone it since, or AWS does not "
+                    "show it yet.",
                 ),
             ),
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from remediator.core.change import Change, ChangeKind, intended
 from remediator.core.finding import Finding, FindingCode
-from remediator.core.plan import Step, TrustStep
+from remediator.core.step import Step, TrustStep
 from remediator.core.trust import add_ec2_trust
 from tests.examples import LAMBDA_STATEMENT, a_cause, a_role, document
 

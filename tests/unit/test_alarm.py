@@ -42,6 +42,7 @@ def test_an_alarm_says_in_its_first_line_what_to_do() -> None:
     )
     assert layout.severity is Severity.ERROR
     assert layout.subject == "Anyscale role remediator: alarm AnyscaleRemediator-work-dead-letters"
+    assert layout.keywords == ("alarm", "AnyscaleRemediator-work-dead-letters")
 
 
 def test_an_alarm_that_is_over_needs_nobody() -> None:

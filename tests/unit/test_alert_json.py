@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from remediator.core.alert_json import FORMAT, parse_record, record_json, record_of
+from remediator.core.describe import describe
 from remediator.core.email_text import email_text
 from remediator.core.layouts import layout_of
 from remediator.core.notice import Notice
-from remediator.core.notification import Notification, Point, describe
+from remediator.core.notification import Notification, Point
 from remediator.core.outcome import OutcomeKind
 from remediator.core.telling import News
 from remediator.errors import MalformedAlert

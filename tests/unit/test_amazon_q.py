@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from remediator.core.amazon_q import amazon_q_json
-from remediator.core.layout import Form, Layout
+from remediator.core.layout import Form, Layout, Section
 from remediator.core.slack_markup import length
 from tests.unit.alerts import ALERTS
 from tests.unit.test_slack_message import LAYOUT, assert_is_only_text, layouts, long
@@ -46,6 +46,11 @@ def test_it_has_the_form_that_amazon_q_asks_for() -> None:
             "record": "remediator history head-node",
         },
     }
+
+
+def test_the_colon_after_the_title_of_commands_makes_no_emoji_of_it() -> None:
+    layout = replace(LAYOUT, sections=(Section(":wave", ("do",), Form.COMMANDS),))
+    assert notification(layout)["content"]["nextSteps"] == ["\u2236wave: `do`"]
 
 
 def test_a_message_that_belongs_to_no_other_has_no_thread() -> None:

@@ -27,8 +27,8 @@ from remediator.core.change import (
     split_change_id,
     time_key,
 )
-from remediator.core.plan import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step
 from remediator.core.reading import Absent, Present, Unreadable
+from remediator.core.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step
 from remediator.errors import MalformedRecord
 from tests.examples import BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, ROLE_ARN, document, policy
 from tests.unit.changes import NOW, TRUST_STEP, a_change
@@ -81,6 +81,15 @@ def test_without_its_documents_a_change_has_none() -> None:
     assert read.findings == change.findings
 
 
+def test_the_kinds_of_documents_are_called_in_the_history_what_they_have_always_been_called() -> None:
+    assert [str(kind) for kind in DocumentKind] == [
+        "trust-policy",
+        "inline-policy",
+        "bucket-policy",
+        "instance-profile",
+    ]
+
+
 def test_the_id_names_the_role_and_sorts_by_time() -> None:
     first, second = a_change(), a_change(at=NOW + timedelta(milliseconds=1))
     role, key = split_change_id(first.change_id)
@@ -96,7 +105,16 @@ def test_two_steps_of_one_moment_have_two_ids() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "head-node", "head-node/", "a/b/20260304T100020000000Z-0a1b2c3d", "head-node/20260304-0a1b2c3d", "/x"]
+    "text",
+    [
+        "",
+        "head-node",
+        "head-node/",
+        "a/b/20260304T100020000000Z-0a1b2c3d",
+        "head-node/20260304-0a1b2c3d",
+        "/x",
+        "head node/20260304T100020000000Z-0a1b2c3d",
+    ],
 )
 def test_what_is_no_id_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(MalformedRecord, match="looks like head-node/"):

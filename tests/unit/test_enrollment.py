@@ -151,6 +151,9 @@ def test_of_several_that_are_trusted_the_first_is_named_and_the_others_are_count
     enrollment = decide_enrollment(a_role(assume({"AWS": outsiders})), settings(), account=ACCOUNT)
     assert isinstance(enrollment, Refused)
     assert "role/a and 2 more, which is outside this account" in enrollment.why
+    enrollment = decide_enrollment(a_role(assume({"AWS": outsiders[:1]})), settings(), account=ACCOUNT)
+    assert isinstance(enrollment, Refused)
+    assert "role/a, which is outside this account" in enrollment.why
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,14 @@ from remediator.core.desired import Desired
 from remediator.core.diagnose import diagnose
 from remediator.core.finding import OWN_POLICY_SUBJECT, Finding, FindingCode
 from remediator.core.observed import Observed
-from remediator.core.plan import BucketPolicyStep, InlinePolicyStep, RepairPlan, Withheld, plan_repair
+from remediator.core.plan import RepairPlan, plan_repair
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.edit import raw_statements
 from remediator.core.policy.own import OWN_POLICY_NAME, own_grant_statements, own_key_statement
 from remediator.core.policy.own_bucket import named_roles
 from remediator.core.reading import Absent, Present, Unreadable
 from remediator.core.state import InlinePolicy, RolePolicies, Surroundings
+from remediator.core.step import BucketPolicyStep, InlinePolicyStep, Withheld
 from remediator.settings import GrantSide
 from tests.unit.policy.documents import (
     ACCOUNT,
@@ -93,6 +94,15 @@ def test_a_role_that_was_deleted_is_dropped_from_our_statement() -> None:
     assert isinstance(step, BucketPolicyStep)
     assert step.after is not None
     assert raw_statements(step.after) == (our_bucket_statement(ROLE_ARN),)
+
+
+def test_a_role_that_others_grant_the_bucket_does_not_join_our_statement_when_that_is_restored() -> None:
+    altered = document({**our_bucket_statement(OTHER_ROLE_ARN), "Condition": {"Bool": {"aws:SecureTransport": "true"}}})
+    _, plan = looked_at(observed(altered, others=(document(allow()),)), ON_BUCKET)
+    (step,) = plan.steps
+    assert isinstance(step, BucketPolicyStep)
+    assert step.after is not None
+    assert named_roles(step.after, ACCOUNT) == {OTHER_ROLE_ARN}
 
 
 def test_a_role_that_was_deleted_is_not_dropped_from_anybody_elses_statement() -> None:

@@ -50,6 +50,8 @@ CHANNEL = f"arn:aws:chatbot::{ACCOUNT}:chat-configuration/slack-channel/{CHANNEL
 STACK = f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/AnyscaleRemediator/1a2b3c4d"
 LOGS = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:AnyscaleRemediator-RouterLogs-x:*"
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+ALARM = f"arn:aws:cloudwatch:us-east-1:{ACCOUNT}:alarm:AnyscaleRemediator-Silence"
+DASHBOARD = f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/AnyscaleRemediator-us-east-1"
 EVENT_SOURCE = f"arn:aws:lambda:us-east-1:{ACCOUNT}:event-source-mapping:1234abcd"
 
 TOUCHES = [
@@ -76,6 +78,8 @@ TOUCHES = [
     ("ssm:PutParameter", PARAMETER),
     ("cloudformation:UpdateStack", STACK),
     ("logs:DeleteLogGroup", LOGS),
+    ("cloudwatch:DisableAlarmActions", ALARM),
+    ("cloudwatch:DeleteDashboards", DASHBOARD),
 ]
 
 LOOKS = [
@@ -89,6 +93,21 @@ LOOKS = [
     ("sns:ListSubscriptionsByTopic", PEOPLE),
     ("cloudformation:DescribeStacks", STACK),
     ("logs:FilterLogEvents", LOGS),
+    *(("chatbot:GetMicrosoftTeamsChannelConfiguration", CHANNEL), ("chatbot:ListTagsForResource", CHANNEL)),
+    *(("cloudformation:DetectStackDrift", STACK), ("cloudformation:GetTemplate", STACK)),
+    ("cloudformation:ListStackResources", STACK),
+    *(("cloudwatch:DescribeAlarms", ALARM), ("cloudwatch:GetDashboard", DASHBOARD)),
+    ("cloudwatch:ListTagsForResource", ALARM),
+    *(("dynamodb:BatchGetItem", TABLE), ("dynamodb:CreateBackup", TABLE), ("dynamodb:DescribeTable", TABLE)),
+    *(("dynamodb:ListTagsOfResource", TABLE), ("dynamodb:Scan", TABLE), ("dynamodb:StartAwsBackupJob", TABLE)),
+    *(("events:DescribeRule", RULE), ("events:ListTargetsByRule", RULE)),
+    *(("iam:GenerateServiceLastAccessedDetails", RECONCILER), ("iam:ListRolePolicies", RECONCILER)),
+    *(("iam:SimulatePrincipalPolicy", RECONCILER), ("lambda:ListTags", FUNCTION)),
+    *(("logs:DescribeLogStreams", LOGS), ("logs:GetLogEvents", LOGS), ("logs:ListTagsForResource", LOGS)),
+    *(("logs:StartLiveTail", LOGS), ("logs:StartQuery", LOGS)),
+    *(("scheduler:GetSchedule", SCHEDULE), ("scheduler:ListTagsForResource", SCHEDULE)),
+    *(("sns:GetTopicAttributes", TOPIC), ("sqs:ListQueueTags", QUEUE)),
+    *(("ssm:DescribeParameters", PARAMETER), ("ssm:ListTagsForResource", PARAMETER)),
     ("lambda:UpdateFunctionCode", f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:theirs"),
     ("iam:PassRole", ROLE),
     ("dynamodb:DeleteItem", f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/theirs"),

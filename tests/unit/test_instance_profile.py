@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from remediator.core.describe import describe
 from remediator.core.desired import Desired
 from remediator.core.diagnose import diagnose
 from remediator.core.instance_profile import (
@@ -16,12 +17,12 @@ from remediator.core.instance_profile import (
     usable_instance_profile,
 )
 from remediator.core.memory import RoleMemory
-from remediator.core.notification import describe
 from remediator.core.observed import Observed
 from remediator.core.outcome import Applied, Outcome, OutcomeKind
-from remediator.core.plan import InstanceProfileStep, plan_repair
+from remediator.core.plan import plan_repair
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import InstanceProfile, InstanceProfiles
+from remediator.core.step import InstanceProfileStep
 from remediator.core.telling import News, Telling
 from remediator.settings import InstanceProfileMode, RolePattern
 from tests.unit.alerts import published
@@ -151,6 +152,7 @@ AT_THE_ROOT = InstanceProfile(f"arn:aws:iam::{ACCOUNT}:instance-profile/{NAME}",
         ((OURS,), None, InstanceProfileMode.REPORT, ARN),
         ((), Present(AT_THE_ROOT), InstanceProfileMode.REPAIR, AT_THE_ROOT.arn),
         ((), Present(AT_THE_ROOT), InstanceProfileMode.REPORT, AT_THE_ROOT.arn),
+        ((), Present(replace(AT_THE_ROOT, role_names=(NAME,))), InstanceProfileMode.REPORT, AT_THE_ROOT.arn),
         ((), Absent(), InstanceProfileMode.REPORT, ARN),
         ((ELSEWHERE,), Absent(), InstanceProfileMode.REPORT, ELSEWHERE.arn),
         ((ELSEWHERE,), Absent(), InstanceProfileMode.REPAIR, ARN),

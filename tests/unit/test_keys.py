@@ -13,12 +13,13 @@ from remediator.core.finding import Finding, FindingCode
 from remediator.core.key_findings import keys_of
 from remediator.core.observed import Observed
 from remediator.core.permanent import permanent_fix
-from remediator.core.plan import InlinePolicyStep, RepairPlan, plan_repair
+from remediator.core.plan import RepairPlan, plan_repair
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.edit import raw_statements
 from remediator.core.policy.own import OWN_POLICY_NAME, own_key_statement
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import Bucket, CustomerKey, DefaultEncryption, InlinePolicy, KeyState, RolePolicies
+from remediator.core.step import InlinePolicyStep
 from remediator.settings import GrantSide
 from tests.unit.policy.documents import (
     ACCOUNT,

@@ -16,12 +16,13 @@ from remediator.core.finding import REPAIRABLE, Finding, FindingCode
 from remediator.core.finding_texts import FINDING_TEXTS
 from remediator.core.memory import Contest
 from remediator.core.notice import limit_reached
+from remediator.core.notification import PermanentFix
 from remediator.core.outcome import TOLD, Applied, Hold, NotApplied, OutcomeKind, StepResult, Unconfirmed
-from remediator.core.permanent import PermanentFix, permanent_fix
+from remediator.core.permanent import permanent_fix
 from remediator.core.plain_text import document_diff, plain
-from remediator.core.plan import InlinePolicyStep, TrustStep, Withheld
 from remediator.core.policy.edit import raw_statements
 from remediator.core.reading import Absent
+from remediator.core.step import InlinePolicyStep, TrustStep, Withheld
 from remediator.core.sweep import sweep_cause
 from remediator.core.telling import News
 from remediator.core.trust import add_ec2_trust
@@ -119,6 +120,19 @@ def test_a_failed_write_is_told_as_not_done_with_its_reason() -> None:
     assert "What could not be done: trust policy\n  iam:UpdateAssumeRolePolicy failed with LimitExceeded" in told.text
     assert "What was done: inline policy" in told.text
     assert "It is not tried again by itself." in told.text
+    assert "touching a tag" not in told.text
+
+
+def test_a_role_that_could_not_be_looked_at_is_looked_at_again_when_a_tag_is_touched() -> None:
+    assert "by touching a tag of the role." in alert(outcome(OutcomeKind.FAILED, results=())).text
+
+
+def test_after_the_last_try_the_first_line_says_whether_anything_may_have_been_written() -> None:
+    looked = alert(outcome(OutcomeKind.FAILED, results=(), is_last=True))
+    assert looked.text.startswith("Please look: whether this role is broken could not be found out.")
+    assert looked.subject == "Anyscale role head-node: repair failed (production)"
+    begun = alert(outcome(OutcomeKind.FAILED, results=(Unconfirmed(TRUST_STEP, "not seen"),), is_last=True))
+    assert begun.text.startswith("Please look: a repair was begun and not finished")
 
 
 def test_a_finding_for_a_person_comes_with_its_reason_and_what_to_do() -> None:
@@ -239,6 +253,17 @@ def test_who_caused_it_is_named_shortly_in_the_own_account_and_in_full_elsewhere
     assert [cause["actor"] for cause in json.loads(told.json)["causes"]][1] == stranger
 
 
+def test_an_arn_without_a_name_is_told_in_full() -> None:
+    told = alert(outcome(causes=(a_cause(actor=f"arn:aws:iam::{ACCOUNT}:"),)))
+    assert f"UpdateAssumeRolePolicy by arn:aws:iam::{ACCOUNT}: through" in told.text
+
+
+def test_a_service_that_calls_as_itself_is_named_once() -> None:
+    service = replace(a_cause().actor, arn="autoscaling.amazonaws.com", user_agent="autoscaling.amazonaws.com")
+    told = alert(outcome(causes=(replace(a_cause(), actor=service),)))
+    assert "UpdateAssumeRolePolicy by autoscaling.amazonaws.com at" in told.text
+
+
 def test_who_applied_a_repair_by_hand_is_named_in_full_and_no_event_of_cloudtrail_is() -> None:
     told = alert(outcome(causes=(a_cause(APPLY_CALL), a_cause())))
     (caused,) = (section for section in told.layout.sections if section.title == "Who caused it")
@@ -317,6 +342,12 @@ def test_an_interrupted_write_over_which_somebody_wrote_is_told_with_what_to_do(
     assert "What you can do\n  trust policy: See whether what we meant to write, below, is still wanted." in told.text
 
 
+def test_what_is_wrong_beside_an_interrupted_write_comes_first() -> None:
+    change = a_change(state=ChangeState.SUPERSEDED, why="It was interrupted.")
+    told = alert(outcome(OutcomeKind.NEEDS_PERSON, findings=(GRANT_BLOCKED,), results=(), settled=(change,)))
+    assert told.text.startswith("Please look: something is wrong that must not be repaired automatically.")
+
+
 def test_what_only_our_own_event_keeps_from_being_repaired_is_not_put_down_to_observe_mode() -> None:
     change = a_change(state=ChangeState.COMPLETED)
     told = alert(outcome(OutcomeKind.WOULD_REPAIR, results=(), proposed=(GRANT_STEP,), own=True, settled=(change,)))
@@ -354,6 +385,13 @@ def test_a_long_diff_is_cut_in_the_middle() -> None:
     assert any("lines left out" in line for line in diff)
 
 
+def test_a_diff_of_120_lines_of_200_signs_is_whole() -> None:
+    assert len(document_diff(None, {"x": ["a"] * 113}).splitlines()) == 120
+    assert "left out" not in document_diff(None, {"x": ["a"] * 113})
+    assert "… 1 lines left out …" in document_diff(None, {"x": ["a"] * 114})
+    assert max(map(len, document_diff(None, {"x": "a" * 300}).splitlines())) == 200
+
+
 def test_documents_that_do_not_fit_are_left_out_with_a_pointer_to_the_history() -> None:
     many = document(*({**LAMBDA_STATEMENT, "Sid": f"S{n}"} for n in range(2_000)))
     step = TrustStep(many, add_ec2_trust(many, "aws"))
@@ -384,6 +422,7 @@ def test_the_permanent_fix_gives_what_the_findings_lack_and_nothing_else() -> No
     assert "ec2.amazonaws.com" in fix.terraform
     assert permanent_fix(ROLE_ARN, (GRANT_BLOCKED,), (BUCKET,)) is None
     assert permanent_fix(None, (TRUST_MISSING,), (BUCKET,)) is None
+    assert permanent_fix(ROLE_ARN, (GRANT_MISSING,), ("another-bucket",)) is None
 
 
 def test_the_cloudformation_of_the_permanent_fix_is_yaml_that_says_what_our_own_policy_says() -> None:

@@ -61,6 +61,8 @@ def test_of_a_role_that_no_cloud_allows_only_what_somebody_has_tried_is_told(
     assert ("Nor does the cloud production allow role/elsewhere/head-node." in found.why) is (
         nearness is Nearness.TAG_MISSPELT and "production" in tags.values()
     )
+    if nearness is Nearness.UNKNOWN_CLOUD:
+        assert found.why.endswith("is 'production' meant?" if cloud else "there are production.")
     assert missed(elsewhere, {"team": "ray"}) is None
 
 

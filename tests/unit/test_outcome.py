@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from remediator.core.change import ChangeState
-from remediator.core.outcome import Applied, NotApplied, OutcomeKind, Unconfirmed, conclude
-from remediator.core.plan import InstanceProfileStep, Withheld
+from remediator.core.outcome import Applied, NotApplied, OutcomeKind, Unconfirmed, after_the_last_try, conclude
+from remediator.core.step import InstanceProfileStep, Withheld
 from tests.unit.alerts import GRANT_BLOCKED, GRANT_STEP, TRUST_MISSING, outcome
 from tests.unit.changes import TRUST_STEP, a_change
 
@@ -31,6 +31,13 @@ def test_the_steps_are_those_that_were_left_undone_and_those_that_were_tried_wha
 def test_the_last_attempt_is_not_tried_again() -> None:
     assert outcome(OutcomeKind.FAILED, results=(), again=True).to_be_retried
     assert not outcome(OutcomeKind.FAILED, results=(), again=True, is_last=True).to_be_retried
+
+
+def test_after_the_last_try_nothing_is_tried_again() -> None:
+    last = after_the_last_try(outcome(OutcomeKind.FAILED, results=(NotApplied(GRANT_STEP, "throttled", retried=True),)))
+    assert last.is_last
+    assert not last.to_be_retried
+    assert last.results == (NotApplied(GRANT_STEP, "throttled"),)
 
 
 def test_only_what_was_written_and_seen_was_applied() -> None:

@@ -8,18 +8,19 @@ from typing import Any
 
 import pytest
 
+from remediator.core.describe import describe
 from remediator.core.desired import Desired
 from remediator.core.diagnose import desired_own_grant, diagnose, own_policy_reading
 from remediator.core.finding import OWN_POLICY_SUBJECT, Finding, FindingCode
 from remediator.core.memory import RoleMemory
-from remediator.core.notification import describe
 from remediator.core.observed import Observed
 from remediator.core.outcome import Applied, Outcome, OutcomeKind
-from remediator.core.plan import InlinePolicyStep, RepairPlan, TrustStep, Withheld, plan_repair
+from remediator.core.plan import RepairPlan, plan_repair
 from remediator.core.policy.document import policy_size
 from remediator.core.policy.own import OWN_POLICY_NAME, OwnGrant, own_policy
 from remediator.core.reading import Absent, Present, Unreadable
 from remediator.core.state import Bucket, InlinePolicy, RolePolicies
+from remediator.core.step import InlinePolicyStep, TrustStep, Withheld
 from remediator.core.telling import News, Telling
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, a_role, bucket_grant, document
 from tests.unit.alerts import published
@@ -126,6 +127,7 @@ def test_our_policy_that_was_altered_earlier_and_is_gone_by_now_is_not_made_anew
 def test_a_trust_policy_that_does_not_exist_is_missing_and_not_made_up() -> None:
     bare = replace(observed(), role=a_role(reading=Absent()))
     (finding,) = diagnose(bare)
+    assert finding.actions == ("sts:AssumeRole",)
     assert finding.code is FindingCode.TRUST_MISSING
     assert plan_repair(bare, (finding,)) == RepairPlan(
         (), (Withheld(finding, ("the trust policy could not be read",)),)

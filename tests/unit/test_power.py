@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.core.enrollment import Refusal, refuse_by_policies
+from remediator.core.enrollment import Refusal
 from remediator.core.policy.document import PolicyDocument
-from remediator.core.power import sign_of_power
+from remediator.core.power import refuse_by_policies, sign_of_power
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import InlinePolicy, ManagedPolicy, Role, RolePolicies
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, a_role, bucket_grant, document, settings

@@ -158,6 +158,7 @@ def test_anything_else_is_malformed(text: str) -> None:
         (WRITTEN_SWEEP, {"causes": [7]}, "object"),
         (WRITTEN_SWEEP, {"counts": {**WRITTEN_SWEEP["counts"], "missed": -1}}, "`missed`"),
         (WRITTEN_SWEEP, {"counts": {**WRITTEN_SWEEP["counts"], "missed": True}}, "`missed`"),
+        (WRITTEN_SWEEP, {"counts": {**WRITTEN_SWEEP["counts"], "missed": 1.5}}, "`missed`"),
     ],
 )
 def test_a_message_with_a_wrong_field_is_malformed_and_says_which(
@@ -261,6 +262,7 @@ def test_of_several_events_about_a_cloud_the_latest_is_the_cause() -> None:
     assert sweep.cause_for("staging").event_id == "of all"
     assert sweep.cause_for(None).event_id == "of all"
     assert [each.cause.event_id for each in sweep.causes] == ["of all", "late"]
+    assert [each.cause.event_id for each in begun(early, late).causes] == ["late"]
 
 
 def test_a_schedule_without_a_time_is_taken_to_ask_when_the_sweep_began() -> None:

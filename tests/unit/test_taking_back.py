@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from remediator.core.change import ChangeKind, ChangeState, DocumentId, DocumentKind, split_change_id
-from remediator.core.plan import InstanceProfileStep
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.own import OWN_POLICY_NAME
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.scan import ScannedRole
 from remediator.core.state import InlinePolicy, InstanceProfile
+from remediator.core.step import InstanceProfileStep
 from remediator.core.taking_back import (
     Left,
     Taking,

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from remediator.core.change import Change, ChangeKind, ChangeState, Json, split_change_id
-from remediator.core.plan import InlinePolicyStep, InstanceProfileStep
+from remediator.core.change import Change, ChangeKind, ChangeState, Json, change_id, split_change_id
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import Role
+from remediator.core.step import InlinePolicyStep, InstanceProfileStep
 from remediator.core.undo import Undo, UndoRefused, decide_undo, is_held_back, undoing
 from remediator.settings import MODE_TAG
 from tests.examples import EC2_STATEMENT, ENROLLED, LAMBDA_STATEMENT, a_cause, a_role, document, policy
@@ -120,6 +120,7 @@ def test_the_undo_is_a_change_of_its_own_that_goes_the_other_way() -> None:
     assert (made.role_name, made.role_id, made.code_version) == (MADE.role_name, MADE.role_id, "1.3.0")
     assert made.change_id != MADE.change_id
     assert split_change_id(made.change_id)[0] == "head-node"
+    assert made.change_id == change_id("head-node", NOW, MADE.document, 0, MADE.change_id)
 
 
 @pytest.mark.parametrize(

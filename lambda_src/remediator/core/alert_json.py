@@ -17,9 +17,8 @@ from remediator.core.event import Actor, Cause
 from remediator.core.finding import Finding, FindingCode
 from remediator.core.message_fields import read_list, read_object, read_optional_text, read_text
 from remediator.core.notice import Notice, NoticeKind
-from remediator.core.notification import Change, Notification, Point, WriteState
+from remediator.core.notification import Change, Notification, PermanentFix, Point, WriteState
 from remediator.core.outcome import Hold, OutcomeKind
-from remediator.core.permanent import PermanentFix
 from remediator.core.plain_text import SENTENCE_LIMIT, foreign, unmarked_json
 from remediator.core.severity import Severity
 from remediator.core.telling import News

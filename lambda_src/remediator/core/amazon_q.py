@@ -74,7 +74,7 @@ def _steps(layout: Layout) -> dict[int, tuple[str, ...]]:
     for place, section in enumerate(layout.sections):
         if section.form is not Form.COMMANDS or section.note:
             continue
-        of_section = tuple(f"{prose(section.title)}: {code(line)}" for line in section.lines)
+        of_section = tuple(f"{prose(f'{section.title}:')} {code(line)}" for line in section.lines)
         if len(of_section) <= room and all(length(step) <= _STEP_LIMIT for step in of_section):
             steps[place] = of_section
             room -= len(of_section)

@@ -18,10 +18,10 @@ from typing import assert_never
 from remediator.core.event import Cause
 from remediator.core.finding import TRUST_SUBJECT, Finding, FindingCode, bucket_policy_subject
 from remediator.core.message_fields import read_cause, read_list, read_object, read_optional_text, read_text
-from remediator.core.plan import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import Role
+from remediator.core.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
 from remediator.errors import MalformedRecord
 
 FORMAT = 1

@@ -13,9 +13,8 @@ from typing import TypeAlias, assert_never
 
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.statement import Statement
-from remediator.core.power import sign_of_power
 from remediator.core.reading import Absent, Present, Unreadable
-from remediator.core.state import Role, RolePolicies, Surroundings
+from remediator.core.state import Role
 from remediator.settings import MODE_TAG, Cloud, Mode, Settings
 
 EKS_POD_IDENTITY = "pods.eks.amazonaws.com"
@@ -101,27 +100,6 @@ def decide_enrollment(
     cloud = settings.cloud(name)
     assert cloud is not None  # noqa: S101 - an unknown cloud has been refused above
     return _with_mode(cloud, asked)
-
-
-def refuse_by_policies(
-    role: Role,
-    policies: RolePolicies,
-    cloud: Cloud,
-    surroundings: Surroundings = Surroundings(),  # noqa: B008  # it is frozen
-) -> Refused | None:
-    """Why an enrolled role must not be touched after all, now that its policies are known; None where it may be.
-
-    It lacks the boundary that its cloud requires, or holds rights like an administrator's, or may hold them.
-    """
-    required = cloud.required_boundary
-    if required is not None and role.boundary_arn != required:
-        has = f"has {role.boundary_arn}" if role.boundary_arn else "has none"
-        why = f"Cloud {cloud.name} requires the permissions boundary {required}, and the role {has}."
-        return Refused(Refusal.BOUNDARY_LACKING, why, cloud.name)
-    power = sign_of_power(role, policies, surroundings)
-    if power is None:
-        return None
-    return Refused(Refusal.POWERFUL if power.is_certain else Refusal.POWER_UNKNOWN, power.why, cloud.name)
 
 
 def _untagged(role: Role, key: str) -> str:

@@ -10,8 +10,8 @@ from remediator.core.change import Change, ChangeState
 from remediator.core.event import Cause
 from remediator.core.finding import REPAIRABLE, Finding
 from remediator.core.memory import Contest, RoleMemory
-from remediator.core.plan import Step, Withheld
 from remediator.core.request import ReconcileRequest
+from remediator.core.step import Step, Withheld
 
 
 class OutcomeKind(StrEnum):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from remediator.core.arn import RoleArn
 from remediator.core.finding import Finding, FindingCode
 from remediator.core.instance_profile import own_instance_profile_arn, path_of_instance_profile
+from remediator.core.notification import PermanentFix
 from remediator.core.policy.own import own_grant_statements, own_key_statement
 from remediator.core.policy.own_bucket import bucket_policy_statement
 from remediator.core.policy.own_key import key_policy_statement
@@ -19,14 +19,6 @@ _TRUST = frozenset({FindingCode.TRUST_MISSING, FindingCode.TRUST_CONDITIONAL})
 
 SUGGESTED_POLICY_NAME = "anyscale-bucket-access"
 """Not the name of our own policy: two owners of one policy would overwrite each other."""
-
-
-@dataclass(frozen=True, slots=True)
-class PermanentFix:
-    """The same fix in both languages; each text is complete but for the names that only the reader's code knows."""
-
-    terraform: str
-    cloudformation: str
 
 
 def permanent_fix(

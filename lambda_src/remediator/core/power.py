@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from remediator.core.enrollment import Refusal, Refused
 from remediator.core.policy.access import Answer, Side, all_of, any_of
 from remediator.core.policy.calls import session_context
 from remediator.core.policy.context import Context, Value
@@ -21,6 +22,7 @@ from remediator.core.policy.principals import Named
 from remediator.core.policy.sides import Documents, documents_about
 from remediator.core.reading import Present
 from remediator.core.state import Role, RolePolicies, Surroundings
+from remediator.settings import Cloud
 
 _UNNAMED = "\N{REPLACEMENT CHARACTER}" * 16
 """The name of something that no policy has named."""
@@ -150,6 +152,27 @@ def sign_of_power(
             because = f": {unreadable[0]}" if unreadable else ", because a condition cannot be decided"
             doubt = Power(f"Whether the role may {what}, as an administrator may, cannot be said{because}.", False)
     return doubt
+
+
+def refuse_by_policies(
+    role: Role,
+    policies: RolePolicies,
+    cloud: Cloud,
+    surroundings: Surroundings = Surroundings(),  # noqa: B008  # it is frozen
+) -> Refused | None:
+    """Why an enrolled role must not be touched after all, now that its policies are known; None where it may be.
+
+    It lacks the boundary that its cloud requires, or holds rights like an administrator's, or may hold them.
+    """
+    required = cloud.required_boundary
+    if required is not None and role.boundary_arn != required:
+        has = f"has {role.boundary_arn}" if role.boundary_arn else "has none"
+        why = f"Cloud {cloud.name} requires the permissions boundary {required}, and the role {has}."
+        return Refused(Refusal.BOUNDARY_LACKING, why, cloud.name)
+    power = sign_of_power(role, policies, surroundings)
+    if power is None:
+        return None
+    return Refused(Refusal.POWERFUL if power.is_certain else Refusal.POWER_UNKNOWN, power.why, cloud.name)
 
 
 def _understood(documents: Documents) -> Documents:

@@ -13,11 +13,11 @@ from remediator.core.finding import Finding
 from remediator.core.grants import GrantVerdict, judge_grants
 from remediator.core.observed import Observed
 from remediator.core.outcome import Applied, NotApplied, StepResult, Unconfirmed
-from remediator.core.plan import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
 from remediator.core.policy.document import PolicyDocument, same_policy
 from remediator.core.policy.own_bucket import is_intact, named_roles
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import Bucket, InstanceProfile, InstanceProfiles, Role, RolePolicies, Surroundings
+from remediator.core.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
 from remediator.core.trust import TrustVerdict, judge_trust
 from remediator.errors import (
     AwsError,

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Protocol
 
 from remediator.core.alert_json import Record, record_of
+from remediator.core.describe import describe
 from remediator.core.memory import RoleMemory
 from remediator.core.notice import limit_reached
-from remediator.core.notification import Notification, describe
+from remediator.core.notification import Notification
 from remediator.core.outcome import Hold, Outcome
 from remediator.core.telling import News, Telling, decide_telling
 from remediator.settings import Settings

@@ -12,8 +12,8 @@ from remediator.core.event import Cause
 from remediator.core.finding import Finding
 from remediator.core.memory import RoleMemory
 from remediator.core.outcome import Applied, NotApplied, StepResult, Unconfirmed
-from remediator.core.plan import Step
 from remediator.core.state import Role
+from remediator.core.step import Step
 from remediator.errors import AwsError
 
 

@@ -9,19 +9,12 @@ from typing import Final, Protocol, assert_never
 
 from remediator.core.desired import Desired, desired_of
 from remediator.core.diagnose import diagnose
-from remediator.core.enrollment import (
-    Enrolled,
-    Enrollment,
-    NotEnrolled,
-    Off,
-    Refused,
-    decide_enrollment,
-    refuse_by_policies,
-)
+from remediator.core.enrollment import Enrolled, Enrollment, NotEnrolled, Off, Refused, decide_enrollment
 from remediator.core.finding import Finding, FindingCode
 from remediator.core.observed import Observed
 from remediator.core.outcome import OutcomeKind, conclude
 from remediator.core.plan import RepairPlan, plan_repair
+from remediator.core.power import refuse_by_policies
 from remediator.core.reading import Absent, Present, Reading
 from remediator.core.scan import ScannedPage, ScannedRole
 from remediator.core.state import Bucket, InstanceProfile, InstanceProfiles, ManagedPolicy, RolePolicies, Surroundings

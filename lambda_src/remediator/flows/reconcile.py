@@ -13,14 +13,7 @@ from remediator.core.change import Change, ChangeKind, document_of
 from remediator.core.contest import after_a_word, contested_by, counted, counted_since
 from remediator.core.desired import desired_of
 from remediator.core.diagnose import diagnose
-from remediator.core.enrollment import (
-    Enrolled,
-    NotEnrolled,
-    Off,
-    Refused,
-    decide_enrollment,
-    refuse_by_policies,
-)
+from remediator.core.enrollment import Enrolled, NotEnrolled, Off, Refused, decide_enrollment
 from remediator.core.event import APPLY_CALL, FRESH, Cause, is_fresh
 from remediator.core.finding import Finding, FindingCode
 from remediator.core.instance_profile import usable_instance_profile
@@ -28,17 +21,11 @@ from remediator.core.memory import Contest, RoleMemory
 from remediator.core.observed import Observed
 from remediator.core.outcome import Applied, Hold, NotApplied, Outcome, OutcomeKind, StepResult, Unconfirmed, conclude
 from remediator.core.pause import Pause
-from remediator.core.plan import (
-    BucketPolicyStep,
-    InlinePolicyStep,
-    InstanceProfileStep,
-    RepairPlan,
-    Step,
-    TrustStep,
-    plan_repair,
-)
+from remediator.core.plan import RepairPlan, plan_repair
+from remediator.core.power import refuse_by_policies
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import Bucket, Role, Surroundings
+from remediator.core.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
 from remediator.core.sweep import is_sweep
 from remediator.errors import (
     AwsError,

@@ -44,12 +44,12 @@ from remediator.gateways.parameter import PauseParameter
 from remediator.gateways.queue import ConsumedQueue, WorkQueue
 from remediator.gateways.s3 import S3Gateway
 from remediator.gateways.topic import PUBLISH, AlertsTopic
+from remediator.handlers.deployed_history import history_of
 from remediator.handlers.runtime import (
     CLIENT_CONFIG,
     WRITE_CLIENT_CONFIG,
     account_of,
     failed_deliveries,
-    history_of,
     own_roles,
 )
 from remediator.settings import Settings, load_settings

@@ -1,19 +1,16 @@
-"""What the functions share: the clients' configuration, who we are, the history, what becomes of failed messages."""
+"""What all functions share: the clients' configuration, who we are, what becomes of failed messages."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from botocore.config import Config
 
 from remediator import __version__
 from remediator.errors import MalformedArn
-from remediator.gateways.history import HistoryTable
 from remediator.gateways.queue import FailedDelivery
-from remediator.settings import Settings
 
 CLIENT_CONFIG = Config(
     # Standard mode backs off with jitter; what is still throttled after that goes back to the queue.
@@ -47,16 +44,6 @@ def account_of(function_arn: str) -> str:
 def own_roles() -> frozenset[str]:
     """The ARNs of the remediator's own roles, from the environment."""
     return frozenset(os.environ["OWN_ROLE_ARNS"].split(","))
-
-
-def history_of(settings: Settings) -> HistoryTable:
-    """The history of this deployment."""
-    return HistoryTable(
-        boto3.client("dynamodb", config=CLIENT_CONFIG),
-        os.environ["HISTORY_TABLE"],
-        limit=settings.write_limit,
-        keep_days=settings.history_days,
-    )
 
 
 def failed_deliveries(event: dict[str, Any], answer: PartialItemFailureResponse) -> tuple[FailedDelivery, ...]:

@@ -26,12 +26,12 @@ from remediator.gateways.iam import IamGateway
 from remediator.gateways.kms import KmsGateway
 from remediator.gateways.queue import ConsumedQueue, SweepQueue, WorkQueue
 from remediator.gateways.s3 import S3Gateway
+from remediator.handlers.deployed_history import history_of
 from remediator.handlers.runtime import (
     CLIENT_CONFIG,
     SCAN_CLIENT_CONFIG,
     account_of,
     failed_deliveries,
-    history_of,
     own_roles,
 )
 from remediator.settings import Settings, load_settings

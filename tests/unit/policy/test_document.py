@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -26,6 +27,12 @@ def test_a_document_keeps_what_aws_returned() -> None:
     assert read.version == "2012-10-17"
     assert read.faults == ()
     assert [each.name for each in read.statements] == ["statement 1"]
+
+
+def test_only_a_document_that_is_encoded_as_a_whole_is_decoded() -> None:
+    text = json.dumps({"Version": "2012-10-17", "Id": "50%25", "Statement": []})
+    assert present(text).raw["Id"] == "50%25"
+    assert present(quote(text)).raw["Id"] == "50%25"
 
 
 def test_no_document_is_absent() -> None:

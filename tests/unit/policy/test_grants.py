@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from remediator.core.grants import GrantJudgement, GrantVerdict, judge_grants, judge_key
+from remediator.core.policy.evaluate import Source, allowed_at_all
 from remediator.core.policy.explain import conditions_in_words
 from remediator.core.reading import Absent, Present, Unreadable
 from remediator.core.state import InlinePolicy, ManagedPolicy, PublicAccessBlock, RolePolicies, Surroundings
@@ -115,6 +116,12 @@ def test_requests_to_list_come_with_every_prefix() -> None:
     assert set(judged(Action="s3:Put*").values()) == {"allowed"}
 
 
+def test_requests_to_list_come_with_every_prefix_though_other_keys_are_tested_as_well() -> None:
+    both = {"StringLike": {"s3:prefix": "secret/*"}, "Bool": {"aws:SecureTransport": "true"}}
+    judged = verdicts(role(), policies(document(allow(), deny(Condition=both))), bucket())
+    assert {action for action, verdict in judged.items() if verdict == "blocked"} == {"s3:ListBucket"}
+
+
 def test_public_access_block_that_was_not_looked_at_matters_only_across_accounts() -> None:
     public = document(allow(Principal="*"))
     held = policies(document(allow()))
@@ -186,6 +193,43 @@ def test_a_reason_for_several_actions_names_them_all() -> None:
 def test_a_condition_is_put_into_words(condition: dict[str, Any], words: str) -> None:
     (statement,) = document(allow(Condition=condition)).statements
     assert conditions_in_words(statement) == f" {words}"
+
+
+@pytest.mark.parametrize(
+    ("operator", "words"),
+    [
+        ("StringEqualsIgnoreCase", "is, in any case,"),
+        ("StringLike", "is like"),
+        ("ArnLike", "is like"),
+        ("Bool", "is"),
+        ("BinaryEquals", "is"),
+        ("IpAddress", "is in"),
+        ("NumericEquals", "is"),
+        ("NumericLessThan", "is below"),
+        ("NumericLessThanEquals", "is at most"),
+        ("NumericGreaterThan", "is above"),
+        ("NumericGreaterThanEquals", "is at least"),
+        ("DateEquals", "is"),
+        ("DateLessThan", "is before"),
+        ("DateLessThanEquals", "is not after"),
+        ("DateGreaterThan", "is after"),
+        ("DateGreaterThanEquals", "is not before"),
+    ],
+)
+def test_every_operator_has_its_words(operator: str, words: str) -> None:
+    (statement,) = document(allow(Condition={operator: {"aws:Moon": "7"}})).statements
+    assert conditions_in_words(statement) == f" when aws:Moon {words} `7`"
+
+
+def test_a_condition_without_values_is_put_into_words() -> None:
+    (statement,) = document(allow(Condition={"StringEquals": {"aws:username": []}})).statements
+    assert conditions_in_words(statement) == " when aws:username is nothing"
+
+
+def test_only_what_an_allow_is_about_is_allowed_at_all() -> None:
+    held = document(allow(Action="s3:Get*"), deny(Action="s3:Put*"), {"Effect": "Allow", "Resource": "*"})
+    asked = ("s3:GetObject", "s3:PutObject", "iam:PassRole")
+    assert allowed_at_all((Source("policy", held),), asked) == {"s3:GetObject"}
 
 
 def test_variables_of_an_old_document_are_plain_text() -> None:
