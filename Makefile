@@ -35,12 +35,12 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: test
 test: check ## everything CI runs: the checks, then all tests (the embedded AWS included)
-	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: shuffle
 shuffle: setup ## all tests in another order each time (make shuffle RUNS=20): does one of them lean on another one?
 	@for run in $$(seq $(or $(RUNS),20)); do \
-		$(BIN)/pytest -p randomly --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -q --no-header; done
+		$(BIN)/pytest -p randomly --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder -q --no-header; done
 
 .PHONY: coverage
 coverage: setup ## what of core/, and of all the rest, the tests reach, branch by branch
@@ -51,13 +51,14 @@ coverage: setup ## what of core/, and of all the rest, the tests reach, branch b
 	@$(BIN)/coverage report --omit '*/remediator/core/*' --fail-under 95
 
 .PHONY: chaos
-chaos: setup ## make every call of every flow fail in every way, run thousands of schedules, feed it damaged input: half an hour
+chaos: setup ## make every call of every flow fail in every way, run thousands of schedules, feed it damaged input: an hour
 	@CHAOS_DISTURBANCES=0 CHAOS_SCHEDULES=5000 CHAOS_LAGGING=1000 CHAOS_GENERATED=100000 \
 		$(BIN)/pytest tests/chaos --numprocesses auto --dist worksteal -q --show-capture=no
 
 .PHONY: mutate
-mutate: setup ## break core/ in small ways, and see which breaks the unit tests, cases and properties miss (MUTANTS=..., SEED=...)
-	@$(BIN)/python -m tests.chaos.mutation --mutants $(or $(MUTANTS),100) --seed $(or $(SEED),1)
+mutate: setup ## break core/ in small ways, and see which breaks the unit tests, cases and properties miss (MUTANTS=..., SEED=..., RESULTS=file, JSON=file)
+	@$(BIN)/python -m tests.chaos.mutation --mutants $(or $(MUTANTS),100) --seed $(or $(SEED),1) \
+		$(RESULTS:%=--results %) $(JSON:%=--json %)
 
 .PHONY: check
 check: setup ## lint, formatting, types, and the rule that imports point down only

@@ -83,6 +83,16 @@ def test_what_is_said_to_be_known_of_a_key_is_what_the_code_knows(row: list[str]
         assert [in_words(context, key) for context in contexts] == row[1:], key
 
 
+def test_through_an_endpoint_its_keys_are_there_and_an_address_is_not() -> None:
+    for context in s3_contexts(ROLE, BUCKET, Surroundings(context={"aws:SourceVpc": ("vpc-1",)})):
+        assert {in_words(context, f"aws:{key}") for key in ("SourceVpcArn", "SourceVpce", "VpcSourceIp")} == {"present"}
+        assert in_words(context, "aws:SourceIp") == "absent"
+
+
+def test_when_ec2_assumes_the_role_the_names_of_its_service_are_there() -> None:
+    assert in_words(ec2_assumes(ROLE, Surroundings()), "aws:PrincipalServiceNamesList") == "present"
+
+
 def test_the_verdicts_are_those_that_there_are() -> None:
     listed = {cell for row in rows("about | verdict") for cell in re.findall(r"`(\w+)`", row[1])}
     assert listed == {verdict.value for verdict in (*TrustVerdict, *GrantVerdict)}

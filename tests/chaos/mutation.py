@@ -1,358 +1,352 @@
 """Break ``core/`` in small ways, one after the other, and see which of them the tests of ``core/`` do not notice.
 
-A mutant is made from the syntax tree: another operator, comparison, number or boolean, a condition turned round or left
-out, the first field that ``replace`` sets left alone, or what a function returns replaced by None. It is written into a
-copy of the project, never into the project itself, and survives if all tests of ``core/`` that reach its statement
-still pass. Which do is found out once, by coverage. mutmut, which does the same, leaves alone what has a decorator:
-properties, and whatever is cached, where much of ``core/`` is.
+All is done in a copy of the project, which nobody edits meanwhile. There, the tests are loaded once, and coverage finds
+out which of them reach which statement. For each mutant in a function the process forks, exchanges the code of the
+function, and runs the tests that reach the statement. What is not noticed this way, or is in no function, is tried in a
+process that imports the mutant: with the tests that look at ``core/`` while they are imported, or, where no test
+reaches the statement, with all but the generated ones. A mutant survives if all of these pass.
+
+mutmut, which does the same, leaves alone what has a decorator: properties, and whatever is cached, where much of
+``core/`` is. Needs Unix, for ``fork``.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
+import gc
 import json
 import os
-import random
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from copy import deepcopy
-from dataclasses import dataclass
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import _lru_cache_wrapper, cache, partial
+from importlib.machinery import SourceFileLoader
+from itertools import groupby, islice
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Final
+from types import CodeType, FunctionType
+from typing import Any, Final, TypeVar
+from unittest import mock
 
-from coverage import CoverageData
+import pytest
+from _pytest.runner import runtestprotocol
+from coverage import Coverage, CoverageData
+from hypothesis import HealthCheck, Phase, settings
 
-ROOT: Final = Path(__file__).parents[2]
-CORE: Final = Path("lambda_src/remediator/core")
+from tests.chaos.mutants import CORE, ROOT, Mutant, Result, sample
+
 TESTS: Final = ("tests/unit", "tests/cases", "tests/properties")
+IMPORTED: Final = ("tests/unit/test_golden_alerts.py", "tests/cases")
+"""They look at what ``core/`` makes before the first test, when files of tests are imported."""
 COPIED: Final = ("lambda_src", "tests", "stacks", "cli", "docs", "demo", "pyproject.toml", "app.py", "cdk.json")
 SECONDS: Final = 300
-"""After so long a mutant is taken for one that does not come to an end, which is as good as noticed."""
+"""A mutant that has computed for so long is taken for one that does not come to an end, which is as good as noticed."""
+BYTES: Final = 4 << 30
+"""No mutant may take more memory than this."""
 
-_QUICK: Final = """
-from coverage import Coverage
-from hypothesis import Phase, settings
+QUICK: Final = settings(
+    max_examples=25,
+    phases=(Phase.explicit, Phase.generate),
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+"""That a property fails is enough, without its smallest example; and each run tries the same few examples."""
 
-
-def pytest_configure():
-    phases = (Phase.explicit, Phase.generate)
-    settings.register_profile("quick", deadline=None, database=None, phases=phases, derandomize=True)
-    settings.load_profile("quick")
-
-
-def pytest_runtest_logstart(nodeid):
-    if (measured := Coverage.current()) is not None:
-        measured.switch_context(nodeid)
-"""
-"""What is measured is told apart by test; and that a property fails is enough here, without its smallest example."""
-
-_FAILED: Final = (1, 2)
-"""The exit codes of pytest where a test failed, or a module could not be imported any more.
-
-https://docs.pytest.org/en/stable/reference/exit-codes.html
-"""
-
-_COMPARISONS: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-}
-_OPERATORS: Final[dict[type[ast.operator], type[ast.operator]]] = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.FloorDiv,
-    ast.FloorDiv: ast.Mult,
-    ast.BitOr: ast.BitAnd,
-    ast.BitAnd: ast.BitOr,
-}
+_IN_COPY: Final = "import sys; from tests.chaos.mutation import try_sample; try_sample(*sys.argv[1:])"
+_NOTICED: Final = (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
+"""A test failed, or a module could not be imported any more."""
+_BROKEN: Final = 70
+_T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """A module with one thing changed: where, what it was, and what it became.
-
-    ``statement`` are the first and the last line of the innermost statement around it.
-    """
-
-    module: Path
-    line: int
-    statement: tuple[int, int]
-    was: str
-    became: str
-    source: str
-
-    def __str__(self) -> str:
-        return f"{self.module.relative_to(CORE)}:{self.line}: {self.was}  ->  {self.became}"
+def copy(folder: Path) -> None:
+    """Put what the tests of ``core/`` need into a folder."""
+    ignored = shutil.ignore_patterns("chaos", "e2e", "functional", "infrastructure")
+    for source in (ROOT / name for name in COPIED):
+        if source.is_dir():
+            shutil.copytree(source, folder / source.name, ignore=ignored if source.name == "tests" else None)
+        elif source.exists():
+            shutil.copy(source, folder)
+    (folder / "tests/chaos").mkdir()
+    for source in (Path(__file__), Path(__file__).with_name("mutants.py")):
+        shutil.copy(source, folder / "tests/chaos")
 
 
-def mutants_of(module: Path, source: str, numbers: frozenset[int] | None = None) -> Iterator[Mutant]:
-    """The mutants of a module of those numbers, or all; types and texts for people are left alone."""
-    tree = ast.parse(source)
-    for number, (node, changed) in enumerate(_places(tree)):
-        if numbers is None or number in numbers:
-            yield _mutant(module, tree, node, changed)
-
-
-def how_many(source: str) -> int:
-    """How many mutants a module has."""
-    return sum(1 for _ in _places(ast.parse(source)))
-
-
-def _places(tree: ast.Module) -> Iterator[tuple[ast.AST, ast.AST]]:
-    for function in [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)]:
-        for node in list(_statements(function)):
-            for changed in _changed(node):
-                yield node, changed
-
-
-def _statements(function: ast.FunctionDef) -> Iterator[ast.AST]:
-    """The nodes of a function's body, without its docstring, its types, and functions inside it."""
-    waiting: list[ast.AST] = [each for each in function.body if not _is_text(each)]
-    while waiting:
-        node = waiting.pop(0)
-        if isinstance(node, ast.FunctionDef | ast.JoinedStr | ast.Raise | ast.Assert):
-            continue
-        yield node
-        hidden = node.annotation if isinstance(node, ast.AnnAssign) else None
-        waiting += [child for child in ast.iter_child_nodes(node) if child is not hidden]
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def _changed(node: ast.AST) -> Iterator[ast.AST]:  # noqa: C901, PLR0912 - one line for each kind of node
-    """What can stand in the place of a node."""
-    match node:
-        case ast.Compare(ops=[operator]) if type(operator) in _COMPARISONS:
-            yield _with(node, ops=[_COMPARISONS[type(operator)]()])
-        case ast.BinOp(op=operation) if type(operation) in _OPERATORS:
-            yield _with(node, op=_OPERATORS[type(operation)]())
-        case ast.BoolOp(op=operation):
-            yield _with(node, op=ast.Or() if isinstance(operation, ast.And) else ast.And())
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            yield operand
-        case ast.If() | ast.IfExp():
-            yield _with(node, test=ast.UnaryOp(ast.Not(), node.test))
-        case ast.Constant(value=bool(value)):
-            yield ast.Constant(not value)
-        case ast.Constant(value=int(value)):
-            yield ast.Constant(value + 1)
-        case ast.Return(value=value) if value is not None and not _is_none(value):
-            yield ast.Return(ast.Constant(None))
-        case ast.Call(func=ast.Name(id="any" | "all" as name)):
-            yield _with(node, func=ast.Name("all" if name == "any" else "any", ast.Load()))
-        case ast.Call(func=ast.Name(id="replace"), keywords=[_, *rest]):
-            yield _with(node, keywords=rest)
-        case ast.comprehension(ifs=[_, *rest]):
-            yield _with(node, ifs=rest)
-        case ast.match_case(guard=guard) if guard is not None:
-            yield _with(node, guard=ast.UnaryOp(ast.Not(), guard))
-        case ast.Continue():
-            yield ast.Break()
-
-
-def _is_none(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
-
-
-def _with(node: ast.AST, **fields: object) -> ast.AST:
-    changed = deepcopy(node)
-    for name, value in fields.items():
-        setattr(changed, name, value)
-    return changed
-
-
-def _mutant(module: Path, tree: ast.Module, node: ast.AST, changed: ast.AST) -> Mutant:
-    class _Exchange(ast.NodeTransformer):
-        def visit(self, each: ast.AST) -> ast.AST:
-            return ast.copy_location(changed, node) if each is node else self.generic_visit(each)
-
-    line = _line(node)
-    statement = _statement(tree, line)
-    # The nodes of the tree itself are told apart by identity, so that it is exchanged in it, and put back.
-    mutated = ast.unparse(ast.fix_missing_locations(_Exchange().visit(tree)))
-    _Restore(changed, node).visit(tree)
-    return Mutant(module, line, statement, _shown(node), _shown(changed), mutated)
-
-
-def _line(node: ast.AST) -> int:
-    """The first line of a node, or of the first of its children that has one."""
-    return next(int(each.lineno) for each in ast.walk(node) if hasattr(each, "lineno"))
-
-
-def _statement(tree: ast.Module, line: int) -> tuple[int, int]:
-    """The lines of the innermost statement that stands on a line."""
-    around = [
-        (each.lineno, each.end_lineno)
-        for each in ast.walk(tree)
-        if isinstance(each, ast.stmt) and each.end_lineno is not None and each.lineno <= line <= each.end_lineno
-    ]
-    return min(around, key=lambda lines: lines[1] - lines[0])
-
-
-class _Restore(ast.NodeTransformer):
-    def __init__(self, changed: ast.AST, node: ast.AST) -> None:
-        self._changed = changed
-        self._node = node
-
-    def visit(self, each: ast.AST) -> ast.AST:
-        """Put the node back where what it was changed to stands."""
-        return self._node if each is self._changed else self.generic_visit(each)
-
-
-def _shown(node: ast.AST) -> str:
-    """The node on one line, not too long."""
-    text = " ".join(ast.unparse(node).split())
-    return text if len(text) <= 90 else f"{text[:87]}…"
-
-
-def sample(count: int, seed: int) -> list[Mutant]:
-    """So many mutants, as many of each module as of any other, as far as there are that many."""
-    rng = random.Random(seed)  # noqa: S311 - the same in every run with that seed
-    sources = {path.relative_to(ROOT): path.read_text() for path in sorted((ROOT / CORE).rglob("*.py"))}
-    left = {module: rng.sample(range(most := how_many(source)), most) for module, source in sources.items()}
-    chosen: dict[Path, set[int]] = defaultdict(set)
-    for _ in range(min(count, sum(map(len, left.values())))):
-        fewest = min(len(chosen[module]) for module in left if left[module])
-        module = rng.choice([module for module in left if left[module] and len(chosen[module]) == fewest])
-        chosen[module].add(left[module].pop())
-    return [each for module in sources for each in mutants_of(module, sources[module], frozenset(chosen[module]))]
-
-
-class Copy:
-    """A copy of the project, in which one mutant at a time is tried."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "chaos", "e2e", "functional", "infrastructure")
-        for name in COPIED:
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, folder / name, ignore=None if name != "tests" else ignored)
-            elif source.exists():
-                shutil.copy(source, folder / name)
-        (folder / "quick.py").write_text(_QUICK)
-
-    def reach(self) -> Reach:
-        """Which tests reach which lines of ``core/``. Raises CalledProcessError where they do not pass as it is."""
-        (self._folder / "contexts.ini").write_text("[run]\nsource = lambda_src\n")
-        measured = ("-m", "coverage", "run", "--rcfile", "contexts.ini", "--data-file", "contexts.db")
-        self._pytest(measured, TESTS).check_returncode()
-        data = CoverageData(basename=str(self._folder / "contexts.db"))
-        data.read()
-        return Reach({path: data.contexts_by_lineno(path) for path in data.measured_files()}, self._folder)
-
-    def _pytest(
-        self, started: Sequence[str], tests: Sequence[str], seconds: int | None = None
-    ) -> subprocess.CompletedProcess[bytes]:
-        options = ("-x", "-q", "-p", "quick", "-p", "no:cacheprovider", "-p", "no:xdist")
-        return subprocess.run(
-            (sys.executable, *started, "-m", "pytest", *options, *tests),
-            cwd=self._folder,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(self._folder)},
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-        )
-
-    def survives(self, mutant: Mutant, reach: Reach) -> bool:
-        """Whether no test notices the mutant."""
-        tests = reach.tests_of(mutant)
-        if not tests:
-            return True
-        path = self._folder / mutant.module
-        source = path.read_text()
-        path.write_text(mutant.source)
-        try:
-            done = self._pytest((), tests, SECONDS)
-        except subprocess.TimeoutExpired:
-            return False
-        finally:
-            path.write_text(source)
-        if done.returncode not in (0, *_FAILED):
-            raise RuntimeError(f"{mutant}: the tests could not be run: {done.stdout.decode()[-500:]}")
-        return done.returncode == 0
-
-
-@dataclass(frozen=True, slots=True)
 class Reach:
-    """Which tests reach each line, by the files and their lines; a test is named as pytest names it."""
+    """Which tests reach which lines of ``core/``, as the copy keeps it; tests are named as pytest names them."""
 
-    contexts: Mapping[str, Mapping[int, Sequence[str]]]
-    folder: Path
+    FILE: Final = ROOT / "reach.db"
 
-    def tests_of(self, mutant: Mutant) -> tuple[str, ...]:
-        """The tests that reach the statement of a mutant, as pytest names them, the quickest kind first."""
-        first, last = mutant.statement
-        lines = self.contexts.get(str(self.folder / mutant.module), {})
-        names = {name.partition("[")[0] for line in range(first, last + 1) for name in lines.get(line, ()) if name}
-        return tuple(sorted(names, key=lambda test: (*map(test.startswith, reversed(TESTS)), test)))
+    def __init__(self) -> None:
+        self._data = CoverageData(basename=str(self.FILE))
+        self._data.read()
+        self._of_module = cache(self._data.contexts_by_lineno)
+
+    def of_statement(self, mutant: Mutant) -> set[str]:
+        """The tests that reach the statement which a mutant changes."""
+        first, last = mutant.spot.statement
+        lines = self._of_module(str(ROOT / mutant.module))
+        return {test for line in range(first, last + 1) for test in lines.get(line, ()) if test}
+
+    def nearest_files(self, mutant: Mutant) -> list[str]:
+        """The files of tests that are most about the module of a mutant: named like it, then by how many reach it."""
+        tests = {test for of_line in self._of_module(str(ROOT / mutant.module)).values() for test in of_line if test}
+        files = [file for file, _ in Counter(test.partition("::")[0] for test in tests).most_common()]
+        near = [file for file in files if not file.startswith(TESTS[-1])]
+        return sorted(near, key=lambda file: mutant.module.stem not in file)[:3]
+
+
+def _forked(jobs: Iterable[tuple[_T, Callable[[], int]]], workers: int) -> Iterator[tuple[_T, int]]:
+    """What each job answers in a process of its own, as soon as it does; minus the signal that ended it, if one did."""
+    running: dict[int, _T] = {}
+    waiting = iter(jobs)
+    while True:
+        for tag, job in islice(waiting, workers - len(running)):
+            if not (process := os.fork()):
+                try:
+                    os._exit(job())
+                except BaseException:  # noqa: BLE001 - whatever it is must not go on in a second copy of this process
+                    traceback.print_exc()
+                    os._exit(_BROKEN)
+            running[process] = tag
+        if not running:
+            return
+        process, status = os.wait()
+        yield running.pop(process), os.waitstatus_to_exitcode(status)
+
+
+def _limited() -> None:
+    """What a mutant does must come to an end, and is not shown."""
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, sys.stderr.fileno())
+
+
+def _pytest(plugin: object, *tests: str) -> int:
+    return int(pytest.main(["-x", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", *tests], plugins=[plugin]))
+
+
+def _is_generated(item: pytest.Item) -> bool:
+    return getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+
+
+def _failed(items: Sequence[pytest.Item]) -> Iterator[pytest.TestReport]:
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        yield from (each for each in runtestprotocol(item, log=False, nextitem=following) if each.failed)
+
+
+class Loaded:
+    """A plugin of pytest that loads all tests once, and tries each mutant of a function in a fork."""
+
+    def __init__(self, mutants: Sequence[Mutant], workers: int, results: Path) -> None:
+        self._mutants = [mutant for mutant in mutants if mutant.function]
+        self._workers = workers
+        self._results = results
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Find out what the tests reach, then try the mutants. Ends all if a test fails without any mutant."""
+        # What is no property in the last folder takes long, and is about the generators of the examples.
+        items = [each for each in session.items if _is_generated(each) or not each.nodeid.startswith(TESTS[-1])]
+        items.sort(key=_is_generated)
+        for item in filter(_is_generated, items):
+            function = getattr(item, "obj")  # noqa: B009 - only a pytest.Function has it
+            getattr(function, "__func__", function)._hypothesis_internal_use_settings = QUICK
+        [(_, status)] = _forked([(None, lambda: self._measure(items))], 1)
+        if status:
+            pytest.exit("The tests of core/ fail without any mutant: mend them first.", _BROKEN)
+        reach = Reach()
+
+        def jobs() -> Iterator[tuple[Mutant, Callable[[], int]]]:
+            for mutant in self._mutants:
+                tests = reach.of_statement(mutant)
+                yield mutant, partial(self._notices, mutant, [item for item in items if item.nodeid in tests])
+
+        for mutant, status in _forked(jobs(), self._workers):
+            if status in _NOTICED or status < 0:
+                _add(self._results, mutant, survived=False)
+        return True
+
+    @staticmethod
+    def _measure(items: Sequence[pytest.Item]) -> int:
+        measured = Coverage(data_file=str(Reach.FILE), config_file=False, source=[str(ROOT / CORE)])
+        caches = list(_caches())
+        with measured.collect():
+            for item in items:
+                for each in caches:  # what an earlier test has left there would not be reached
+                    each.cache_clear()
+                measured.switch_context(item.nodeid)
+                for failed in _failed([item]):
+                    sys.stderr.write(f"{item.nodeid}\n{failed.longreprtext}\n")
+                    return 1
+        measured.save()
+        return 0
+
+    @staticmethod
+    def _notices(mutant: Mutant, tests: Sequence[pytest.Item]) -> int:
+        _limited()
+        exchange(mutant)
+        return int(any(_failed(tests)))
+
+
+def exchange(mutant: Mutant) -> None:
+    """Put the mutant in the place of the function that it changes, and forget what functions have kept in caches."""
+    path = str(ROOT / mutant.module)
+    [code] = [code for code in _codes(compile(mutant.source, path, "exec")) if _place(code) == (path, mutant.function)]
+    for each in gc.get_objects():
+        if isinstance(each, FunctionType) and _place(each.__code__) == (path, mutant.function):
+            each.__code__ = code
+    for each in _caches():
+        each.cache_clear()
+
+
+def _caches() -> Iterator[_lru_cache_wrapper[Any]]:
+    for each in gc.get_objects():
+        if isinstance(each, _lru_cache_wrapper) and str(each.__module__).startswith(("remediator", "tests")):
+            yield each
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            yield each
+            yield from _codes(each)
+
+
+def _place(code: CodeType) -> tuple[str, tuple[str, int]]:
+    return code.co_filename, (code.co_name, code.co_firstlineno)
+
+
+class NotGenerated:
+    """A plugin of pytest that leaves out the tests whose examples are generated, because they take long."""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leave them out."""
+        items[:] = [item for item in items if not _is_generated(item)]
+
+
+def _notices_afresh(mutant: Mutant, runs: Sequence[Sequence[str]]) -> int:
+    """Whether a test notices the mutant, if nothing of the project has been imported in this process before."""
+    _limited()
+    path, original = str(ROOT / mutant.module), SourceFileLoader.get_code
+
+    def get_code(loader: SourceFileLoader, name: str) -> CodeType | None:
+        return compile(mutant.source, path, "exec") if loader.path == path else original(loader, name)
+
+    with mock.patch.object(SourceFileLoader, "get_code", get_code):
+        for tests in filter(None, runs):
+            status = _pytest(NotGenerated(), *tests)
+            if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+                return status
+    return 0
+
+
+def try_sample(count: str, seed: str, workers: str, results: str) -> None:
+    """Try what has no result yet, and add what becomes of each, one a line. Only for a copy of the project."""
+    file = Path(results)
+    known = {_key(result) for result in read(file)}
+    mutants = [each for each in sample(int(count), int(seed)) if _key(each.result(survived=False)) not in known]
+    if not mutants:
+        return
+    [(_, status)] = _forked([(None, lambda: _pytest(Loaded(mutants, int(workers), file), *TESTS))], 1)
+    if status:
+        sys.exit(status)
+    known, reach = {_key(result) for result in read(file)}, Reach()
+
+    def jobs() -> Iterator[tuple[Mutant, Callable[[], int]]]:
+        for mutant in mutants:
+            if _key(mutant.result(survived=False)) not in known:
+                is_tried = mutant.function and reach.of_statement(mutant)
+                runs = [IMPORTED] if is_tried else [reach.nearest_files(mutant), TESTS[:-1]]
+                yield mutant, partial(_notices_afresh, mutant, runs)
+
+    for mutant, status in _forked(jobs(), int(workers)):
+        if status > max(_NOTICED):
+            sys.exit(f"{mutant}: the tests could not be run")
+        _add(file, mutant, survived=status == 0)
+
+
+def _key(result: Result) -> tuple[str, int, str]:
+    return result.operator, result.occurrence, result.mutant
+
+
+def _add(file: Path, mutant: Mutant, *, survived: bool) -> None:
+    sys.stderr.write(f"{'survived' if survived else 'killed  '}  {mutant}\n")
+    with file.open("a") as lines:
+        lines.write(f"{json.dumps(asdict(mutant.result(survived=survived)), ensure_ascii=False)}\n")
+
+
+def read(file: Path) -> list[Result]:
+    """The results that a file holds."""
+    return [Result(**json.loads(line)) for line in file.read_text().splitlines()] if file.exists() else []
 
 
 def main() -> int:
-    """Try a sample of mutants, and print how many of each module were noticed, and which were not."""
+    """Try a sample of mutants, and tell how many of each place and kind were noticed, and which were not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mutants", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--json", type=Path, help="where the survivors are written to as well")
+    parser.add_argument("--results", type=Path, help="a file for each result; what is in it is not tried again")
+    parser.add_argument("--json", type=Path, help="a file for the counts and the survivors")
     options = parser.parse_args()
     begun = time.monotonic()
-    mutants = sample(options.mutants, options.seed)
     with tempfile.TemporaryDirectory() as scratch:
-        copies: SimpleQueue[Copy] = SimpleQueue()
-        for number in range(options.workers):
-            copies.put(Copy(Path(scratch) / str(number)))
-        first = copies.get()
-        try:
-            reach = first.reach()
-        except subprocess.CalledProcessError as error:
-            sys.stderr.write(f"{error.stdout.decode()}\nThe tests of core/ fail without any mutant. Mend them first.\n")
-            return 2
-        copies.put(first)
-
-        def tried(mutant: Mutant) -> bool:
-            copy = copies.get()
-            try:
-                is_alive = copy.survives(mutant, reach)
-            finally:
-                copies.put(copy)
-            sys.stderr.write(f"{'survived' if is_alive else 'killed  '}  {mutant}\n")
-            return is_alive
-
-        with ThreadPoolExecutor(options.workers) as pool:
-            survived = list(pool.map(tried, mutants))
-    _report(mutants, survived, options.json, time.monotonic() - begun)
+        copy(Path(scratch))
+        file = (options.results or Path(scratch, "results.jsonl")).absolute()
+        numbers = (options.mutants, options.seed, options.workers)
+        tried = subprocess.run(
+            (sys.executable, "-c", _IN_COPY, *map(str, numbers), file),
+            cwd=scratch,
+            env={name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "PYTEST_"))},
+            check=False,
+        )
+        results = read(file)
+    if tried.returncode:
+        return tried.returncode
+    counts = summary(results)
+    if options.json:
+        options.json.write_text(json.dumps({"seed": options.seed, **counts}, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(f"{report(counts)}\n\nin {time.monotonic() - begun:.0f} s\n")
     return 0
 
 
-def _report(mutants: list[Mutant], survived: list[bool], to: Path | None, seconds: float) -> None:
-    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for mutant, is_alive in zip(mutants, survived, strict=True):
-        counts[str(mutant.module.relative_to(CORE))][is_alive] += 1
-    lines = [f"{'module':<28}{'killed':>8}{'survived':>10}"]
-    lines += [f"{module:<28}{killed:>8}{alive:>10}" for module, (killed, alive) in sorted(counts.items())]
-    alive = [str(mutant) for mutant, is_alive in zip(mutants, survived, strict=True) if is_alive]
-    lines += ["", f"{len(mutants) - len(alive)} of {len(mutants)} killed in {seconds:.0f} s; these survived:", *alive]
-    sys.stdout.write("\n".join(lines) + "\n")
-    if to is not None:
-        to.write_text(json.dumps({"tried": len(mutants), "survived": alive}, indent=2))
+def summary(results: Sequence[Result]) -> dict[str, Any]:
+    """How many were tried and killed, in all and of each place and kind, and those that survived."""
+
+    def counted(results: Sequence[Result]) -> dict[str, int]:
+        return {"tried": len(results), "killed": sum(not each.survived for each in results)}
+
+    def counted_by(name_of: Callable[[Result], str]) -> dict[str, dict[str, int]]:
+        ordered = sorted(results, key=name_of)
+        return {name: counted(list(those)) for name, those in groupby(ordered, key=name_of)}
+
+    return {
+        **counted(results),
+        "by place": counted_by(lambda each: "in functions" if each.in_function else "elsewhere"),
+        "by kind": counted_by(lambda each: each.operator.partition("_")[0]),
+        "survivors": sorted(each.mutant for each in results if each.survived),
+    }
+
+
+def report(counts: Mapping[str, Any]) -> str:
+    """A summary, for people."""
+    lines = [f"{'':<28}{'tried':>8}{'killed':>8}{'survived':>10}"]
+    for table in ({"all": counts}, counts["by place"], counts["by kind"]):
+        for name, of_name in table.items():
+            tried, killed = of_name["tried"], of_name["killed"]
+            lines.append(f"{name:<28}{tried:>8}{killed:>8}{tried - killed:>10}")
+        lines.append("")
+    return "\n".join([*lines, "These survived:", *counts["survivors"]])
 
 
 if __name__ == "__main__":

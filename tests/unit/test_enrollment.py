@@ -109,6 +109,10 @@ REFUSED: dict[str, tuple[Any, Refusal]] = {
     ),
     "an unreadable trust policy": (a_role(reading=Unreadable("not JSON")), Refusal.TRUST_UNREADABLE),
     "no trust policy": (a_role(reading=Absent()), Refusal.TRUST_UNREADABLE),
+    "a trust statement with something in it that cannot be understood": (
+        a_role({**EC2_STATEMENT, "Unless": "full moon"}),
+        Refusal.TRUSTS_OTHERS,
+    ),
     "a trust statement that cannot be understood": (
         a_role({"Effect": "Allow", "Principal": 7, "Action": "sts:AssumeRole"}),
         Refusal.TRUSTS_OTHERS,

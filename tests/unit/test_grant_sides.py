@@ -14,7 +14,15 @@ from remediator.core.observed import Observed
 from remediator.core.plan import RepairPlan, plan_repair
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.edit import raw_statements
-from remediator.core.policy.own import OWN_POLICY_NAME, own_grant_statements, own_key_statement
+from remediator.core.policy.own import (
+    OWN_POLICY_NAME,
+    REQUIRED_BUCKET_ACTIONS,
+    REQUIRED_OBJECT_ACTIONS,
+    WANTED_BUCKET_ACTIONS,
+    WANTED_OBJECT_ACTIONS,
+    own_grant_statements,
+    own_key_statement,
+)
 from remediator.core.policy.own_bucket import named_roles
 from remediator.core.reading import Absent, Present, Unreadable
 from remediator.core.state import InlinePolicy, RolePolicies, Surroundings
@@ -94,6 +102,14 @@ def test_a_role_that_was_deleted_is_dropped_from_our_statement() -> None:
     assert isinstance(step, BucketPolicyStep)
     assert step.after is not None
     assert raw_statements(step.after) == (our_bucket_statement(ROLE_ARN),)
+
+
+def test_what_a_cluster_requires_is_found_to_be_missing_and_what_it_only_wants_is_not() -> None:
+    required = [*REQUIRED_OBJECT_ACTIONS, *REQUIRED_BUCKET_ACTIONS]
+    assert diagnose(observed(others=(document(allow(Action=required)),)), None, ON_ROLE) == ()
+    wanted = [*WANTED_OBJECT_ACTIONS, *WANTED_BUCKET_ACTIONS]
+    (finding,) = diagnose(observed(others=(document(allow(Action=wanted)),)), None, ON_ROLE)
+    assert set(finding.actions) == set(required)
 
 
 def test_a_role_that_others_grant_the_bucket_does_not_join_our_statement_when_that_is_restored() -> None:

@@ -141,6 +141,63 @@ HARMLESS: dict[str, tuple[Json, ...]] = {
 }
 
 
+ALONE_ENOUGH = (
+    *("AttachRolePolicy", "DeleteRolePermissionsBoundary", "DeleteRolePolicy", "DetachRolePolicy"),
+    *("PutRolePermissionsBoundary", "PutRolePolicy", "UpdateAssumeRolePolicy"),
+    *("AttachUserPolicy", "CreateAccessKey", "CreateLoginProfile", "DeleteUserPermissionsBoundary"),
+    *("PutUserPermissionsBoundary", "PutUserPolicy", "UpdateLoginProfile"),
+    *("AddUserToGroup", "AttachGroupPolicy", "PutGroupPolicy", "CreatePolicyVersion", "SetDefaultPolicyVersion"),
+)
+STARTED_BY = {
+    "ec2": (
+        *("autoscaling:CreateAutoScalingGroup", "autoscaling:CreateLaunchConfiguration", "eks:CreateNodegroup"),
+        *("ec2:AssociateIamInstanceProfile", "ec2:CreateFleet", "ec2:CreateLaunchTemplate", "ec2:RunInstances"),
+        *("ec2:CreateLaunchTemplateVersion", "ec2:ReplaceIamInstanceProfileAssociation", "ec2:RequestSpotFleet"),
+        *("ec2:RequestSpotInstances", "elasticmapreduce:RunJobFlow", "imagebuilder:CreateInfrastructureConfiguration"),
+    ),
+    "lambda": ("lambda:CreateFunction", "lambda:UpdateFunctionConfiguration"),
+    "cloudformation": (
+        *("cloudformation:CreateChangeSet", "cloudformation:CreateStack", "cloudformation:UpdateStack"),
+    ),
+    "ecs-tasks": ("batch:RegisterJobDefinition", "ecs:RegisterTaskDefinition", "ecs:RunTask"),
+    "glue": ("glue:CreateDevEndpoint", "glue:CreateJob", "glue:CreateSession", "glue:UpdateJob"),
+    "codebuild": ("codebuild:CreateProject", "codebuild:UpdateProject"),
+    "sagemaker": (
+        *("sagemaker:CreateNotebookInstance", "sagemaker:CreateProcessingJob", "sagemaker:CreateTrainingJob"),
+    ),
+    "scheduler": ("scheduler:CreateSchedule", "scheduler:UpdateSchedule"),
+    "ssm": ("ssm:StartAutomationExecution",),
+    "states": ("states:CreateStateMachine", "states:UpdateStateMachine"),
+    "pipes": ("pipes:CreatePipe", "pipes:UpdatePipe"),
+    "tasks.apprunner": ("apprunner:CreateService",),
+    "datapipeline": ("datapipeline:PutPipelineDefinition",),
+    "bedrock-agentcore": ("bedrock-agentcore:CreateAgentRuntime",),
+}
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        *(f"iam:{name}" for name in ALONE_ENOUGH),
+        *("sts:AssumeRole", "lambda:UpdateFunctionCode", "sso:AttachManagedPolicyToPermissionSet"),
+        *("sso:CreateAccountAssignment", "sso:PutInlinePolicyToPermissionSet"),
+    ],
+)
+def test_each_of_these_calls_is_too_much_alone(action: str) -> None:
+    power = sign_of_power(ROLE, policies(allow(action)))
+    assert power is not None
+    assert power.is_certain
+
+
+@pytest.mark.parametrize(("service", "action"), [(name, each) for name, calls in STARTED_BY.items() for each in calls])
+def test_every_role_handed_to_what_this_call_starts_is_too_much(service: str, action: str) -> None:
+    handed = allow("iam:PassRole", Condition={"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}})
+    power = sign_of_power(ROLE, policies(handed, allow(action)))
+    assert power is not None
+    assert power.is_certain
+    assert sign_of_power(ROLE, policies(handed, allow("s3:*"))) is None
+
+
 @pytest.mark.parametrize("statements", POWERFUL.values(), ids=POWERFUL)
 def test_a_role_with_such_rights_is_too_powerful(statements: tuple[Json, ...]) -> None:
     power = sign_of_power(ROLE, policies(*statements))
@@ -374,13 +431,12 @@ def test_a_role_that_may_pass_every_role_to_one_service_and_start_something_ther
     assert power.is_certain
 
 
-def test_a_new_version_of_a_policy_that_is_attached_to_the_role_is_a_right_over_itself() -> None:
+@pytest.mark.parametrize("call", ["iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion"])
+def test_a_new_version_of_a_policy_that_is_attached_to_the_role_is_a_right_over_itself(call: str) -> None:
     arn = f"arn:aws:iam::{ACCOUNT}:policy/own"
-    attached: Reading[tuple[ManagedPolicy, ...]] = Present(
-        (ManagedPolicy(arn, Present(document(allow("iam:CreatePolicyVersion", arn)))),)
-    )
+    attached: Reading[tuple[ManagedPolicy, ...]] = Present((ManagedPolicy(arn, Present(document(allow(call, arn)))),))
     assert sign_of_power(ROLE, RolePolicies(Present(()), attached)) is not None
     other: Reading[tuple[ManagedPolicy, ...]] = Present(
-        (ManagedPolicy(arn, Present(document(allow("iam:CreatePolicyVersion", f"{arn}-2")))),)
+        (ManagedPolicy(arn, Present(document(allow(call, f"{arn}-2")))),)
     )
     assert sign_of_power(ROLE, RolePolicies(Present(()), other)) is None

@@ -119,6 +119,7 @@ OPEN: dict[str, tuple[Role, RolePolicies]] = {
 def test_a_role_that_was_shut_is_found(role: Role, policies: RolePolicies) -> None:
     (finding,) = quarantine_findings(role, policies)
     assert finding.code is FindingCode.QUARANTINED
+    assert finding.subject == "role"
     assert finding.because
 
 

@@ -175,6 +175,7 @@ def test_null_asks_whether_the_key_is_absent(value: Value, is_absent: Extent) ->
     [
         ("StringEquals", Gap.PRESENT, "a", UNKNOWN),
         ("StringLike", Gap.PRESENT, "*", ALWAYS),
+        ("StringLike", Gap.PRESENT, "", UNKNOWN),
         ("StringNotLike", Gap.PRESENT, "*", NEVER),
         ("StringLike", Gap.UNKNOWN, "*", UNKNOWN),
         ("StringLikeIfExists", Gap.UNKNOWN, "*", ALWAYS),

@@ -132,6 +132,14 @@ def test_public_access_block_that_was_not_looked_at_matters_only_across_accounts
     assert only(role(), held, bucket(public, block=restricted, account=OTHER_ACCOUNT)) == "blocked"
 
 
+def test_public_access_block_that_was_not_looked_at_is_no_reason_where_something_else_blocks() -> None:
+    held = policies(document(allow()), boundary=EC2_ONLY)
+    open_to_all = bucket(document(allow(Principal="*")), block=None, account=OTHER_ACCOUNT)
+    judged = judge_grants(role(), held, open_to_all)
+    assert {each.verdict for each in judged} == {GrantVerdict.BLOCKED}
+    assert not any("Block Public Access" in str(each) for each in judged)
+
+
 def test_a_canonical_user_may_be_our_account() -> None:
     canonical = {"CanonicalUser": "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"}
     held = policies(document(allow()))
