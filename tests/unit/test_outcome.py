@@ -40,6 +40,10 @@ def test_after_the_last_try_nothing_is_tried_again() -> None:
     assert last.results == (NotApplied(GRANT_STEP, "throttled"),)
 
 
+def test_what_was_seen_in_part_when_the_last_try_ended_has_failed() -> None:
+    assert after_the_last_try(outcome(OutcomeKind.NEEDS_PERSON, again=True)).kind is OutcomeKind.FAILED
+
+
 def test_only_what_was_written_and_seen_was_applied() -> None:
     tried = outcome(
         OutcomeKind.FAILED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -195,3 +196,14 @@ def test_nobody_is_told_of_an_end_without_a_beginning(history: list[tuple[Outcom
         if news is not News.NONE:
             open_for_people = seen.kind in TOLD and seen.kind is not OutcomeKind.REPAIRED
         assert role.memory.is_unsettled or not open_for_people
+
+
+def test_each_incident_has_a_name_of_its_own_that_no_other_role_or_time_shares() -> None:
+    known = replace(NEEDS_PERSON, memory=RoleMemory(role_id="AROA"))
+    names = [
+        decide_telling(each, at).incident_id or ""
+        for each in (known, replace(known, role_name="worker"))
+        for at in (NOW, NOW + MINUTE)
+    ]
+    assert len(set(names)) == 4
+    assert all(re.fullmatch("[0-9a-f]{16}", name) for name in names)
