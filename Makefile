@@ -35,12 +35,12 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: test
 test: check ## everything CI runs: the checks, then all tests (the embedded AWS included)
-	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: shuffle
 shuffle: setup ## all tests in another order each time (make shuffle RUNS=20): does one of them lean on another one?
 	@for run in $$(seq $(or $(RUNS),20)); do \
-		$(BIN)/pytest -p randomly --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder -q --no-header; done
+		$(BIN)/pytest -p randomly --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -q --no-header; done
 
 .PHONY: coverage
 coverage: setup ## what of core/, and of all the rest, the tests reach, branch by branch

@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Spread the files whose tests mostly wait, for the embedded AWS, over the first half of the others.
 
     A process works off one file after the other: side by side, the waiting ones would leave the cores idle, and at the
-    end, all processes but one. All files that need the deployed stack go to one process, which deploys it once.
+    end, all processes but one.
     """
     here = Path(__file__).parent
     files: dict[Path, list[pytest.Item]] = {}
@@ -46,10 +46,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for number, path in enumerate(waiting):
         others.insert(number * (step + 1), path)
     items[:] = [item for path in others for item in files[path]]
-    for path, tests in files.items():
-        shares = any("stage" in getattr(test, "fixturenames", ()) for test in tests)
-        for test in tests:
-            test.add_marker(pytest.mark.xdist_group("stage" if shares else str(path.relative_to(here))))
 
 
 @pytest.fixture(autouse=True)

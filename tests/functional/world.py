@@ -47,7 +47,13 @@ def client(service: str, *, region: str | None = None, is_watched: bool = False)
 
     One that ``is_watched`` is for the gateways, any other for what the test itself does.
     """
-    return boto3.client(service, region_name=region)
+    # Not boto3's own function, which a test may have replaced meanwhile.
+    return _session().client(service, region_name=region)
+
+
+@cache
+def _session() -> boto3.Session:
+    return boto3.Session()
 
 
 class World:
