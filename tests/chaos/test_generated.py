@@ -67,7 +67,7 @@ def damaged(draw: st.DrawFn, originals: tuple[Any, ...]) -> Any:
                 break
             holder, place = node, draw(st.sampled_from(list(node) if isinstance(node, dict) else range(len(node))))
         _damage(draw, holder, place)
-        if not whole:
+        if "" not in whole:
             return draw(damage)
     return whole[""]
 

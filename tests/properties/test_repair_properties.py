@@ -18,6 +18,7 @@ from remediator.core.plan import RepairPlan, plan_repair
 from remediator.core.policy.document import PolicyDocument, read_policy
 from remediator.core.policy.edit import raw_statements
 from remediator.core.policy.own import OWN_POLICY_NAME
+from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
 from remediator.core.reading import Absent, Present, Reading, Unreadable
 from remediator.core.state import (
     Bucket,
@@ -41,7 +42,6 @@ from tests.unit.policy.documents import (
     KEY_ARN,
     OTHER_ACCOUNT,
     ROLE_ARN,
-    ROLE_ID,
     our_bucket_policy,
     our_policy,
     role,
@@ -351,14 +351,22 @@ def test_what_others_wrote_stays_as_it_was_and_in_order(observed: Observed, desi
 
 @QUICK
 @given(observed_roles(), desires)
-def test_our_statement_in_a_bucket_policy_never_names_anybody_but_roles_of_the_account(
+def test_our_statement_in_a_bucket_policy_never_names_anybody_but_the_role_and_roles_that_it_named(
     observed: Observed, desired: Desired
 ) -> None:
     plan = planned(observed, desired)
     for step in (*plan.steps, *plan.removals):
         if isinstance(step, BucketPolicyStep) and step.after is not None:
-            for statement in step.after.statements:
-                if statement.sid == "AnyscaleRemediatorAccess" and statement.principals is not None:
-                    names = statement.principals.aws
-                    assert set(names) <= {ROLE_ARN, OTHER_ROLE_ARN}
-                    assert ROLE_ID not in names
+            before = set() if step.before is None else names_in_our_statement(step.before)
+            names = names_in_our_statement(step.after)
+            assert names <= before | {ROLE_ARN}
+            assert all(name.startswith(f"arn:aws:iam::{ACCOUNT}:role/") for name in names)
+
+
+def names_in_our_statement(policy: PolicyDocument) -> set[str]:
+    return {
+        name
+        for statement in policy.statements
+        if statement.sid == BUCKET_POLICY_SID and statement.principals is not None
+        for name in statement.principals.aws
+    }

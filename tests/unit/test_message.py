@@ -415,6 +415,16 @@ def test_what_the_sweep_found_is_told_as_such() -> None:
     assert json.loads(told.json)["causes"][0]["actorType"] == "Sweep"
 
 
+def test_who_else_caused_it_is_told_after_what_the_sweep_found() -> None:
+    found = sweep_cause("5d1f", datetime(2026, 3, 4, 11, 0, tzinfo=UTC))
+    told = alert(outcome(causes=(found, a_cause())))
+    (caused,) = (section for section in told.layout.sections if section.title == "Who caused it")
+    assert [line.partition(" at ")[0] for line in caused.lines[:2]] == [
+        "Nobody that we heard of: the sweep",
+        "UpdateAssumeRolePolicy by user/alice through the AWS CLI",
+    ]
+
+
 def test_the_permanent_fix_gives_what_the_findings_lack_and_nothing_else() -> None:
     fix = permanent_fix(ROLE_ARN, (TRUST_MISSING,), (BUCKET,))
     assert isinstance(fix, PermanentFix)

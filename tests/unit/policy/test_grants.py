@@ -132,6 +132,27 @@ def test_public_access_block_that_was_not_looked_at_matters_only_across_accounts
     assert only(role(), held, bucket(public, block=restricted, account=OTHER_ACCOUNT)) == "blocked"
 
 
+def test_public_access_block_that_was_not_looked_at_is_the_reason_of_an_open_verdict() -> None:
+    open_to_all = bucket(document(allow(Principal="*")), block=None, account=OTHER_ACCOUNT)
+    for judged in judge_grants(role(), policies(document(allow())), open_to_all):
+        (reason,) = judged.because
+        assert str(reason).startswith("Block Public Access was not looked at; it may be that it keeps other accounts")
+
+
+@pytest.mark.parametrize(
+    ("issued_before", "verdict"),
+    [
+        ("2021-03-04T10:00:00Z", "allowed"),
+        ("2026-03-04T09:30:00Z", "undecided"),
+        ("2027-03-04T10:00:00Z", "blocked"),
+    ],
+)
+def test_credentials_in_use_were_issued_lately_where_the_time_is_known(issued_before: str, verdict: str) -> None:
+    old_sessions = deny(Principal="*", Condition={"DateLessThan": {"aws:TokenIssueTime": issued_before}})
+    now = Surroundings(context={"aws:CurrentTime": ("2026-03-04T10:00:00Z",)})
+    assert only(role(), policies(document(allow())), bucket(document(old_sessions)), now) == verdict
+
+
 def test_public_access_block_that_was_not_looked_at_is_no_reason_where_something_else_blocks() -> None:
     held = policies(document(allow()), boundary=EC2_ONLY)
     open_to_all = bucket(document(allow(Principal="*")), block=None, account=OTHER_ACCOUNT)

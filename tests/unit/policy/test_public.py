@@ -88,6 +88,29 @@ def test_only_a_fixed_value_of_some_keys_makes_it_private(operator: str, key: st
     assert is_public(Principal="*", Condition={operator: {key: value}}) is public
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("aws:PrincipalAccount", "111111111111"),
+        ("aws:PrincipalArn", "arn:aws:iam::111111111111:role/x"),
+        ("aws:PrincipalOrgID", "o-abc123"),
+        ("aws:PrincipalOrgPaths", "o-abc123/r-ab12/"),
+        ("aws:SourceAccount", "111111111111"),
+        ("aws:SourceArn", "arn:aws:s3:::b"),
+        ("aws:SourceOwner", "111111111111"),
+        ("aws:SourceVpc", "vpc-1"),
+        ("aws:SourceVpce", "vpce-1"),
+        ("aws:userid", "AROAEXAMPLE:i-1"),
+        ("s3:DataAccessPointAccount", "111111111111"),
+        ("s3:DataAccessPointArn", "arn:aws:s3:us-west-2:123456789012:accesspoint/x"),
+        ("s3:x-amz-server-side-encryption-aws-kms-key-id", "arn:aws:kms:us-west-2:111111111111:key/x"),
+    ],
+)
+def test_each_key_that_aws_lists_makes_it_private(key: str, value: str) -> None:
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
+    assert not is_public(Principal="*", Condition={"StringEquals": {key: value}})
+
+
 def test_one_fixed_value_is_enough() -> None:
     condition = {
         "StringEquals": {"aws:SourceVpc": "vpc-1", "aws:UserAgent": "x"},

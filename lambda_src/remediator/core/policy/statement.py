@@ -104,9 +104,7 @@ def read_statement(value: object, position: int, has_variables: bool) -> Stateme
     if resources is not None and not all(_is_resource(pattern) for pattern in resources.patterns):
         faults.append("has a Resource that is neither an ARN nor *")
     written = value.get("Condition")
-    conditions: tuple[Condition, ...] = ()
-    if written is not None or "Condition" in value:
-        conditions = _conditions(written, faults)
+    conditions = _conditions(written, faults) if "Condition" in value else ()
     return Statement(
         position,
         sid,
