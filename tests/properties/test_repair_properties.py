@@ -94,6 +94,10 @@ def bucket_readings(name: str) -> st.SearchStrategy[Reading[Bucket]]:
             (ROLE_ARN,),
             (ROLE_ARN, OTHER_ROLE_ARN),
             ("AROAOLDOLDOLDOLDOLD01",),
+            (OTHER_ROLE_ARN, "*"),
+            (OTHER_ROLE_ARN, f"arn:aws:iam::{ACCOUNT}:root"),
+            (OTHER_ROLE_ARN, f"arn:aws:iam::{ACCOUNT}:user/alice"),
+            (OTHER_ROLE_ARN, f"arn:aws:iam::{OTHER_ACCOUNT}:role/Admin"),
         ]
     ).map(lambda roles: Present(our_bucket_policy(Absent(), *roles)) if roles else Absent())
     policy = st.none().map(read_policy) | documents(kind="bucket").map(read_policy) | ours
