@@ -38,9 +38,12 @@ test: check ## everything CI runs: the checks, then all tests (the embedded AWS 
 	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: shuffle
-shuffle: setup ## all tests in another order each time (make shuffle RUNS=20): does one of them lean on another one?
-	@for run in $$(seq $(or $(RUNS),20)); do \
-		$(BIN)/pytest -p randomly --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -q --no-header; done
+shuffle: setup ## all tests in another order each time (RUNS=20, SEED=of the first, TESTS=paths): does one of them lean on another one?
+	@first=$(or $(SEED),$$(date +%s)); \
+	for seed in $$(seq $$first $$((first + $(or $(RUNS),20) - 1))); do \
+		echo "in the order of SEED=$$seed"; \
+		$(BIN)/pytest -p randomly --randomly-seed $$seed $(or $(TESTS),tests) \
+			--numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -q --no-header; done
 
 .PHONY: coverage
 coverage: setup ## what of core/, and of all the rest, the tests reach, branch by branch

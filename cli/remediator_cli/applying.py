@@ -49,7 +49,7 @@ class Applying:
 
     def repair(self) -> Outcome:
         """Write what is to be written, if nothing holds it back by now, and say what came of it."""
-        return self._reconciled(parse_pause(self.deployment.pause_switch().read()))
+        return self._reconciled(_paused(self.deployment, self.settings))
 
     def tell(self, outcome: Outcome) -> None:
         """Tell people by the alerts topic, as the reconciler does. Raises any AwsError."""
@@ -97,7 +97,7 @@ def begin_applying(deployment: Deployment, settings: Settings, named: NamedRole)
     caller = deployment.account.caller(deployment.region)
     account = own_account(caller.arn, settings)
     at = clock.now()
-    paused = parse_pause(deployment.pause_switch().read())
+    paused = _paused(deployment, settings)
     role = read_role(deployment.account, named)
     tagged = role.tags.get(settings.enrollment_tag)
     cloud = None if tagged is None else settings.cloud(tagged)
@@ -119,3 +119,8 @@ def begin_applying(deployment: Deployment, settings: Settings, named: NamedRole)
 
 def _complain_of_open_change(change_id: str, error: AwsError) -> None:
     complain(change_id, f"what came of it could not be recorded, and is found out with the next look: {error}")
+
+
+def _paused(deployment: Deployment, settings: Settings) -> Pause:
+    """What the reconciler must not write now."""
+    return parse_pause(deployment.pause_switch().read()).among([cloud.name for cloud in settings.clouds])

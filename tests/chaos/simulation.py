@@ -61,8 +61,8 @@ START: Final = datetime(2026, 3, 4, 10, tzinfo=UTC)
 NAMES: Final = ("head-node", "worker", "third")
 MOST_TURNS: Final = 4000
 FIVE_MINUTES: Final = timedelta(minutes=5)
-UNDO_UNDER_WAY: Final = timedelta(minutes=3)
-"""After that nobody can be undoing something any more."""
+LONGEST_COMMAND: Final = timedelta(minutes=3)
+"""After that no command can be under way any more: what was left open is taken for interrupted."""
 ALICE: Final = f"arn:aws:iam::{ACCOUNT}:user/alice"
 
 
@@ -164,7 +164,7 @@ class _Simulation:
         self._faults = self.lag = 0
         for name in self._account.state.roles:
             self._type(self._resume, name)
-        self.time += UNDO_UNDER_WAY
+        self.time += LONGEST_COMMAND
         for _ in range(2):
             self._sweep()
             while self._waiting():
@@ -434,7 +434,7 @@ class _Simulation:
 
     def _undo(self, name: str) -> None:
         """Undo the last repair of the role that can be undone."""
-        account = self._without_profiles()
+        account: Any = self._account  # it has every call that a schedule makes, and no instance profiles
         for change in reversed(self._history.changes.values()):
             if (change.role_name, change.kind) != (name, ChangeKind.REPAIR):
                 continue
@@ -463,7 +463,8 @@ class _Simulation:
         self.counts["resumed"] += isinstance(resumed, Resumed)
 
     def _reconciled(self, name: str, paused: Pause) -> Outcome:
-        (cloud,), account = self._settings.clouds, self._without_profiles()
+        (cloud,) = self._settings.clouds
+        account: Any = self._account
         return reconcile(
             name,
             (self._cause(APPLY_CALL),),
@@ -481,10 +482,6 @@ class _Simulation:
             pause=self._sleep,
             on_trouble=lambda change_id, error: None,
         )
-
-    def _without_profiles(self) -> Any:
-        """The account, where no instance profile is ever written."""
-        return self._account
 
     def _cause(self, call: str) -> Cause:
         self._events += 1

@@ -155,6 +155,16 @@ class TestThePauseSwitch:
         request = request_json(ReconcileRequest(ACCOUNT, name, a_cause()))
         assert failures(reconciler.handle(batch(request), Context())) == []
 
+    def test_stops_everything_where_it_names_a_cloud_that_there_is_not(
+        self, world: World, seconds: list[float]
+    ) -> None:
+        world.create_role(LAMBDA_STATEMENT)
+        world.ssm.put_parameter(Name=PAUSE_PARAMETER, Value="paused: Production", Overwrite=True)
+        self.repair(world, "head-node")
+        assert world.trust() == [LAMBDA_STATEMENT]
+        (alert,) = world.alerts()
+        assert alert["outcome"] == "would-repair"
+
     def test_stops_a_storm_within_a_minute(self, world: World, seconds: list[float]) -> None:
         names = [f"node-{number}" for number in range(4)]
         for name in names:

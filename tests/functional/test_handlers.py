@@ -10,14 +10,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import Mock
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto.sqs.models import sqs_backends
 
+from remediator.core.request import ReconcileRequest, request_json
 from remediator.core.watched import WATCHED_CALLS, Concern
 from remediator.errors import ThrottledError, TransientError
+from remediator.flows.reconcile import reconcile
 from remediator.gateways.queue import FailedDelivery
 from remediator.handlers import reconciler, router, sweeper
 from tests.examples import (
@@ -27,6 +30,7 @@ from tests.examples import (
     ENROLLED,
     LAMBDA_STATEMENT,
     OWN_ROLE_ARN,
+    a_cause,
     bucket_grant,
     policy,
     settings,
@@ -326,6 +330,58 @@ def test_a_request_that_keeps_failing_is_told_with_its_last_try(world: World, mo
         event["Records"][0]["attributes"]["ApproximateReceiveCount"] = str(count)
         assert failures(reconciler.handle(event, Context())) == ["m0"]
         assert len(world.alerts()) == (1 if count == 8 else 0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "milliseconds_left", "said"),
+    [
+        (KeyError("CreateDate"), 300_000, "KeyError"),
+        (None, 5_000, "too little time"),
+    ],
+)
+def test_whatever_the_last_try_ends_with_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch, fault: Exception | None, milliseconds_left: int, said: str
+) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    route(load("TagRole"))
+    (message,) = world.queued()
+    if fault is not None:
+        monkeypatch.setattr(reconciler, "reconcile", Mock(side_effect=fault))
+    for count in (7, 8):
+        event = batch(message["Body"])
+        event["Records"][0]["attributes"]["ApproximateReceiveCount"] = str(count)
+        assert failures(reconciler.handle(event, Context(milliseconds_left=milliseconds_left))) == ["m0"]
+        alerts = world.alerts()
+        assert len(alerts) == count - 7
+    (told,) = alerts
+    assert told["outcome"] == "failed"
+    assert said in told["wrong"][0]
+
+
+def test_what_waits_behind_a_role_that_keeps_failing_is_not_given_up_with_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("head-node", "worker", "third")
+    for name in names:
+        world.create_role(LAMBDA_STATEMENT, name=name)
+        world.iam.put_role_policy(RoleName=name, PolicyName="s3", PolicyDocument=json.dumps(policy(bucket_grant())))
+    bodies = [request_json(ReconcileRequest(ACCOUNT, name, a_cause())) for name in names]
+    of_others = reconcile
+
+    def fails_for_the_first(role_name: str, *args: Any, **kwargs: Any) -> Any:
+        if role_name == names[0]:
+            raise TransientError("iam:GetRole", "Throttling", "Rate exceeded")
+        return of_others(role_name, *args, **kwargs)
+
+    monkeypatch.setattr(reconciler, "reconcile", fails_for_the_first)
+    for count in range(1, 9):
+        event = batch(*bodies)
+        for record in event["Records"]:
+            record["attributes"] |= {"ApproximateReceiveCount": str(count), "MessageGroupId": "one bucket"}
+        failed = failures(reconciler.handle(event, Context()))
+        assert failed == (["m0", "m1", "m2"] if count < 8 else ["m0"])
+    assert [world.trusts_ec2(name) for name in names] == [False, True, True]
+    assert sorted(alert["outcome"] for alert in world.alerts()) == ["failed", "repaired", "repaired"]
 
 
 def test_a_write_that_is_not_seen_with_the_last_try_either_is_told_as_given_up(

@@ -37,6 +37,18 @@ def test_any_other_value_pauses_everything_and_says_what_is_allowed(text: str) -
     assert "not understood" in pause.why
 
 
+@pytest.mark.parametrize("text", ["paused: Production", "paused: production, stagin"])
+def test_a_cloud_that_is_not_configured_pauses_everything_because_it_may_be_misspelt(text: str) -> None:
+    pause = parse_pause(text).among(["production", "staging"])
+    assert pause.everything
+    assert text.rpartition(" ")[2] in pause.why
+
+
+@pytest.mark.parametrize("text", ["running", "paused", "paused: staging", "what?"])
+def test_any_other_pause_means_what_it_says_whatever_is_configured(text: str) -> None:
+    assert parse_pause(text).among(["production", "staging"]) == parse_pause(text)
+
+
 @given(st.text())
 def test_only_the_word_running_pauses_nothing(text: str) -> None:
     assert (pause_text(parse_pause(text)) == "running") == (text.strip().casefold() == "running")

@@ -75,6 +75,13 @@ POWERFUL: dict[str, tuple[Json, ...]] = {
     ),
     "every role with a path": (allow("iam:*", f"arn:aws:iam::{ACCOUNT}:role/*/*"),),
     "the code of every function": (allow("lambda:UpdateFunctionCode"),),
+    "the code of every function of a Region": (
+        allow("lambda:UpdateFunctionCode", f"arn:aws:lambda:us-west-2:{ACCOUNT}:function:*"),
+    ),
+    "the code of every function of some Regions": (
+        allow("lambda:*", ["arn:aws:s3:::a", f"arn:aws:lambda:eu-*-?:{ACCOUNT}:function:*"]),
+    ),
+    "the code of every function, and anything else of a Region": (allow("*", "arn:aws:*:us-west-2:*:*"),),
     "everybody's sign-in": (allow("sso:*"),),
     "all of IAM denied, and code of functions left": (
         allow("*"),
@@ -115,6 +122,12 @@ HARMLESS: dict[str, tuple[Json, ...]] = {
     ),
     "one role assumed": (allow("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/anyscale/reader"),),
     "its own tags and itself read": (allow(["iam:TagRole", "iam:GetRole"], str(ROLE.arn)),),
+    "the code of some functions": (
+        allow("lambda:UpdateFunctionCode", f"arn:aws:lambda:us-west-2:{ACCOUNT}:function:mine-*"),
+    ),
+    "something else of every function of a Region": (
+        allow("lambda:InvokeFunction", f"arn:aws:lambda:us-west-2:{ACCOUNT}:function:*"),
+    ),
     "what carries a tag": (allow("iam:PutRolePolicy", Condition={"StringEquals": {"aws:ResourceTag/team": "ml"}}),),
     "only what carries a tag": (
         allow("*"),

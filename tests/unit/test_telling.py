@@ -71,6 +71,19 @@ def test_it_is_told_again_when_it_changes_and_when_it_is_over_as_one_incident() 
     assert role.memory.incident is None
 
 
+@pytest.mark.parametrize(
+    "worse",
+    [
+        outcome(OutcomeKind.NEEDS_PERSON, replace(BLOCKED, actions=("s3:GetObject", "s3:PutObject"))),
+        outcome(OutcomeKind.NEEDS_PERSON, replace(BLOCKED, subject="another-bucket")),
+        outcome(OutcomeKind.NEEDS_PERSON, BLOCKED, cloud="staging"),
+        outcome(OutcomeKind.CONTESTED, BLOCKED),
+    ],
+)
+def test_more_of_the_same_and_another_cloud_are_something_new(worse: Outcome) -> None:
+    assert Role().sees_all(NEEDS_PERSON, worse, worse) == [News.NEW, News.NEW, News.NONE]
+
+
 def test_other_words_for_the_same_are_nothing_new() -> None:
     role = Role()
     worded = outcome(OutcomeKind.NEEDS_PERSON, replace(BLOCKED, because=("another statement",)), why="otherwise")

@@ -224,7 +224,14 @@ def _altered_grants(observed: Observed, findings: Iterable[Finding], desired: De
     wanted = desired_own_policy(observed, findings, desired)
     if wanted is None or same_policy(current.value, wanted):
         return
-    because = f"the statements that we wrote into the inline policy {OWN_POLICY_NAME} were changed"
+    granted = granted_by(current.value, observed.role.arn.partition)
+    named = {name for name, _ in observed.buckets} | {key.arn for key, _ in keys_of(observed)}
+    beyond = sorted({*granted.buckets, *granted.keys} - named)
+    because = (
+        f"the inline policy {OWN_POLICY_NAME} grants {', '.join(beyond)}, which is not of the role's cloud"
+        if beyond
+        else f"the statements that we wrote into the inline policy {OWN_POLICY_NAME} were changed"
+    )
     yield Finding(FindingCode.GRANT_ALTERED, OWN_POLICY_SUBJECT, (because,))
 
 

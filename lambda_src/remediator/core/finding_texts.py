@@ -48,8 +48,8 @@ FINDING_TEXTS: Mapping[FindingCode, FindingText] = MappingProxyType(
             "Look at what is named above. Nothing is written while it cannot be decided.",
         ),
         FindingCode.GRANT_ALTERED: FindingText(
-            "The statements that we keep in a policy of our own on this role were changed.",
-            "To grant more or less, use a policy of your own instead of ours.",
+            "What we keep in a policy of our own grants more or less than it should, or to somebody else.",
+            "Where somebody changed it: to grant more or less, use a policy of your own instead of ours.",
         ),
         FindingCode.GRANT_BEYOND_ROLE: FindingText(
             "The role may not use the bucket, and a policy on the role alone cannot change that.",

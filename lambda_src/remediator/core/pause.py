@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +27,17 @@ class Pause:
     def holds(self, cloud: str) -> bool:
         """Whether nothing may be written for the roles of a cloud."""
         return self.everything or cloud in self.clouds
+
+    def among(self, configured: Collection[str]) -> Pause:
+        """What it means where these are the clouds: everything is paused if it names one that there is not.
+
+        A name that is misspelt would pause nothing, and whoever wrote it meant to stop something.
+        """
+        unknown = sorted(self.clouds.difference(configured))
+        if not unknown:
+            return self
+        why = f"the parameter that pauses them names {', '.join(unknown)}, and no cloud is called so"
+        return Pause(everything=True, why=f"All writes are paused, because {why}.")
 
 
 def parse_pause(text: str) -> Pause:

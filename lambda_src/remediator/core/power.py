@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-reference-polic
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from remediator.core.enrollment import Refusal, Refused
@@ -17,7 +17,7 @@ from remediator.core.policy.calls import session_context
 from remediator.core.policy.context import Context, Value
 from remediator.core.policy.evaluate import Request, alike, allowed_at_all
 from remediator.core.policy.explain import Reason
-from remediator.core.policy.matching import Target
+from remediator.core.policy.matching import Target, has_wildcards
 from remediator.core.policy.principals import Named
 from remediator.core.policy.sides import Documents, documents_about
 from remediator.core.reading import Present
@@ -26,6 +26,8 @@ from remediator.settings import Cloud
 
 _UNNAMED = "\N{REPLACEMENT CHARACTER}" * 16
 """The name of something that no policy has named."""
+_SERVICE, _REGION = 2, 3
+"""The fields of an ARN."""
 
 # What whoever may call it on any of them can turn into every right that there is in the account.
 _ON_ANY: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -64,7 +66,7 @@ _ON_ITS_POLICIES: tuple[str, ...] = ("iam:CreatePolicyVersion", "iam:SetDefaultP
 
 # Code that runs with any right may be replaced, or anybody be let in as an administrator.
 _ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("function", "lambda:us-east-1:{account}:function:{name}", ("lambda:UpdateFunctionCode",)),
+    ("function", "lambda:{region}:{account}:function:{name}", ("lambda:UpdateFunctionCode",)),
     (
         "permission set",
         "sso:::permissionSet/{name}/{name}",
@@ -205,7 +207,7 @@ def _judged(
     if not asked:
         return
     context = session_context(role, surroundings)
-    for what, target, actions, more in _targets(role, policies):
+    for what, target, actions, more in _targets(role, policies, _regions(identity)):
         wanted = tuple(action for action in actions if action in asked)
         for group in alike(documents.sources(), wanted) if wanted else ():
             sentence = f"call {group[0]} on {what}"
@@ -215,8 +217,33 @@ def _judged(
         yield from _handed_over(role, documents, surroundings)
 
 
-def _targets(role: Role, policies: RolePolicies) -> Iterator[tuple[str, str, tuple[str, ...], Mapping[str, Value]]]:
-    """What is called upon, in words and by its ARN, the calls, and what is known of it beyond its having no tags."""
+def _regions(identity: Side) -> list[str]:
+    """The Regions in which the role's policies name functions, and one that none of them names.
+
+    A pattern may name a part of a Region (``us-*``): then one stands for all that it matches.
+    """
+    arns = [
+        pattern.split(":")
+        for source in identity.sources
+        for statement in source.document.statements
+        if statement.resources is not None and not statement.resources.negated
+        for pattern in statement.resources.patterns
+    ]
+    named = {
+        fields[_REGION].replace("*", _UNNAMED).replace("?", _UNNAMED[0])
+        for fields in arns
+        if len(fields) > _REGION and (fields[_SERVICE] == "lambda" or has_wildcards(fields[_SERVICE]))
+    }
+    return sorted(named | {_UNNAMED})
+
+
+def _targets(
+    role: Role, policies: RolePolicies, regions: Iterable[str]
+) -> Iterator[tuple[str, str, tuple[str, ...], Mapping[str, Value]]]:
+    """What is called upon, in words and by its ARN, the calls, and what is known of it beyond its having no tags.
+
+    ``regions`` are those where functions are called upon.
+    """
     prefix = f"arn:{role.arn.partition}:iam::{role.arn.account}"
     for kind, actions in _ON_ANY:
         # A pattern may want a path.
@@ -233,8 +260,9 @@ def _targets(role: Role, policies: RolePolicies) -> Iterator[tuple[str, str, tup
             if policy.arn.startswith(f"{prefix}:"):
                 yield f"its policy {policy.arn.rpartition('/')[2]}", policy.arn, _ON_ITS_POLICIES, {}
     for kind, form, actions in _ELSEWHERE:
-        arn = form.format(account=role.arn.account, name=_UNNAMED)
-        yield f"any {kind}", f"arn:{role.arn.partition}:{arn}", actions, {}
+        arns = {form.format(region=region, account=role.arn.account, name=_UNNAMED) for region in regions}
+        for arn in sorted(arns):
+            yield f"any {kind}", f"arn:{role.arn.partition}:{arn}", actions, {}
 
 
 def _handed_over(role: Role, documents: Documents, surroundings: Surroundings) -> Iterator[tuple[Answer, str]]:

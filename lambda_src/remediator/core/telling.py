@@ -67,8 +67,8 @@ def decide_telling(outcome: Outcome, now: datetime) -> Telling:
 
 def fingerprint(outcome: Outcome) -> str:
     """What is wrong, in 16 hex digits: the same as long as nothing else is wrong, however it is put in words."""
-    wrong = sorted(f"{finding.code} {finding.subject}" for finding in outcome.findings)
-    text = "\n".join((outcome.kind, outcome.refusal or "", outcome.hold or "", *wrong))
+    wrong = sorted(" ".join((finding.code, finding.subject, *sorted(finding.actions))) for finding in outcome.findings)
+    text = "\n".join((outcome.kind, outcome.refusal or "", outcome.cloud or "", outcome.hold or "", *wrong))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

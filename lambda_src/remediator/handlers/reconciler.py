@@ -12,7 +12,9 @@ from typing import Any, assert_never
 import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, process_partial_response
+from aws_lambda_powertools.utilities.batch import BatchProcessor, SqsFifoPartialProcessor, process_partial_response
+from aws_lambda_powertools.utilities.batch.base import FailureResponse
+from aws_lambda_powertools.utilities.batch.exceptions import ExceptionInfo
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -138,9 +140,8 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
         if request.role_name in done:
             logger.info("reconciled already with an earlier message of this batch")
             return
-        if context.get_remaining_time_in_millis() < ENOUGH_MILLISECONDS:
-            raise TransientError("reconcile", "too little time", "the invocation is about to end; the next one does it")
         try:
+            _must_have_time(context)
             outcome = reconcile(
                 request.role_name,
                 causes[request.role_name],
@@ -163,9 +164,9 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
             _work_queue().send(replace(request, bucket=error.bucket))
             logger.info("queued again in another group", why=str(error))
             return
-        except RemediatorError as error:
+        except Exception as error:
             if _is_last_try(record):
-                _tell(gave_up(request, str(error)))
+                _tell(gave_up(request, _in_words(error)))
             raise
         retried = outcome.to_be_retried
         _tell(after_the_last_try(outcome) if retried and _is_last_try(record) else outcome)
@@ -173,7 +174,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
             raise TransientError("repair", "to be retried", "what could be done was told, the rest is tried again")
         done.add(request.role_name)
 
-    processor = SqsFifoPartialProcessor(
+    processor = _GroupProcessor(
         skip_group_on_error=True,
         logger=logger,  # type: ignore[arg-type]  # Powertools' Logger has the one method of logging.Logger that is used
     )
@@ -184,6 +185,31 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
     except AwsError as error:
         logger.warning("failed messages come back later than they could", why=str(error))
     return answer
+
+
+class _GroupProcessor(SqsFifoPartialProcessor):
+    """Skips what waits behind a message that failed and comes again, and goes on behind one that was given up.
+
+    What waits was delivered as often, so that it would be given up together with it, without ever having been tried.
+    """
+
+    def failure_handler(self, record: SQSRecord, exception: ExceptionInfo) -> FailureResponse:
+        """Note that a message failed, and with it the rest of its group where it comes again."""
+        if _is_last_try(record):
+            return BatchProcessor.failure_handler(self, record, exception)
+        return super().failure_handler(record, exception)
+
+
+def _must_have_time(context: LambdaContext) -> None:
+    if context.get_remaining_time_in_millis() < ENOUGH_MILLISECONDS:
+        raise TransientError("reconcile", "too little time", "the invocation is about to end; the next one does it")
+
+
+def _in_words(error: Exception) -> str:
+    """Why a try failed; what was not foreseen may quote anything, and is told by its kind alone."""
+    if isinstance(error, RemediatorError):
+        return str(error)
+    return f"{type(error).__name__}, which the remediator did not expect: its log has the details."
 
 
 def _is_last_try(record: SQSRecord) -> bool:
@@ -205,7 +231,7 @@ def _causes_by_role(event: dict[str, Any]) -> dict[str, tuple[Cause, ...]]:
 def _paused() -> Pause:
     """What must not be written now; everything, where that cannot be found out."""
     try:
-        return parse_pause(_pause_parameter().read())
+        return parse_pause(_pause_parameter().read()).among([cloud.name for cloud in _settings().clouds])
     except TransientError:
         raise  # the next try may know
     except AwsError as error:
