@@ -19,6 +19,7 @@ from remediator.core.state import (
     CustomerKey,
     InlinePolicy,
     ManagedPolicy,
+    Network,
     PublicAccessBlock,
     Role,
     RolePolicies,
@@ -29,7 +30,6 @@ from remediator.errors import MalformedArn, RemediatorError
 _SHOWN_CHARACTERS = 60
 _ACCOUNT_DIGITS = 12
 _NETWORK_KEYS = {"vpce": "aws:SourceVpce", "vpc": "aws:SourceVpc", "source_ip": "aws:SourceIp"}
-_NAT = "nat"
 
 
 class MalformedCase(RemediatorError):
@@ -195,18 +195,24 @@ def _surroundings(env: _Object) -> Surroundings:
         controls = tuple(
             tuple(_readable(document, at) for document, at in _list(level, place)) for level, place in env.items("scp")
         )
-    return Surroundings(organization=env.optional_text("org"), service_control_policies=controls, context=context)
+    return Surroundings(
+        organization=env.optional_text("org"),
+        service_control_policies=controls,
+        context=context,
+        network=Network.UNKNOWN if env.members.get("network") == Network.UNKNOWN else Network.NAT,
+    )
 
 
 def _network(env: _Object) -> dict[str, tuple[str, ...]]:
     """The condition keys that the way of the requests to S3 sets."""
     network = env.members.get("network")
-    if network is None or network == _NAT:
+    if network in (None, *Network):
         return {}
     if isinstance(network, str) and network.startswith("vpce-"):
         network = {"vpce": network}
     if not isinstance(network, dict) or not network.keys() <= _NETWORK_KEYS.keys():
-        needed = f'"{_NAT}", the id of a VPC endpoint, or an object with {", ".join(_NETWORK_KEYS)}'
+        names = ", ".join(f'"{each}"' for each in Network)
+        needed = f"{names}, the id of a VPC endpoint, or an object with {', '.join(_NETWORK_KEYS)}"
         raise _unexpected("env.network", network, needed)
     return {_NETWORK_KEYS[name]: (_text(value, f"env.network.{name}"),) for name, value in network.items()}
 

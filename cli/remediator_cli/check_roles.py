@@ -17,7 +17,7 @@ from remediator.core.plan import plan_repair
 from remediator.core.policy.document import PolicyDocument, read_mapping, same_policy
 from remediator.core.power import refuse_by_policies
 from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import Role
+from remediator.core.state import Network, Role, Surroundings
 from remediator.core.trust import ec2_trust_statement
 from remediator.errors import MalformedArn
 from remediator.settings import MODE_TAG, Cloud, Mode, Settings
@@ -58,6 +58,7 @@ _TRUST = frozenset(
     }
 )
 _PROFILE = frozenset({FindingCode.PROFILE_MISSING, FindingCode.PROFILE_OCCUPIED, FindingCode.PROFILE_UNDECIDED})
+_SURROUNDINGS = Surroundings(network=Network.UNKNOWN)
 _NOT_LOOKED_AT = frozenset({FindingCode.GRANT_LEFTOVER})
 """Nothing is broken by it."""
 
@@ -207,7 +208,9 @@ def _former_subject(
 
 
 def _findings(subject: Subject, desired: Desired) -> tuple[Finding, ...]:
-    return tuple(each for each in diagnose(subject.observed(), None, desired) if each.code not in _NOT_LOOKED_AT)
+    return tuple(
+        each for each in diagnose(subject.observed(), _SURROUNDINGS, desired) if each.code not in _NOT_LOOKED_AT
+    )
 
 
 def _say(finding: Finding, comparison: _Comparison) -> Said | None:

@@ -343,6 +343,8 @@ def test_the_way_of_the_requests_is_a_part_of_the_case(network: object, remediat
     for env in (None, {}, {"network": "nat"}, {"network": "vpce-2"}):
         given["env"] = env
         assert set(remediator("evaluate", stdin=lines(given)).record["s3"].values()) == {"blocked"}
+    given["env"] = {"network": "unknown"}
+    assert set(remediator("evaluate", stdin=lines(given)).record["s3"].values()) == {"undecided"}
 
 
 def test_organization_controls_and_context_are_parts_of_the_case(remediator: Remediator) -> None:

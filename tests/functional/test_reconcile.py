@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -168,6 +169,33 @@ def test_an_explicit_deny_of_the_bucket_is_told_and_nothing_is_written(world: Wo
     assert codes(outcome.findings) == [FindingCode.GRANT_BLOCKED]
     assert "Freeze" in " ".join(outcome.findings[0].because)
     assert world.writes == []
+
+
+@pytest.mark.parametrize(
+    "condition", [{"StringEquals": {"aws:SourceVpce": "vpce-0abc"}}, {"IpAddress": {"aws:VpcSourceIp": "10.0.0.0/8"}}]
+)
+def test_a_grant_that_is_limited_to_an_endpoint_is_told_and_no_unlimited_one_is_added(
+    world: World, condition: dict[str, Any]
+) -> None:
+    world.create_role(EC2_STATEMENT)
+    world.grant({**bucket_grant(), "Condition": condition})
+    outcome = world.reconcile()
+    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert codes(outcome.findings) == [FindingCode.GRANT_UNDECIDED]
+    assert next(iter(condition.values())).keys() <= set(re.findall(r"aws:\w+", " ".join(outcome.findings[0].because)))
+    assert world.writes == []
+
+
+def test_a_bucket_that_left_the_configuration_is_said_to_be_why_our_policy_is_written(world: World) -> None:
+    names = ["anyscale-production-data", "anyscale-production-logs"]
+    world.s3.create_bucket(Bucket=names[1])
+    world.settings = settings(buckets=[{"name": name, "region": "us-east-1"} for name in names])
+    world.create_role(EC2_STATEMENT)
+    world.reconcile()
+    world.settings = settings(buckets=[{"name": names[0], "region": "us-east-1"}])
+    (finding,) = world.reconcile().findings
+    assert finding.code is FindingCode.GRANT_ALTERED
+    assert finding.because[0].endswith(f"grants {names[1]}, which is not of the role's cloud")
 
 
 def test_a_blocked_bucket_does_not_keep_the_trust_from_being_repaired(world: World) -> None:

@@ -144,15 +144,29 @@ class Bucket:
     encryption: Reading[DefaultEncryption] | None = None
 
 
+class Network(StrEnum):
+    """How requests reach S3, where the condition keys that are given do not say it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies-vpc-endpoint.html
+    """
+
+    NAT = "nat"
+    """By HTTPS from a public address."""
+    UNKNOWN = "unknown"
+    """So, or through a VPC endpoint."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What is known about the requests to judge, beyond the documents.
 
     ``organization`` is the id (``o-…``) of the organization of the role's account, None where unknown.
     ``service_control_policies`` are the SCPs level by level from the root down (each level is a tuple of documents),
-    None where they are unknown. ``context`` adds or overrides single condition keys, with their values.
+    None where they are unknown. ``context`` adds or overrides single condition keys, with their values. ``network`` is
+    the way to S3.
     """
 
     organization: str | None = None
     service_control_policies: tuple[tuple[PolicyDocument, ...], ...] | None = None
     context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    network: Network = Network.NAT

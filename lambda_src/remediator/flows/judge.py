@@ -17,7 +17,15 @@ from remediator.core.plan import RepairPlan, plan_repair
 from remediator.core.power import refuse_by_policies
 from remediator.core.reading import Absent, Present, Reading
 from remediator.core.scan import ScannedPage, ScannedRole
-from remediator.core.state import Bucket, InstanceProfile, InstanceProfiles, ManagedPolicy, RolePolicies, Surroundings
+from remediator.core.state import (
+    Bucket,
+    InstanceProfile,
+    InstanceProfiles,
+    ManagedPolicy,
+    Network,
+    RolePolicies,
+    Surroundings,
+)
 from remediator.errors import NotFoundError, TransientError
 from remediator.settings import BucketSettings, Cloud, InstanceProfileMode, Settings
 
@@ -115,7 +123,7 @@ class Judge:
         self._buckets = buckets
         self._settings = settings
         at = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._surroundings = Surroundings(context={"aws:CurrentTime": (at,)})
+        self._surroundings = Surroundings(context={"aws:CurrentTime": (at,)}, network=Network.UNKNOWN)
         self._read_policies: dict[str, ManagedPolicy | TransientError | None] = {}
         self._read_profiles: Mapping[str, InstanceProfile] | TransientError | None = None
         self._read_buckets: dict[str, Reading[Bucket] | TransientError] = {}

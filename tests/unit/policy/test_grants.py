@@ -11,7 +11,7 @@ from remediator.core.grants import GrantJudgement, GrantVerdict, judge_grants, j
 from remediator.core.policy.evaluate import Source, allowed_at_all
 from remediator.core.policy.explain import conditions_in_words
 from remediator.core.reading import Absent, Present, Unreadable
-from remediator.core.state import InlinePolicy, ManagedPolicy, PublicAccessBlock, RolePolicies, Surroundings
+from remediator.core.state import InlinePolicy, ManagedPolicy, Network, PublicAccessBlock, RolePolicies, Surroundings
 from tests.unit.policy.documents import (
     BOTH,
     BUCKET_ARN,
@@ -359,6 +359,50 @@ def test_a_statement_may_write_what_it_means_in_many_ways() -> None:
         document({"Effect": "Allow", "NotAction": "ec2:*", "NotResource": "arn:aws:s3:::other"}),
     ]
     assert {only(role(), policies(each), bucket()) for each in spelled} == {"allowed"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "over_nat", "by_any_way"),
+    [
+        ({"StringEquals": {"aws:SourceVpce": "vpce-1"}}, False, None),
+        ({"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}, True, None),
+        ({"StringEqualsIfExists": {"aws:SourceVpc": "vpc-1"}}, True, None),
+        ({"Null": {"aws:SourceVpce": "true"}}, True, None),
+        ({"Null": {"aws:SourceVpce": "false"}}, False, None),
+        ({"StringLike": {"aws:SourceVpce": "*"}}, False, None),
+        ({"StringLikeIfExists": {"aws:SourceVpce": "*"}}, True, True),
+        ({"IpAddress": {"aws:VpcSourceIp": "10.0.0.0/8"}}, False, None),
+        ({"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}, True, None),
+        ({"NotIpAddress": {"aws:SourceIp": "0.0.0.0/0"}}, False, None),
+        ({"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, True, True),
+        ({"NotIpAddressIfExists": {"aws:SourceIp": "10.0.0.0/8"}}, True, True),
+        ({"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}, None, None),
+        ({"Bool": {"aws:SecureTransport": "true"}}, True, True),
+    ],
+)
+def test_what_depends_on_the_way_to_s3_is_decided_only_where_the_way_is_known(
+    condition: dict[str, Any], over_nat: bool | None, by_any_way: bool | None
+) -> None:
+    def judged(network: Network) -> tuple[str, str]:
+        surroundings = Surroundings(network=network)
+        allowing = policies(document(allow(Condition=condition)))
+        denying = bucket(document(deny(Principal="*", Condition=condition)))
+        return (
+            only(role(), allowing, bucket(), surroundings),
+            only(role(), policies(document(allow())), denying, surroundings),
+        )
+
+    words = {True: ("allowed", "blocked"), False: ("missing", "allowed"), None: ("undecided", "undecided")}
+    assert judged(Network.NAT) == words[over_nat]
+    assert judged(Network.UNKNOWN) == words[by_any_way]
+
+
+def test_an_endpoint_that_is_given_is_the_way_to_s3() -> None:
+    through = policies(document(allow(Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}})))
+    given = Surroundings(context={"aws:SourceVpce": ("vpce-1",)}, network=Network.UNKNOWN)
+    assert only(role(), through, bucket(), given) == "allowed"
+    public = Surroundings(context={"aws:SourceIp": ("203.0.113.9",)}, network=Network.UNKNOWN)
+    assert only(role(), through, bucket(), public) == "missing"
 
 
 @pytest.mark.parametrize(

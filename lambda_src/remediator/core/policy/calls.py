@@ -15,7 +15,7 @@ from remediator.core.arn import ec2_service_principal, service_by_s3
 from remediator.core.policy.comparing import seconds_of
 from remediator.core.policy.context import Choice, Context, Gap, Prefixed, Span, Value
 from remediator.core.policy.principals import RoleSession
-from remediator.core.state import Bucket, Role, Surroundings
+from remediator.core.state import Bucket, Network, Role, Surroundings
 
 EARLIEST = 1_735_689_600.0
 """2025-01-01. There is no clock here; but no request that is judged was made before this code was written …"""
@@ -127,6 +127,11 @@ _TO_S3_BY_ENDPOINT: dict[str, Value] = _TO_S3 | {
     "aws:vpceorgpaths": Gap.UNKNOWN,
     "aws:vpcsourceip": Gap.PRESENT,
 }
+_TO_S3_BY_EITHER: dict[str, Value] = (
+    _TO_S3_BY_ENDPOINT
+    | dict.fromkeys(("aws:sourcevpc", "aws:sourcevpcarn", "aws:sourcevpce", "aws:vpcsourceip"), Gap.UNKNOWN)
+    | {"aws:sourceip": Choice((Gap.PUBLIC_ADDRESS, Gap.ABSENT))}
+)
 LISTING_KEYS = frozenset({"s3:prefix", "s3:delimiter", "s3:max-keys"})
 _LISTING: dict[str, Value] = dict.fromkeys(LISTING_KEYS, Gap.VARYING)
 """One role lists under many prefixes, and without one."""
@@ -239,8 +244,11 @@ def s3_contexts(role: Role, bucket: Bucket, surroundings: Surroundings) -> tuple
     values["aws:resourceaccount"] = values["s3:resourceaccount"] = (bucket.account,)
     values["aws:resourceorgid"] = _organization(surroundings) if bucket.account == role.arn.account else Gap.UNKNOWN
     network = _TO_S3
-    if "aws:sourceip" not in given and not given.keys().isdisjoint(("aws:sourcevpce", "aws:sourcevpc")):
-        network = _TO_S3_BY_ENDPOINT
+    if "aws:sourceip" not in given:
+        if not given.keys().isdisjoint(("aws:sourcevpce", "aws:sourcevpc")):
+            network = _TO_S3_BY_ENDPOINT
+        elif surroundings.network is Network.UNKNOWN:
+            network = _TO_S3_BY_EITHER
     times = _times(surroundings)
     return (
         Context((given, values, times, _LISTING, network), _S3_FAMILIES),
