@@ -63,12 +63,14 @@ class State:
 class Written:
     """What was noticed of our writes: how many changed something, how many edits they overwrote, and what is wrong.
 
-    ``made`` are, for each that changed something, the ids of the changes that it may be one of. Those by which somebody
-    undoes a change are counted as ``undone`` alone. ``overtaken`` are those that took back what a repair by hand, which
-    is in no turn of the reconciler's, had written between the last read and the write.
+    ``idle`` is how many changed nothing. ``made`` are, for each that changed something, the ids of the changes that it
+    may be one of. Those by which somebody undoes a change are counted as ``undone`` alone. ``overtaken`` are those that
+    took back what a repair by hand, which is in no turn of the reconciler's, had written between the last read and the
+    write.
     """
 
     effective: int = 0
+    idle: int = 0
     undone: int = 0
     overtaken: int = 0
     overwritten: list[str] = field(default_factory=list)
@@ -203,12 +205,14 @@ class KeptAccount:
     def write_inline_policy(self, role_name: str, policy_name: str, document: PolicyDocument) -> None:
         role = self._present(role_name)
         after = _json(document)
+        self._must_be_ours(policy_name)
         self._write(DocumentKind.INLINE_POLICY, f"inline {role_name}", role.inline.get(policy_name), after)
         self.keep(replace(role, inline={**role.inline, policy_name: after}))
         self.on_own_write("PutRolePolicy", role_name)
 
     def delete_inline_policy(self, role_name: str, policy_name: str) -> None:
         role = self._present(role_name)
+        self._must_be_ours(policy_name)
         self._write(DocumentKind.INLINE_POLICY, f"inline {role_name}", role.inline.get(policy_name), None)
         self.keep(replace(role, inline={name: each for name, each in role.inline.items() if name != policy_name}))
 
@@ -272,6 +276,10 @@ class KeptAccount:
     def _see(self, what: str, document: Json | None, state: State) -> None:
         self._seen[what] = (document, state is self.state)
 
+    def _must_be_ours(self, policy_name: str) -> None:
+        if policy_name != OWN_POLICY_NAME:
+            self.written.wrong.append(f"the inline policy {policy_name} is written, and is not ours")
+
     def _write(self, kind: DocumentKind, what: str, now: Json | None, after: Json | None) -> None:
         """Notice a write of ours, just before it is made."""
         seen, was_fresh = self._seen.get(what, (None, True))
@@ -285,6 +293,7 @@ class KeptAccount:
             change
             for change in self._history.changes.values()
             if (change.state, change.document.kind) == (ChangeState.INTENDED, kind)
+            and (kind is DocumentKind.BUCKET_POLICY or what.endswith(f" {change.role_name}"))
             and same_document(change.after, after)
         ]
         if intended and all(change.kind is ChangeKind.UNDO for change in intended):
@@ -292,6 +301,8 @@ class KeptAccount:
         elif not same_document(now, after):
             self.written.effective += 1
             self.written.made.append(tuple(change.change_id for change in intended))
+        else:
+            self.written.idle += 1
         if not intended:
             self.written.wrong.append(f"{what}: a write is not in the history")
 

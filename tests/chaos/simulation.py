@@ -28,6 +28,7 @@ from remediator.flows.reconcile import reconcile
 from remediator.flows.resume import Resumed, resume
 from remediator.flows.undo import plan_undo, undo
 from remediator.handlers import reconciler, router, sweeper
+from remediator.settings import MODE_TAG
 from tests.chaos.calls import Killed
 from tests.chaos.memory import (
     Json,
@@ -118,9 +119,11 @@ class _Simulation:
         self._dead: list[Message] = []
         self._faults = rng.choice((0, 0, 1, 2, 3))
         self._edits = rng.randint(1, 7)
+        self._wrong_before_the_sweep: tuple[str, ...] = ()
         self._edit_rate = rng.choice((0.0, 0.02, 0.1))
         for name in NAMES[: rng.randint(1, 3)]:
             self._account.keep(self._created(name, EC2_STATEMENT))
+            self._event("TagRole", name, ALICE, None)
         self._drifted(State({}, None))
 
     def deploy(self, patch: pytest.MonkeyPatch) -> None:
@@ -161,6 +164,9 @@ class _Simulation:
         """Have everything happen, then stop breaking things and sweep, until the last contest has cooled down."""
         while self._edits or self._waiting():
             self._happens()
+        if self._is_heard():
+            self.counts["in order without the last sweep"] += 1
+            self._wrong_before_the_sweep = tuple(self._wrong_at_the_end())
         self._faults = self.lag = 0
         for name in self._account.state.roles:
             self._type(self._resume, name)
@@ -174,6 +180,14 @@ class _Simulation:
             self.counts["contested"] += 1
             self.time += timedelta(hours=25)
 
+    def _is_heard(self) -> bool:
+        """Whether events told of everything, and nothing holds a repair back, so that nothing is left for a sweep."""
+        roles = self._account.state.roles
+        held_back = any(
+            MODE_TAG in role.tags or self._history.read_memory(name).contest for name, role in roles.items()
+        )
+        return not (self.counts["events lost"] or self._account.written.undone or self._lagging or held_back)
+
     def wrong(self) -> Iterator[str]:
         """The promises that were broken, in sentences."""
         written = self._account.written
@@ -181,9 +195,14 @@ class _Simulation:
         self.counts.update(overtaken=written.overtaken, overwritten=len(written.overwritten))
         yield from written.wrong
         yield from self._wrong_at_the_end()
+        yield from (
+            f"before the last sweep, though every event was heard: {each}" for each in self._wrong_before_the_sweep
+        )
         yield from self._wrong_with_history()
         if self._lagging:
             return
+        if written.idle and not (self.counts["faults"] or self.counts["typed between calls"]):
+            yield f"{written.idle} writes changed nothing"
         if written.effective > self.counts["drifts"] + written.overtaken:
             yield f"{written.effective} writes for {self.counts['drifts']} drifts"
         if any(each != "after the last read" for each in written.overwritten):
