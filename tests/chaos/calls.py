@@ -72,7 +72,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The call of that number (from 1) goes wrong in this way."""
+    """The call of that number (from 1) among those of the same function and name goes wrong in this way."""
 
     number: int
     request: Request
@@ -147,19 +147,16 @@ class Seam:
         self.moments.append((begun, begun))
         number = len(self.requests)
         try:
-            return self._taken(request, number, make, error_of)
+            return self._taken(request, make, error_of)
         finally:
             self.moments[number - 1] = (begun, perf_counter())
 
-    def _taken(
-        self, request: Request, number: int, make: Callable[[], Any], error_of: Callable[[Request, Fault], Exception]
-    ) -> Any:
+    def _taken(self, request: Request, make: Callable[[], Any], error_of: Callable[[Request, Fault], Exception]) -> Any:
         planned = self.planned
-        if planned is None or planned.number != number:
+        if planned is None or planned.request != request or planned.number != self.requests.count(request):
             if self.refuses(request):
                 raise error_of(request, Fault.THROTTLED)
             return make()
-        assert planned.request == request, f"call {number} is {request}, and was {planned.request} before"
         self.fired = True
         match planned.fault:
             case Fault.THROTTLED | Fault.SERVER_ERROR | Fault.DENIED | Fault.LOST_BEFORE:

@@ -14,7 +14,7 @@ from tests.functional.conftest import _session, world
 
 __all__ = ["_session", "world"]  # fixtures, which pytest finds here by their names
 
-_SHORT = {"disturbances": 1, "schedules": 80, "lagging": 20, "generated": 2_400}
+_SHORT = {"disturbances": 1, "schedules": 240, "lagging": 40, "generated": 2_400}
 _SHORT_NAMES = dict(
     zip(Fault, ("thr", "5xx", "den", "lost<", "lost>", "twice", "stale", "kill<", "kill>"), strict=True)
 )

@@ -22,6 +22,11 @@ OURS: Final = frozenset({TRUST_SID, BUCKET_POLICY_SID})
 MAY_DOUBLE: Final = frozenset({("sns", "Publish"), ("slack", "Post"), ("dynamodb", "UpdateItem")})
 """The calls that tell, and that note that it was told: where one of them fails, it is told once more."""
 
+MAY_NEED_A_SWEEP: Final = frozenset({Fault.STALE, Fault.DENIED})
+"""What hides the state of the world, or makes it unreadable: no message comes again that would look once more."""
+MAY_REPEAT: Final = frozenset({Fault.STALE, Fault.LOST_AFTER, Fault.SENT_TWICE, Fault.KILLED_AFTER})
+"""What leaves it open whether a write was made."""
+
 Json = dict[str, Any]
 
 
@@ -31,8 +36,9 @@ class Told:
 
     ``wrong`` are sentences on promises that were broken. ``moments`` are when each request began and was answered, in
     seconds. ``hit`` says whether the planned call went wrong at all, ``doubled`` how many alerts say once more what
-    another one has said, ``people_doubled`` how many of these people have read twice, and ``effective`` how many writes
-    of ours changed a document. ``is_late`` says that it took the first sweep of the next day as well.
+    another one has said, ``people_doubled`` how many of these people have read twice, ``effective`` how many writes of
+    ours changed a document, and ``idle`` how many did not. ``alerts`` are those of the story, each with the role, what
+    came of it, and what is new about it. ``is_late`` says that it took the first sweep of the next day as well.
     """
 
     requests: tuple[Request, ...]
@@ -44,6 +50,8 @@ class Told:
     doubled: int = 0
     people_doubled: int = 0
     effective: int = 0
+    idle: int = 0
+    alerts: tuple[str, ...] = ()
     is_late: bool = False
 
 
@@ -51,7 +59,7 @@ def tell(flow: Flow, planned: Planned | None = None) -> Told:
     """Tell a flow to its end, and then have the schedule ask for one sweep."""
     with stage() as made:
         flow.prepare(made)
-        watch = _Watch(made)
+        watch, known = _Watch(made), len(made.alerts())
         made.seam.planned, made.seam.before_write, made.seam.watches = planned, watch.before_write, True
         made.seam.requests.clear()
         made.seam.moments.clear()
@@ -77,6 +85,8 @@ def tell(flow: Flow, planned: Planned | None = None) -> Told:
             max(_doubled(made), _people_doubled(made)),
             _people_doubled(made),
             watch.effective,
+            watch.idle,
+            tuple(sorted(_in_words(alert) for alert in made.alerts()[known:])),
             is_late,
         )
 
@@ -89,9 +99,10 @@ def undisturbed(flow: Flow) -> Told:
 
 def disturbances(flow: Flow) -> tuple[Planned, ...]:
     """Everything that can go wrong with one call of a flow."""
+    requests = undisturbed(flow).requests
     return tuple(
-        Planned(number, request, fault)
-        for number, request in enumerate(undisturbed(flow).requests, start=1)
+        Planned(requests[: place + 1].count(request), request, fault)
+        for place, request in enumerate(requests)
         if request.function in flow.functions and (not flow.operations or request.operation in flow.operations)
         for fault in Fault
         if _can(request, fault)
@@ -114,6 +125,14 @@ def broken_promises(flow: Flow, told: Told, planned: Planned) -> tuple[str, ...]
     """What is wrong with a telling, beside the same one in which nothing went wrong."""
     expected = undisturbed(flow)
     wrong = list(told.wrong)
+    if not told.hit and planned.fault is not Fault.STALE:
+        wrong.append("the call did not go wrong")
+    # A command that is cut off is not delivered again; what it left is found by the next look.
+    comes_again = planned.request.function != "person" and planned.fault not in MAY_NEED_A_SWEEP
+    if comes_again and _world(told.before) != _world(expected.before):
+        wrong.append(f"before the sweep it is as {_difference(_world(told.before), _world(expected.before))}")
+    if told.idle and planned.fault not in MAY_REPEAT:
+        wrong.append(f"{told.idle} writes changed nothing")
     # What was not seen, and only a person can mend, is told by the first sweep of a day.
     if told.is_late and planned.fault is not Fault.STALE:
         wrong.append("one sweep was not enough")
@@ -153,6 +172,15 @@ def state(made: Stage) -> Json:
     }
 
 
+def _world(state: Json) -> Json:
+    """The state, less what is still to be concluded in the history."""
+    return {name: part for name, part in state.items() if name not in {"unsettled", "open"}}
+
+
+def _in_words(alert: Json) -> str:
+    return f"{(alert.get('role') or {}).get('name', '')} {alert['outcome']} {alert.get('news', '')}".strip()
+
+
 def _telling_tags(tags: list[Json]) -> list[Json]:
     """The tags, less the one that says no more than none does: that the role is to be repaired."""
     return [tag for tag in tags if (tag["Key"], tag["Value"]) != (MODE_TAG, Mode.REPAIR)]
@@ -164,7 +192,7 @@ class _Watch:
     def __init__(self, made: Stage) -> None:
         self._stage = made
         self.wrong: list[str] = []
-        self.effective = 0
+        self.effective = self.idle = 0
         self.made: list[tuple[str, ...]] = []
         """For each write that changed a document, the ids of the changes that it may be one of."""
 
@@ -196,6 +224,7 @@ class _Watch:
         else:
             changes_it = not same_document(now, document)
             self.effective += changes_it
+            self.idle += not changes_it
             if kind is not DocumentKind.INLINE_POLICY and not _keeps(_foreign(now), _foreign(document)):
                 self.wrong.append(f"{request.name} drops a statement that is not ours")
         open_changes = [
