@@ -13,7 +13,6 @@ from remediator.core.grants import GrantVerdict
 from remediator.core.policy.calls import ec2_assumes, kms_context, s3_contexts
 from remediator.core.policy.context import Choice, Context, Gap, Prefixed, Span
 from remediator.core.policy.own import (
-    ATTACHED_QUOTA,
     INLINE_QUOTA,
     REQUIRED_BUCKET_ACTIONS,
     REQUIRED_OBJECT_ACTIONS,
@@ -110,7 +109,6 @@ def test_the_quotas_are_those_of_the_code() -> None:
     assert {name: int(row[1].replace(",", "")) for name, row in quotas.items()} == {
         "trust policy": TRUST_QUOTA,
         "all inline policies of a role together": INLINE_QUOTA,
-        "managed policies of a role": ATTACHED_QUOTA,
         "bucket policy": BUCKET_POLICY_QUOTA,
     }
     assert f"up to {LARGEST_TRUST_QUOTA:,} " in quotas["trust policy"][2]

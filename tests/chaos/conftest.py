@@ -36,11 +36,15 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             for name, value in report.user_properties if is_of_the_call else ():
                 properties[name].append(json.loads(value))
     tellings: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    calls: dict[str, tuple[int, int]] = {}
     for rows in properties["disturbed"]:
         tellings[rows["flow"]] += rows["tellings"]
+        calls[rows["flow"]] = rows["calls"]
     for flow in sorted(tellings):
         _print_flow(terminalreporter, flow, tellings[flow])
     _print_totals(terminalreporter, [each for rows in tellings.values() for each in rows])
+    wrong, made = (sum(numbers) for numbers in zip(*calls.values(), strict=True)) if calls else (0, 0)
+    terminalreporter.write_line(f"of {made} calls in {len(calls)} stories {wrong} are made to go wrong")
     for gaps in properties["window"]:
         terminalreporter.write_line(f"between the last read of a document and its write: {gaps}")
     _print_generated(terminalreporter, properties["generated"])

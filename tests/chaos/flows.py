@@ -466,8 +466,8 @@ FLOWS: Final = (
     Flow(
         "a repair by hand",
         ("person",),
-        granted(ROLE),
-        break_roles(ROLE),
+        granted(ROLE, instanceProfile="repair"),
+        all_of(break_roles(ROLE), lambda stage: stage.account.delete_profile()),
         apply_by_hand,
     ),
     Flow(

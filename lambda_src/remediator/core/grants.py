@@ -40,7 +40,6 @@ class GrantJudgement:
     """
 
     action: str
-    resource_bucket: str
     verdict: GrantVerdict
     because: tuple[Reason, ...]
     fix_by: tuple[str, ...] = ()
@@ -76,7 +75,7 @@ def judge_grants(
         for group in alike(sources, actions):
             request = Request(group, target, context, _words(group, resource))
             decisions.append((request, bucket_access(documents.about(request, cut_off), crosses_accounts=crosses)))
-    return _judgements(bucket, decisions)
+    return _judgements(decisions)
 
 
 def judge_key(
@@ -95,7 +94,7 @@ def judge_key(
     parts = key.arn.split(":", _KEY_ARN_PARTS - 1)
     if len(parts) != _KEY_ARN_PARTS or not parts[-1].startswith("key/"):
         because = (Reason("the encryption of the bucket", None, f"names {key.arn}, which is not the ARN of a key"),)
-        return tuple([GrantJudgement(each, bucket.name, GrantVerdict.UNDECIDED, because) for each in KEY_ACTIONS])
+        return tuple([GrantJudgement(each, GrantVerdict.UNDECIDED, because) for each in KEY_ACTIONS])
     account = parts[_ACCOUNT_IN_ARN]
     context = kms_context(role, bucket, account, surroundings)
     documents = documents_about(role, policies, resource_side("the key policy", key.policy), surroundings)
@@ -104,12 +103,12 @@ def judge_key(
         request = Request(actions, Target(key.arn), context, _words(actions, f"the key of {bucket.name}"))
         access = key_access(documents.about(request), crosses_accounts=account != role.arn.account)
         decisions.append((request, access))
-    return _judgements(bucket, decisions)
+    return _judgements(decisions)
 
 
-def _judgements(bucket: Bucket, decisions: list[tuple[Request, Decision]]) -> tuple[GrantJudgement, ...]:
+def _judgements(decisions: list[tuple[Request, Decision]]) -> tuple[GrantJudgement, ...]:
     judged = {
-        action: GrantJudgement(action, bucket.name, decision.verdict, decision.because, decision.fix_by)
+        action: GrantJudgement(action, decision.verdict, decision.because, decision.fix_by)
         for request, decision in decisions
         for action in request.actions
     }

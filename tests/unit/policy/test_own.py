@@ -13,7 +13,6 @@ from remediator.core.policy.edit import upsert_statements
 from remediator.core.policy.own import (
     OWN_POLICY_NAME,
     OwnGrant,
-    attach_obstacles,
     granted_by,
     inline_write_obstacles,
     own_grant_statements,
@@ -27,7 +26,7 @@ from remediator.core.policy.own_bucket import (
     named_roles,
 )
 from remediator.core.reading import Absent, Present, Unreadable
-from remediator.core.state import InlinePolicy, ManagedPolicy, PublicAccessBlock, RolePolicies
+from remediator.core.state import InlinePolicy, PublicAccessBlock, RolePolicies
 from tests.unit.policy.documents import (
     ACCOUNT,
     BOTH,
@@ -140,14 +139,6 @@ def test_a_policy_that_is_gone_by_now_and_another_one_that_could_not_be_read_are
 def test_another_faulty_policy_is_no_obstacle() -> None:
     ours = our_policy(Absent(), BUCKET)
     assert inline_write_obstacles(role(), with_inline(("theirs", document(allow(Effect="allow")))), ours) == ()
-
-
-def test_ten_managed_policies_are_the_most() -> None:
-    attached = tuple(ManagedPolicy(f"arn:aws:iam::aws:policy/P{number}", Absent()) for number in range(10))
-    full = RolePolicies(Present(()), Present(attached))
-    assert [each.code for each in attach_obstacles(full)] == ["quota"]
-    assert attach_obstacles(full, quota=11) == ()
-    assert [each.code for each in attach_obstacles(RolePolicies(Absent(), Unreadable("x")))] == ["unread"]
 
 
 def bucket_codes(after: PolicyDocument, **given: Any) -> list[str]:

@@ -33,7 +33,6 @@ KEYS_SID = "AnyscaleRemediatorKeys"
 _OWN_SIDS = frozenset({BUCKET_SID, OBJECTS_SID, KEYS_SID})
 
 INLINE_QUOTA = 10_240
-ATTACHED_QUOTA = 10
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
 _REGION_IN_ARN = 3
@@ -169,14 +168,3 @@ def inline_write_obstacles(
         text = f"The role's inline policies would have {total:,} characters together; the quota is {quota:,}."
         obstacles.append(Obstacle("quota", text))
     return tuple(obstacles)
-
-
-def attach_obstacles(policies: RolePolicies, quota: int = ATTACHED_QUOTA) -> tuple[Obstacle, ...]:
-    """What stands against attaching one more managed policy to the role."""
-    match policies.attached:
-        case Unreadable(why=why):
-            return (Obstacle("unread", f"The list of the role's managed policies could not be read: {why}"),)
-        case Present(value=attached) if len(attached) >= quota:
-            return (Obstacle("quota", f"The role has {len(attached)} managed policies; the quota is {quota}."),)
-        case _:
-            return ()
