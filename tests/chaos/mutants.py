@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from cosmic_ray.ast import ast_nodes, get_ast  # type: ignore[import-untyped]  # cosmic-ray has no types
-from cosmic_ray.mutating import mutate_code  # type: ignore[import-untyped]
-from cosmic_ray.plugins import get_operator  # type: ignore[import-untyped]
+from cosmic_ray.mutating import mutate_code  # type: ignore[import-untyped]  # it has no types
+from cosmic_ray.plugins import get_operator  # type: ignore[import-untyped]  # it has no types
 from parso.python.tree import Function, Name
 
 ROOT: Final = Path(__file__).parents[2]

@@ -41,7 +41,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
         monkeypatch.setattr(clock, "now", lambda: NOW.replace(minute=12))
         account = Deployed()
-        call = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]
+        call = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]  # the stubs leave it out
 
         def answer(client: Any, name: str, parameters: Any) -> Any:
             if name == "DescribeStacks":

@@ -129,7 +129,7 @@ def deny(monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
 
 def answer_with(monkeypatch: pytest.MonkeyPatch, operation: str, status: int, code: str) -> None:
     """Have AWS answer a call with an error."""
-    send = botocore.client.BaseClient._make_request  # type: ignore[attr-defined]
+    send = botocore.client.BaseClient._make_request  # type: ignore[attr-defined]  # the stubs leave it out
 
     class Response:
         status_code = status

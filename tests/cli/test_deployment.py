@@ -29,7 +29,7 @@ commands = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, operation: str | None = None) -> None:
     """Let a call of AWS fail, or all of them."""
-    call = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]
+    call = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]  # the stubs leave it out
 
     def fail(client: Any, name: str, parameters: Any) -> Any:
         if operation in (None, name):

@@ -260,7 +260,7 @@ class TestThePolicyItNeeds:
 def noted(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The calls that are made from now on (``iam:GetRole``)."""
     calls: set[str] = set()
-    call = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]
+    call = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]  # the stubs leave it out
 
     def note(client: Any, name: str, parameters: Any) -> Any:
         calls.add(f"{client.meta.service_model.service_name}:{name}")

@@ -71,7 +71,7 @@ def channels(deployed: Deployed) -> Channels:
 
 def listing(monkeypatch: pytest.MonkeyPatch, *subscriptions: tuple[str, str, str]) -> None:
     """Have SNS list other subscriptions: protocol, endpoint, ARN. In moto none has to be confirmed."""
-    call = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]
+    call = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]  # the stubs leave it out
 
     def answer(client: Any, name: str, parameters: Any) -> Any:
         if name == "ListSubscriptionsByTopic":

@@ -266,7 +266,7 @@ class TestItIsRefused:
     def test_where_nobody_can_look(self, world: World) -> None:
         change = repaired_trust(world)
         roles = world.disturbed_roles()
-        roles.read_role = lambda role_name: Unreadable(f"no look at {role_name}")  # type: ignore[method-assign]
+        roles.read_role = lambda role_name: Unreadable(f"no look at {role_name}")  # type: ignore[method-assign]  # a fault that moto does not have
         assert "no look at head-node" in refused(world, change, roles=roles).why
 
     def test_where_what_was_there_is_no_policy(self, world: World) -> None:
@@ -287,7 +287,7 @@ class TestWhatGoesWrong:
     def test_a_tag_that_cannot_be_seen_is_not_relied_on(self, world: World) -> None:
         change = repaired_trust(world)
         roles = world.disturbed_roles()
-        roles.tag_role = lambda *_: None  # type: ignore[method-assign]
+        roles.tag_role = lambda *_: None  # type: ignore[method-assign]  # a fault that moto does not have
         result = undone(world, change, roles=roles)
         assert isinstance(result, NotUndone)
         assert "does not show it yet" in result.why
@@ -394,7 +394,7 @@ class TestWhatGoesWrong:
     def test_a_write_that_cannot_be_seen_is_unconfirmed(self, world: World) -> None:
         change = repaired_trust(world)
         roles = world.disturbed_roles()
-        roles.write_trust = lambda *_: None  # type: ignore[method-assign]
+        roles.write_trust = lambda *_: None  # type: ignore[method-assign]  # a fault that moto does not have
         result = undone(world, change, roles=roles)
         assert isinstance(result, NotUndone)
         assert result.why == "It was written, but reading it back does not show it yet."
