@@ -39,7 +39,7 @@ def _main(text: str) -> None:
         "policy_reads": endpoint.calls["GetPolicy"] + endpoint.calls["GetPolicyVersion"],
         "other_reads": endpoint.calls["ListInstanceProfiles"],
         "bucket_reads": buckets.reads,
-        "writes": 0,
+        "writes": sum(count for call, count in endpoint.calls.items() if not call.startswith(("Get", "List"))),
         "messages": queues.messages,
         "queue_calls": queues.calls.total(),
         "seconds": seconds - endpoint.own_seconds,

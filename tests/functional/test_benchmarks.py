@@ -94,6 +94,7 @@ def test_an_event_of_a_role_that_is_not_enrolled_costs_one_read_and_nothing_else
     assert scenes["trust repaired"]["writes"] == 1
     for scene in scenes.values():
         assert set(scene["repeated"]) <= {"iam:GetRole", "iam:GetRolePolicy", "s3:GetBucketPolicy"}
+    assert list(scenes.values()) == committed()["repair"]["scenes"]
 
 
 def test_a_sweep_reads_a_page_for_each_thousand_roles_and_writes_nothing() -> None:
