@@ -299,6 +299,11 @@ def pause_writes(stage: Stage) -> None:
     stage.time_goes_by(minutes=2)
 
 
+def a_moment(stage: Stage) -> None:
+    """Longer than a function remembers that writes are paused."""
+    stage.sleep(3)
+
+
 def _contested(stage: Stage) -> None:
     """A repair that was undone once, and once is too often here."""
     all_of(granted(ROLE), break_roles(ROLE), hear("UpdateAssumeRolePolicy", ROLE))(stage)
@@ -489,7 +494,7 @@ FLOWS: Final = (
         ("reconciler", "person"),
         all_of(granted(ROLE), pause_writes),
         break_roles(ROLE),
-        all_of(hear("UpdateAssumeRolePolicy", ROLE), at_most(0, ROLE), resume_writes),
+        all_of(hear("UpdateAssumeRolePolicy", ROLE), at_most(0, ROLE), a_moment, resume_writes),
     ),
     Flow(
         "the limit of writes is reached",

@@ -345,7 +345,7 @@ def parse_change(
             concluded_at=None if concluded_at is None else datetime.fromisoformat(concluded_at),
         )
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise MalformedRecord(f"change {change_id} cannot be read: {error}") from error
+        raise MalformedRecord(f"change {change_id} cannot be read: {str(error)[:200]}") from error
 
 
 def _finding(value: object) -> Finding:

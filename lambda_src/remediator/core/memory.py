@@ -149,7 +149,7 @@ def parse_memory(text: str, *, open_changes: tuple[str, ...] = (), version: int 
             version=version,
         )
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise MalformedRecord(f"what is remembered of a role cannot be read: {error}") from error
+        raise MalformedRecord(f"what is remembered of a role cannot be read: {str(error)[:200]}") from error
 
 
 def _approval(value: object) -> Approval | None:

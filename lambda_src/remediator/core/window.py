@@ -33,7 +33,7 @@ def parse_window(key: str) -> Window:
     try:
         start, end = map(datetime.fromisoformat, key.split("/"))
     except ValueError as error:
-        raise MalformedAlert(f"{key[:80]!r} is not a window of alerts: {error}") from error
+        raise MalformedAlert(f"{key[:80]!r} is not a window of alerts: {str(error)[:200]}") from error
     if start.tzinfo is None or end.tzinfo is None or end <= start:
         raise MalformedAlert(f"{key[:80]!r} is not a window of alerts: it names no zone, or ends before it begins")
     return Window(start.astimezone(UTC), end.astimezone(UTC))
