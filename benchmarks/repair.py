@@ -284,7 +284,6 @@ def repair_record(measured: Measured, scenes: Sequence[Json], rounds: int) -> Js
         "headlines": [
             Headline("event to repair, beside the same calls", beside.median, "times", RATIO_AIM, beside).record(),
             Headline("event to repair, the best beside the best", best, "times", RATIO_AIM).record(),
-            Headline("of that, our own work", more.median, "ms").record(),
             Headline(
                 "reads for an event of a role that is not enrolled", stranger["reads"], "", READS_OF_STRANGERS_AIM
             ).record(),
