@@ -111,7 +111,7 @@ def test_what_a_verdict_depends_on_must_be_there(path: str, remediator: Remediat
         (
             "env/network",
             "vpn",
-            'env.network: found "vpn"; needed is "nat", the id of a VPC endpoint, or an object',
+            'env.network: found "vpn"; needed is "nat", "unknown", the id of a VPC endpoint, or an object',
         ),
         ("env/network", {"vpn": "x"}, "env.network: found an object; needed is"),
         ("env/network", {"vpce": 1}, "env.network.vpce: found 1; needed is a text"),

@@ -15,23 +15,15 @@ import pytest
 from demo import story
 from demo.account import DemoAccount
 from demo.story import ACTS, Act, ActFailed
-from tests.e2e.clearing import clear
 
 pytestmark = pytest.mark.embedded
 
 PROJECT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def theatre(stage: DemoAccount) -> DemoAccount:
-    """The stage for all acts, which go on with what those before them have left."""
-    clear(stage)
-    return stage
-
-
-@pytest.mark.parametrize("act", ACTS, ids=lambda act: act.title)
-def test_every_act_of_the_demo_goes_as_told(act: Act, theatre: DemoAccount) -> None:
-    act.play(theatre)
+def test_every_act_of_the_demo_goes_as_told(account: DemoAccount) -> None:
+    for act in ACTS:  # one after the other: they go on with what those before them have left
+        act.play(account)
 
 
 def test_an_act_that_fails_ends_the_demo_with_an_error_and_leaves_nothing_running(

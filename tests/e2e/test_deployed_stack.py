@@ -505,6 +505,7 @@ def test_a_deployment_that_changes_the_grant_side_moves_every_grant_at_once(
     roles = named_in_research(account, 2)
     clouds = SETTINGS["clouds"]
     moved = {**clouds[RESEARCH], "grant": "role-policy", "formerGrant": "bucket-policy"}
+    deployed = account.settings
     account.redeploy(print, tmp_path / "moved", {**SETTINGS, "clouds": {**clouds, RESEARCH: moved}})
     try:
         # No event names these roles: it is the deployment that asks for a sweep.
@@ -512,10 +513,14 @@ def test_a_deployment_that_changes_the_grant_side_moves_every_grant_at_once(
         wait_until(lambda: account.bucket_policy() is None, "The end of our statement in the bucket's policy")
         account.settle()
         assert all(RESEARCH_BUCKET in json.dumps(account.inline(role)) for role in roles)
+        # The sweep may tell of what earlier tests have left, too.
         subjects = {letter.subject for letter in account.new_letters()}
-        assert subjects == {f"Anyscale role {role}: repaired ({RESEARCH})" for role in roles}
+        assert {each for each in subjects if any(role in each for role in roles)} == {
+            f"Anyscale role {role}: repaired ({RESEARCH})" for role in roles
+        }
     finally:
         deploy(account.aws, print, app=str(assembly / "cdk.out"), output=tmp_path / "back")
+        account.settings = deployed
 
 
 def session_of(account: DemoAccount, function: str) -> Credentials:
