@@ -123,4 +123,4 @@ def _complain_of_open_change(change_id: str, error: AwsError) -> None:
 
 def _paused(deployment: Deployment, settings: Settings) -> Pause:
     """What the reconciler must not write now."""
-    return parse_pause(deployment.pause_switch().read()).among([cloud.name for cloud in settings.clouds])
+    return parse_pause(deployment.pause_switch().read()).under(settings)

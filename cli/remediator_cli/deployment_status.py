@@ -145,7 +145,7 @@ def read_status(deployment: Deployment, settings: Settings | None, now: datetime
     history = deployment.history()
     pause = denied.unless(lambda: parse_pause(deployment.pause_switch().read()))
     if pause is not None and settings is not None:
-        pause = pause.among([cloud.name for cloud in settings.clouds])
+        pause = pause.under(settings)
     newest = denied.unless(lambda: history.list_changes(most=1))
     unsettled = denied.unless(lambda: _unsettled(history))
     last_sweep = denied.unless(lambda: _last_sweep(deployment, now))

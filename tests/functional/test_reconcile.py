@@ -136,12 +136,18 @@ def test_a_version_of_a_managed_policy_is_read_once_but_its_default_version_each
     assert codes(world.reconcile().findings) == [FindingCode.GRANT_MISSING]
 
 
-def test_our_policy_names_exactly_the_buckets_of_the_cloud(world: World) -> None:
+def granted_two_buckets(world: World) -> list[str]:
+    """A cloud of two buckets, whose role has been granted both; their names."""
     names = ["anyscale-production-data", "anyscale-production-logs"]
     world.s3.create_bucket(Bucket=names[1])
     world.settings = settings(buckets=[{"name": name, "region": "us-east-1"} for name in names])
     world.create_role(EC2_STATEMENT)
     world.reconcile()
+    return names
+
+
+def test_our_policy_names_exactly_the_buckets_of_the_cloud(world: World) -> None:
+    names = granted_two_buckets(world)
     resources = {r for s in world.inline()[OWN_POLICY_NAME]["Statement"] for r in s["Resource"]}
     assert resources == {f"arn:aws:s3:::{name}{suffix}" for name in names for suffix in ("", "/*")}
 
@@ -187,11 +193,7 @@ def test_a_grant_that_is_limited_to_an_endpoint_is_told_and_no_unlimited_one_is_
 
 
 def test_a_bucket_that_left_the_configuration_is_said_to_be_why_our_policy_is_written(world: World) -> None:
-    names = ["anyscale-production-data", "anyscale-production-logs"]
-    world.s3.create_bucket(Bucket=names[1])
-    world.settings = settings(buckets=[{"name": name, "region": "us-east-1"} for name in names])
-    world.create_role(EC2_STATEMENT)
-    world.reconcile()
+    names = granted_two_buckets(world)
     world.settings = settings(buckets=[{"name": names[0], "region": "us-east-1"}])
     (finding,) = world.reconcile().findings
     assert finding.code is FindingCode.GRANT_ALTERED

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from remediator.core.pause import Pause, parse_pause, pause_text
+from tests.examples import settings
 
+(_PRODUCTION,) = settings().clouds
+TWO_CLOUDS = replace(settings(), clouds=(_PRODUCTION, replace(_PRODUCTION, name="staging")))
 CLOUDS = st.frozensets(st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,10}\Z"), max_size=4)
 
 
@@ -39,14 +44,14 @@ def test_any_other_value_pauses_everything_and_says_what_is_allowed(text: str) -
 
 @pytest.mark.parametrize("text", ["paused: Production", "paused: production, stagin"])
 def test_a_cloud_that_is_not_configured_pauses_everything_because_it_may_be_misspelt(text: str) -> None:
-    pause = parse_pause(text).among(["production", "staging"])
+    pause = parse_pause(text).under(TWO_CLOUDS)
     assert pause.everything
     assert text.rpartition(" ")[2] in pause.why
 
 
 @pytest.mark.parametrize("text", ["running", "paused", "paused: staging", "what?"])
 def test_any_other_pause_means_what_it_says_whatever_is_configured(text: str) -> None:
-    assert parse_pause(text).among(["production", "staging"]) == parse_pause(text)
+    assert parse_pause(text).under(TWO_CLOUDS) == parse_pause(text)
 
 
 @given(st.text())

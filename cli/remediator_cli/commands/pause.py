@@ -63,6 +63,6 @@ def pause(
 
 def _must_be_configured(asked: Pause, settings: Settings | None) -> None:
     """A name that is misspelt would pause nothing. Raises RemediatorError."""
-    unknown = sorted(name for name in asked.clouds if settings is not None and settings.cloud(name) is None)
+    unknown = [] if settings is None else asked.unknown(settings)
     if unknown:
         raise RemediatorError(f"there is no cloud {', '.join(unknown)} in the configuration, and nothing was changed")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
+
+from remediator.settings import Settings
 
 RUNNING: Final = "running"
 PAUSED: Final = "paused"
@@ -28,12 +29,16 @@ class Pause:
         """Whether nothing may be written for the roles of a cloud."""
         return self.everything or cloud in self.clouds
 
-    def among(self, configured: Collection[str]) -> Pause:
-        """What it means where these are the clouds: everything is paused if it names one that there is not.
+    def unknown(self, settings: Settings) -> list[str]:
+        """The names that no configured cloud has, sorted."""
+        return sorted(name for name in self.clouds if settings.cloud(name) is None)
+
+    def under(self, settings: Settings) -> Pause:
+        """What it means where this is configured: everything is paused if it names a cloud that there is not.
 
         A name that is misspelt would pause nothing, and whoever wrote it meant to stop something.
         """
-        unknown = sorted(self.clouds.difference(configured))
+        unknown = self.unknown(settings)
         if not unknown:
             return self
         why = f"the parameter that pauses them names {', '.join(unknown)}, and no cloud is called so"

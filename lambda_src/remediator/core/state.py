@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from remediator.core.arn import RoleArn
@@ -170,3 +170,9 @@ class Surroundings:
     service_control_policies: tuple[tuple[PolicyDocument, ...], ...] | None = None
     context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     network: Network = Network.NAT
+
+    @classmethod
+    def at(cls, now: datetime) -> Surroundings:
+        """What the deployed functions know of requests that are made now: the time, and not the way to S3."""
+        time = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return cls(context={"aws:CurrentTime": (time,)}, network=Network.UNKNOWN)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Protocol, assert_never
 
 from remediator.core.desired import Desired, desired_of
@@ -22,7 +22,6 @@ from remediator.core.state import (
     InstanceProfile,
     InstanceProfiles,
     ManagedPolicy,
-    Network,
     RolePolicies,
     Surroundings,
 )
@@ -122,8 +121,7 @@ class Judge:
         self._policies = policies
         self._buckets = buckets
         self._settings = settings
-        at = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._surroundings = Surroundings(context={"aws:CurrentTime": (at,)}, network=Network.UNKNOWN)
+        self._surroundings = Surroundings.at(now)
         self._read_policies: dict[str, ManagedPolicy | TransientError | None] = {}
         self._read_profiles: Mapping[str, InstanceProfile] | TransientError | None = None
         self._read_buckets: dict[str, Reading[Bucket] | TransientError] = {}

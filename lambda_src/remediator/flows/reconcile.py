@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from remediator import __version__
@@ -24,7 +24,7 @@ from remediator.core.pause import Pause
 from remediator.core.plan import RepairPlan, plan_repair
 from remediator.core.power import refuse_by_policies
 from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import Bucket, Network, Role, Surroundings
+from remediator.core.state import Bucket, Role, Surroundings
 from remediator.core.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
 from remediator.core.sweep import is_sweep
 from remediator.errors import (
@@ -114,8 +114,7 @@ def reconcile(
     """
     own = bool(causes) and all(cause.actor.issuer_arn == own_role_arn for cause in causes)
     progress = _Progress()
-    at = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    surroundings = Surroundings(context={"aws:CurrentTime": (at,)}, network=Network.UNKNOWN)
+    surroundings = Surroundings.at(now)
     calls = tuple(cause for cause in causes if not is_sweep(cause))  # that a sweep has come explains no contradiction
     run = _Run(
         role_name=role_name,

@@ -231,7 +231,7 @@ def _causes_by_role(event: dict[str, Any]) -> dict[str, tuple[Cause, ...]]:
 def _paused() -> Pause:
     """What must not be written now; everything, where that cannot be found out."""
     try:
-        return parse_pause(_pause_parameter().read()).among([cloud.name for cloud in _settings().clouds])
+        return parse_pause(_pause_parameter().read()).under(_settings())
     except TransientError:
         raise  # the next try may know
     except AwsError as error:
