@@ -61,7 +61,9 @@ class Request:
     @property
     def is_sent_once(self) -> bool:
         """Whether nothing sends it again by itself: a post to Slack, and a document of IAM or S3."""
-        is_document = self.service in {"iam", "s3"} and not self.is_read and self.operation != "TagRole"
+        is_document = (
+            self.service in {"iam", "s3"} and not self.is_read and self.operation not in {"TagRole", "UntagRole"}
+        )
         return is_document or self.service == "slack"
 
     @property

@@ -8,23 +8,51 @@ from typing import Any, Final
 
 from remediator.core.change import ChangeKind, DocumentKind
 from remediator.core.outcome import OutcomeKind
-from remediator.core.pause import RUNNING, Pause, parse_pause
+from remediator.core.pause import PAUSED, RUNNING, Pause, parse_pause
 from remediator.core.undo import Undo
 from remediator.errors import RemediatorError
 from remediator.flows.resume import NotResumed, resume
 from remediator.flows.taking_back import TakenBack, find_what_is_ours, take_back
 from remediator.flows.undo import Undone, plan_undo, undo
 from remediator.gateways.account import AccountScan
-from remediator.settings import MODE_TAG
 from remediator_cli.applying import begin_applying
 from remediator_cli.aws import Account
 from remediator_cli.deployment import Deployment
+from remediator_cli.enrolment_tag import EnrolmentTag, tags_with, why_not_enrolled
+from remediator_cli.one_role import foresee, read_role
 from remediator_cli.options import NamedRole
 from tests.chaos.stage import REGION, Stage, client
-from tests.examples import ACCOUNT, OWN_ROLE_ARN, a_cause
+from tests.examples import ACCOUNT, ENROLLED, OWN_ROLE_ARN, a_cause
 from tests.functional.world import PAUSE_PARAMETER, ROLE, TABLE
 
 IN_ORDER: Final = frozenset({OutcomeKind.CLEAN, OutcomeKind.REPAIRED})
+((ENROLLMENT_TAG, CLOUD),) = ENROLLED.items()
+
+
+def enrol_role(stage: Stage) -> None:
+    """Enrol the role in its cloud."""
+
+    def command(deployment: Deployment) -> bool:
+        role = read_role(deployment.account, NamedRole(ROLE))
+        wanted = tags_with(role, ENROLLMENT_TAG, CLOUD)
+        if why_not_enrolled(foresee(deployment.account, role, stage.account.settings, tags=wanted)):
+            return False
+        if role.tags != wanted:
+            EnrolmentTag(deployment.account, ENROLLMENT_TAG).set(ROLE, CLOUD)
+        return True
+
+    _type(stage, command)
+
+
+def unenrol_role(stage: Stage) -> None:
+    """Have the role looked after no longer."""
+
+    def command(deployment: Deployment) -> bool:
+        if ENROLLMENT_TAG in read_role(deployment.account, NamedRole(ROLE)).tags:
+            EnrolmentTag(deployment.account, ENROLLMENT_TAG).remove(ROLE)
+        return True
+
+    _type(stage, command)
 
 
 def undo_last(kind: DocumentKind) -> Callable[[Stage], None]:
@@ -79,6 +107,18 @@ def resume_role(stage: Stage) -> None:
     def command(deployment: Deployment) -> bool:
         resumed = resume(ROLE, roles=deployment.account.iam(), history=deployment.history(), now=stage.now())
         return not isinstance(resumed, NotResumed)
+
+    _type(stage, command)
+
+
+def pause_writes(stage: Stage) -> None:
+    """Stop all writes."""
+
+    def command(deployment: Deployment) -> bool:
+        switch = deployment.pause_switch()
+        if not parse_pause(switch.read()).everything:
+            switch.write(PAUSED)
+        return True
 
     _type(stage, command)
 
@@ -151,23 +191,25 @@ def _type(stage: Stage, command: Callable[[Deployment], bool]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What EventBridge tells of when a command changes it: the role's mode, None without one, and what is paused."""
+    """What EventBridge tells of when a command changes it: what the role is tagged with, and what is paused."""
 
-    mode: str | None
+    tags: dict[str, str]
     paused: str
 
 
 def _look(stage: Stage) -> _Seen:
     tags = stage.account.iam.list_role_tags(RoleName=ROLE)["Tags"]
     return _Seen(
-        next((tag["Value"] for tag in tags if tag["Key"] == MODE_TAG), None),
+        {tag["Key"]: tag["Value"] for tag in tags},
         stage.account.ssm.get_parameter(Name=PAUSE_PARAMETER)["Parameter"]["Value"],
     )
 
 
 def _tell_of(stage: Stage, before: _Seen, now: _Seen) -> None:
-    if now.mode not in (None, before.mode):
-        stage.event("TagRole", roleName=ROLE, tags=[{"key": MODE_TAG, "value": now.mode}])
+    if tagged := now.tags.items() - before.tags.items():
+        stage.event("TagRole", roleName=ROLE, tags=[{"key": key, "value": value} for key, value in sorted(tagged)])
+    if untagged := before.tags.keys() - now.tags.keys():
+        stage.event("UntagRole", roleName=ROLE, tagKeys=sorted(untagged))
     if now.paused != before.paused:
         stage.send("sweep", '{"format":1,"reason":"deployment"}')
 

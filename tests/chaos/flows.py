@@ -13,7 +13,16 @@ from remediator.core.policy.own import OWN_POLICY_NAME
 from remediator.core.request import ReconcileRequest, request_json
 from remediator.settings import MODE_TAG, ContestLimit, Mode, WriteLimit
 from tests.chaos.calls import Request
-from tests.chaos.commands import apply_by_hand, resume_role, resume_writes, take_back_all, undo_last
+from tests.chaos.commands import (
+    apply_by_hand,
+    enrol_role,
+    pause_writes,
+    resume_role,
+    resume_writes,
+    take_back_all,
+    undo_last,
+    unenrol_role,
+)
 from tests.chaos.stage import Stage
 from tests.examples import (
     ACCOUNT,
@@ -290,10 +299,10 @@ def _everything_is_ours(stage: Stage) -> None:
     stage.sweep()
     stage.run()
     stage.account.iam.remove_role_from_instance_profile(InstanceProfileName=ROLE, RoleName=ROLE)
-    pause_writes(stage)
+    paused(stage)
 
 
-def pause_writes(stage: Stage) -> None:
+def paused(stage: Stage) -> None:
     """Have nothing written any more."""
     stage.account.ssm.put_parameter(Name=PAUSE_PARAMETER, Value=PAUSED, Overwrite=True)
     stage.time_goes_by(minutes=2)
@@ -302,6 +311,11 @@ def pause_writes(stage: Stage) -> None:
 def a_moment(stage: Stage) -> None:
     """Longer than a function remembers that writes are paused."""
     stage.sleep(3)
+
+
+def a_minute(stage: Stage) -> None:
+    """After that a pause has taken effect."""
+    stage.sleep(60)
 
 
 def _contested(stage: Stage) -> None:
@@ -476,6 +490,27 @@ FLOWS: Final = (
         apply_by_hand,
     ),
     Flow(
+        "a role is enrolled by hand",
+        ("person",),
+        _not_enrolled,
+        nothing,
+        enrol_role,
+    ),
+    Flow(
+        "a role is unenrolled by hand",
+        ("person",),
+        granted(ROLE),
+        nothing,
+        all_of(unenrol_role, break_roles(ROLE), hear("UpdateAssumeRolePolicy", ROLE), at_most(0, ROLE)),
+    ),
+    Flow(
+        "writes are paused by hand",
+        ("person",),
+        granted(ROLE),
+        nothing,
+        all_of(pause_writes, a_minute, break_roles(ROLE), hear("UpdateAssumeRolePolicy", ROLE), at_most(0, ROLE)),
+    ),
+    Flow(
         "a contested role is resumed",
         ("person",),
         _contested,
@@ -492,7 +527,7 @@ FLOWS: Final = (
     Flow(
         "writes are paused, and go on again",
         ("reconciler", "person"),
-        all_of(granted(ROLE), pause_writes),
+        all_of(granted(ROLE), paused),
         break_roles(ROLE),
         all_of(hear("UpdateAssumeRolePolicy", ROLE), at_most(0, ROLE), a_moment, resume_writes),
     ),

@@ -203,8 +203,8 @@ class _Watch:
     def _look(self, request: Request, arguments: Json) -> None:
         account = self._stage.account
         match request.operation:
-            case "TagRole":
-                return  # a person sets it, before anything is recorded
+            case "TagRole" | "UntagRole":
+                return  # a person does so, and nothing of that is recorded
             case "UpdateAssumeRolePolicy":
                 role, kind, after = arguments["RoleName"], DocumentKind.TRUST_POLICY, arguments["PolicyDocument"]
                 now: Json | None = {"Version": "2012-10-17", "Statement": account.trust(role)}
