@@ -3,7 +3,8 @@
 ``python -m benchmarks.cold_start [--rounds N] [--functions NAME ...] [--json FILE]``, on Linux. The bundle is built as
 a deployment builds it, and each start is an interpreter of its own, with the packages that Lambda's runtime brings and
 the variables that it sets; those of the functions and the empty one take turns. Time is the processor's, from the
-running interpreter on: what Lambda does before that is the same for all.
+running interpreter on: what Lambda does before that is the same for all. It ends with the first client, and with the
+first event (``benchmarks.first_events``), whose calls an empty function makes as well.
 
 Lambda cannot write beside the code, so that it compiles all of it at each cold start (``as deployed``); what that costs
 is seen beside a bundle that brings its bytecode (``with bytecode``).
@@ -11,6 +12,7 @@ is seen beside a bundle that brings its bytecode (``with bytecode``).
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -18,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +30,7 @@ from rich import box
 from rich.table import Table
 
 from benchmarks import ROOT
+from benchmarks.first_events import FirstEvent, first_events
 from benchmarks.measuring import Headline, Json, Spread, arguments_parser, at_least, ratio, spread, tell
 from stacks.bundle import build_bundle
 from tests.examples import settings
@@ -39,16 +43,10 @@ ZIP_AIM: Final = 1.5
 
 EMPTY: Final = "empty"
 POWERTOOLS: Final = "powertools"
-SERVICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "router": ("iam",),
-    "sweeper": ("iam", "s3", "kms", "dynamodb"),
-    "reconciler": ("iam", "s3", "kms", "dynamodb", "sns", "ssm"),
-    "digester": ("dynamodb", "sns"),
-    "notifier": ("dynamodb", "secretsmanager"),
-}
-"""Each function, and the services besides SQS whose clients it makes for its first event."""
+FUNCTIONS: Final = ("router", "sweeper", "reconciler", "digester", "notifier")
 
 PYTHON: Final = ROOT / ".venv-lambda" / "bin" / "python"
+NOTHING: Final = FirstEvent({}, {})
 _START: Final = Path(__file__).with_name("one_cold_start.py")
 _MEGA: Final = 1e6
 _MS: Final = 1e3
@@ -56,39 +54,50 @@ _MS: Final = 1e3
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What one cold start took, up to the first client and up to the last: seconds, bytes at the peak, and modules."""
+    """What one start took up to the first client, and with the first event: seconds, bytes at the peak, and modules."""
 
     seconds: float
     peak: int
     modules: int
-    ready_seconds: float
-    ready_peak: int
+    event_seconds: float
+    event_peak: int
 
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """How the functions of a bundle are started; with ``bytecode`` the bundle brings it, else it is compiled."""
+    """How the functions of a bundle are started; with ``bytecode`` the bundle brings it, else it is compiled.
+
+    ``events`` are the first events by the functions' names.
+    """
 
     bundle: Path
     bytecode: bool
+    events: Mapping[str, FirstEvent]
 
-    def start(self, function: str, services: Iterable[str] = ()) -> Start:
-        """Start a function in an interpreter of its own. Raises CalledProcessError where it does not start."""
-        ran = subprocess.run(  # noqa: S603 - no shell, and every argument is ours
-            [
-                *(str(PYTHON), "-I", *(() if self.bytecode else ("-B",)), str(_START)),
-                *(str(self.bundle), function, *services),
-            ],
-            env=self._environment(),
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        told: Any = json.loads(ran.stdout)
-        first, ready = told["first"], told["ready"]
-        return Start(first["seconds"], first["bytes"], first["modules"], ready["seconds"], ready["bytes"])
+    def start(self, function: str, event: str | None = None) -> Start:
+        """Start a function in an interpreter of its own, and hand it the first event of the function of that name.
+
+        Without one there is none. Raises CalledProcessError where it does not start, or does not handle the event.
+        """
+        first_event = self.events[event] if event else NOTHING
+        with tempfile.NamedTemporaryFile(suffix=".pickle") as file:
+            file.write(first_event.pickled())
+            file.flush()
+            ran = subprocess.run(  # noqa: S603 - no shell, and every argument is ours
+                [
+                    *(str(PYTHON), "-I", *(() if self.bytecode else ("-B",)), str(_START)),
+                    *(str(self.bundle), function, file.name),
+                ],
+                env={**first_event.environment, **self._environment()},
+                stdout=subprocess.PIPE,
+                check=True,
+            )
+        told: Any = json.loads(ran.stdout.splitlines()[-1])  # above it the function has logged
+        first, whole = told["first"], told["event"]
+        return Start(first["seconds"], first["bytes"], first["modules"], whole["seconds"], whole["bytes"])
 
     def _environment(self) -> dict[str, str]:
-        """What Lambda and the stack set, as far as starting reads it; traces are on, and go to the discard port.
+        """What Lambda sets, and the stack for every function; traces are on, and go to the discard port.
 
         https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
         """
@@ -102,6 +111,7 @@ class Starter:
             "AWS_LAMBDA_FUNCTION_NAME": "function",
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:9",
+            "_X_AMZN_TRACE_ID": "Root=1-00000000-000000000000000000000001;Parent=0000000000000001;Sampled=1",
             "LAMBDA_TASK_ROOT": str(self.bundle),
             "POWERTOOLS_SERVICE_NAME": "remediator",
             "POWERTOOLS_METRICS_NAMESPACE": "AnyscaleRemediator",
@@ -110,32 +120,30 @@ class Starter:
 
 
 def measure(
-    starter: Starter, rounds: int, warm_up: int = 1, functions: Sequence[str] = tuple(SERVICES)
+    starter: Starter, rounds: int, warm_up: int = 1, functions: Sequence[str] = FUNCTIONS
 ) -> dict[str, tuple[Start, ...]]:
     """Start all of them in turn, ``rounds`` times after ``warm_up`` rounds that bring the files into memory.
 
-    ``empty:FUNCTION`` is the empty one that makes the same clients as that function.
+    ``empty:FUNCTION`` is the empty one that makes the same calls for its first event as that function.
     """
-    chosen = {function: SERVICES[function] for function in functions}
-    alike = {f"{EMPTY}:{function}": (EMPTY, services) for function, services in chosen.items()}
-    wanted: Mapping[str, tuple[str, tuple[str, ...]]] = {
-        EMPTY: (EMPTY, ()),
-        f"{EMPTY} again": (EMPTY, ()),
-        POWERTOOLS: (POWERTOOLS, ()),
-        **{function: (function, services) for function, services in chosen.items()},
-        **alike,
+    wanted: Mapping[str, tuple[str, str | None]] = {
+        EMPTY: (EMPTY, None),
+        f"{EMPTY} again": (EMPTY, None),
+        POWERTOOLS: (POWERTOOLS, None),
+        **{function: (function, function) for function in functions},
+        **{f"{EMPTY}:{function}": (EMPTY, function) for function in functions},
     }
     starts: dict[str, list[Start]] = {name: [] for name in wanted}
     for number in range(warm_up + rounds):
-        for name, (function, services) in wanted.items():
-            start = starter.start(function, services)
+        for name, (function, event) in wanted.items():
+            start = starter.start(function, event)
             if number >= warm_up:
                 starts[name].append(start)
     return {name: tuple(each) for name, each in starts.items()}
 
 
 def _function_record(name: str, starts: Mapping[str, Sequence[Start]]) -> Json:
-    """A function beside the empty one, up to the first client; and with all its clients, beside one with the same."""
+    """A function beside the empty one, up to the first client; and with its first event, beside one with its calls."""
     these, empty = starts[name], starts[EMPTY]
     record: Json = {
         "function": name,
@@ -147,14 +155,13 @@ def _function_record(name: str, starts: Mapping[str, Sequence[Start]]) -> Json:
     }
     if alike := starts.get(f"{EMPTY}:{name}"):
         record |= {
-            "services": ["sqs", *SERVICES[name]],
-            "ready_milliseconds": spread(start.ready_seconds * _MS for start in these).record(1),
-            "ready_peak_mb": spread(start.ready_peak / _MEGA for start in these).record(1),
-            "ready_ratio": ratio(
-                [start.ready_seconds for start in these], [start.ready_seconds for start in alike]
+            "event_milliseconds": spread(start.event_seconds * _MS for start in these).record(1),
+            "event_peak_mb": spread(start.event_peak / _MEGA for start in these).record(1),
+            "event_ratio": ratio(
+                [start.event_seconds for start in these], [start.event_seconds for start in alike]
             ).record(2),
-            "ready_memory_ratio": ratio(
-                [start.ready_peak for start in these], [start.ready_peak for start in alike]
+            "event_memory_ratio": ratio(
+                [start.event_peak for start in these], [start.event_peak for start in alike]
             ).record(2),
         }
     return record
@@ -183,7 +190,7 @@ def _table(title: str, functions: Sequence[Json]) -> Table:
         "ratio",
         "peak MB",
         "ratio ",
-        "all clients ms",
+        "first event ms",
         "ratio  ",
         "peak MB ",
         "ratio   ",
@@ -191,7 +198,7 @@ def _table(title: str, functions: Sequence[Json]) -> Table:
         table.add_column(heading, justify="left" if heading == "function" else "right")
     for each in functions:
         first = ("milliseconds", "ratio", "peak_mb", "memory_ratio")
-        measures = (*first, *(f"ready_{name}" for name in first))
+        measures = (*first, *(f"event_{name}" for name in first))
         shown = [f"{each[name]['median']:g}" if name in each else "" for name in measures]
         table.add_row(each["function"], *shown)
     return table
@@ -199,7 +206,7 @@ def _table(title: str, functions: Sequence[Json]) -> Table:
 
 def _headlines(deployed: Sequence[Json], compiled: Sequence[Json], size: float, compiled_size: float) -> list[Headline]:
     functions, with_bytecode = (
-        [each for each in listed if each["function"] in SERVICES] for listed in (deployed, compiled)
+        [each for each in listed if each["function"] in FUNCTIONS] for listed in (deployed, compiled)
     )
 
     def worst(listed: Sequence[Json], name: str) -> Spread:
@@ -212,14 +219,16 @@ def _headlines(deployed: Sequence[Json], compiled: Sequence[Json], size: float, 
     return [
         headline("cold start of the slowest function, beside an empty one", worst(functions, "ratio"), TIME_AIM),
         headline("cold start with Powertools alone, without a line of ours", Spread(**powertools["ratio"])),
-        headline("cold start with all clients, beside an empty one with the same", worst(functions, "ready_ratio")),
+        headline("cold start with a first event, beside its calls alone", worst(functions, "event_ratio"), TIME_AIM),
         headline("cold start of the slowest, if the zip brought its bytecode", worst(with_bytecode, "ratio")),
-        headline("cold start with all clients, if it did", worst(with_bytecode, "ready_ratio")),
+        headline("cold start with a first event, if it did", worst(with_bytecode, "event_ratio")),
         headline(
             "peak memory of the largest function, beside an empty one", worst(functions, "memory_ratio"), MEMORY_AIM
         ),
         headline(
-            "peak memory with all clients, beside an empty one with the same", worst(functions, "ready_memory_ratio")
+            "peak memory with a first event, beside its calls alone",
+            worst(functions, "event_memory_ratio"),
+            MEMORY_AIM,
         ),
         Headline("the zip", size, "MB", ZIP_AIM),
         Headline("the zip, if it brought its bytecode", compiled_size, "MB"),
@@ -231,10 +240,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = arguments_parser("cold_start", __doc__)
     parser.add_argument("--rounds", type=at_least(1), default=DEFAULT_ROUNDS, help="how often each is started")
     parser.add_argument("--warm-up", type=at_least(0), default=1, help="how often before that, without counting")
-    parser.add_argument("--functions", nargs="+", choices=SERVICES, default=tuple(SERVICES), help="which; else all")
+    parser.add_argument("--functions", nargs="+", choices=FUNCTIONS, default=FUNCTIONS, help="which; else all")
     asked = parser.parse_args(arguments)
     if not PYTHON.exists():
         parser.error(f"{PYTHON.relative_to(ROOT)} is missing: run `make setup` first.")
+    with redirect_stdout(io.StringIO()):  # what the functions log and count
+        events = first_events()
     with tempfile.TemporaryDirectory(prefix="cold-start-") as temporary:
         folder = Path(temporary)
         bundle = build_bundle(settings(), folder / "bundles")
@@ -243,7 +254,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         subprocess.run([str(PYTHON), "-m", "compileall", "-q", str(compiled)], check=True)  # noqa: S603 - all of it is ours
         compiled_size = zip_bytes(compiled) / _MEGA
         deployed, with_bytecode = (
-            starts_record(measure(Starter(where, bytecode=brought), asked.rounds, asked.warm_up, asked.functions))
+            starts_record(
+                measure(Starter(where, bytecode=brought, events=events), asked.rounds, asked.warm_up, asked.functions)
+            )
             for where, brought in ((bundle, False), (compiled, True))
         )
     record = {

@@ -1,8 +1,10 @@
-"""One cold start, in an interpreter of its own: ``python one_cold_start.py BUNDLE FUNCTION SERVICE...``.
+"""One cold start, in an interpreter of its own: ``python one_cold_start.py BUNDLE FUNCTION FIRST_EVENT``.
 
-Starts the function of that name, makes the client that every function has, then those of the other services, and prints
-what it took up to each of the two, as JSON. Two that are none stand beside them: ``empty`` logs with Powertools and
-calls AWS, nothing else, and ``powertools`` has all parts of Powertools that the router has.
+Starts the function of that name, makes the client that every function has, then handles its first event, and prints
+what it took up to each of the two, as JSON. FIRST_EVENT is a pickled file: the event, and its calls of AWS with their
+answers, which are given as if they had come over the network.
+Two that are none stand beside the functions: ``empty`` logs with Powertools, and its first event is nothing but the
+calls of FIRST_EVENT; ``powertools`` has all parts of Powertools that the router has.
 It is started by its path and imports nothing of ours, because whatever it imports would be there before the function.
 """
 
@@ -11,10 +13,23 @@ It is started by its path and imports nothing of ours, because whatever it impor
 from __future__ import annotations
 
 import json
+import pickle
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+_CONTEXT = SimpleNamespace(
+    function_name="function",
+    memory_limit_in_mb=256,
+    invoked_function_arn="arn:aws:lambda:us-east-1:111122223333:function:function",
+    aws_request_id="00000000-0000-4000-8000-000000000000",
+    get_remaining_time_in_millis=lambda: 300_000,
+)
 
 
 def _peak_bytes() -> int:
@@ -26,10 +41,39 @@ def _peak_bytes() -> int:
     return 1024 * int(status.partition("VmHWM:")[2].split()[0])
 
 
-def _start(function: str) -> None:
+class _Answers:
+    """Gives the answers of ``calls``, in order. Raises LookupError where something else is asked for."""
+
+    def __init__(self, calls: list[Any]) -> None:
+        self.left = calls[::-1]
+
+    def listen(self) -> None:
+        """Answer all clients that are made from now on."""
+        import boto3
+
+        session: Any = boto3.Session()
+        session.events.register("before-send", self._answer)
+        boto3.DEFAULT_SESSION = session
+
+    def _answer(self, request: Any, event_name: str, **_: object) -> Any:  # noqa: ANN401 - botocore's own
+        from botocore.awsrequest import AWSResponse
+        from botocore.compat import HTTPHeaders
+
+        asked = event_name.rpartition(".")[2]
+        call = self.left.pop() if self.left else None
+        if call is None or call["operation"] != asked:
+            raise LookupError(f"{asked} is asked for, and the answer is to {call and call['operation']}")
+        raw = SimpleNamespace(stream=lambda **_: iter([call["body"].encode()]))
+        return AWSResponse(request.url, call["status"], HTTPHeaders.from_dict(call["headers"]), raw)
+
+
+def _start(function: str, answers: _Answers) -> Callable[[Any], object]:
+    """Start a function up to its first client, and return what handles an event."""
     if function not in {"empty", "powertools"}:
-        import_module(f"remediator.handlers.{function}")._consumed_queue()  # noqa: SLF001 - as the function does for itself
-        return
+        module = import_module(f"remediator.handlers.{function}")
+        answers.listen()
+        module._consumed_queue()  # noqa: SLF001 - as the function does for itself
+        return lambda event: _handled(module, event)
     import boto3
     from aws_lambda_powertools import Logger
 
@@ -43,22 +87,51 @@ def _start(function: str) -> None:
         Tracer(patch_modules=("botocore",))
         SQSRecord({})
         batch.BatchProcessor(event_type=batch.EventType.SQS)
-    boto3.client("sqs")
+    answers.listen()
+    clients = {"sqs": boto3.client("sqs")}
+    calls = [(call["service"], call["operation"], call["arguments"]) for call in answers.left[::-1]]
+    return lambda _event: _make(calls, clients)
 
 
-def _main(bundle: str, function: str, *services: str) -> None:
+def _handled(module: Any, event: Any) -> None:  # noqa: ANN401 - a handler, and JSON of any shape
+    if module.__name__.endswith(".notifier"):
+        # Slack is not there; all else that the function needs to post to it is.
+        answer = SimpleNamespace(status=200, headers={}, read=lambda _: b"ok", close=lambda: None)
+        module._webhook()._pool = SimpleNamespace(request=lambda *_, **__: answer)  # noqa: SLF001 - see above
+    answered = module.handle(event, _CONTEXT)
+    if answered["batchItemFailures"]:
+        raise RuntimeError(f"The function hands its message back: {answered}")
+
+
+def _make(calls: list[Any], clients: dict[str, Any]) -> None:
+    import boto3
+    from botocore import xform_name
+    from botocore.exceptions import ClientError
+
+    for service, operation, arguments in calls:
+        if service not in clients:
+            clients[service] = boto3.client(service)
+        with suppress(ClientError):  # the functions were answered that too, and took it for an answer
+            getattr(clients[service], xform_name(operation))(**arguments)
+
+
+def _main(bundle: str, function: str, first_event: str) -> None:
     sys.path.insert(0, bundle)
+    recorded = pickle.loads(Path(first_event).read_bytes())  # noqa: S301 - cold_start.py has just written it
+    answers = _Answers(recorded["calls"])
 
     def taken() -> dict[str, float]:
         return {"seconds": time.process_time() - start, "bytes": _peak_bytes(), "modules": len(sys.modules) - before}
 
     before = len(sys.modules)
     start = time.process_time()
-    _start(function)
+    handle = _start(function, answers)
     first = taken()
-    for service in services:
-        sys.modules["boto3"].client(service)
-    sys.stdout.write(json.dumps({"first": first, "ready": taken()}) + "\n")
+    handle(recorded["event"])
+    told = {"first": first, "event": taken()}
+    if answers.left:
+        raise RuntimeError(f"{len(answers.left)} calls were not made.")
+    sys.stdout.write("\n" + json.dumps(told) + "\n")
 
 
 if __name__ == "__main__":

@@ -158,18 +158,18 @@ def _starts(record: Any) -> str:  # noqa: ANN401 - JSON of our own form
 
     def cells(each: Any) -> tuple[str, ...]:  # noqa: ANN401 - JSON of our own form
         with_bytecode = compiled[each["function"]]["milliseconds"]["median"]
-        ready = f"{each['ready_ratio']['median']:.2f}" if "ready_ratio" in each else ""
+        event = f"{each['event_ratio']['median']:.2f}" if "event_ratio" in each else ""
         return (
             _NAMES.get(each["function"], each["function"]),
             f"{each['milliseconds']['median']:.0f} ms",
             f"{each['ratio']['median']:.2f}",
-            ready,
+            event,
             f"{with_bytecode:.0f} ms",
             f"{each['peak_mb']['median']:.0f} MB",
             f"{each['memory_ratio']['median']:.2f}",
         )
 
-    heads = ("function", "first client", "ratio", "all clients, ratio", "with bytecode", "peak memory", "ratio")
+    heads = ("function", "first client", "ratio", "first event, ratio", "with bytecode", "peak memory", "ratio")
     return _table(heads, [cells(each) for each in record["as_deployed"]])
 
 
