@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from demo.account import BUCKET_ACCESS, CLOUD, LAMBDA_TRUST, ROLE_PATH, SETTINGS, TAG, DemoAccount, wait_until
+from demo.account import BUCKET_ACCESS, CLOUD, LAMBDA_TRUST, ROLE_PATH, SETTINGS, TAG, DemoAccount, Letter, wait_until
 from demo.slack_page import page
 from tests.e2e.trail import unique
 
@@ -83,15 +83,24 @@ def test_a_storm_is_told_in_digests_and_machines_get_every_record(terse: DemoAcc
     account = terse
     account.new_records()
     if (left := 60 - time.time() % 60) < _SECONDS_OF_A_STORM:
-        time.sleep(left)  # so that all of it falls into one window
+        time.sleep(left)  # so that all of it falls into one window, or into two on a machine that is busy
     roles = [break_one(account) for _ in range(6)]
-    wait_until(lambda: all(account.trusts_ec2(role) for role in roles), "The repairs")
-    wait_until(lambda: in_slack(account, "5 roles"), "The digest", seconds=100)
+    letters: list[Letter] = []
+
+    def all_are_told() -> bool:
+        letters.extend(account.new_letters())
+        return all(any(role in letter.body for letter in letters) for role in roles)
+
+    wait_until(all_are_told, "The digest", seconds=150)
     account.settle()
-    alone, digest = account.new_letters()
-    assert sum(role in alone.subject for role in roles) == 1
-    assert "nothing for you to do" in digest.body.splitlines()[0]
-    told = [role for role in roles if role not in alone.subject]
-    assert all(role in digest.body for role in told)
-    assert len(in_slack(account, "5 roles")) == 1
+    letters += account.new_letters()
+    assert [sum(role in letter.body for letter in letters) for role in roles] == [1] * len(roles)
+    alone, digests = [], []
+    for letter in letters:
+        (alone if any(role in letter.subject for role in roles) else digests).append(letter)
+    assert 1 <= len(digests) <= len(alone) <= len(roles) // 3
+    assert all("nothing for you to do" in digest.body.splitlines()[0] for digest in digests)
+    assert sum(any(role in json.dumps(message) for role in roles) for message in account.aws.slack_messages()) == len(
+        letters
+    )
     assert {record["role"]["name"] for record in account.new_records()} == set(roles)

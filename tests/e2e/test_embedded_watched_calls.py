@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,13 +67,15 @@ def trails(embedded_aws: EmbeddedAws) -> Mapping[str, Trail]:
 
 
 @pytest.fixture(scope="module")
-def clients(embedded_aws: EmbeddedAws) -> Clients:
-    return Clients(
+def clients(embedded_aws: EmbeddedAws) -> Iterator[Clients]:
+    made = Clients(
         iam=embedded_aws.client("iam"),
         s3=embedded_aws.client("s3", region=ELSEWHERE),
         control=embedded_aws.client("s3control", region=ELSEWHERE),
         kms=embedded_aws.client("kms", region=ELSEWHERE),
     )
+    yield made
+    made.control.delete_public_access_block(AccountId=ACCOUNT)  # whichever call was the last one, others need none
 
 
 @pytest.fixture
