@@ -95,12 +95,10 @@ def test_a_storm_is_told_in_digests_and_machines_get_every_record(terse: DemoAcc
     account.settle()
     letters += account.new_letters()
     assert [sum(role in letter.body for letter in letters) for role in roles] == [1] * len(roles)
-    alone, digests = [], []
-    for letter in letters:
-        (alone if any(role in letter.subject for role in roles) else digests).append(letter)
+    alone = [letter for letter in letters if any(role in letter.subject for role in roles)]
+    digests = [letter for letter in letters if letter not in alone]
     assert 1 <= len(digests) <= len(alone) <= len(roles) // 3
     assert all("nothing for you to do" in digest.body.splitlines()[0] for digest in digests)
-    assert sum(any(role in json.dumps(message) for role in roles) for message in account.aws.slack_messages()) == len(
-        letters
-    )
+    in_the_channel = [any(role in json.dumps(message) for role in roles) for message in account.aws.slack_messages()]
+    assert sum(in_the_channel) == len(letters)
     assert {record["role"]["name"] for record in account.new_records()} == set(roles)
