@@ -1,14 +1,15 @@
 """A storm of events over roles that share a bucket, on the embedded AWS: is all repaired, in order, and how fast?
 
 ``python -m benchmarks.load [--roles N] [--events N] [--json FILE]``, on Linux. The stack is deployed by the CDK's
-command line. Half of the roles belong to a cloud that grants in the roles, half to one that grants in the policy of the
-bucket, and all of them start without EC2's trust and without a grant. The first event of each role, and its last,
-replaces its trust policy by one without EC2; those in between change a tag that concerns nobody. All roles take turns,
-so that the events of one role are mixed with those of the others.
+command line. Half of the roles belong to a cloud that grants in the roles, half to one that grants in the policy of
+the bucket, and all of them are in order before the storm. Then an apply breaks them all: it deletes the policy of the
+bucket and those in the roles, and replaces all trust policies by one without EC2. Tags follow that concern nobody, in
+turns, so that the events of one role are mixed with those of the others. At last each trust policy is replaced again.
 
-A repair is timed from the end of the call that broke the role to the time at which, by the history, reading it back has
-shown the repair. The embedded AWS is one process, on the machine that runs the functions too: how fast a storm is
-worked off says more of these than of AWS. That nothing is lost, and how looks and alerts add up, is what is to be seen.
+A repair of a trust policy is timed from the end of the first call that replaced it since the repair before, to the time
+at which, by the history, reading it back has shown the repair. The embedded AWS is one process, on the machine that
+runs the functions too: how fast a storm is worked off says more of these than of AWS. That nothing is lost, and how
+looks and alerts add up, is what is to be seen.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import cycle, islice, pairwise
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.measuring import Headline, Json, arguments_parser, at_least, tell
-from demo.account import BUCKET, EMAIL, LAMBDA_TRUST, SETTINGS, TAG, DemoAccount, wait_until
+from demo.account import BUCKET, EC2_TRUST, EMAIL, LAMBDA_TRUST, SETTINGS, TAG, DemoAccount, wait_until
 from demo.embedded import EmbeddedAws
 from remediator.core.change import Change, ChangeState, DocumentKind
+from remediator.core.policy.own import OWN_POLICY_NAME
 from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
 from remediator.gateways.history import HistoryTable
 from remediator.settings import parse_settings
@@ -38,6 +40,8 @@ DEFAULT_ROLES: Final = 40
 DEFAULT_EVENTS: Final = 200
 
 _PATHS: Final[Mapping[str, str]] = {"production": "/anyscale/production/", "research": "/anyscale/research/"}
+IN_ROLES: Final = "production"
+"""The cloud that grants in the roles; the other one does in the bucket's policy."""
 _CALLERS: Final = 4
 _REST: Final = 1.0
 """Seconds in which nothing happens, after which nothing will."""
@@ -80,7 +84,7 @@ class Stormed:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A role's trust policy was replaced; ``at`` is when the call was answered."""
+    """A role's trust policy was replaced by one without EC2; ``at`` is when the call was answered."""
 
     role: str
     at: datetime
@@ -92,36 +96,43 @@ def stormed_roles(count: int) -> tuple[Stormed, ...]:
     return tuple(Stormed(f"storm-{number:04}", clouds[number % len(clouds)]) for number in range(count))
 
 
-def _furnish(account: DemoAccount, roles: Iterable[Stormed]) -> None:
-    """Create the roles, of which no event tells."""
-    with account.aws.lose_events():
-        for role in roles:
-            account.iam.create_role(
-                RoleName=role.name,
-                Path=_PATHS[role.cloud],
-                AssumeRolePolicyDocument=json.dumps(LAMBDA_TRUST),
-                Tags=[{"Key": TAG, "Value": role.cloud}],
-            )
-        account.settle()
+def _furnish(account: DemoAccount, roles: Sequence[Stormed]) -> None:
+    """Create the roles, and wait until they are granted what they lack."""
+    for role in roles:
+        account.iam.create_role(
+            RoleName=role.name,
+            Path=_PATHS[role.cloud],
+            AssumeRolePolicyDocument=json.dumps(EC2_TRUST),
+            Tags=[{"Key": TAG, "Value": role.cloud}],
+        )
+    wait_until(lambda: account.is_idle() and not _unrepaired(account, roles), "The first grants", 60 + 2 * len(roles))
+    account.settle(_REST)
+    _wait_for_digests(account)
 
 
 def _storm(account: DemoAccount, roles: Sequence[Stormed], events: int) -> list[Broken]:
-    """Make that many calls, spread evenly over the roles; when each trust policy was replaced."""
-    turns = math.ceil(events / len(roles))
+    """Make that many calls, and say when each trust policy was replaced."""
     broken: list[Broken] = []
+    deleted = [role for role in roles if role.cloud == IN_ROLES]
+    tags = events - 1 - len(deleted) - 2 * len(roles)
 
-    def work(role: Stormed, turn: int, is_last: bool) -> None:
-        if turn == 0 or is_last:
-            account.as_alice.update_assume_role_policy(RoleName=role.name, PolicyDocument=json.dumps(LAMBDA_TRUST))
-            broken.append(Broken(role.name, datetime.now(UTC)))
-        else:
-            account.as_alice.tag_role(RoleName=role.name, Tags=[{"Key": "storm", "Value": str(turn)}])
+    def replace_trust(role: Stormed) -> None:
+        account.as_alice.update_assume_role_policy(RoleName=role.name, PolicyDocument=json.dumps(LAMBDA_TRUST))
+        broken.append(Broken(role.name, datetime.now(UTC)))
 
+    def apply(role: Stormed) -> None:
+        replace_trust(role)
+        if role.cloud == IN_ROLES:
+            account.as_alice.delete_role_policy(RoleName=role.name, PolicyName=OWN_POLICY_NAME)
+
+    def tag(role: Stormed, number: int) -> None:
+        account.as_alice.tag_role(RoleName=role.name, Tags=[{"Key": "storm", "Value": str(number)}])
+
+    account.alice_s3.delete_bucket_policy(Bucket=BUCKET)
     with ThreadPoolExecutor(_CALLERS) as callers:
-        for turn in range(turns):
-            here = roles[: events - turn * len(roles)]  # all of them, but in the last turn
-            last = [turn == turns - 1 or events <= (turn + 1) * len(roles) + number for number in range(len(here))]
-            list(callers.map(work, here, [turn] * len(here), last))
+        list(callers.map(apply, roles))
+        list(callers.map(tag, islice(cycle(roles), tags), range(tags)))
+        list(callers.map(replace_trust, roles))
     return broken
 
 
@@ -134,7 +145,7 @@ def _unrepaired(account: DemoAccount, roles: Iterable[Stormed]) -> list[str]:
     def is_whole(role: Stormed) -> bool:
         raw = found[role.name]
         trusted = "ec2.amazonaws.com" in json.dumps(raw["AssumeRolePolicyDocument"])
-        granted = BUCKET in json.dumps(raw["RolePolicyList"]) if role.cloud == "production" else role.name in named
+        granted = BUCKET in json.dumps(raw["RolePolicyList"]) if role.cloud == IN_ROLES else role.name in named
         return trusted and granted
 
     return [role.name for role in roles if not is_whole(role)]
@@ -184,21 +195,27 @@ def _named_in(policy: Any) -> frozenset[str]:  # noqa: ANN401 - a policy documen
 
 
 def seconds_to_repair(broken: Iterable[Broken], changes: Iterable[Change]) -> list[float]:
-    """For each broken role, how long until its trust policy was seen to be repaired; none for what never was.
+    """For each repair of a trust policy, how long it took since the first call that had broken it.
 
-    A change that was begun before the role was broken counts only where no later one was made.
+    That is the first one since the repair before was seen; or, where there is none, while that was under way.
     """
-    repairs: dict[str, list[Change]] = defaultdict(list)
-    for change in changes:
-        if change.document.kind is DocumentKind.TRUST_POLICY and change.state is ChangeState.COMPLETED:
-            repairs[change.role_name].append(change)
+    replaced: dict[str, list[datetime]] = defaultdict(list)
+    for each in sorted(broken, key=lambda each: each.at):
+        replaced[each.role].append(each.at)
+    begun_before: dict[str, datetime] = {}
+    seen_before: dict[str, datetime] = {}
     taken = []
-    for each in broken:
-        ends = [change.concluded_at for change in repairs[each.role] if change.intended_at >= each.at]
-        ends = ends or [change.concluded_at for change in repairs[each.role]]
-        later = [end for end in ends if end is not None and end >= each.at]
-        if later:
-            taken.append((min(later) - each.at) / timedelta(seconds=1))
+    for change in sorted(changes, key=lambda change: change.intended_at):
+        is_repair = change.document.kind is DocumentKind.TRUST_POLICY and change.state is ChangeState.COMPLETED
+        if not is_repair or change.concluded_at is None:
+            continue
+        role, seen = change.role_name, change.concluded_at
+        times = [at for at in replaced[role] if at <= seen]
+        since = [at for at in times if role not in seen_before or at > seen_before[role]]
+        since = since or [at for at in times if at > begun_before[role]]
+        if since:
+            taken.append((seen - since[0]) / timedelta(seconds=1))
+        begun_before[role], seen_before[role] = change.intended_at, seen
     return sorted(taken)
 
 
@@ -244,7 +261,7 @@ def storm(account: DemoAccount, roles: Sequence[Stormed], events: int) -> Json:
 
     wait_until(is_over, "The repair of all roles", patience)
     account.settle(_REST)
-    changes = _changes(account)
+    changes = [change for change in _changes(account) if change.intended_at >= start]
     _wait_for_digests(account)
     asked = account.aws.requests_of_sessions() - asked_before
     letters = account.new_letters()
@@ -264,7 +281,7 @@ def storm(account: DemoAccount, roles: Sequence[Stormed], events: int) -> Json:
         "unrepaired": len(_unrepaired(account, roles)),
         "lost": _left_in_dead_letters(account),
         "out_of_order": out_of_order(changes),
-        "broken": len(broken),
+        "replaced": len(broken),
         "seconds_to_repair": [round(seconds, 2) for seconds in taken],
         "p50": round(percentile(taken, 0.5), 2),
         "p99": round(percentile(taken, 0.99), 2),
@@ -319,8 +336,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--roles", type=at_least(2), default=DEFAULT_ROLES, help="roles, half of each cloud")
     parser.add_argument("--events", type=at_least(2), default=DEFAULT_EVENTS, help="calls, over all roles")
     asked = parser.parse_args(arguments)
-    if asked.events < asked.roles:
-        parser.error(f"--events: {asked.events} are too few for {asked.roles} roles, each of which needs one")
+    if asked.events < 3 * asked.roles:
+        parser.error(f"--events: {asked.events} are too few for {asked.roles} roles, each of which needs three")
     with tempfile.TemporaryDirectory(prefix="load-") as temporary, EmbeddedAws() as aws:
         account = DemoAccount(aws)
         account.deploy(lambda _: None, Path(temporary) / "cdk.out", LOAD_SETTINGS)

@@ -2,9 +2,10 @@
 
 Starts the function of that name, makes the client that every function has, then handles its first event, and prints
 what it took up to each of the two, as JSON. FIRST_EVENT is a pickled file: the event, and its calls of AWS with their
-answers, which are given as if they had come over the network.
+answers, which botocore is given in place of those from the network: connections and TLS are not in it.
 Two that are none stand beside the functions: ``empty`` logs with Powertools, and its first event is nothing but the
-calls of FIRST_EVENT; ``powertools`` has all parts of Powertools that the router has.
+calls of FIRST_EVENT, for which it makes all clients first, and tells when they were there; ``powertools`` has all parts
+of Powertools that the router has.
 It is started by its path and imports nothing of ours, because whatever it imports would be there before the function.
 """
 
@@ -59,16 +60,19 @@ class _Answers:
         from botocore.awsrequest import AWSResponse
         from botocore.compat import HTTPHeaders
 
-        asked = event_name.rpartition(".")[2]
+        asked = event_name.partition(".")[2]
         call = self.left.pop() if self.left else None
-        if call is None or call["operation"] != asked:
-            raise LookupError(f"{asked} is asked for, and the answer is to {call and call['operation']}")
+        if call is None or asked != call["name"]:
+            raise LookupError(f"{asked} is asked for, and the answer is to {call and call['name']}")
         raw = SimpleNamespace(stream=lambda **_: iter([call["body"].encode()]))
         return AWSResponse(request.url, call["status"], HTTPHeaders.from_dict(call["headers"]), raw)
 
 
-def _start(function: str, answers: _Answers) -> Callable[[Any], object]:
-    """Start a function up to its first client, and return what handles an event."""
+def _start(function: str, answers: _Answers) -> Callable[[Any], float | None]:
+    """Start a function up to its first client, and return what handles an event, and tells when all clients were there.
+
+    None where they are made one by one, when they are needed.
+    """
     if function not in {"empty", "powertools"}:
         module = import_module(f"remediator.handlers.{function}")
         answers.listen()
@@ -103,16 +107,19 @@ def _handled(module: Any, event: Any) -> None:  # noqa: ANN401 - a handler, and 
         raise RuntimeError(f"The function hands its message back: {answered}")
 
 
-def _make(calls: list[Any], clients: dict[str, Any]) -> None:
+def _make(calls: list[Any], clients: dict[str, Any]) -> float:
     import boto3
     from botocore import xform_name
     from botocore.exceptions import ClientError
 
-    for service, operation, arguments in calls:
+    for service, _, _ in calls:
         if service not in clients:
             clients[service] = boto3.client(service)
+    made = time.process_time()
+    for service, operation, arguments in calls:
         with suppress(ClientError):  # the functions were answered that too, and took it for an answer
             getattr(clients[service], xform_name(operation))(**arguments)
+    return made
 
 
 def _main(bundle: str, function: str, first_event: str) -> None:
@@ -127,8 +134,8 @@ def _main(bundle: str, function: str, first_event: str) -> None:
     start = time.process_time()
     handle = _start(function, answers)
     first = taken()
-    handle(recorded["event"])
-    told = {"first": first, "event": taken()}
+    made = handle(recorded["event"])
+    told = {"first": first, "clients": made and made - start, "event": taken()}
     if answers.left:
         raise RuntimeError(f"{len(answers.left)} calls were not made.")
     sys.stdout.write("\n" + json.dumps(told) + "\n")

@@ -158,18 +158,24 @@ def _starts(record: Any) -> str:  # noqa: ANN401 - JSON of our own form
 
     def cells(each: Any) -> tuple[str, ...]:  # noqa: ANN401 - JSON of our own form
         with_bytecode = compiled[each["function"]]["milliseconds"]["median"]
-        event = f"{each['event_ratio']['median']:.2f}" if "event_ratio" in each else ""
+        handles = "event_ratio" in each
         return (
             _NAMES.get(each["function"], each["function"]),
             f"{each['milliseconds']['median']:.0f} ms",
             f"{each['ratio']['median']:.2f}",
-            event,
             f"{with_bytecode:.0f} ms",
             f"{each['peak_mb']['median']:.0f} MB",
             f"{each['memory_ratio']['median']:.2f}",
+            f"{each['event_milliseconds']['median']:.0f} ms" if handles else "",
+            f"{each['event_ratio']['median']:.2f}, {each['calls_ratio']['median']:.2f}" if handles else "",
+            f"{each['event_peak_mb']['median']:.0f} MB" if handles else "",
+            f"{each['event_memory_ratio']['median']:.2f}, {each['calls_memory_ratio']['median']:.2f}"
+            if handles
+            else "",
         )
 
-    heads = ("function", "first client", "ratio", "first event, ratio", "with bytecode", "peak memory", "ratio")
+    before = ("first client", "ratio", "with bytecode", "peak memory", "ratio")
+    heads = ("function", *before, "first event", "ratios", "peak memory", "ratios")
     return _table(heads, [cells(each) for each in record["as_deployed"]])
 
 
@@ -203,12 +209,13 @@ def _storm(record: Any) -> str:  # noqa: ANN401 - JSON of our own form
     rows = (
         ("roles, half of each side", record["roles"]),
         ("events", record["events"]),
-        ("of these, such as broke a role", record["broken"]),
+        ("of these, trust policies replaced", record["replaced"]),
+        ("trust policies repaired", len(record["seconds_to_repair"])),
         ("handed in within", f"{record['storm_seconds']:g} s"),
         ("all repaired after", f"{record['seconds']:g} s"),
         ("looks at a role", counted["Reconciled"]),
-        ("calls of all functions, for each role repaired", f"{record['calls_for_each_repair']:.0f}"),
-        ("roles repaired", counted["RolesRepaired"]),
+        ("of these, such as ended in a repair", counted["RolesRepaired"]),
+        ("calls of all functions, for each of these", f"{record['calls_for_each_repair']:.0f}"),
         ("documents written", sum(record["changes"].values())),
         ("event to repair: half of all, 99 of 100", f"{record['p50']:g} s, {record['p99']:g} s"),
         ("roles left broken, messages lost, changes out of order", _three(record)),

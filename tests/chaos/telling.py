@@ -17,6 +17,7 @@ from tests.chaos.calls import Fault, Planned, Request
 from tests.chaos.flows import Flow
 from tests.chaos.stage import Stage, stage
 from tests.examples import BUCKET
+from tests.functional.world import PAUSE_PARAMETER
 
 OURS: Final = frozenset({TRUST_SID, BUCKET_POLICY_SID})
 MAY_DOUBLE: Final = frozenset({("sns", "Publish"), ("slack", "Post"), ("dynamodb", "UpdateItem")})
@@ -166,6 +167,7 @@ def state(made: Stage) -> Json:
             for profile in account.iam.list_instance_profiles()["InstanceProfiles"]
         },
         "bucket": account.bucket_policy(),
+        "paused": account.ssm.get_parameter(Name=PAUSE_PARAMETER)["Parameter"]["Value"],
         "unsettled": account.history.unsettled_roles(),
         "open": {name: account.history.read_memory(name).open_changes for name in roles},
         "dead": made.dead(),

@@ -256,11 +256,18 @@ def test_a_change_of_the_shared_policy_that_has_not_found_what_the_former_one_le
     assert out_of_order([change("a", SHARED, 0, 1, "a"), change("b", SHARED, 1, 2, "b")]) == ["b/1"]
 
 
-def test_a_repair_is_timed_to_the_first_change_that_was_begun_after_the_role_was_broken() -> None:
-    changes = [change("a", TRUST, 0, 2), change("a", TRUST, 3, 5), change("a", TRUST, 6, 7)]
-    at = START + timedelta(seconds=1)
-    assert seconds_to_repair([Broken("a", at)], changes) == [4]
-    assert seconds_to_repair([Broken("a", at)], changes[:1]) == [1], "one that was on its way, where no other came"
-    assert seconds_to_repair([Broken("b", at)], changes) == []
-    unseen = [replace(changes[1], state=ChangeState.UNCONFIRMED)]
-    assert seconds_to_repair([Broken("a", at)], unseen) == []
+def broken(role: str, *seconds: float) -> list[Broken]:
+    """The role's trust policy was replaced so many seconds after the start."""
+    return [Broken(role, START + timedelta(seconds=each)) for each in seconds]
+
+
+def test_a_repair_is_timed_from_the_first_replacement_since_the_repair_before() -> None:
+    changes = [change("a", TRUST, 2, 3), change("a", TRUST, 6, 8)]
+    assert seconds_to_repair(broken("a", 1, 2.5, 5, 7), changes) == [2, 3]
+    assert seconds_to_repair(broken("a", 1, 2.5), changes) == [2, 5.5], "replaced while the former one was under way"
+    assert seconds_to_repair(broken("a", 1), changes) == [2], (
+        "whatever the other one was for, the storm did not break it"
+    )
+    assert seconds_to_repair(broken("b", 1), changes) == []
+    unseen = [replace(changes[0], state=ChangeState.UNCONFIRMED), changes[1]]
+    assert seconds_to_repair(broken("a", 1), unseen) == [7]
