@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from remediator.core.pause import Pause, parse_pause, pause_text
 from remediator.errors import NotFoundError, RejectedError, RemediatorError
 from remediator.settings import DEFAULT_HISTORY_DAYS, Settings, WriteLimit, settings_digest
 from remediator_cli.aws import Account, account
@@ -136,6 +137,14 @@ class PauseSwitch:
 
         with translated("ssm:GetParameter"):
             return str(self.account.client("ssm", self.region).get_parameter(Name=self.name)["Parameter"]["Value"])
+
+    def pause(self, asked: Pause) -> tuple[Pause, Pause]:
+        """Pause what is asked for as well as what is paused already, and return what was paused before and is now."""
+        before = paused = parse_pause(self.read())
+        if not paused.everything:
+            paused = Pause(everything=asked.everything, clouds=paused.clouds | asked.clouds)
+        self.write(pause_text(paused))
+        return before, parse_pause(pause_text(paused))
 
     def write(self, value: str) -> None:
         """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html."""

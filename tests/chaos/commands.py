@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from remediator.core.change import ChangeKind, DocumentKind
 from remediator.core.outcome import OutcomeKind
-from remediator.core.pause import PAUSED, RUNNING, Pause, parse_pause
+from remediator.core.pause import RUNNING, Pause, parse_pause
 from remediator.core.undo import Undo
 from remediator.errors import RemediatorError
 from remediator.flows.resume import NotResumed, resume
@@ -37,7 +37,7 @@ def enrol_role(stage: Stage) -> None:
         wanted = tags_with(role, ENROLLMENT_TAG, CLOUD)
         if why_not_enrolled(foresee(deployment.account, role, stage.account.settings, tags=wanted)):
             return False
-        if role.tags != wanted:
+        if role.tags.get(ENROLLMENT_TAG) != CLOUD:
             EnrolmentTag(deployment.account, ENROLLMENT_TAG).set(ROLE, CLOUD)
         return True
 
@@ -115,10 +115,8 @@ def pause_writes(stage: Stage) -> None:
     """Stop all writes."""
 
     def command(deployment: Deployment) -> bool:
-        switch = deployment.pause_switch()
-        if not parse_pause(switch.read()).everything:
-            switch.write(PAUSED)
-        return True
+        _, after = deployment.pause_switch().pause(Pause(everything=True))
+        return after.everything
 
     _type(stage, command)
 

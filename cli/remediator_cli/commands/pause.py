@@ -48,13 +48,8 @@ def pause(
         deployment = find_deployment(stack, region, settings)
         _must_be_configured(asked, deployment.settings)
         account = deployment.account.number(deployment.region) if form is Form.JSON else ""
-        switch = deployment.pause_switch()
-        before = paused = parse_pause(switch.read())
-        if not paused.everything:
-            paused = Pause(everything=asked.everything, clouds=paused.clouds | asked.clouds)
-        switch.write(pause_text(paused))
-        after = parse_pause(pause_text(paused))
-        unchecked = bool(asked.clouds) and deployment.settings is None and not paused.everything
+        before, after = deployment.pause_switch().pause(asked)
+        unchecked = bool(asked.clouds) and deployment.settings is None and not after.everything
         tell(Text(f"{plain(after.why)} It takes effect within a minute."), form)
         if unchecked:
             tell(Text("Whether there are such clouds was not checked: --settings cdk.json does."), form)
