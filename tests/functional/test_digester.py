@@ -16,7 +16,6 @@ import botocore.client
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
-from moto.core.utils import unix_time_millis
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
@@ -124,9 +123,8 @@ class Outside:
     def delays(self) -> list[int]:
         """The delays in seconds of what the digester has sent itself."""
         queue = sqs_backends[ACCOUNT]["us-east-1"].queues["digest"]
-        now = unix_time_millis()
-        delayed = (message.delayed_until for message in queue._messages)
-        return [round((until - now) / 1000) if until else 0 for until in delayed]
+        sent = ((message.sent_timestamp, message.delayed_until) for message in queue._messages)
+        return [round((until - at) / 1000) if until else 0 for at, until in sent]
 
     def handle(self, *messages: Message, milliseconds_left: int = 120_000) -> list[Message]:
         """The function takes a batch; the messages that it gives back."""
