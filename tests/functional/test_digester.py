@@ -122,8 +122,8 @@ class Outside:
 
     def delays(self) -> list[int]:
         """The delays in seconds of what the digester has sent itself."""
-        queue = sqs_backends[ACCOUNT]["us-east-1"].queues["digest"]
-        sent = ((message.sent_timestamp, message.delayed_until) for message in queue._messages)
+        messages: list[Any] = sqs_backends[ACCOUNT]["us-east-1"].queues["digest"]._messages
+        sent = ((message.sent_timestamp, message.delayed_until) for message in messages)
         return [round((until - at) / 1000) if until else 0 for at, until in sent]
 
     def handle(self, *messages: Message, milliseconds_left: int = 120_000) -> list[Message]:
