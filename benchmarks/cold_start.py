@@ -30,7 +30,7 @@ from rich import box
 from rich.table import Table
 
 from benchmarks import ROOT
-from benchmarks.first_events import FirstEvent, first_events
+from benchmarks.first_events import WORK_OF, FirstEvent, first_events
 from benchmarks.measuring import Headline, Json, Spread, arguments_parser, at_least, ratio, spread, tell
 from stacks.bundle import build_bundle
 from tests.examples import settings
@@ -43,7 +43,7 @@ ZIP_AIM: Final = 1.5
 
 EMPTY: Final = "empty"
 POWERTOOLS: Final = "powertools"
-FUNCTIONS: Final = ("router", "sweeper", "reconciler", "digester", "notifier")
+FUNCTIONS: Final = tuple(WORK_OF)
 
 PYTHON: Final = ROOT / ".venv-lambda" / "bin" / "python"
 NO_EVENT: Final = FirstEvent({}, {})

@@ -50,8 +50,8 @@ class FirstEvent:
 
 WORK_OF: Final[Mapping[str, str]] = {
     "router": "SendMessage",
-    "reconciler": "PutRolePolicy",
     "sweeper": "SendMessageBatch",
+    "reconciler": "PutRolePolicy",
     "digester": "Publish",
     "notifier": "GetSecretValue",
 }
