@@ -23,16 +23,16 @@ from rich.table import Table
 
 from benchmarks import ROOT
 from benchmarks.measuring import Headline, Spread, on_one_core, ratio, seconds_of
-from remediator.core.diagnose import diagnose
-from remediator.core.grants import judge_grants, judge_key
-from remediator.core.observed import Observed
-from remediator.core.plan import plan_repair
-from remediator.core.reading import Present
-from remediator.core.trust import judge_trust
-from remediator_cli.cases import Case, read_case
-from remediator_cli.evaluation import evaluate_case
-from remediator_cli.evaluation_json import evaluation_record
-from remediator_cli.json_lines import parse_json
+from remediator.core.access.grants import judge_grants, judge_key
+from remediator.core.model.observed import Observed
+from remediator.core.policy.reading import Present
+from remediator.core.repair.diagnose import diagnose
+from remediator.core.repair.plan import plan_repair
+from remediator.core.repair.trust import judge_trust
+from remediator_cli.checks.cases import Case, read_case
+from remediator_cli.checks.evaluation import evaluate_case
+from remediator_cli.checks.evaluation_json import evaluation_record
+from remediator_cli.terminal.json_lines import parse_json
 
 FILES = ("policy_cases.jsonl", "more_cases.jsonl")
 FLOOR = "parse the JSON"

@@ -16,7 +16,7 @@ from typing import Any, Final
 from unittest import mock
 
 from benchmarks.measuring import Json
-from remediator.core.policy.own import OWN_POLICY_NAME
+from remediator.core.model.own_names import OWN_POLICY_NAME
 from tests.chaos.flows import WORKER, create, hear
 from tests.chaos.stage import FUNCTIONS, session, stage
 from tests.functional.world import ROLE

@@ -39,9 +39,9 @@ from benchmarks.measuring import (
     spread,
     tell,
 )
-from remediator.core.reading import Absent, Present, Reading
-from remediator.core.state import Bucket
-from remediator.core.sweep import Sweep, SweepCounts, SweepReason, SweepRequest, begin_sweep
+from remediator.core.events.sweep import Sweep, SweepCounts, SweepReason, SweepRequest, begin_sweep
+from remediator.core.model.state import Bucket
+from remediator.core.policy.reading import Absent, Present, Reading
 from remediator.flows.sweep import Completed, sweep
 from remediator.gateways.account import AccountScan
 from remediator.gateways.iam import IamGateway

@@ -12,7 +12,7 @@ from typing import Any, Final, assert_never
 from aws_cdk import Acknowledgment, Stack, Validations
 from aws_cdk import aws_iam as iam
 
-from remediator.core.arn import ec2_service_principal
+from remediator.core.policy.arn import ec2_service_principal
 from remediator.errors import SettingsError
 from remediator.permissions import Access, Permission, Target
 from remediator.settings import Cloud, InstanceProfileMode, Mode, Settings

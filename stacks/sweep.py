@@ -16,7 +16,7 @@ from remediator.settings import Settings
 from stacks.queues import dead_letter_queue, standard_queue
 
 _FORMAT: Final = 1
-"""Of the messages that ``remediator.core.sweep`` reads."""
+"""Of the messages that ``remediator.core.events.sweep`` reads."""
 
 
 class Sweep(Construct):

@@ -13,8 +13,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from remediator.core.event import DETAIL_TYPE
-from remediator.core.watched import BUS_SOURCES, IAM, KMS, S3, Concern, watched_names
+from remediator.core.events.event import DETAIL_TYPE
+from remediator.core.events.watched import BUS_SOURCES, IAM, KMS, S3, Concern, watched_names
 from remediator.settings import Settings
 
 LONGEST_PATTERN: Final = 2_048

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from remediator.core.arn import RoleArn
-from remediator.core.event import Actor, Cause
+from remediator.core.events.event import Actor, Cause
+from remediator.core.model.state import Role
+from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, read_policy
-from remediator.core.reading import Present, Reading
-from remediator.core.state import Role
+from remediator.core.policy.reading import Present, Reading
 from remediator.settings import Settings, parse_settings
 
 ACCOUNT = "111122223333"

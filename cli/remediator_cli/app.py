@@ -29,8 +29,8 @@ from remediator_cli.commands import (
     undo,
     unenroll,
 )
-from remediator_cli.exits import ExitCode
-from remediator_cli.output import complain, leave_output, print_anything
+from remediator_cli.terminal.exits import ExitCode
+from remediator_cli.terminal.output import complain, leave_output, print_anything
 
 app = typer.Typer(
     name="remediator",

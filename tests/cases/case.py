@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from remediator.core.state import Bucket, Role, RolePolicies, Surroundings
-from remediator_cli.cases import read_case
+from remediator.core.model.state import Bucket, Role, RolePolicies, Surroundings
+from remediator_cli.checks.cases import read_case
 
 HERE = Path(__file__).parent
 FILES = ("policy_cases.jsonl", "more_cases.jsonl")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from remediator.core.grants import judge_grants, judge_key
-from remediator.core.trust import judge_trust
+from remediator.core.access.grants import judge_grants, judge_key
+from remediator.core.repair.trust import judge_trust
 from tests.cases.case import Case, read_cases
 
 CASES = read_cases()

@@ -8,21 +8,21 @@ from typing import assert_never
 
 import pytest
 
-from remediator.core.arn import RoleArn
-from remediator.core.grants import GrantVerdict
-from remediator.core.policy.calls import ec2_assumes, kms_context, s3_contexts
-from remediator.core.policy.context import Choice, Context, Gap, Prefixed, Span
-from remediator.core.policy.own import (
-    INLINE_QUOTA,
+from remediator.core.access.actions import (
     REQUIRED_BUCKET_ACTIONS,
     REQUIRED_OBJECT_ACTIONS,
     WANTED_BUCKET_ACTIONS,
     WANTED_OBJECT_ACTIONS,
 )
-from remediator.core.policy.own_bucket import BUCKET_POLICY_QUOTA
-from remediator.core.reading import Absent
-from remediator.core.state import Bucket, Role, Surroundings
-from remediator.core.trust import LARGEST_TRUST_QUOTA, TRUST_QUOTA, TrustVerdict
+from remediator.core.access.calls import ec2_assumes, kms_context, s3_contexts
+from remediator.core.access.grants import GrantVerdict
+from remediator.core.model.state import Bucket, Role, Surroundings
+from remediator.core.policy.arn import RoleArn
+from remediator.core.policy.context import Choice, Context, Gap, Prefixed, Span
+from remediator.core.policy.reading import Absent
+from remediator.core.repair.bucket_policy import BUCKET_POLICY_QUOTA
+from remediator.core.repair.role_policy import INLINE_QUOTA
+from remediator.core.repair.trust import LARGEST_TRUST_QUOTA, TRUST_QUOTA, TrustVerdict
 from tests.cases.case import read_cases
 
 TESTS = Path(__file__).parents[1]

@@ -6,21 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from remediator.core.change import ChangeKind, DocumentKind
-from remediator.core.outcome import OutcomeKind
-from remediator.core.pause import RUNNING, Pause, parse_pause
-from remediator.core.undo import Undo
+from remediator.core.history.change import ChangeKind, DocumentKind
+from remediator.core.history.pause import RUNNING, Pause, parse_pause
+from remediator.core.history.undo import Undo
+from remediator.core.repair.outcome import OutcomeKind
 from remediator.errors import RemediatorError
 from remediator.flows.resume import NotResumed, resume
 from remediator.flows.taking_back import TakenBack, find_what_is_ours, take_back
 from remediator.flows.undo import Undone, plan_undo, undo
 from remediator.gateways.account import AccountScan
-from remediator_cli.applying import begin_applying
-from remediator_cli.aws import Account
-from remediator_cli.deployment import Deployment
-from remediator_cli.enrolment_tag import EnrolmentTag, tags_with, why_not_enrolled
-from remediator_cli.one_role import foresee, read_role
-from remediator_cli.options import NamedRole
+from remediator_cli.deployment.applying import begin_applying
+from remediator_cli.deployment.aws import Account
+from remediator_cli.deployment.enrolment_tag import EnrolmentTag, tags_with, why_not_enrolled
+from remediator_cli.deployment.one_role import foresee, read_role
+from remediator_cli.deployment.stack_outputs import Deployment
+from remediator_cli.terminal.options import NamedRole
 from tests.chaos.stage import REGION, Stage, client
 from tests.examples import ACCOUNT, ENROLLED, OWN_ROLE_ARN, a_cause
 from tests.functional.world import PAUSE_PARAMETER, ROLE, TABLE

@@ -9,16 +9,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from remediator.core.alert_json import Record
-from remediator.core.arn import RoleArn
-from remediator.core.change import Change, ChangeKind, ChangeState, DocumentKind, same_document, split_change_id
-from remediator.core.memory import RoleMemory
-from remediator.core.policy.document import PolicyDocument, read_policy
-from remediator.core.policy.own import OWN_POLICY_NAME, own_grant_statements
-from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
-from remediator.core.reading import Absent, Present, Reading
-from remediator.core.scan import ScannedPage, ScannedRole
-from remediator.core.state import (
+from remediator.core.alerts.alert_json import Record
+from remediator.core.history.change import Change, ChangeKind, ChangeState, DocumentKind, same_document, split_change_id
+from remediator.core.history.role_record import RoleMemory
+from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME
+from remediator.core.model.scan import ScannedPage, ScannedRole
+from remediator.core.model.state import (
     Bucket,
     DefaultEncryption,
     InlinePolicy,
@@ -28,6 +24,10 @@ from remediator.core.state import (
     Role,
     RolePolicies,
 )
+from remediator.core.policy.arn import RoleArn
+from remediator.core.policy.document import PolicyDocument, read_policy
+from remediator.core.policy.reading import Absent, Present, Reading
+from remediator.core.repair.role_policy import own_grant_statements
 from remediator.errors import NotFoundError, RejectedError, TransientError
 from tests.examples import ACCOUNT, BUCKET, ENROLLED, policy
 

@@ -42,7 +42,7 @@ from hypothesis import HealthCheck, Phase, settings
 from tests.chaos.mutants import CORE, ROOT, Mutant, Result, sample
 
 TESTS: Final = ("tests/unit", "tests/cases", "tests/properties")
-IMPORTED: Final = ("tests/unit/test_golden_alerts.py", "tests/cases")
+IMPORTED: Final = ("tests/unit/alerts/test_golden_alerts.py", "tests/cases")
 """They look at what ``core/`` makes before the first test, when files of tests are imported."""
 COPIED: Final = ("lambda_src", "tests", "stacks", "cli", "docs", "demo", "pyproject.toml", "app.py", "cdk.json")
 SECONDS: Final = 300

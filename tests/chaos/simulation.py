@@ -13,15 +13,14 @@ from typing import Any, Final
 
 import pytest
 
-from remediator.core.change import ChangeKind, ChangeState
-from remediator.core.event import APPLY_CALL, Cause
-from remediator.core.outcome import Outcome
-from remediator.core.pause import Pause
-from remediator.core.policy.own import OWN_POLICY_NAME
-from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
-from remediator.core.request import ReconcileRequest, request_json
-from remediator.core.sweep import SweepMessage, sweep_json
-from remediator.core.undo import Undo
+from remediator.core.events.event import APPLY_CALL, Cause
+from remediator.core.events.request import ReconcileRequest, request_json
+from remediator.core.events.sweep import SweepMessage, sweep_json
+from remediator.core.history.change import ChangeKind, ChangeState
+from remediator.core.history.pause import Pause
+from remediator.core.history.undo import Undo
+from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME
+from remediator.core.repair.outcome import Outcome
 from remediator.errors import RemediatorError, TransientError
 from remediator.flows.deliver import deliver
 from remediator.flows.reconcile import reconcile
@@ -56,7 +55,7 @@ from tests.examples import (
 )
 from tests.functional.faults import between_calls
 from tests.functional.test_handlers import Context
-from tests.unit.test_event import load
+from tests.unit.events.test_event import load
 
 START: Final = datetime(2026, 3, 4, 10, tzinfo=UTC)
 NAMES: Final = ("head-node", "worker", "third")

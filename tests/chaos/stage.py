@@ -20,16 +20,17 @@ from moto.core.utils import unix_time_millis
 from moto.moto_api._internal import mock_random
 from moto.sqs.models import sqs_backends
 
-from remediator.core.change import Change, ChangeState
+from remediator.core.history.change import Change, ChangeState
 from remediator.gateways.webhook import WebhookUrl
 from remediator.handlers import digester, notifier, reconciler, router, sweeper
 from remediator.settings import DigestLimit, Settings
-from remediator_cli import applying, clock
+from remediator_cli.deployment import applying
+from remediator_cli.terminal import clock
 from tests.chaos.calls import Killed, Request, Seam, webhook_error
 from tests.examples import ACCOUNT, BUCKET, OWN_ROLE_ARN
 from tests.functional.test_handlers import Context
 from tests.functional.world import PAUSE_PARAMETER, TABLE, World
-from tests.unit.test_event import load
+from tests.unit.events.test_event import load
 
 REGION: Final = "us-east-1"
 MAX_RECEIVES: Final = 8

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from remediator.core.change import ChangeKind, ChangeState, DocumentKind, same_document
-from remediator.core.policy.own import OWN_POLICY_NAME
-from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
-from remediator.core.trust import TRUST_SID
+from remediator.core.history.change import ChangeKind, ChangeState, DocumentKind, same_document
+from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME, TRUST_SID
 from remediator.settings import MODE_TAG, Mode
 from tests.chaos.calls import Fault, Planned, Request
 from tests.chaos.flows import Flow

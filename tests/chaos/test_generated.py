@@ -13,19 +13,19 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from remediator.core.event import Ignored, RoleTrigger, Trigger, parse_event
-from remediator.core.published import published_layout
-from remediator.core.request import parse_request, request_for, request_json
-from remediator.core.sweep import parse_sweep
+from remediator.core.alerts.topic_messages import published_layout
+from remediator.core.events.event import Ignored, RoleTrigger, Trigger, parse_event
+from remediator.core.events.request import parse_request, request_for, request_json
+from remediator.core.events.sweep import parse_sweep
 from remediator.errors import MalformedAlert, MalformedEvent, MalformedRequest
-from remediator_cli.cases import MalformedCase, read_case
-from remediator_cli.evaluation import evaluate_case
+from remediator_cli.checks.cases import MalformedCase, read_case
+from remediator_cli.checks.evaluation import evaluate_case
 from tests.chaos.conftest import how_many
 from tests.examples import ACCOUNT
 from tests.properties.policy_strategies import json_values
 from tests.properties.test_policy_properties import everything
-from tests.unit.alerts import ALERTS, alarm, storm
-from tests.unit.test_sweep import WRITTEN_EVENT, WRITTEN_SWEEP
+from tests.unit.alerts.samples import ALERTS, alarm, storm
+from tests.unit.events.test_sweep import WRITTEN_EVENT, WRITTEN_SWEEP
 
 PARTS: Final = 2
 """The parts of each kind, which run beside one another."""

@@ -153,7 +153,7 @@ def test_mutants_in_functions_and_elsewhere_are_killed_but_for_one_that_makes_no
     for name, text in {
         f"{CORE}/example.py": TESTED,
         "tests/unit/test_example.py": TESTS,
-        "tests/unit/test_golden_alerts.py": "def test_nothing(): pass\n",
+        "tests/unit/alerts/test_golden_alerts.py": "def test_nothing(): pass\n",
         "tests/cases/test_cases.py": "def test_nothing(): pass\n",
         "tests/properties/test_properties.py": "def test_nothing(): pass\n",
         "pyproject.toml": "[tool.pytest.ini_options]\npythonpath = ['lambda_src']\n",

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import pytest
 
-from remediator.core.change import ChangeState
-from remediator.core.outcome import Hold
-from remediator.core.telling import News
+from remediator.core.alerts.decide import News
+from remediator.core.history.change import ChangeState
+from remediator.core.repair.outcome import Hold
 from remediator.errors import TransientError
 from remediator.permissions import PERMISSIONS
 from remediator.settings import WriteLimit

@@ -12,8 +12,8 @@ import botocore.client
 import pytest
 from moto import mock_aws
 
-from remediator_cli import clock
 from remediator_cli.app import main
+from remediator_cli.terminal import clock
 from tests.cli.deployed import NOW, Deployed
 from tests.cli.terminal import Answer, Remediator
 

@@ -10,16 +10,16 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from remediator.core.change import Change, ChangeKind, ChangeState, intended
-from remediator.core.event import Actor, Cause
-from remediator.core.finding import Finding, FindingCode
-from remediator.core.reading import Present
-from remediator.core.step import TrustStep
-from remediator.core.trust import add_ec2_trust
+from remediator.core.events.event import Actor, Cause
+from remediator.core.history.change import Change, ChangeKind, ChangeState, intended
+from remediator.core.model.finding import Finding, FindingCode
+from remediator.core.model.step import TrustStep
+from remediator.core.policy.reading import Present
+from remediator.core.repair.trust import add_ec2_trust
 from remediator.gateways.history import HistoryTable
 from remediator.gateways.iam import IamGateway
 from remediator.settings import WriteLimit, settings_digest
-from remediator_cli.settings_file import read_settings
+from remediator_cli.terminal.settings_file import read_settings
 from tests.examples import ACCOUNT, ENROLLED, LAMBDA_STATEMENT, document, policy
 from tests.functional.world import PAUSE_PARAMETER, TABLE, client, create_history_table
 

@@ -12,7 +12,7 @@ import boto3
 import botocore.client
 import pytest
 
-from remediator.core.memory import RoleMemory
+from remediator.core.history.role_record import RoleMemory
 from tests.cli.deployed import NOW, ROLE, Deployed
 from tests.cli.terminal import ROOT, Json
 from tests.examples import BUCKET, OWN_ROLE_ARN

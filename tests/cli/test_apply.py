@@ -9,13 +9,13 @@ from typing import Any
 import boto3
 import pytest
 
-from remediator.core.change import ChangeKind, ChangeState
-from remediator.core.finding import Finding, FindingCode
-from remediator.core.memory import Contest, RoleMemory
+from remediator.core.history.change import ChangeKind, ChangeState
+from remediator.core.history.role_record import Contest, RoleMemory
+from remediator.core.model.finding import Finding, FindingCode
 from remediator.errors import DeniedError
 from remediator.gateways.history import HistoryTable
 from remediator.gateways.topic import PUBLISH, AlertsTopic
-from remediator_cli import clock
+from remediator_cli.terminal import clock
 from tests.cli.deployed import NOW, ROLE
 from tests.cli.running import CLOUD, Running, answer_with, configure, deny, running, without_credentials, write_settings
 from tests.cli.schemas import schema_errors

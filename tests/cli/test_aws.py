@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from remediator.handlers import runtime
-from remediator_cli import aws
+from remediator_cli.deployment import aws
 
 
 def patience(config: Any) -> tuple[Any, ...]:

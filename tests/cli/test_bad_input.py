@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from remediator_cli import json_lines
-from remediator_cli.cases import Case, read_case
+from remediator_cli.checks.cases import Case, read_case
 from remediator_cli.commands import evaluate as command
+from remediator_cli.terminal import json_lines
 from tests.cli.terminal import Json, Remediator, case, document, lines, without
 
 FULL: Json = case(

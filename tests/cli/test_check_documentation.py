@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from remediator_cli.check import ENROLLMENT_UNDECIDED, ROLE_DELETED, ROLE_NOT_IN_FILE, UNENROLLED, Verdict
-from remediator_cli.check_forms import CheckForm
-from remediator_cli.exits import ExitCode
+from remediator_cli.checks.forms import CheckForm
+from remediator_cli.checks.verdicts import ENROLLMENT_UNDECIDED, ROLE_DELETED, ROLE_NOT_IN_FILE, UNENROLLED, Verdict
+from remediator_cli.terminal.exits import ExitCode
 from tests.cli.terminal import ROOT, command, environment
 
 PAGE = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")

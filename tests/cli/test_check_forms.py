@@ -9,11 +9,11 @@ from urllib.parse import unquote
 import jsonschema
 import pytest
 
-from remediator.core.finding import FindingCode
-from remediator_cli.check import RoleCheck, Said, Verdict
-from remediator_cli.check_declared import Place
-from remediator_cli.check_forms import RULES, check_record, checks_table, github_annotations, json_lines, sarif_log
-from remediator_cli.output import tell
+from remediator.core.model.finding import FindingCode
+from remediator_cli.checks.declared import Place
+from remediator_cli.checks.forms import RULES, check_record, checks_table, github_annotations, json_lines, sarif_log
+from remediator_cli.checks.verdicts import RoleCheck, Said, Verdict
+from remediator_cli.terminal.output import tell
 from tests.cli.plans import LAMBDA, Json, configuration, resource, role_values, text, usable, written
 from tests.cli.plans import plan as a_plan
 from tests.cli.terminal import ROOT, Remediator

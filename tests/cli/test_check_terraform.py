@@ -13,19 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
-from remediator.core.policy.own import OWN_POLICY_NAME
-from remediator.core.policy.own_bucket import bucket_policy_statement
+from remediator.core.model.own_names import OWN_POLICY_NAME
+from remediator.core.repair.bucket_policy import bucket_policy_statement
 from remediator.errors import RemediatorError
 from remediator.settings import parse_settings
-from remediator_cli.aws_managed import NAMES, aws_managed_document
-from remediator_cli.check import RoleCheck, Verdict
-from remediator_cli.check_change import check_change
-from remediator_cli.check_forms import CheckForm, checks_table, github_annotations, json_lines, sarif_log
-from remediator_cli.check_state import Language, granting
+from remediator_cli.checks.aws_managed import NAMES, aws_managed_document
+from remediator_cli.checks.change import check_change
+from remediator_cli.checks.forms import CheckForm, checks_table, github_annotations, json_lines, sarif_log
+from remediator_cli.checks.state import Language, granting
+from remediator_cli.checks.terraform_plan import read_plan
+from remediator_cli.checks.verdicts import RoleCheck, Verdict
 from remediator_cli.commands import check_terraform as command
-from remediator_cli.exits import ExitCode
-from remediator_cli.output import tell
-from remediator_cli.terraform_plan import read_plan
+from remediator_cli.terminal.exits import ExitCode
+from remediator_cli.terminal.output import tell
 from tests.cli.plans import (
     ACCOUNT,
     BUCKET,

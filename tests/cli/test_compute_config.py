@@ -10,11 +10,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from remediator.core.reading import Present, Unreadable
-from remediator.core.state import InstanceProfile, InstanceProfiles
+from remediator.core.model.state import InstanceProfile, InstanceProfiles
+from remediator.core.policy.reading import Present, Unreadable
 from remediator.errors import NotFoundError, RemediatorError
-from remediator_cli import aws
 from remediator_cli.commands.compute_config import chosen_instance_profile
+from remediator_cli.deployment import aws
 from tests.cli.running import deny
 from tests.cli.schemas import schema_errors
 from tests.cli.terminal import Remediator

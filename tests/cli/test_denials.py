@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from remediator.errors import DeniedError
-from remediator_cli.aws import NoAccess, answered
-from remediator_cli.denials import denial, said_once
+from remediator_cli.deployment.aws import NoAccess, answered
+from remediator_cli.deployment.denials import denial, said_once
 
 ME = "arn:aws:sts::111122223333:assumed-role/reader/alice"
 

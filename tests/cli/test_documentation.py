@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from remediator_cli.exits import ExitCode
+from remediator_cli.terminal.exits import ExitCode
 from tests.cli.deployed import Deployed
 from tests.cli.terminal import ROOT, Json, Remediator, command, environment
 from tests.cli.test_test_alert import ADDRESS, AMAZON_Q, Channels

@@ -10,11 +10,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from remediator.core.finding import FindingCode
-from remediator.core.grants import GrantVerdict
-from remediator.core.policy.own import KEY_ACTIONS, REQUIRED_BUCKET_ACTIONS, REQUIRED_OBJECT_ACTIONS
-from remediator.core.trust import TrustVerdict
-from remediator_cli.evaluation import Edit
+from remediator.core.access.actions import KEY_ACTIONS, REQUIRED_BUCKET_ACTIONS, REQUIRED_OBJECT_ACTIONS
+from remediator.core.access.grants import GrantVerdict
+from remediator.core.model.finding import FindingCode
+from remediator.core.repair.trust import TrustVerdict
+from remediator_cli.checks.evaluation import Edit
 from tests.cases.case import FILES, HERE
 from tests.cli.terminal import (
     ACCESS,

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from remediator.core.event import Ignored, parse_event
-from remediator.core.watched import UNWATCHED, WATCHED, WATCHED_CALLS, Concern
-from remediator_cli import json_values
+from remediator.core.events.event import Ignored, parse_event
+from remediator.core.events.watched import UNWATCHED, WATCHED, WATCHED_CALLS, Concern
+from remediator_cli.checks.explanation import NOTHING, Explanation, explain
+from remediator_cli.checks.records import Found
 from remediator_cli.commands import explain_event as command
-from remediator_cli.explanation import NOTHING, Explanation, explain
-from remediator_cli.records import Found
+from remediator_cli.terminal import json_values
 from tests.cli.schemas import schema_errors
 from tests.cli.terminal import ROOT, Json, Remediator, environment, lines, run
 from tests.cli.terminal import command as program

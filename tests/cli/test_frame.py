@@ -18,7 +18,7 @@ from remediator import __version__
 from remediator.errors import RemediatorError
 from remediator_cli import commands
 from remediator_cli.commands import evaluate as command
-from remediator_cli.output import confirmed
+from remediator_cli.terminal.output import confirmed
 from stacks.bundle import build_bundle
 from tests.cases.case import FILES, HERE
 from tests.cli.terminal import ROOT, Remediator, case, environment, lines, run
@@ -232,8 +232,8 @@ def test_what_can_be_the_name_of_no_role_is_a_wrong_call_before_aws_is_asked(
         raise AssertionError("AWS was asked")
 
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("remediator_cli.aws.account", ask)
-    monkeypatch.setattr("remediator_cli.deployment.account", ask)
+    monkeypatch.setattr("remediator_cli.deployment.aws.account", ask)
+    monkeypatch.setattr("remediator_cli.deployment.stack_outputs.account", ask)
     answer = remediator(*before.split(), role, *after.split())
     assert (answer.code, answer.out) == (code, "")
     assert "Invalid value for" in answer.err

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from remediator.core.event import Actor
-from remediator.core.sweep import sweep_cause
+from remediator.core.events.event import Actor
+from remediator.core.events.sweep import sweep_cause
 from tests.cli.deployed import CAUSE, NOW, ROLE, Deployed
 from tests.cli.schemas import schema_errors
 from tests.cli.terminal import Remediator

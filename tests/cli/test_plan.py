@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from remediator.permissions import SWEEPER, Access
-from remediator_cli.scan_policy import SCAN, scan_policy
+from remediator_cli.deployment.scan_policy import SCAN, scan_policy
 from tests.cli.deployed import ROLE, Deployed
 from tests.cli.running import CLOUD, answer_with, configure, deny, documented, without_credentials, write_settings
 from tests.cli.terminal import ROOT, Json, Remediator

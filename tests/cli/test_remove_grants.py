@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 import stacks.history
-from remediator.core.change import ChangeKind, ChangeState
+from remediator.core.history.change import ChangeKind, ChangeState
 from remediator_cli.commands.remove_grants import PAUSE_PARAMETER
 from tests.cli.deployed import ROLE
 from tests.cli.running import Running, configure, deny, running, without_credentials

@@ -25,32 +25,32 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from referencing import Registry, Resource
 
-from remediator.core.change import Change, ChangeKind, ChangeState
-from remediator.core.event import APPLY_CALL, Actor, Cause
-from remediator.core.finding import Finding, FindingCode
-from remediator.core.memory import Contest, Incident, RoleMemory
-from remediator.core.plain_text import plain
-from remediator.core.scan import UnreadableRole
-from remediator.core.sweep import SWEEP_CALL
+from remediator.core.events.event import APPLY_CALL, Actor, Cause
+from remediator.core.events.sweep import SWEEP_CALL
+from remediator.core.history.change import Change, ChangeKind, ChangeState
+from remediator.core.history.role_record import Contest, Incident, RoleMemory
+from remediator.core.model.finding import Finding, FindingCode
+from remediator.core.model.plain_text import plain
+from remediator.core.model.scan import UnreadableRole
 from remediator.flows.survey import is_surveyed, survey
 from remediator.gateways.account import AccountScan
 from remediator.gateways.iam import IamGateway
-from remediator_cli import report_past
 from remediator_cli.commands import report as command
-from remediator_cli.fleet import Fleet
-from remediator_cli.fleet_form import fleet_record
-from remediator_cli.report_contents import Report, Standing, make_report
-from remediator_cli.report_form import report_record
-from remediator_cli.report_markup import Verbatim, element, render
-from remediator_cli.report_page import report_page
-from remediator_cli.report_past import Past
+from remediator_cli.commands.fleet_form import fleet_record
+from remediator_cli.deployment.fleet import Fleet
+from remediator_cli.report import past
+from remediator_cli.report.contents import Report, Standing, make_report
+from remediator_cli.report.markup import Verbatim, element, render
+from remediator_cli.report.page import report_page
+from remediator_cli.report.past import Past
+from remediator_cli.report.report_json import report_record
 from tests.cli.deployed import CAUSE, NOW, ROLE, Deployed
 from tests.cli.running import CLOUD, Running, deny, documented, running, without_credentials, write_settings
 from tests.cli.terminal import ROOT, Json, Remediator
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, settings
 from tests.functional.stub_account import StubAccount, raw_role
 from tests.functional.test_sweep import Buckets
-from tests.unit.changes import a_change
+from tests.unit.history.changes import a_change
 
 __all__ = ["running"]
 
@@ -344,11 +344,11 @@ class TestTheCommand:
         Running(deployed)
         for ago in range(1, 6):
             deployed.repair_trust(at=NOW - timedelta(days=ago))
-        monkeypatch.setattr(report_past, "_AT_FIRST", 2)
+        monkeypatch.setattr(past, "_AT_FIRST", 2)
         record = remediator("report", "--json", "--days", "5").record["history"]
         assert ([each["repairs"] for each in record["repairs_by_day"]], record["cut"]) == ([1] * 5, False)
         assert [each["repairs"] for each in record["breakers"]] == [5]
-        monkeypatch.setattr(report_past, "_AT_MOST", 3)
+        monkeypatch.setattr(past, "_AT_MOST", 3)
         record = remediator("report", "--json", "--days", "5").record["history"]
         assert ([each["repairs"] for each in record["repairs_by_day"]], record["cut"]) == ([0, 0, 1, 1, 1], True)
 
@@ -525,7 +525,7 @@ class TestThePage:
 
     @pytest.mark.parametrize("scheme", ["light", "dark", "print"])
     def test_every_colour_of_a_text_stands_out_from_what_is_behind_it(self, scheme: str) -> None:
-        style = resources.files("remediator_cli").joinpath("report.css").read_text(encoding="utf-8")
+        style = resources.files("remediator_cli.report").joinpath("report.css").read_text(encoding="utf-8")
         light, dark, paper = (
             dict(re.findall(r"--(\w+): #(\w{6});", block)) for block in re.findall(r":root \{(.*?)\}", style, re.DOTALL)
         )

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from remediator.core.memory import Contest
-from remediator.core.pause import Pause, parse_pause
+from remediator.core.history.pause import Pause, parse_pause
+from remediator.core.history.role_record import Contest
 from tests.cli.deployed import NOW, ROLE, Deployed
 from tests.cli.schemas import schema_errors
 from tests.cli.terminal import ROOT, Remediator
 from tests.examples import ACCOUNT
-from tests.unit.changes import TRUST_MISSING
+from tests.unit.history.changes import TRUST_MISSING
 
 CDK = str(ROOT / "cdk.json")
 

@@ -11,9 +11,9 @@ import pytest
 
 import stacks.alerts
 import stacks.metrics
-from remediator.core.finding import Finding, FindingCode
-from remediator.core.memory import Contest, Incident, RoleMemory
-from remediator_cli.deployment_status import ALARM_PREFIX, NAMESPACE
+from remediator.core.history.role_record import Contest, Incident, RoleMemory
+from remediator.core.model.finding import Finding, FindingCode
+from remediator_cli.deployment.deployment_status import ALARM_PREFIX, NAMESPACE
 from tests.cli.deployed import NOW, ROLE
 from tests.cli.running import Running, answer_with, deny, documented, running, without_credentials, write_settings
 from tests.cli.schemas import schema_errors

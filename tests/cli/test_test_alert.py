@@ -11,9 +11,9 @@ import boto3
 import botocore.client
 import pytest
 
-from remediator.core.alert_json import parse_record
-from remediator.core.notice import Notice, NoticeKind
-from remediator_cli.subscriptions import Subscriptions, sort_subscriptions
+from remediator.core.alerts.alert_json import parse_record
+from remediator.core.alerts.notice import Notice, NoticeKind
+from remediator_cli.deployment.subscriptions import Subscriptions, sort_subscriptions
 from tests.cli.deployed import NOW, STACK, Deployed
 from tests.cli.schemas import schema_errors
 from tests.cli.terminal import ROOT, Remediator

@@ -8,7 +8,7 @@ import unicodedata
 import boto3
 import pytest
 
-from remediator.core.change import ChangeKind
+from remediator.core.history.change import ChangeKind
 from remediator.errors import DeniedError
 from remediator.gateways.iam import IamGateway
 from tests.cli.deployed import ROLE, Deployed

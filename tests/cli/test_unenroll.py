@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from remediator_cli import aws
+from remediator_cli.deployment import aws
 from tests.cli.deployed import ROLE
 from tests.cli.running import CLOUD, Running, deny, running, without_credentials, write_settings
 from tests.cli.schemas import schema_errors

@@ -23,9 +23,9 @@ from demo.account import (
 )
 from demo.embedded import allow, policy_document
 from demo.embedded_aws import ACCOUNT
-from remediator.core.policy.own import OWN_POLICY_NAME
+from remediator.core.model.own_names import OWN_POLICY_NAME
 from remediator.settings import MODE_TAG
-from remediator_cli.exits import ExitCode, PlanExitCode
+from remediator_cli.terminal.exits import ExitCode, PlanExitCode
 from tests.e2e.roles import ENROL, create
 from tests.e2e.trail import unique
 

@@ -34,7 +34,7 @@ from demo.account import (
 from demo.deployment import deploy
 from demo.embedded import Credentials, allow, policy_document
 from demo.embedded_aws import REGION
-from remediator.core.policy.own import OWN_POLICY_NAME
+from remediator.core.model.own_names import OWN_POLICY_NAME
 from tests.e2e.roles import ENROL, create
 from tests.e2e.trail import HearingQueue, unique
 

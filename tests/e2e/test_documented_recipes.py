@@ -29,8 +29,7 @@ from demo.account import (
 from demo.deployment import PROJECT
 from demo.embedded import allow, policy_document
 from demo.embedded_aws import ACCOUNT, REGION
-from remediator.core.policy.own import OWN_POLICY_NAME
-from remediator.core.trust import TRUST_SID
+from remediator.core.model.own_names import OWN_POLICY_NAME, TRUST_SID
 from tests.cli.test_documented_commands import BLOCKS, NOT_HERE, SPANS, Shown
 from tests.e2e.clearing import clear
 from tests.e2e.trail import unique

@@ -11,7 +11,7 @@ import pytest
 
 from demo.embedded import EmbeddedAws, allow, policy_document
 from demo.embedded_aws import ACCOUNT, REGION
-from remediator.core.event import (
+from remediator.core.events.event import (
     AccountTrigger,
     BucketTrigger,
     Ignored,
@@ -21,7 +21,7 @@ from remediator.core.event import (
     Trigger,
     parse_event,
 )
-from remediator.core.watched import IAM, WATCHED_CALLS, Concern, WatchedCall
+from remediator.core.events.watched import IAM, WATCHED_CALLS, Concern, WatchedCall
 from tests.e2e.trail import Trail, unique
 
 if TYPE_CHECKING:

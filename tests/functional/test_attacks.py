@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from remediator.core.request import ReconcileRequest, request_json
+from remediator.core.events.request import ReconcileRequest, request_json
 from remediator.gateways.parameter import PauseParameter
 from remediator.handlers import reconciler
 from remediator.settings import PrincipalPattern
@@ -27,7 +27,7 @@ from tests.examples import (
 )
 from tests.functional.test_handlers import Context, batch, failures, functions, reconcile_queued, route
 from tests.functional.world import PAUSE_PARAMETER, ROLE, World
-from tests.unit.test_event import load
+from tests.unit.events.test_event import load
 
 __all__ = ["functions"]  # the fixture that gives the functions their environment
 

@@ -11,17 +11,16 @@ from typing import Any
 import boto3
 import pytest
 
-from remediator.core.event import Cause
-from remediator.core.finding import FindingCode
-from remediator.core.outcome import NotApplied, Outcome, OutcomeKind, Unconfirmed
+from remediator.core.alerts.decide import News
+from remediator.core.events.event import Cause
+from remediator.core.events.sweep import sweep_cause
+from remediator.core.model.finding import FindingCode
+from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME
+from remediator.core.model.state import Bucket
+from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, TrustStep
 from remediator.core.policy.document import PolicyDocument
-from remediator.core.policy.own import OWN_POLICY_NAME
-from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
-from remediator.core.reading import Reading
-from remediator.core.state import Bucket
-from remediator.core.step import BucketPolicyStep, InlinePolicyStep, TrustStep
-from remediator.core.sweep import sweep_cause
-from remediator.core.telling import News
+from remediator.core.policy.reading import Reading
+from remediator.core.repair.outcome import NotApplied, Outcome, OutcomeKind, Unconfirmed
 from remediator.errors import ChangedMeanwhile, DeniedError, RejectedError, TransientError
 from remediator.gateways.s3 import S3Gateway
 from remediator.settings import Settings

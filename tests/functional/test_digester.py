@@ -19,14 +19,14 @@ from moto import mock_aws
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
-from remediator.core.alert_json import record_json
-from remediator.core.digest import parse_window_end, window_end_json
-from remediator.core.notice import limit_reached
-from remediator.core.notification import Change, Notification, Point, WriteState
-from remediator.core.outcome import Applied, OutcomeKind
-from remediator.core.published import parse_record, published_layout
-from remediator.core.telling import News
-from remediator.core.window import Window, window_of
+from remediator.core.alerts.alert_json import record_json
+from remediator.core.alerts.decide import News
+from remediator.core.alerts.digest import parse_window_end, window_end_json
+from remediator.core.alerts.notice import limit_reached
+from remediator.core.alerts.notification import Change, Notification, Point, WriteState
+from remediator.core.alerts.topic_messages import parse_record, published_layout
+from remediator.core.alerts.window import Window, window_of
+from remediator.core.repair.outcome import Applied, OutcomeKind
 from remediator.errors import MalformedRecord
 from remediator.flows.announce import (
     LATE,
@@ -47,8 +47,8 @@ from tests.examples import ACCOUNT, ROLE_ARN, settings
 from tests.functional.faults import interfering, raising
 from tests.functional.test_handlers import Context
 from tests.functional.world import TABLE, create_history_table
-from tests.unit.alerts import GRANT_BLOCKED, alert, long, outcome, published
-from tests.unit.changes import TRUST_STEP
+from tests.unit.alerts.samples import GRANT_BLOCKED, alert, long, outcome, published
+from tests.unit.history.changes import TRUST_STEP
 
 MINUTES = 5
 # Long enough ago for its window to be over, and its digest to be made at once.

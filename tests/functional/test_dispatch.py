@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from remediator.core.event import parse_time
-from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.request import ReconcileRequest, parse_request
-from remediator.core.state import Role
-from remediator.core.sweep import SweepReason, SweepRequest, parse_sweep
-from remediator.core.watched import UNWATCHED, WATCHED_CALLS, Concern, WatchedCall
+from remediator.core.events.event import parse_time
+from remediator.core.events.request import ReconcileRequest, parse_request
+from remediator.core.events.sweep import SweepReason, SweepRequest, parse_sweep
+from remediator.core.events.watched import UNWATCHED, WATCHED_CALLS, Concern, WatchedCall
+from remediator.core.model.state import Role
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import MalformedEvent, NotYetVisible, RemediatorError, ThrottledError, TransientError
 from remediator.flows.dispatch import MOST_ROLES_OF_A_POLICY, Dispatched, Dropped, Queued, SweepQueued, dispatch
 from remediator.gateways.queue import SweepQueue
@@ -23,7 +23,7 @@ from remediator.settings import PrincipalPattern, Settings, parse_settings
 from tests.examples import ACCOUNT, BUCKET, ENROLLED, LAMBDA_STATEMENT, OWN_ROLE_ARN, a_role, settings
 from tests.functional.faults import raising
 from tests.functional.world import World
-from tests.unit.test_event import KEY, POLICY, Event, load
+from tests.unit.events.test_event import KEY, POLICY, Event, load
 
 DATASETS = "anyscale-production-datasets"
 OFF = {**ENROLLED, "anyscale:remediation": "off"}

@@ -12,9 +12,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
 from botocore.stub import Stubber
 
-from remediator.core.policy.document import read_policy
-from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import (
+from remediator.core.model.state import (
     Bucket,
     CustomerKey,
     DefaultEncryption,
@@ -24,6 +22,8 @@ from remediator.core.state import (
     PublicAccessBlock,
     Role,
 )
+from remediator.core.policy.document import read_policy
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import (
     AwsError,
     DeniedError,

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from remediator.core.event import Actor, Cause
-from remediator.core.finding import FindingCode
-from remediator.core.outcome import Hold, OutcomeKind
-from remediator.core.pause import parse_pause
-from remediator.core.telling import News
+from remediator.core.alerts.decide import News
+from remediator.core.events.event import Actor, Cause
+from remediator.core.history.pause import parse_pause
+from remediator.core.model.finding import FindingCode
+from remediator.core.repair.outcome import Hold, OutcomeKind
 from remediator.settings import PrincipalPattern, Settings
 from tests.examples import (
     ACCOUNT,

@@ -17,8 +17,8 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto.sqs.models import sqs_backends
 
-from remediator.core.request import ReconcileRequest, request_json
-from remediator.core.watched import WATCHED_CALLS, Concern
+from remediator.core.events.request import ReconcileRequest, request_json
+from remediator.core.events.watched import WATCHED_CALLS, Concern
 from remediator.errors import ThrottledError, TransientError
 from remediator.flows.reconcile import reconcile
 from remediator.gateways.queue import FailedDelivery
@@ -36,7 +36,7 @@ from tests.examples import (
     settings,
 )
 from tests.functional.world import PAUSE_PARAMETER, TABLE, World
-from tests.unit.test_event import load
+from tests.unit.events.test_event import load
 
 
 @dataclass

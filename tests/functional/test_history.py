@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from remediator import __version__
-from remediator.core.change import ChangeKind, ChangeState
-from remediator.core.event import APPLY_CALL
-from remediator.core.finding import FindingCode
-from remediator.core.outcome import Hold, NotApplied, OutcomeKind
-from remediator.core.pause import Pause
-from remediator.core.policy.own import OWN_POLICY_NAME
-from remediator.core.telling import News
+from remediator.core.alerts.decide import News
+from remediator.core.events.event import APPLY_CALL
+from remediator.core.history.change import ChangeKind, ChangeState
+from remediator.core.history.pause import Pause
+from remediator.core.model.finding import FindingCode
+from remediator.core.model.own_names import OWN_POLICY_NAME
+from remediator.core.repair.outcome import Hold, NotApplied, OutcomeKind
 from remediator.errors import DeniedError, MalformedRecord, ThrottledError, TransientError
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.topic import AlertsTopic
@@ -33,7 +33,7 @@ from tests.examples import (
 )
 from tests.functional.faults import interfering, once, raising, throttled
 from tests.functional.world import ROLE, TABLE, World
-from tests.unit.changes import a_change
+from tests.unit.history.changes import a_change
 
 
 class Killed(BaseException):

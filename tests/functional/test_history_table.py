@@ -15,8 +15,8 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from remediator.core.change import Change, ChangeKind, ChangeState
-from remediator.core.memory import Contest, Incident, RoleMemory, Told
+from remediator.core.history.change import Change, ChangeKind, ChangeState
+from remediator.core.history.role_record import Contest, Incident, RoleMemory, Told
 from remediator.errors import (
     AwsError,
     DeniedError,
@@ -33,7 +33,7 @@ from remediator.gateways.aws_errors import ERROR_CLASSES
 from remediator.gateways.history import HistoryTable
 from remediator.settings import WriteLimit
 from tests.functional.world import TABLE, create_history_table
-from tests.unit.changes import NOW, TRUST_MISSING, a_change
+from tests.unit.history.changes import NOW, TRUST_MISSING, a_change
 
 ROLE = "head-node"
 LATER = NOW + timedelta(seconds=3)

@@ -8,12 +8,12 @@ from typing import Any
 import boto3
 import pytest
 
-from remediator.core.finding import FindingCode
-from remediator.core.outcome import NotApplied, Outcome, OutcomeKind, Unconfirmed
-from remediator.core.reading import Absent, Unreadable
-from remediator.core.state import InstanceProfiles
-from remediator.core.step import InstanceProfileStep
-from remediator.core.telling import News
+from remediator.core.alerts.decide import News
+from remediator.core.model.finding import FindingCode
+from remediator.core.model.state import InstanceProfiles
+from remediator.core.model.step import InstanceProfileStep
+from remediator.core.policy.reading import Absent, Unreadable
+from remediator.core.repair.outcome import NotApplied, Outcome, OutcomeKind, Unconfirmed
 from remediator.errors import DeniedError, NotFoundError, QuotaError, ThrottledError, TransientError
 from remediator.gateways.iam import IamGateway
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, a_cause, bucket_grant, settings

@@ -11,9 +11,9 @@ from typing import Any
 import boto3
 import pytest
 
-from remediator.core.digest import window_end_json
-from remediator.core.request import ReconcileRequest, request_json
-from remediator.core.window import window_of
+from remediator.core.alerts.digest import window_end_json
+from remediator.core.alerts.window import window_of
+from remediator.core.events.request import ReconcileRequest, request_json
 from remediator.gateways.webhook import Webhook
 from remediator.handlers import digester, notifier, reconciler, router, sweeper
 from remediator.permissions import PERMISSIONS
@@ -22,8 +22,8 @@ from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, a_cause, policy, s
 from tests.functional.slack_stand_in import BROKEN, SlackStandIn
 from tests.functional.test_handlers import Context, batch, functions
 from tests.functional.world import ROLE, World
-from tests.unit.alerts import ALERTS
-from tests.unit.test_event import load
+from tests.unit.alerts.samples import ALERTS
+from tests.unit.events.test_event import load
 
 __all__ = ["functions"]  # the fixture that gives the functions their environment
 

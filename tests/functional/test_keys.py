@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from remediator.core.finding import FindingCode
-from remediator.core.outcome import Outcome, OutcomeKind
-from remediator.core.policy.own import BUCKET_SID, KEYS_SID, OBJECTS_SID, OWN_POLICY_NAME
-from remediator.core.reading import Unreadable
-from remediator.core.state import CustomerKey
-from remediator.core.step import InlinePolicyStep
+from remediator.core.model.finding import FindingCode
+from remediator.core.model.own_names import BUCKET_SID, KEYS_SID, OBJECTS_SID, OWN_POLICY_NAME
+from remediator.core.model.state import CustomerKey
+from remediator.core.model.step import InlinePolicyStep
+from remediator.core.policy.reading import Unreadable
+from remediator.core.repair.outcome import Outcome, OutcomeKind
 from remediator.errors import TransientError
 from remediator.gateways.kms import KmsGateway
 from remediator.gateways.s3 import S3Gateway

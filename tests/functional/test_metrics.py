@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from remediator.core.event import Cause
-from remediator.core.request import ReconcileRequest, request_json
-from remediator.core.sweep import sweep_cause
+from remediator.core.events.event import Cause
+from remediator.core.events.request import ReconcileRequest, request_json
+from remediator.core.events.sweep import sweep_cause
 from remediator.errors import AwsError, DeniedError, TransientError
 from remediator.handlers import reconciler
 from tests.examples import ACCOUNT, EC2_STATEMENT, LAMBDA_STATEMENT, a_cause, bucket_grant, policy

@@ -51,7 +51,7 @@ from tests.functional.slack_stand_in import (
 )
 from tests.functional.test_handlers import Context
 from tests.functional.world import TABLE, World
-from tests.unit.alerts import ALERTS
+from tests.unit.alerts.samples import ALERTS
 
 RECEIVES = 4
 """How often a message is delivered before it lies among the dead letters."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from remediator.core.event import RoleTrigger
-from remediator.core.outcome import OutcomeKind
-from remediator.core.request import ReconcileRequest, parse_request, request_for, request_json
+from remediator.core.events.event import RoleTrigger
+from remediator.core.events.request import ReconcileRequest, parse_request, request_for, request_json
+from remediator.core.repair.outcome import OutcomeKind
 from remediator.errors import Misrouted
 from remediator.handlers import reconciler
 from remediator.settings import Settings, parse_settings

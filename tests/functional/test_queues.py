@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.sqs.models import sqs_backends
 
-from remediator.core.request import ReconcileRequest, parse_request
-from remediator.core.sweep import SweepReason, SweepRequest, parse_sweep
+from remediator.core.events.request import ReconcileRequest, parse_request
+from remediator.core.events.sweep import SweepReason, SweepRequest, parse_sweep
 from remediator.errors import AwsError, RejectedError, TransientError, UnknownAwsError
 from remediator.gateways.queue import ConsumedQueue, FailedDelivery, SweepQueue, WorkQueue
 from tests.examples import ACCOUNT, a_cause

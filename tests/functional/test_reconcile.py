@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from remediator.core.enrollment import Refusal
-from remediator.core.event import Actor, Cause
-from remediator.core.finding import FindingCode
-from remediator.core.outcome import OutcomeKind, Unconfirmed
+from remediator.core.alerts.decide import News
+from remediator.core.enrollment.decide import Refusal
+from remediator.core.events.event import Actor, Cause
+from remediator.core.model.finding import FindingCode
+from remediator.core.model.own_names import OWN_POLICY_NAME
+from remediator.core.model.state import Bucket, Role, RolePolicies
 from remediator.core.policy.document import PolicyDocument
-from remediator.core.policy.own import OWN_POLICY_NAME
-from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import Bucket, Role, RolePolicies
-from remediator.core.telling import News
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
+from remediator.core.repair.outcome import OutcomeKind, Unconfirmed
 from remediator.errors import (
     ChangedMeanwhile,
     DeniedError,

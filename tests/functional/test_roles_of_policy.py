@@ -8,13 +8,13 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from remediator.core.reading import Absent, Present, Unreadable
+from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.errors import TransientError
 from remediator.gateways.iam import IamGateway
 from tests.examples import LAMBDA_STATEMENT
 from tests.functional.test_dispatch import create_policy
 from tests.functional.world import World
-from tests.unit.test_event import POLICY
+from tests.unit.events.test_event import POLICY
 
 ASKED = {"PolicyArn": POLICY, "EntityFilter": "Role"}
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from remediator.core.watched import UNWATCHED, WATCHED_CALLS, Concern, WatchedCall
+from remediator.core.events.watched import UNWATCHED, WATCHED_CALLS, Concern, WatchedCall
 from remediator.errors import TransientError
 from remediator.handlers import router
 from tests.examples import ACCOUNT, LAMBDA_STATEMENT, OWN_ROLE_ARN
 from tests.functional.test_dispatch import EXPECTED, by_role, create_policy, requests, sweeps, two_clouds
 from tests.functional.test_handlers import Context, batch, failures, functions, reconcile_queued, route
 from tests.functional.world import World
-from tests.unit.test_event import KEY, POLICY, load
+from tests.unit.events.test_event import KEY, POLICY, load
 
 __all__ = ["functions"]  # the fixture that gives the functions their environment
 

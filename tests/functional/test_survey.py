@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from remediator.core.change import document_of
-from remediator.core.near_miss import Nearness
-from remediator.core.outcome import OutcomeKind
+from remediator.core.enrollment.misconfigured import Nearness
+from remediator.core.history.change import document_of
+from remediator.core.repair.outcome import OutcomeKind
 from remediator.errors import DeniedError, TransientError
 from remediator.flows.survey import Survey, Surveyed, is_surveyed, survey
 from remediator.gateways.account import AccountScan

@@ -13,12 +13,8 @@ from urllib.parse import quote
 
 import pytest
 
-from remediator.core.outcome import OutcomeKind
-from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.request import ReconcileRequest, parse_request
-from remediator.core.scan import UnreadableRole
-from remediator.core.state import Bucket
-from remediator.core.sweep import (
+from remediator.core.events.request import ReconcileRequest, parse_request
+from remediator.core.events.sweep import (
     Sweep,
     SweepCounts,
     SweepReason,
@@ -28,6 +24,10 @@ from remediator.core.sweep import (
     parse_sweep,
     sweep_json,
 )
+from remediator.core.model.scan import UnreadableRole
+from remediator.core.model.state import Bucket
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
+from remediator.core.repair.outcome import OutcomeKind
 from remediator.errors import DeniedError, RejectedError, ThrottledError, TransientError, UnknownAwsError
 from remediator.flows.sweep import Completed, Continued, Swept, sweep
 from remediator.gateways.account import AccountScan

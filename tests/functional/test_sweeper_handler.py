@@ -17,8 +17,16 @@ from typing import Any
 import pytest
 from moto.sqs.models import sqs_backends
 
-from remediator.core.request import parse_request
-from remediator.core.sweep import Sweep, SweepCounts, SweepReason, SweepRequest, begin_sweep, parse_sweep, sweep_json
+from remediator.core.events.request import parse_request
+from remediator.core.events.sweep import (
+    Sweep,
+    SweepCounts,
+    SweepReason,
+    SweepRequest,
+    begin_sweep,
+    parse_sweep,
+    sweep_json,
+)
 from remediator.errors import DeniedError, SettingsError, ThrottledError, TransientError
 from remediator.gateways.account import AccountScan
 from remediator.handlers import sweeper

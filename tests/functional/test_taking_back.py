@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from remediator.core.change import ChangeKind, ChangeState
-from remediator.core.taking_back import Taking
+from remediator.core.history.change import ChangeKind, ChangeState
+from remediator.core.repair.removal import Taking
 from remediator.errors import DeniedError, ThrottledError
 from remediator.flows.taking_back import Found, NotTakenBack, TakenBack, find_what_is_ours, take_back
 from remediator.gateways.account import AccountScan

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from remediator.core.event import Actor, Cause
-from remediator.core.outcome import OutcomeKind
-from remediator.core.policy.own import OWN_POLICY_NAME
-from remediator.core.sweep import sweep_cause
-from remediator.core.telling import News
+from remediator.core.alerts.decide import News
+from remediator.core.events.event import Actor, Cause
+from remediator.core.events.sweep import sweep_cause
+from remediator.core.model.own_names import OWN_POLICY_NAME
+from remediator.core.repair.outcome import OutcomeKind
 from tests.examples import (
     ACCOUNT,
     EC2_STATEMENT,

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from remediator.core.change import Change, ChangeKind, ChangeState, DocumentKind
-from remediator.core.memory import Contest
-from remediator.core.outcome import Hold, OutcomeKind
-from remediator.core.policy.own import OWN_POLICY_NAME
-from remediator.core.reading import Unreadable
-from remediator.core.undo import Undo, UndoRefused
+from remediator.core.history.change import Change, ChangeKind, ChangeState, DocumentKind
+from remediator.core.history.role_record import Contest
+from remediator.core.history.undo import Undo, UndoRefused
+from remediator.core.model.own_names import OWN_POLICY_NAME
+from remediator.core.policy.reading import Unreadable
+from remediator.core.repair.outcome import Hold, OutcomeKind
 from remediator.errors import DeniedError, RejectedError, ThrottledError
 from remediator.flows.resume import NothingToResume, NotResumed, Resumed, resume
 from remediator.flows.undo import NotUndone, Undone, plan_undo, undo
@@ -31,7 +31,7 @@ from tests.examples import (
 )
 from tests.functional.faults import once, raising, throttled, unanswered
 from tests.functional.world import ROLE, World
-from tests.unit.changes import TRUST_MISSING
+from tests.unit.history.changes import TRUST_MISSING
 
 DENIED = raising(DeniedError("iam:Something", "AccessDenied", "no"))
 THEIRS = {"Sid": "Theirs", "Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Action": "s3:ListBucket"}

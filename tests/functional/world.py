@@ -10,17 +10,17 @@ from typing import Any
 
 import boto3
 
-from remediator.core.alert_json import parse_record
-from remediator.core.change import Change
-from remediator.core.event import Cause
-from remediator.core.layouts import layout_of
-from remediator.core.outcome import Outcome
-from remediator.core.pause import Pause
+from remediator.core.alerts.alert_json import parse_record
+from remediator.core.alerts.alert_layout import layout_of
+from remediator.core.alerts.decide import News
+from remediator.core.events.event import Cause
+from remediator.core.history.change import Change
+from remediator.core.history.pause import Pause
+from remediator.core.model.own_names import BUCKET_POLICY_SID
 from remediator.core.policy.document import read_policy
-from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
-from remediator.core.reading import Present
-from remediator.core.telling import News
-from remediator.core.trust import TrustVerdict, judge_trust
+from remediator.core.policy.reading import Present
+from remediator.core.repair.outcome import Outcome
+from remediator.core.repair.trust import TrustVerdict, judge_trust
 from remediator.errors import AwsError
 from remediator.flows.deliver import deliver
 from remediator.flows.reconcile import reconcile

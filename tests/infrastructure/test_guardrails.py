@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from remediator.core.guardrails import Guarded, guardrails
+from remediator.core.enrollment.guardrails import Guarded, guardrails
 from remediator.core.policy.matching import glob, matches
 from tests.infrastructure.templates import ACCOUNT, Synthesised, resolved
 

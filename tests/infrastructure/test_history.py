@@ -11,12 +11,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from remediator.core.change import ChangeState
-from remediator.core.pause import Pause, parse_pause
+from remediator.core.history.change import ChangeState
+from remediator.core.history.pause import Pause, parse_pause
 from remediator.gateways.history import HistoryTable
 from remediator.settings import WriteLimit
 from tests.infrastructure.templates import Synthesised, resolved
-from tests.unit.changes import NOW, a_change
+from tests.unit.history.changes import NOW, a_change
 
 
 @pytest.fixture

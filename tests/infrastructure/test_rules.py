@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from moto.events.models import EventPattern
 
-from remediator.core.event import AccountTrigger, BucketTrigger, Ignored, KeyTrigger, parse_event
-from remediator.core.watched import BUS_SOURCES, UNWATCHED, WATCHED_CALLS, Concern, WatchedCall
+from remediator.core.events.event import AccountTrigger, BucketTrigger, Ignored, KeyTrigger, parse_event
+from remediator.core.events.watched import BUS_SOURCES, UNWATCHED, WATCHED_CALLS, Concern, WatchedCall
 from remediator.settings import Settings, parse_settings
 from stacks.watched_rules import LONGEST_PATTERN, WatchedRule, forwarded_rule, watched_rules
 from tests.infrastructure.templates import ACCOUNT, Synthesised, resolved

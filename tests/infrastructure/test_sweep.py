@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from moto.events.models import EventPattern
 
-from remediator.core.sweep import SweepReason, SweepRequest, parse_sweep
+from remediator.core.events.sweep import SweepReason, SweepRequest, parse_sweep
 from tests.infrastructure.templates import ACCOUNT, Synthesised, resolved
 
 STACK = f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/AnyscaleRemediator/11111111-2222-4333-8444-555555555555"

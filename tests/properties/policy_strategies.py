@@ -6,9 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from remediator.core.policy.own import BUCKET_SID, KEYS_SID, OBJECTS_SID
-from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
-from remediator.core.trust import TRUST_SID
+from remediator.core.model.own_names import BUCKET_POLICY_SID, BUCKET_SID, KEYS_SID, OBJECTS_SID, TRUST_SID
 from tests.unit.policy.documents import ACCOUNT, BUCKET_ARN, OTHER_ACCOUNT, ROLE_ARN, ROLE_ID
 
 Json = Any

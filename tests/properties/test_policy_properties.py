@@ -12,28 +12,10 @@ from typing import Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from remediator.core.grants import judge_grants, judge_key
-from remediator.core.policy.document import PolicyDocument, policy_size, policy_text, read_policy, same_policy
-from remediator.core.policy.edit import append_statement, raw_statements, upsert_statements
-from remediator.core.policy.extent import ALWAYS, NEVER
-from remediator.core.policy.matching import Target, glob, glob_extent
-from remediator.core.policy.own import (
-    OWN_POLICY_NAME,
-    REQUIRED_OBJECT_ACTIONS,
-    WANTED_OBJECT_ACTIONS,
-    inline_write_obstacles,
-    own_grant_statements,
-)
-from remediator.core.policy.own_bucket import (
-    BUCKET_POLICY_SID,
-    bucket_policy_write_obstacles,
-    granting_bucket_policy,
-    is_intact,
-    named_roles,
-)
-from remediator.core.policy.public import public_statements
-from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import (
+from remediator.core.access.actions import REQUIRED_OBJECT_ACTIONS, WANTED_OBJECT_ACTIONS
+from remediator.core.access.grants import judge_grants, judge_key
+from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME, TRUST_SID
+from remediator.core.model.state import (
     Bucket,
     CustomerKey,
     InlinePolicy,
@@ -42,8 +24,20 @@ from remediator.core.state import (
     Role,
     RolePolicies,
 )
-from remediator.core.trust import (
-    TRUST_SID,
+from remediator.core.policy.document import PolicyDocument, policy_size, policy_text, read_policy, same_policy
+from remediator.core.policy.edit import append_statement, raw_statements, upsert_statements
+from remediator.core.policy.extent import ALWAYS, NEVER
+from remediator.core.policy.matching import Target, glob, glob_extent
+from remediator.core.policy.public import public_statements
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
+from remediator.core.repair.bucket_policy import (
+    bucket_policy_write_obstacles,
+    granting_bucket_policy,
+    is_intact,
+    named_roles,
+)
+from remediator.core.repair.role_policy import inline_write_obstacles, own_grant_statements
+from remediator.core.repair.trust import (
     TrustVerdict,
     add_ec2_trust,
     ec2_trust_statement,

@@ -10,17 +10,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
-from remediator.core.desired import Desired
-from remediator.core.diagnose import diagnose
-from remediator.core.finding import REPAIRABLE, FindingCode
-from remediator.core.observed import Observed
-from remediator.core.plan import RepairPlan, plan_repair
-from remediator.core.policy.document import PolicyDocument, read_policy
-from remediator.core.policy.edit import raw_statements
-from remediator.core.policy.own import OWN_POLICY_NAME
-from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
-from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import (
+from remediator.core.model.finding import REPAIRABLE, FindingCode
+from remediator.core.model.observed import Observed
+from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME
+from remediator.core.model.state import (
     Bucket,
     CustomerKey,
     DefaultEncryption,
@@ -33,7 +26,13 @@ from remediator.core.state import (
     Role,
     RolePolicies,
 )
-from remediator.core.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
+from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
+from remediator.core.policy.document import PolicyDocument, read_policy
+from remediator.core.policy.edit import raw_statements
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
+from remediator.core.repair.desired import Desired
+from remediator.core.repair.diagnose import diagnose
+from remediator.core.repair.plan import RepairPlan, plan_repair
 from remediator.settings import GrantSide, InstanceProfileMode, RolePattern
 from tests.properties.policy_strategies import OUR_SIDS, documents
 from tests.unit.policy.documents import (

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from remediator.core.policy.own import OWN_POLICY_NAME
-from remediator.core.policy.own_bucket import BUCKET_POLICY_SID
+from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME
 from remediator.errors import SettingsError
 from remediator.settings import (
     LOG_RETENTION_DAYS,

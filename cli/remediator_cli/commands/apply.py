@@ -10,20 +10,20 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from remediator.core.change import document_of
-from remediator.core.outcome import Applied, Hold, NotApplied, Outcome, OutcomeKind, Unconfirmed
-from remediator.core.plain_text import plain
-from remediator.core.state import Role
+from remediator.core.history.change import document_of
+from remediator.core.model.plain_text import plain
+from remediator.core.model.state import Role
+from remediator.core.repair.outcome import Applied, Hold, NotApplied, Outcome, OutcomeKind, Unconfirmed
 from remediator.errors import AwsError, TransientError
-from remediator_cli import aws
-from remediator_cli.apply_form import apply_record
-from remediator_cli.applying import Applying, begin_applying
-from remediator_cli.deployment import find_deployment
-from remediator_cli.exits import ExitCode
-from remediator_cli.fleet_form import finding_text, step_text
-from remediator_cli.needed_settings import BESIDE, needed_settings
-from remediator_cli.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
-from remediator_cli.output import Form, complain, confirmed, form_of, present, record, tell
+from remediator_cli.commands.apply_form import apply_record
+from remediator_cli.commands.fleet_form import finding_text, step_text
+from remediator_cli.deployment import aws
+from remediator_cli.deployment.applying import Applying, begin_applying
+from remediator_cli.deployment.stack_outputs import find_deployment
+from remediator_cli.terminal.exits import ExitCode
+from remediator_cli.terminal.needed_settings import BESIDE, needed_settings
+from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
+from remediator_cli.terminal.output import Form, complain, confirmed, form_of, present, record, tell
 
 EXAMPLES = """
 remediator apply head-node

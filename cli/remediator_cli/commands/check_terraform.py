@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from remediator.settings import Settings
-from remediator_cli.check_declared import DeclaredChange, NotReadable
-from remediator_cli.check_forms import CheckForm
-from remediator_cli.check_run import Account, All, FormOption, Json, Read, Strict, run_check
-from remediator_cli.check_state import Language
-from remediator_cli.json_lines import NotJson, parse_json
-from remediator_cli.options import SettingsFile
-from remediator_cli.terraform_plan import read_plan
+from remediator_cli.checks.declared import DeclaredChange, NotReadable
+from remediator_cli.checks.forms import CheckForm
+from remediator_cli.checks.run import Account, All, FormOption, Json, Read, Strict, run_check
+from remediator_cli.checks.state import Language
+from remediator_cli.checks.terraform_plan import read_plan
+from remediator_cli.terminal.json_lines import NotJson, parse_json
+from remediator_cli.terminal.options import SettingsFile
 
 EXAMPLES = """
 remediator check-terraform plan.json

@@ -7,15 +7,15 @@ from typing import Annotated, Any, assert_never
 
 import typer
 
-from remediator.core.instance_profile import compute_configuration
-from remediator.core.reading import Absent, Present, Unreadable
-from remediator.core.state import InstanceProfile, InstanceProfiles
+from remediator.core.model.state import InstanceProfile, InstanceProfiles
+from remediator.core.policy.reading import Absent, Present, Unreadable
+from remediator.core.repair.instance_profile import compute_configuration
 from remediator.errors import NotFoundError, RemediatorError
-from remediator_cli import aws
-from remediator_cli.denials import said_once
-from remediator_cli.one_role import read_role
-from remediator_cli.options import AsJson, named_role
-from remediator_cli.output import Form, put, record
+from remediator_cli.deployment import aws
+from remediator_cli.deployment.denials import said_once
+from remediator_cli.deployment.one_role import read_role
+from remediator_cli.terminal.options import AsJson, named_role
+from remediator_cli.terminal.output import Form, put, record
 
 EXAMPLES = """
 remediator compute-config head-node

@@ -9,21 +9,21 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from remediator.core.plain_text import plain
-from remediator.core.state import Role
+from remediator.core.model.plain_text import plain
+from remediator.core.model.state import Role
 from remediator.errors import RemediatorError
 from remediator.flows.survey import Surveyed
 from remediator.settings import Settings
-from remediator_cli import aws
-from remediator_cli.action_form import tag_record
-from remediator_cli.enrolment_form import enrolled_record
-from remediator_cli.enrolment_tag import EnrolmentTag, named_cloud, tags_with, why_not_enrolled
-from remediator_cli.exits import ExitCode
-from remediator_cli.fleet_form import surveyed_text
-from remediator_cli.needed_settings import needed_settings, own_account
-from remediator_cli.one_role import foresee, read_role
-from remediator_cli.options import AsJson, SettingsFile, Yes, named_role
-from remediator_cli.output import Form, agreed, complain, form_of, record, tell
+from remediator_cli.commands.action_form import tag_record
+from remediator_cli.commands.enrolment_form import enrolled_record
+from remediator_cli.commands.fleet_form import surveyed_text
+from remediator_cli.deployment import aws
+from remediator_cli.deployment.enrolment_tag import EnrolmentTag, named_cloud, tags_with, why_not_enrolled
+from remediator_cli.deployment.one_role import foresee, read_role
+from remediator_cli.terminal.exits import ExitCode
+from remediator_cli.terminal.needed_settings import needed_settings, own_account
+from remediator_cli.terminal.options import AsJson, SettingsFile, Yes, named_role
+from remediator_cli.terminal.output import Form, agreed, complain, form_of, record, tell
 
 EXAMPLES = """
 remediator enroll head-node production

@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from remediator_cli.cases import MalformedCase, read_case
-from remediator_cli.evaluation import evaluate_case
-from remediator_cli.evaluation_json import evaluation_record
-from remediator_cli.evaluation_table import evaluation_table
-from remediator_cli.exits import ExitCode
-from remediator_cli.json_lines import STANDARD_INPUT, Fault, read_json_lines
-from remediator_cli.output import Form, complain, lines_or_text, show
+from remediator_cli.checks.cases import MalformedCase, read_case
+from remediator_cli.checks.evaluation import evaluate_case
+from remediator_cli.checks.evaluation_json import evaluation_record
+from remediator_cli.checks.evaluation_table import evaluation_table
+from remediator_cli.terminal.exits import ExitCode
+from remediator_cli.terminal.json_lines import STANDARD_INPUT, Fault, read_json_lines
+from remediator_cli.terminal.output import Form, complain, lines_or_text, show
 
 EXAMPLES = """
 remediator evaluate roles.jsonl

@@ -13,14 +13,14 @@ import typer
 
 from remediator.errors import MalformedEvent
 from remediator.settings import Settings
-from remediator_cli.exits import ExitCode
-from remediator_cli.explanation import explain
-from remediator_cli.explanation_form import explanation_record, explanation_text
-from remediator_cli.json_lines import STANDARD_INPUT, Fault
-from remediator_cli.json_values import read_json_values
-from remediator_cli.output import Form, complain, lines_or_text, show
-from remediator_cli.records import Found, find_records
-from remediator_cli.settings_file import given_settings
+from remediator_cli.checks.explanation import explain
+from remediator_cli.checks.explanation_form import explanation_record, explanation_text
+from remediator_cli.checks.records import Found, find_records
+from remediator_cli.terminal.exits import ExitCode
+from remediator_cli.terminal.json_lines import STANDARD_INPUT, Fault
+from remediator_cli.terminal.json_values import read_json_values
+from remediator_cli.terminal.output import Form, complain, lines_or_text, show
+from remediator_cli.terminal.settings_file import given_settings
 
 EXAMPLES = """
 remediator explain-event event.json

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from remediator.core.guardrails import Form, Guarded, bootstrap_roles, guardrails_text
+from remediator.core.enrollment.guardrails import Form, Guarded, bootstrap_roles, guardrails_text
 from remediator.errors import RemediatorError
 from remediator.settings import DEFAULT_ENROLLMENT_TAG, DEFAULT_REGION, HOME_REGIONS
-from remediator_cli.options import SettingsFile
-from remediator_cli.output import put
-from remediator_cli.settings_file import given_settings
+from remediator_cli.terminal.options import SettingsFile
+from remediator_cli.terminal.output import put
+from remediator_cli.terminal.settings_file import given_settings
 
 EXAMPLES = """
 remediator guardrails --settings cdk.json

@@ -8,14 +8,14 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from remediator.core.arn import RoleArn
-from remediator.core.change import Change, split_change_id
+from remediator.core.history.change import Change, split_change_id
+from remediator.core.policy.arn import RoleArn
 from remediator.errors import MalformedRecord, RemediatorError
-from remediator_cli import aws
-from remediator_cli.deployment import Deployment, find_deployment
-from remediator_cli.history_form import change_record, change_text, history_table
-from remediator_cli.options import DEFAULT_STACK, NamedRole, Region, SettingsFile, Stack, named_role
-from remediator_cli.output import Form, form_of, show, tell
+from remediator_cli.commands.history_form import change_record, change_text, history_table
+from remediator_cli.deployment import aws
+from remediator_cli.deployment.stack_outputs import Deployment, find_deployment
+from remediator_cli.terminal.options import DEFAULT_STACK, NamedRole, Region, SettingsFile, Stack, named_role
+from remediator_cli.terminal.output import Form, form_of, show, tell
 
 _MOST: Final = 10_000
 """How many changes can be listed at most."""

@@ -13,14 +13,14 @@ from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
 from remediator.errors import RemediatorError
-from remediator_cli import aws
-from remediator_cli.exits import ExitCode, PlanExitCode
-from remediator_cli.fleet import Fleet, look_at_fleet
-from remediator_cli.fleet_form import fleet_record, fleet_text
-from remediator_cli.needed_settings import needed_settings
-from remediator_cli.options import NamedRole, SettingsFile, named_role
-from remediator_cli.output import Form, complain, put, show
-from remediator_cli.scan_policy import scan_policy
+from remediator_cli.commands.fleet_form import fleet_record, fleet_text
+from remediator_cli.deployment import aws
+from remediator_cli.deployment.fleet import Fleet, look_at_fleet
+from remediator_cli.deployment.scan_policy import scan_policy
+from remediator_cli.terminal.exits import ExitCode, PlanExitCode
+from remediator_cli.terminal.needed_settings import needed_settings
+from remediator_cli.terminal.options import NamedRole, SettingsFile, named_role
+from remediator_cli.terminal.output import Form, complain, put, show
 
 EXAMPLES = """
 remediator plan

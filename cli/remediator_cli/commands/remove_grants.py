@@ -12,23 +12,24 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from remediator.core.change import DocumentKind
-from remediator.core.event import Cause
-from remediator.core.pause import Pause, parse_pause
-from remediator.core.plain_text import document_diff, plain
-from remediator.core.taking_back import Left, Taking
+from remediator.core.events.event import Cause
+from remediator.core.history.change import DocumentKind
+from remediator.core.history.pause import Pause, parse_pause
+from remediator.core.model.plain_text import document_diff, plain
+from remediator.core.repair.removal import Left, Taking
 from remediator.errors import NotFoundError, RemediatorError
 from remediator.flows.taking_back import Found, NotTakenBack, TakenBack, find_what_is_ours, take_back
 from remediator.settings import Settings
-from remediator_cli import aws, clock
-from remediator_cli.deployment import Deployment, NotDeployed, PauseSwitch, find_deployment
-from remediator_cli.diff import diff_text
-from remediator_cli.exits import ExitCode
-from remediator_cli.needed_settings import BESIDE, needed_settings, own_account
-from remediator_cli.one_role import read_role
-from remediator_cli.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
-from remediator_cli.output import Form, complain, confirmed, form_of, present, record, tell
-from remediator_cli.taking_form import taking_back_record
+from remediator_cli.commands.taking_form import taking_back_record
+from remediator_cli.deployment import aws
+from remediator_cli.deployment.one_role import read_role
+from remediator_cli.deployment.stack_outputs import Deployment, NotDeployed, PauseSwitch, find_deployment
+from remediator_cli.terminal import clock
+from remediator_cli.terminal.diff import diff_text
+from remediator_cli.terminal.exits import ExitCode
+from remediator_cli.terminal.needed_settings import BESIDE, needed_settings, own_account
+from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
+from remediator_cli.terminal.output import Form, complain, confirmed, form_of, present, record, tell
 
 PAUSE_PARAMETER = "/anyscale-remediator/writes"
 """What every deployment calls the parameter that pauses it; it goes with the stack."""

@@ -10,21 +10,22 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from remediator.core.plain_text import plain
+from remediator.core.model.plain_text import plain
 from remediator.errors import DeniedError
 from remediator.settings import Settings
-from remediator_cli import aws, clock
-from remediator_cli.deployment import Deployment, NotDeployed, find_deployment
-from remediator_cli.fleet import look_at_fleet
-from remediator_cli.fleet_form import fleet_record
-from remediator_cli.needed_settings import BESIDE, needed_settings
-from remediator_cli.options import DEFAULT_STACK, Region, SettingsFile, Stack
-from remediator_cli.output import Form, complain, put, show, tell
-from remediator_cli.report_contents import STANDING_WORDS, Report, make_report
-from remediator_cli.report_file import refuse_occupied, write_whole
-from remediator_cli.report_form import report_record
-from remediator_cli.report_page import report_page
-from remediator_cli.report_past import Past, read_past
+from remediator_cli.commands.fleet_form import fleet_record
+from remediator_cli.deployment import aws
+from remediator_cli.deployment.fleet import look_at_fleet
+from remediator_cli.deployment.stack_outputs import Deployment, NotDeployed, find_deployment
+from remediator_cli.report.contents import STANDING_WORDS, Report, make_report
+from remediator_cli.report.file import refuse_occupied, write_whole
+from remediator_cli.report.page import report_page
+from remediator_cli.report.past import Past, read_past
+from remediator_cli.report.report_json import report_record
+from remediator_cli.terminal import clock
+from remediator_cli.terminal.needed_settings import BESIDE, needed_settings
+from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack
+from remediator_cli.terminal.output import Form, complain, put, show, tell
 
 _STANDARD_OUTPUT: Final = Path("-")
 

@@ -7,21 +7,22 @@ from typing import Annotated, assert_never
 import typer
 from rich.text import Text
 
-from remediator.core.memory import Contest
-from remediator.core.pause import RUNNING, Pause, parse_pause
-from remediator.core.plain_text import plain
-from remediator.core.state import Role
+from remediator.core.history.pause import RUNNING, Pause, parse_pause
+from remediator.core.history.role_record import Contest
+from remediator.core.model.plain_text import plain
+from remediator.core.model.state import Role
 from remediator.errors import RemediatorError
 from remediator.flows.resume import NothingToResume, NotResumed, Resumed
 from remediator.flows.resume import resume as resume_role
 from remediator.settings import MODE_TAG, Mode
-from remediator_cli import aws, clock
-from remediator_cli.deployment import Deployment, find_deployment
-from remediator_cli.exits import ExitCode
-from remediator_cli.one_role import read_role
-from remediator_cli.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
-from remediator_cli.output import Form, agreed, complain, form_of, record, tell
-from remediator_cli.pause_form import resumed_record, writes_record
+from remediator_cli.commands.pause_form import resumed_record, writes_record
+from remediator_cli.deployment import aws
+from remediator_cli.deployment.one_role import read_role
+from remediator_cli.deployment.stack_outputs import Deployment, find_deployment
+from remediator_cli.terminal import clock
+from remediator_cli.terminal.exits import ExitCode
+from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
+from remediator_cli.terminal.output import Form, agreed, complain, form_of, record, tell
 
 EXAMPLES = """
 remediator resume head-node

@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from remediator_cli import aws, clock
-from remediator_cli.deployment import find_deployment
-from remediator_cli.deployment_status import read_status
-from remediator_cli.exits import ExitCode
-from remediator_cli.needed_settings import BESIDE
-from remediator_cli.options import DEFAULT_STACK, Region, SettingsFile, Stack
-from remediator_cli.output import Form, complain, show
-from remediator_cli.status_form import status_record, status_text
+from remediator_cli.commands.status_form import status_record, status_text
+from remediator_cli.deployment import aws
+from remediator_cli.deployment.deployment_status import read_status
+from remediator_cli.deployment.stack_outputs import find_deployment
+from remediator_cli.terminal import clock
+from remediator_cli.terminal.exits import ExitCode
+from remediator_cli.terminal.needed_settings import BESIDE
+from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack
+from remediator_cli.terminal.output import Form, complain, show
 
 EXAMPLES = """
 remediator status

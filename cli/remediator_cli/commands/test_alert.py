@@ -9,15 +9,16 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from remediator.core.alert_json import record_of
-from remediator.core.notice import test_notice
-from remediator.core.plain_text import plain
-from remediator_cli import aws, clock
-from remediator_cli.deployment import Deployment, find_deployment
-from remediator_cli.exits import ExitCode
-from remediator_cli.options import DEFAULT_STACK, Region, SettingsFile, Stack
-from remediator_cli.output import Form, complain, show
-from remediator_cli.subscriptions import Subscriptions
+from remediator.core.alerts.alert_json import record_of
+from remediator.core.alerts.notice import test_notice
+from remediator.core.model.plain_text import plain
+from remediator_cli.deployment import aws
+from remediator_cli.deployment.stack_outputs import Deployment, find_deployment
+from remediator_cli.deployment.subscriptions import Subscriptions
+from remediator_cli.terminal import clock
+from remediator_cli.terminal.exits import ExitCode
+from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack
+from remediator_cli.terminal.output import Form, complain, show
 
 EXAMPLES = """
 remediator test-alert

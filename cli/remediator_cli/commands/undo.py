@@ -12,23 +12,25 @@ from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
-from remediator.core.change import Change, Json, split_change_id
-from remediator.core.event import Actor, Cause
-from remediator.core.plain_text import document_diff, plain
-from remediator.core.reading import Present, Reading
-from remediator.core.undo import Undo, UndoRefused
+from remediator.core.events.event import Actor, Cause
+from remediator.core.history.change import Change, split_change_id
+from remediator.core.history.undo import Undo, UndoRefused
+from remediator.core.model.plain_text import document_diff, plain
+from remediator.core.policy.document import Json
+from remediator.core.policy.reading import Present, Reading
 from remediator.errors import AwsError, MalformedRecord, RemediatorError
 from remediator.flows.documents import read_document
 from remediator.flows.undo import NotUndone, Undone, plan_undo
 from remediator.flows.undo import undo as undo_change
 from remediator.settings import MODE_TAG
-from remediator_cli import aws, clock
-from remediator_cli.deployment import find_deployment
-from remediator_cli.diff import diff_text
-from remediator_cli.exits import ExitCode
-from remediator_cli.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes
-from remediator_cli.output import Form, agreed, complain, form_of, record, tell
-from remediator_cli.undo_form import undo_record
+from remediator_cli.commands.undo_form import undo_record
+from remediator_cli.deployment import aws
+from remediator_cli.deployment.stack_outputs import find_deployment
+from remediator_cli.terminal import clock
+from remediator_cli.terminal.diff import diff_text
+from remediator_cli.terminal.exits import ExitCode
+from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes
+from remediator_cli.terminal.output import Form, agreed, complain, form_of, record, tell
 
 EXAMPLES = """
 remediator undo head-node/20260304T100020000000Z-1a2b3c4d

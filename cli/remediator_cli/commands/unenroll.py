@@ -7,18 +7,18 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from remediator.core.plain_text import plain
+from remediator.core.model.plain_text import plain
 from remediator.settings import DEFAULT_ENROLLMENT_TAG
-from remediator_cli import aws
-from remediator_cli.action_form import tag_record
-from remediator_cli.enrolment_form import unenrolled_record
-from remediator_cli.enrolment_tag import EnrolmentTag
-from remediator_cli.exits import ExitCode
-from remediator_cli.needed_settings import BESIDE
-from remediator_cli.one_role import read_role
-from remediator_cli.options import AsJson, SettingsFile, Yes, named_role
-from remediator_cli.output import agreed, complain, form_of, record, tell
-from remediator_cli.settings_file import given_settings
+from remediator_cli.commands.action_form import tag_record
+from remediator_cli.commands.enrolment_form import unenrolled_record
+from remediator_cli.deployment import aws
+from remediator_cli.deployment.enrolment_tag import EnrolmentTag
+from remediator_cli.deployment.one_role import read_role
+from remediator_cli.terminal.exits import ExitCode
+from remediator_cli.terminal.needed_settings import BESIDE
+from remediator_cli.terminal.options import AsJson, SettingsFile, Yes, named_role
+from remediator_cli.terminal.output import agreed, complain, form_of, record, tell
+from remediator_cli.terminal.settings_file import given_settings
 
 EXAMPLES = """
 remediator unenroll head-node

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeAlias, assert_never
 
-from remediator.core.alert_json import attributes_of, record_json
-from remediator.core.amazon_q import amazon_q_json
-from remediator.core.digest import (
+from remediator.core.alerts.alert_json import attributes_of, record_json
+from remediator.core.alerts.amazon_q import amazon_q_json
+from remediator.core.alerts.digest import (
     DIGEST,
     Alone,
     Digest,
@@ -22,11 +22,11 @@ from remediator.core.digest import (
     digest_of,
     parse_window_end,
 )
-from remediator.core.email_text import email_text
-from remediator.core.notice import Notice
-from remediator.core.notification import Notification, Point
-from remediator.core.published import layout_of, parse_record
-from remediator.core.window import Window
+from remediator.core.alerts.email_text import email_text
+from remediator.core.alerts.notice import Notice
+from remediator.core.alerts.notification import Notification, Point
+from remediator.core.alerts.topic_messages import layout_of, parse_record
+from remediator.core.alerts.window import Window
 from remediator.gateways.people_topic import MESSAGE_LIMIT, PeopleMessage
 
 LATE: Final = timedelta(seconds=10)

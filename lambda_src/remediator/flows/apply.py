@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, assert_never
 
-from remediator.core.change import ChangeKind
-from remediator.core.diagnose import REQUIRED_ACTIONS
-from remediator.core.finding import Finding
-from remediator.core.grants import GrantVerdict, judge_grants
-from remediator.core.observed import Observed
-from remediator.core.outcome import Applied, NotApplied, StepResult, Unconfirmed
+from remediator.core.access.actions import REQUIRED_ACTIONS
+from remediator.core.access.grants import GrantVerdict, judge_grants
+from remediator.core.history.change import ChangeKind
+from remediator.core.model.finding import Finding
+from remediator.core.model.observed import Observed
+from remediator.core.model.state import Bucket, InstanceProfile, InstanceProfiles, Role, RolePolicies, Surroundings
+from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
 from remediator.core.policy.document import PolicyDocument, same_policy
-from remediator.core.policy.own_bucket import is_intact, named_roles
-from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import Bucket, InstanceProfile, InstanceProfiles, Role, RolePolicies, Surroundings
-from remediator.core.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
-from remediator.core.trust import TrustVerdict, judge_trust
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
+from remediator.core.repair.bucket_policy import is_intact, named_roles
+from remediator.core.repair.outcome import Applied, NotApplied, StepResult, Unconfirmed
+from remediator.core.repair.trust import TrustVerdict, judge_trust
 from remediator.errors import (
     AwsError,
     DeniedError,

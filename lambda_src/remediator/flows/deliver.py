@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from remediator.core.alert_json import Record, record_of
-from remediator.core.describe import describe
-from remediator.core.memory import RoleMemory
-from remediator.core.notice import limit_reached
-from remediator.core.notification import Notification
-from remediator.core.outcome import Hold, Outcome
-from remediator.core.telling import News, Telling, decide_telling
+from remediator.core.alerts.alert_json import Record, record_of
+from remediator.core.alerts.decide import News, Telling, decide_telling
+from remediator.core.alerts.describe import describe
+from remediator.core.alerts.notice import limit_reached
+from remediator.core.alerts.notification import Notification
+from remediator.core.history.role_record import RoleMemory
+from remediator.core.repair.outcome import Hold, Outcome
 from remediator.settings import Settings
 
 

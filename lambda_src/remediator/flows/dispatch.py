@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, TypeAlias, assert_never
 
-from remediator.core.enrollment import Enrolled, NotEnrolled, Off, Refused, decide_enrollment
-from remediator.core.event import (
+from remediator.core.enrollment.decide import Enrolled, NotEnrolled, Off, Refused, decide_enrollment
+from remediator.core.events.event import (
     AccountTrigger,
     BucketTrigger,
     Cause,
@@ -19,10 +19,10 @@ from remediator.core.event import (
     parse_event,
     parse_time,
 )
-from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.request import ReconcileRequest, request_for
-from remediator.core.state import Role
-from remediator.core.sweep import SweepReason, SweepRequest
+from remediator.core.events.request import ReconcileRequest, request_for
+from remediator.core.events.sweep import SweepReason, SweepRequest
+from remediator.core.model.state import Role
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import NotYetVisible, RemediatorError
 from remediator.settings import MODE_TAG, Cloud, Settings
 

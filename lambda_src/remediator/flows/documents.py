@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol, assert_never
 
-from remediator.core.change import DocumentId, DocumentKind, Json, instance_profile_json
-from remediator.core.policy.document import PolicyDocument
-from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import InstanceProfile, Role
+from remediator.core.history.change import DocumentId, DocumentKind, instance_profile_json
+from remediator.core.model.state import InstanceProfile, Role
+from remediator.core.policy.document import Json, PolicyDocument
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import NotFoundError
 
 

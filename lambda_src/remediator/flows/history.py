@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, assert_never
 
-from remediator.core.change import Change, ChangeKind, ChangeState, intended
-from remediator.core.event import Cause
-from remediator.core.finding import Finding
-from remediator.core.memory import RoleMemory
-from remediator.core.outcome import Applied, NotApplied, StepResult, Unconfirmed
-from remediator.core.state import Role
-from remediator.core.step import Step
+from remediator.core.events.event import Cause
+from remediator.core.history.change import Change, ChangeKind, ChangeState, intended
+from remediator.core.history.role_record import RoleMemory
+from remediator.core.model.finding import Finding
+from remediator.core.model.state import Role
+from remediator.core.model.step import Step
+from remediator.core.repair.outcome import Applied, NotApplied, StepResult, Unconfirmed
 from remediator.errors import AwsError
 
 

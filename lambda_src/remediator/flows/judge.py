@@ -7,17 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol, assert_never
 
-from remediator.core.desired import Desired, desired_of
-from remediator.core.diagnose import diagnose
-from remediator.core.enrollment import Enrolled, Enrollment, NotEnrolled, Off, Refused, decide_enrollment
-from remediator.core.finding import Finding, FindingCode
-from remediator.core.observed import Observed
-from remediator.core.outcome import OutcomeKind, conclude
-from remediator.core.plan import RepairPlan, plan_repair
-from remediator.core.power import refuse_by_policies
-from remediator.core.reading import Absent, Present, Reading
-from remediator.core.scan import ScannedPage, ScannedRole
-from remediator.core.state import (
+from remediator.core.enrollment.decide import Enrolled, Enrollment, NotEnrolled, Off, Refused, decide_enrollment
+from remediator.core.enrollment.privilege import refuse_by_policies
+from remediator.core.model.finding import Finding, FindingCode
+from remediator.core.model.observed import Observed
+from remediator.core.model.scan import ScannedPage, ScannedRole
+from remediator.core.model.state import (
     Bucket,
     InstanceProfile,
     InstanceProfiles,
@@ -25,6 +20,11 @@ from remediator.core.state import (
     RolePolicies,
     Surroundings,
 )
+from remediator.core.policy.reading import Absent, Present, Reading
+from remediator.core.repair.desired import Desired, desired_of
+from remediator.core.repair.diagnose import diagnose
+from remediator.core.repair.outcome import OutcomeKind, conclude
+from remediator.core.repair.plan import RepairPlan, plan_repair
 from remediator.errors import NotFoundError, TransientError
 from remediator.settings import BucketSettings, Cloud, InstanceProfileMode, Settings
 

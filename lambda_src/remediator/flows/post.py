@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Protocol
 
-from remediator.core.slack_message import SlackMessage
+from remediator.core.alerts.slack_message import SlackMessage
 from remediator.errors import MessageRefused, WebhookRefused
 from remediator.gateways.webhook import WebhookUrl
 

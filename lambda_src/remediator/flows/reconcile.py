@@ -8,25 +8,34 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from remediator import __version__
-from remediator.core.approval import decide_approval
-from remediator.core.change import Change, ChangeKind, document_of
-from remediator.core.contest import after_a_word, contested_by, counted, counted_since
-from remediator.core.desired import desired_of
-from remediator.core.diagnose import diagnose
-from remediator.core.enrollment import Enrolled, NotEnrolled, Off, Refused, decide_enrollment
-from remediator.core.event import APPLY_CALL, FRESH, Cause, is_fresh
-from remediator.core.finding import Finding, FindingCode
-from remediator.core.instance_profile import usable_instance_profile
-from remediator.core.memory import Contest, RoleMemory
-from remediator.core.observed import Observed
-from remediator.core.outcome import Applied, Hold, NotApplied, Outcome, OutcomeKind, StepResult, Unconfirmed, conclude
-from remediator.core.pause import Pause
-from remediator.core.plan import RepairPlan, plan_repair
-from remediator.core.power import refuse_by_policies
-from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import Bucket, Role, Surroundings
-from remediator.core.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
-from remediator.core.sweep import is_sweep
+from remediator.core.enrollment.approval import decide_approval
+from remediator.core.enrollment.decide import Enrolled, NotEnrolled, Off, Refused, decide_enrollment
+from remediator.core.enrollment.privilege import refuse_by_policies
+from remediator.core.events.event import APPLY_CALL, FRESH, Cause, is_fresh
+from remediator.core.events.sweep import is_sweep
+from remediator.core.history.change import Change, ChangeKind, document_of
+from remediator.core.history.conflict import after_a_word, contested_by, counted, counted_since
+from remediator.core.history.pause import Pause
+from remediator.core.history.role_record import Contest, RoleMemory
+from remediator.core.model.finding import Finding, FindingCode
+from remediator.core.model.observed import Observed
+from remediator.core.model.state import Bucket, Role, Surroundings
+from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
+from remediator.core.repair.desired import desired_of
+from remediator.core.repair.diagnose import diagnose
+from remediator.core.repair.instance_profile import usable_instance_profile
+from remediator.core.repair.outcome import (
+    Applied,
+    Hold,
+    NotApplied,
+    Outcome,
+    OutcomeKind,
+    StepResult,
+    Unconfirmed,
+    conclude,
+)
+from remediator.core.repair.plan import RepairPlan, plan_repair
 from remediator.errors import (
     AwsError,
     ChangedMeanwhile,

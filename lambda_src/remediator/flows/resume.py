@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, assert_never
 
-from remediator.core.memory import Contest
-from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import Role
-from remediator.core.undo import is_held_back
+from remediator.core.history.role_record import Contest
+from remediator.core.history.undo import is_held_back
+from remediator.core.model.state import Role
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import AwsError, RemediatorError, TransientError
 from remediator.flows.history import History
 from remediator.settings import MODE_TAG, Mode

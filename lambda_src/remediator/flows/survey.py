@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from remediator.core.arn import RoleArn
-from remediator.core.enrollment import Enrolled, NotEnrolled, Refusal, Refused
-from remediator.core.near_miss import NearMiss, near_miss
-from remediator.core.outcome import TOLD
-from remediator.core.scan import Scanned, ScannedRole, UnreadableRole
+from remediator.core.enrollment.decide import Enrolled, NotEnrolled, Refusal, Refused
+from remediator.core.enrollment.misconfigured import NearMiss, near_miss
+from remediator.core.model.scan import Scanned, ScannedRole, UnreadableRole
+from remediator.core.policy.arn import RoleArn
+from remediator.core.repair.outcome import TOLD
 from remediator.errors import TransientError
 from remediator.flows.judge import BucketReader, Judge, Judgement, PolicyReader, RoleScan
 from remediator.settings import Mode, Settings

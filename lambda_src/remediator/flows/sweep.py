@@ -9,10 +9,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol, TypeAlias, assert_never
 
-from remediator.core.enrollment import Enrolled, NotEnrolled, Off, Refused
-from remediator.core.request import ReconcileRequest
-from remediator.core.scan import Scanned, ScannedPage, ScannedRole, UnreadableRole
-from remediator.core.sweep import Sweep, SweepCounts, is_sweep
+from remediator.core.enrollment.decide import Enrolled, NotEnrolled, Off, Refused
+from remediator.core.events.request import ReconcileRequest
+from remediator.core.events.sweep import Sweep, SweepCounts, is_sweep
+from remediator.core.model.scan import Scanned, ScannedPage, ScannedRole, UnreadableRole
 from remediator.errors import RejectedError, TransientError, UnknownAwsError
 from remediator.flows.judge import BucketReader, Judge, Judgement, PolicyReader, RoleScan
 from remediator.settings import Mode, Settings

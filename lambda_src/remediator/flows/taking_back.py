@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Protocol
 
 from remediator import __version__
-from remediator.core.change import Change, ChangeKind, ChangeState, DocumentKind, same_document
-from remediator.core.event import Cause
-from remediator.core.reading import Present
-from remediator.core.scan import Scanned, ScannedRole, UnreadableRole
-from remediator.core.taking_back import (
+from remediator.core.events.event import Cause
+from remediator.core.history.change import Change, ChangeKind, ChangeState, DocumentKind, same_document
+from remediator.core.history.undo import Undo
+from remediator.core.model.scan import Scanned, ScannedRole, UnreadableRole
+from remediator.core.policy.reading import Present
+from remediator.core.repair.removal import (
     Left,
     Taking,
     change_of,
@@ -20,7 +21,6 @@ from remediator.core.taking_back import (
     take_back_from_role,
     take_back_profile,
 )
-from remediator.core.undo import Undo
 from remediator.errors import AwsError, NotFoundError, RemediatorError
 from remediator.flows.documents import BucketPolicies, RoleDocuments, read_document
 from remediator.flows.history import History

@@ -9,11 +9,11 @@ from functools import partial
 from typing import Protocol, assert_never
 
 from remediator import __version__
-from remediator.core.change import Change, ChangeState, DocumentKind, Json, same_document
-from remediator.core.event import Cause
-from remediator.core.policy.document import PolicyDocument, read_policy
-from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.undo import Undo, UndoRefused, decide_undo, is_held_back, undoing
+from remediator.core.events.event import Cause
+from remediator.core.history.change import Change, ChangeState, DocumentKind, same_document
+from remediator.core.history.undo import Undo, UndoRefused, decide_undo, is_held_back, undoing
+from remediator.core.policy.document import Json, PolicyDocument, read_policy
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import AwsError, RemediatorError, ThrottledError, TransientError
 from remediator.flows.apply import READ_BACK_PAUSES, Changed
 from remediator.flows.documents import BucketPolicies, RoleDocuments, read_document

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from remediator.core.arn import RoleArn
+from remediator.core.model.scan import Scanned, ScannedPage, ScannedRole, UnreadableRole
+from remediator.core.model.state import InlinePolicy, InstanceProfile, Role
+from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import read_policy
-from remediator.core.scan import Scanned, ScannedPage, ScannedRole, UnreadableRole
-from remediator.core.state import InlinePolicy, InstanceProfile, Role
 from remediator.errors import UnknownAwsError
 from remediator.gateways.aws_errors import translated
 

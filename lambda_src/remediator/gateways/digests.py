@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from remediator.core.digest import (
+from remediator.core.alerts.digest import (
     Alone,
     DigestItem,
     Held,
@@ -16,7 +16,7 @@ from remediator.core.digest import (
     parse_digest_item,
     window_end_json,
 )
-from remediator.core.window import Window, parse_window, window_of
+from remediator.core.alerts.window import Window, parse_window, window_of
 from remediator.errors import MalformedRecord, RejectedError
 from remediator.gateways.aws_errors import translated
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from remediator.core.change import (
+from remediator.core.alerts.window import window_of
+from remediator.core.history.change import (
     Change,
     ChangeKind,
     ChangeState,
@@ -19,8 +20,7 @@ from remediator.core.change import (
     split_change_id,
     time_key,
 )
-from remediator.core.memory import RoleMemory, memory_json, parse_memory
-from remediator.core.window import window_of
+from remediator.core.history.role_record import RoleMemory, memory_json, parse_memory
 from remediator.errors import (
     AwsError,
     MalformedRecord,

@@ -5,10 +5,17 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, NoReturn
 
-from remediator.core.arn import RoleArn
+from remediator.core.model.state import (
+    InlinePolicy,
+    InstanceProfile,
+    InstanceProfiles,
+    ManagedPolicy,
+    Role,
+    RolePolicies,
+)
+from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, policy_text, read_policy
-from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import InlinePolicy, InstanceProfile, InstanceProfiles, ManagedPolicy, Role, RolePolicies
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import AwsError, NotFoundError, RejectedError, TransientError
 from remediator.gateways.aws_errors import translated
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from remediator.core.model.state import CustomerKey, KeyState
 from remediator.core.policy.document import PolicyDocument, read_policy
-from remediator.core.reading import Absent, Present, Reading, Unreadable
-from remediator.core.state import CustomerKey, KeyState
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import AwsError, NotFoundError, TransientError
 from remediator.gateways.aws_errors import translated
 

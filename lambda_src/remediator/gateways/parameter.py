@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from remediator.core.pause import Pause, parse_pause
+from remediator.core.history.pause import Pause, parse_pause
 from remediator.gateways.aws_errors import translated
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from remediator.core.request import ReconcileRequest, request_json
-from remediator.core.sweep import SweepMessage, sweep_json
+from remediator.core.events.request import ReconcileRequest, request_json
+from remediator.core.events.sweep import SweepMessage, sweep_json
 from remediator.errors import AwsError, TransientError, UnknownAwsError
 from remediator.gateways.aws_errors import ERROR_CLASSES, translated
 

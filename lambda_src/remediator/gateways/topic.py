@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from remediator.core.alert_json import Record
+from remediator.core.alerts.alert_json import Record
 from remediator.gateways.aws_errors import translated
 
 if TYPE_CHECKING:

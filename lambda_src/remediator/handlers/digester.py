@@ -22,7 +22,7 @@ from aws_lambda_powertools.utilities.idempotency import (
 from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyPersistenceLayerError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from remediator.core.digest import DIGEST
+from remediator.core.alerts.digest import DIGEST
 from remediator.errors import AwsError, TransientError
 from remediator.flows.announce import (
     Announced,

@@ -28,8 +28,8 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 )
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from remediator.core.published import published_layout
-from remediator.core.slack_message import slack_message
+from remediator.core.alerts.slack_message import slack_message
+from remediator.core.alerts.topic_messages import published_layout
 from remediator.errors import AwsError, TransientError, WebhookThrottled
 from remediator.flows.post import PostedAs, post
 from remediator.gateways.queue import ConsumedQueue

@@ -19,10 +19,14 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from remediator.core.email_text import email_text
-from remediator.core.event import Cause
-from remediator.core.layouts import layout_of
-from remediator.core.outcome import (
+from remediator.core.alerts.alert_layout import layout_of
+from remediator.core.alerts.decide import decide_telling
+from remediator.core.alerts.email_text import email_text
+from remediator.core.events.event import Cause
+from remediator.core.events.request import parse_request
+from remediator.core.events.sweep import is_sweep, seconds_since_event
+from remediator.core.history.pause import Pause, parse_pause
+from remediator.core.repair.outcome import (
     Applied,
     NotApplied,
     Outcome,
@@ -32,10 +36,6 @@ from remediator.core.outcome import (
     after_the_last_try,
     gave_up,
 )
-from remediator.core.pause import Pause, parse_pause
-from remediator.core.request import parse_request
-from remediator.core.sweep import is_sweep, seconds_since_event
-from remediator.core.telling import decide_telling
 from remediator.errors import AwsError, MalformedRequest, Misrouted, RemediatorError, TransientError
 from remediator.flows.deliver import deliver, notification_of
 from remediator.flows.reconcile import reconcile

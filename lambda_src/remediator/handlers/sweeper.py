@@ -16,8 +16,8 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from remediator.core.scan import UnreadableRole
-from remediator.core.sweep import Sweep, SweepCounts, SweepRequest, begin_sweep, parse_sweep
+from remediator.core.events.sweep import Sweep, SweepCounts, SweepRequest, begin_sweep, parse_sweep
+from remediator.core.model.scan import UnreadableRole
 from remediator.errors import AwsError, MalformedRequest
 from remediator.flows.sweep import Completed, Continued, Swept, sweep
 from remediator.gateways.account import AccountScan

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from remediator.core.arn import RoleArn
-from remediator.core.policy.document import PolicyDocument, read_mapping
-from remediator.core.policy.own import OwnGrant, own_policy
-from remediator.core.policy.own_bucket import bucket_policy_statement, granting_bucket_policy
-from remediator.core.reading import Absent, Present, Reading
-from remediator.core.state import (
+from remediator.core.model.state import (
     Bucket,
     CustomerKey,
     InlinePolicy,
@@ -18,6 +13,11 @@ from remediator.core.state import (
     Role,
     RolePolicies,
 )
+from remediator.core.policy.arn import RoleArn
+from remediator.core.policy.document import PolicyDocument, read_mapping
+from remediator.core.policy.reading import Absent, Present, Reading
+from remediator.core.repair.bucket_policy import bucket_policy_statement, granting_bucket_policy
+from remediator.core.repair.role_policy import OwnGrant, own_policy
 
 ACCOUNT = "111111111111"
 OTHER_ACCOUNT = "222222222222"

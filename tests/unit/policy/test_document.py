@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from remediator.core.policy.document import PolicyDocument, policy_size, policy_text, read_policy, same_policy
-from remediator.core.reading import Absent, Present, Unreadable
+from remediator.core.policy.reading import Absent, Present, Unreadable
 from tests.unit.policy.documents import document, trust
 
 

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.policy.statement import Statement, read_statement
-from remediator.core.reading import Absent, Present, Reading, Unreadable
 
 OLD_VERSION = "2008-10-17"
 NEW_VERSION = "2012-10-17"
@@ -23,6 +23,9 @@ NEW_VERSION = "2012-10-17"
 _TOP_LEVEL = frozenset({"Version", "Id", "Statement"})
 _NOT_SENDABLE = re.compile("[^\x20-\xff]")
 _ENCODED_OBJECT = re.compile(r"(?:%20|%0A|%0D|%09|\s)*%7B", re.IGNORECASE)
+
+Json = Mapping[str, object]
+"""A JSON object."""
 
 
 @dataclass(frozen=True, slots=True)

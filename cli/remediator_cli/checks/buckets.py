@@ -1,0 +1,69 @@
+"""Which buckets a change takes away: those that its file held before, and does not leave as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from remediator.core.model.finding import FindingCode
+from remediator.core.policy.reading import Present, Unreadable
+from remediator_cli.checks.declared import Declared, DeclaredChange, HeldBucket, LostBucket
+from remediator_cli.checks.verdicts import Said, Verdict
+
+
+def lost_buckets(change: DeclaredChange) -> dict[str, LostBucket]:
+    """The buckets that go away, or that may go away, by their names; none where nobody knows what was before."""
+    lost: dict[str, LostBucket] = {}
+    for address, was in change.before.held.items() if change.before else ():
+        if isinstance(was.name, Present):
+            found = _loss(was, was.name.value, change.after.held.get(address), change.after)
+            if found is not None:
+                lost[was.name.value] = found
+    return lost
+
+
+def said_of_buckets(names: Iterable[str], file: Declared) -> list[Said]:
+    """What is said of those of the named buckets that go away, or may."""
+    listed: list[Said] = []
+    for name in names:
+        lost = file.lost.get(name)
+        if lost is None:
+            continue
+        if lost.is_certain:
+            verdict = Verdict.BREAKS
+            text = f"The bucket {name} would go away. The remediator cannot repair that and would ask a person."
+        else:
+            verdict, text = Verdict.UNDECIDED, f"Whether the bucket {name} stays as it is cannot be decided."
+        listed.append(Said(FindingCode.BUCKET_ABSENT, verdict, lost.place, text, (lost.because,)))
+    return listed
+
+
+def agreed(one: bool | None, other: bool | None) -> bool | None:
+    """What both say; None where they differ, since AWS does not promise which of them counts."""
+    return one if one is other else None
+
+
+def _loss(was: HeldBucket, name: str, now: HeldBucket | None, after: Declared) -> LostBucket | None:
+    """What becomes of the bucket ``name``; None where it stays."""
+    called = f"{was.place.address}, which is the bucket {name},"
+    anew = LostBucket(was.place, f"{called} would be deleted and created anew, without its objects", False)
+    if now is not None and now.name == was.name:
+        if now.is_new:
+            return anew
+        if now.unsure is None or was.unsure is not None:
+            return None
+        return LostBucket(was.place, now.unsure, False)
+    stays = was.retention.if_removed if now is None else agreed(was.retention.if_replaced, now.retention.if_replaced)
+    if stays:
+        return None
+    if now is not None and isinstance(now.name, Unreadable):
+        return LostBucket(was.place, now.name.why, False)
+    happens = "would be deleted" if now is None else f"would be replaced by {_other(now)}"
+    if stays is None:
+        return LostBucket(was.place, f"{called} {happens}, unless it is retained, which is not known", False)
+    if any(each.name == was.name for each in after.held.values()):
+        return anew
+    return LostBucket(was.place, f"{called} {happens}", True)
+
+
+def _other(bucket: HeldBucket) -> str:
+    return f"the bucket {bucket.name.value}" if isinstance(bucket.name, Present) else "one whose name AWS makes up"

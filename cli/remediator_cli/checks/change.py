@@ -1,0 +1,263 @@
+"""Judge what a file changes: every role that it holds, and the others that it touches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from remediator.core.enrollment.decide import Enrolled
+from remediator.core.model.own_names import OWN_POLICY_NAME
+from remediator.core.policy.arn import RoleArn
+from remediator.core.policy.document import PolicyDocument, read_mapping
+from remediator.core.policy.edit import raw_statements
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
+from remediator.core.repair.bucket_policy import named_roles
+from remediator.core.repair.trust import ec2_trust_statement
+from remediator.errors import MalformedArn, RemediatorError
+from remediator.settings import Cloud, InstanceProfileMode, Settings
+from remediator_cli.checks.buckets import agreed, lost_buckets, said_of_buckets
+from remediator_cli.checks.declared import DeclaredBucket, DeclaredChange, DeclaredPolicy, DeclaredRole, Place
+from remediator_cli.checks.roles import called, check_role, enrollment_of, is_same_policy
+from remediator_cli.checks.state import Circumstances, Language, granting, key_of
+from remediator_cli.checks.verdicts import (
+    FOUND,
+    ROLE_DELETED,
+    ROLE_NOT_IN_FILE,
+    RoleCheck,
+    Said,
+    Verdict,
+    sorted_by_verdict,
+)
+
+_NO_ACCOUNT = "0" * 12
+
+
+def check_change(
+    change: DeclaredChange, settings: Settings, *, account: str | None, language: Language
+) -> tuple[RoleCheck, ...]:
+    """What becomes of each role that the file holds, before or after; ``account`` is the one to deploy to, if known.
+
+    Raises RemediatorError where a role carries the enrolment tag and nobody says which account it is in.
+    """
+    account = account or settings.account or change.account
+    if account is None and _needs_account(change, settings):
+        raise RemediatorError(
+            "which account this is for is neither in the file nor in the settings. Name it with --account"
+        )
+    after = replace(change.after, lost=lost_buckets(change))
+    circumstances = Circumstances(settings, account or _NO_ACCOUNT, language, change.before, after)
+    former = dict(change.before.roles) if change.before else {}
+    names = {role.name for role in after.roles.values()}
+    checks: list[RoleCheck] = []
+    for address, role in after.roles.items():
+        was = _taken(former, address, role)
+        checks.append(check_role(role, was, circumstances))
+        if was is not None and isinstance(role.name, Present) and was.name not in names:
+            stays = agreed(was.retention.if_replaced, role.retention.if_replaced)
+            checks.extend(_deleted(was, circumstances, stays))
+    for role in former.values():
+        checks.extend(_deleted(role, circumstances, role.retention.if_removed))
+    checks.extend(_of_others(circumstances))
+    checks.extend(_of_lost_buckets(circumstances))
+    checks.extend(_of_changed_buckets(circumstances))
+    return tuple(checks)
+
+
+def _needs_account(change: DeclaredChange, settings: Settings) -> bool:
+    return any(
+        settings.enrollment_tag in role.tags
+        for declared in (change.before, change.after)
+        if declared is not None
+        for role in declared.roles.values()
+    )
+
+
+def _taken(former: dict[str, DeclaredRole], address: str, role: DeclaredRole) -> DeclaredRole | None:
+    """The role as it was: under the same address, else under the same name, since code is moved; taken out of them."""
+    if address in former:
+        return former.pop(address)
+    if isinstance(role.name, Present):
+        for other, was in former.items():
+            if (was.name, was.path) == (role.name, role.path):
+                return former.pop(other)
+    return None
+
+
+def _deleted(was: DeclaredRole, circumstances: Circumstances, stays: bool | None) -> Iterator[RoleCheck]:
+    """What is said of a role that the file no longer holds; ``stays`` says whether it is retained, None if unknown."""
+    enrollment = enrollment_of(was, circumstances)
+    cloud = enrollment.cloud.name if isinstance(enrollment, Enrolled) else None
+    if stays:
+        if cloud is not None:
+            yield RoleCheck(was.place, called(was), cloud, ())
+        return
+    if enrollment is None:
+        verdict, text = Verdict.UNDECIDED, "The role would be deleted, and whether it is enrolled cannot be decided."
+    elif cloud is None:
+        verdict, text = Verdict.NOT_ENROLLED, "The role would be deleted; it is not enrolled."
+    elif stays is None:
+        verdict, text = Verdict.UNDECIDED, "Whether the enrolled role would be deleted or retained is not known."
+    else:
+        verdict, text = Verdict.BREAKS, f"The enrolled role would be deleted, and clusters of cloud {cloud} lose it."
+    yield RoleCheck(was.place, called(was), cloud, (Said(ROLE_DELETED, verdict, was.place, text),))
+
+
+# Roles that the file does not hold, and that it touches all the same.
+
+
+def _of_others(circumstances: Circumstances) -> Iterator[RoleCheck]:
+    """Roles of which the file changes policies, and says nothing else."""
+    before = circumstances.before.elsewhere if circumstances.before else circumstances.after.elsewhere
+    after = circumstances.after.elsewhere
+    for name in sorted((before.keys() | after.keys()) - _names(circumstances)):
+        old = {key_of(policy): policy for policy in before.get(name, ())}
+        new = {key_of(policy): policy for policy in after.get(name, ())}
+        for key, policy in {**new, **old}.items():
+            if key in old and key in new and is_same_policy(old[key].document, new[key].document):
+                continue
+            text = "The file changes a policy of a role and says nothing of the role, so that it cannot be judged."
+            said = Said(ROLE_NOT_IN_FILE, Verdict.UNDECIDED, policy.place, text)
+            yield RoleCheck(policy.place, name, None, (said,))
+            break
+
+
+def _names(circumstances: Circumstances) -> set[str]:
+    """The names of the roles that the file holds, before or after."""
+    return {
+        role.name.value
+        for file in (circumstances.before, circumstances.after)
+        if file is not None
+        for role in file.roles.values()
+        if isinstance(role.name, Present)
+    }
+
+
+def _of_lost_buckets(circumstances: Circumstances) -> Iterator[RoleCheck]:
+    """All roles of the clouds whose buckets go away, or may: one line a cloud, whatever roles the file holds."""
+    for cloud in circumstances.settings.clouds:
+        said = said_of_buckets((bucket.name for bucket in cloud.buckets), circumstances.after)
+        if said:
+            yield RoleCheck(said[0].place, _every_role_of(cloud), cloud.name, tuple(sorted_by_verdict(said)))
+
+
+def _every_role_of(cloud: Cloud) -> str:
+    return f"every role of cloud {cloud.name}"
+
+
+def _of_changed_buckets(circumstances: Circumstances) -> Iterator[RoleCheck]:
+    """The other roles of the clouds whose buckets stay and get another policy."""
+    before = circumstances.before
+    if before is None:
+        return
+    lost = {name for name, each in circumstances.after.lost.items() if each.is_certain}
+    circumstances = replace(circumstances, after=replace(circumstances.after, lost={}))
+    declared = _names(circumstances)
+    for cloud in circumstances.settings.clouds:
+        for bucket in cloud.buckets:
+            if bucket.name in lost:
+                continue
+            old = before.buckets.get(bucket.name)
+            new = circumstances.after.buckets.get(bucket.name)
+            changed = new or old
+            if changed is None or is_same_policy(
+                Absent() if old is None else old.policy, Absent() if new is None else new.policy
+            ):
+                continue
+            yield from _named_by_us(old, changed.place, cloud, declared, circumstances)
+            yield from _any_role(changed.place, cloud, circumstances)
+
+
+def _named_by_us(
+    old: DeclaredBucket | None, place: Place, cloud: Cloud, declared: set[str], circumstances: Circumstances
+) -> Iterator[RoleCheck]:
+    """The roles that our own statement in the bucket's former policy names."""
+    if old is None or not isinstance(old.policy, Present):
+        return
+    for arn in sorted(named_roles(old.policy.value, circumstances.account)):
+        role = RoleArn.parse(arn)
+        if role.name in declared or not cloud.allows(role.path_and_name):
+            continue
+        check = _check_twice(_assumed(role, cloud, place, (), circumstances), circumstances)
+        if check.verdict in FOUND:
+            yield check
+
+
+def _any_role(place: Place, cloud: Cloud, circumstances: Circumstances) -> Iterator[RoleCheck]:
+    """Any role of a cloud whose own policy grants all that it needs, so that only the bucket can keep it out."""
+    path, _, name = f"/{cloud.roles[0]}".replace("*", "x").replace("?", "x").rpartition("/")
+    try:
+        role = RoleArn.parse(f"arn:{circumstances.settings.partition}:iam::{circumstances.account}:role{path}/{name}")
+    except MalformedArn:
+        return
+    ours = granting(cloud, circumstances.settings.partition)
+    own = DeclaredPolicy(place, OWN_POLICY_NAME, False, Absent() if ours is None else Present(ours))
+    assumed = _assumed(role, cloud, place, (own,), circumstances)
+    check = _check_twice(assumed, circumstances)
+    if check.verdict not in FOUND:
+        return
+    said = check.said
+    if _check_twice(assumed, _without_exceptions(circumstances)).verdict not in FOUND:
+        text = "A bucket policy keeps roles of the cloud out, but may except some; which ones the file does not say."
+        said = tuple(replace(each, verdict=Verdict.UNDECIDED, text=text) for each in said)
+    yield replace(check, role=_every_role_of(cloud), said=said, fix="")
+
+
+def _assumed(
+    role: RoleArn, cloud: Cloud, place: Place, policies: tuple[DeclaredPolicy, ...], circumstances: Circumstances
+) -> DeclaredRole:
+    """A role of the cloud that is not in the file, with nothing wrong about it but what its bucket may do to it."""
+    trust = read_mapping({"Version": "2012-10-17", "Statement": [ec2_trust_statement(role.partition)]})
+    required = cloud.required_boundary
+    return DeclaredRole(
+        place=place,
+        name=Present(role.name),
+        path=Present(role.path),
+        trust=Present(trust),
+        tags={circumstances.settings.enrollment_tag: Present(cloud.name)},
+        boundary=Absent() if required is None else Present(required),
+        boundary_document=Absent() if required is None else Unreadable("it is not in the file"),
+        policies=policies,
+        account=role.account,
+    )
+
+
+def _check_twice(role: DeclaredRole, circumstances: Circumstances) -> RoleCheck:
+    """What becomes of a role that itself stays as it is."""
+    without_profiles = replace(
+        circumstances,
+        settings=replace(
+            circumstances.settings,
+            clouds=tuple(
+                replace(cloud, instance_profile=InstanceProfileMode.IGNORE) for cloud in circumstances.settings.clouds
+            ),
+        ),
+    )
+    return check_role(role, role, without_profiles)
+
+
+def _without_exceptions(circumstances: Circumstances) -> Circumstances:
+    """The same without each Deny in a bucket's policy that tells principals apart."""
+    buckets = {
+        name: replace(bucket, policy=_without_exception(bucket.policy))
+        for name, bucket in circumstances.after.buckets.items()
+    }
+    return replace(circumstances, after=replace(circumstances.after, buckets=buckets))
+
+
+def _without_exception(policy: Reading[PolicyDocument]) -> Reading[PolicyDocument]:
+    if not isinstance(policy, Present):
+        return policy
+    kept = [
+        raw
+        for raw, statement in zip(raw_statements(policy.value), policy.value.statements, strict=True)
+        if statement.effect != "Deny" or not _tells_principals_apart(raw)
+    ]
+    return Present(read_mapping({**policy.value.raw, "Statement": kept}))
+
+
+def _tells_principals_apart(statement: Mapping[str, object]) -> bool:
+    if statement.get("Principal") not in ("*", {"AWS": "*"}, {"AWS": ["*"]}):
+        return True
+    conditions = statement.get("Condition")
+    keys = [key for each in conditions.values() for key in each] if isinstance(conditions, Mapping) else []
+    return any(key.lower().startswith(("aws:principal", "aws:userid", "aws:username")) for key in keys)

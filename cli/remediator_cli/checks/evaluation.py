@@ -1,0 +1,177 @@
+"""What is to be said of one case: the verdicts with their reasons, and what the reconciler would write or leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from remediator.core.access.grants import GrantJudgement, judge_grants, judge_key
+from remediator.core.enrollment.decide import sign_of_others
+from remediator.core.enrollment.privilege import sign_of_power
+from remediator.core.model.finding import REPAIRABLE, TRUST_SUBJECT, Finding, FindingCode, bucket_policy_subject
+from remediator.core.model.observed import Observed
+from remediator.core.model.state import Bucket, Role
+from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
+from remediator.core.policy.document import PolicyDocument
+from remediator.core.policy.reading import Absent, Present, Unreadable
+from remediator.core.repair.bucket_policy import bucket_policy_statement
+from remediator.core.repair.diagnose import diagnose
+from remediator.core.repair.key_statement import key_policy_statement
+from remediator.core.repair.plan import RepairPlan, plan_repair
+from remediator.core.repair.trust import TrustJudgement, judge_trust
+from remediator_cli.checks.cases import Case
+
+
+class Edit(StrEnum):
+    """How a document would be changed."""
+
+    CREATED = "created"
+    """It does not exist yet."""
+    APPENDED = "appended"
+    """A statement of ours at its end; the others stay as they are."""
+    REPLACED = "replaced"
+    """Our own statements, in their place; the others stay as they are."""
+    MERGED = "merged"
+    """The smaller edit, where a new statement would not fit: EC2 joins the services of a plain statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One document that a repair writes: its name, the call, and the document before and after.
+
+    ``note`` says why the smaller edit was chosen; it is empty for the others.
+    """
+
+    document: str
+    call: str
+    edit: Edit
+    before: PolicyDocument | None
+    after: PolicyDocument | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotRepaired:
+    """Something wrong that the reconciler would leave as it is, and why.
+
+    ``statements`` are those that somebody else has to add, to the policy of the bucket or of its key, where they are
+    known.
+    """
+
+    finding: FindingCode
+    subject: str
+    actions: tuple[str, ...]
+    because: tuple[str, ...]
+    statements: tuple[dict[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All that is said of one case.
+
+    ``key`` is empty where the bucket has no customer managed key. ``writes`` are made by the reconciler only where
+    ``refused``, the reason to leave such a role alone, is None.
+    """
+
+    id: str
+    role: Role
+    bucket: Bucket
+    trust: TrustJudgement
+    grants: tuple[GrantJudgement, ...]
+    key: tuple[GrantJudgement, ...]
+    writes: tuple[Write, ...]
+    withheld: tuple[NotRepaired, ...]
+    refused: str | None
+
+    @property
+    def is_usable(self) -> bool:
+        """Nothing is wrong: EC2 may assume the role, and it may do all that a cluster requires."""
+        return not self.writes and not self.withheld
+
+    @property
+    def because(self) -> tuple[str, ...]:
+        """Every reason once, after its verdict: trust first, then the bucket, then its key."""
+        judgements: tuple[TrustJudgement | GrantJudgement, ...] = (self.trust, *self.grants, *self.key)
+        return tuple(dict.fromkeys(f"{each.verdict}: {reason}" for each in judgements for reason in each.because))
+
+
+def evaluate_case(case: Case) -> Evaluation:
+    """Judge a case, and plan its repair with the functions that the reconciler plans with."""
+    observed = Observed(case.role, case.policies, ((case.bucket.name, Present(case.bucket)),))
+    findings = diagnose(observed, case.surroundings)
+    plan = plan_repair(observed, findings)
+    return Evaluation(
+        id=case.id,
+        role=case.role,
+        bucket=case.bucket,
+        trust=judge_trust(case.role, case.surroundings),
+        grants=judge_grants(case.role, case.policies, case.bucket, case.surroundings),
+        key=judge_key(case.role, case.policies, case.bucket, case.surroundings),
+        writes=tuple(_write(step) for step in plan.steps),
+        withheld=tuple(_withheld(case, findings, plan)),
+        refused=_refusal(case),
+    )
+
+
+def _refusal(case: Case) -> str | None:
+    """Why the remediator would not touch this role, whatever its tags say; None where its policies tell no reason.
+
+    What depends on a deployment's configuration (patterns, accounts, a required boundary) is not known here.
+    """
+    role = case.role
+    match role.trust:
+        case Present(value=document):
+            power = sign_of_power(role, case.policies)
+            return sign_of_others(document, account=role.arn.account) or (None if power is None else power.why)
+        case Absent():
+            return "The role has no trust policy to look at."
+        case Unreadable(why=why):
+            return f"The role's trust policy cannot be read: {why}"
+        case _ as never:
+            assert_never(never)
+
+
+def _write(step: Step) -> Write:
+    match step:
+        case TrustStep(before=before, after=after):
+            return Write(TRUST_SUBJECT, "iam:UpdateAssumeRolePolicy", _trust_edit(step), before, after, step.merged)
+        case InlinePolicyStep(name=name, before=before, after=after):
+            edit = Edit.CREATED if before is None else Edit.REPLACED
+            return Write(f"inline policy {name}", "iam:PutRolePolicy", edit, before, after)
+        case BucketPolicyStep(bucket=bucket, before=before, after=after):
+            edit = Edit.CREATED if before is None else Edit.REPLACED
+            return Write(bucket_policy_subject(bucket), "s3:PutBucketPolicy", edit, before, after)
+        case InstanceProfileStep():
+            raise ValueError("a case says nothing of instance profiles, so that none is planned")
+        case _ as never:
+            assert_never(never)
+
+
+def _trust_edit(step: TrustStep) -> Edit:
+    if step.merged:
+        return Edit.MERGED
+    return Edit.APPENDED if len(step.after.statements) > len(step.before.statements) else Edit.REPLACED
+
+
+def _withheld(case: Case, findings: Iterable[Finding], plan: RepairPlan) -> Iterable[NotRepaired]:
+    in_the_way = {withheld.finding: withheld.because for withheld in plan.withheld}
+    for finding in findings:
+        why = finding.because
+        if finding.code in REPAIRABLE:
+            why = in_the_way.get(finding, ())
+            if not why:
+                continue
+        yield NotRepaired(finding.code, finding.subject, finding.actions, why, _statements(case, finding))
+
+
+def _statements(case: Case, finding: Finding) -> tuple[dict[str, object], ...]:
+    match finding.code:
+        case FindingCode.GRANT_BEYOND_ROLE:
+            arn = case.role.arn
+            return (bucket_policy_statement(case.bucket.name, (str(arn),), arn.partition),)
+        case FindingCode.KEY_BEYOND_ROLE:
+            return (key_policy_statement(case.role.arn),)
+        case _:
+            return ()

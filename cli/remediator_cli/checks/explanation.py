@@ -1,0 +1,168 @@
+"""What an event means to the remediator: what it concerns, or why it is ignored, and what happens then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from remediator.core.events.event import (
+    DETAIL_TYPE,
+    AccountTrigger,
+    BucketTrigger,
+    Ignored,
+    KeyTrigger,
+    PolicyTrigger,
+    RoleTrigger,
+    Trigger,
+    parse_event,
+)
+from remediator.core.events.watched import BUS_SOURCES, IAM, WATCHED, Concern
+from remediator.flows.dispatch import MOST_ROLES_OF_A_POLICY, Dropped, sweep_for
+from remediator.settings import Settings
+from remediator_cli.checks.records import Found
+
+NOTHING = "Nothing happens."
+
+_AMAZON = ".amazonaws.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What one record means.
+
+    ``call`` is like ``iam:PutRolePolicy``. ``concerns`` is what the call names, with its kind (role, policy, bucket,
+    key, account), None where it was not looked for. ``clouds`` are the names of the clouds that it leads to, None where
+    the configuration is not known, or a role's tag decides. ``ignored`` is the reason, None where something is done.
+    """
+
+    place: str
+    event_id: str | None
+    call: str | None
+    account: str | None
+    region: str | None
+    concerns: tuple[str, str] | None
+    clouds: tuple[str, ...] | None
+    ignored: str | None
+    next: str
+
+
+def explain(found: Found, *, account: str | None, settings: Settings | None) -> Explanation:
+    """Say what the remediator makes of a record, as far as that can be known without an account.
+
+    ``account`` is the account of the deployment; where it is None, that of the configuration, else the record's own. A
+    bare record is taken for one that AWS published itself: who has it has it from CloudTrail.
+    Raises MalformedEvent as ``parse_event`` does.
+    """
+    detail = found.detail if isinstance(found.detail, dict) else {}
+    configured = None if settings is None else settings.account
+    own = _text(detail.get("recipientAccountId")) or _text((found.envelope or {}).get("account"))
+    ours = account or configured or own
+    event = _event(detail, ours) if found.envelope is None else found.envelope
+    trigger = parse_event(event, account=ours or "")
+    explanation = Explanation(
+        place=found.place,
+        event_id=_text(detail.get("eventID")),
+        call=_call(detail),
+        account=own or ours,
+        region=_text(detail.get("awsRegion")),
+        concerns=_concerns(trigger),
+        clouds=None,
+        ignored=None,
+        next=NOTHING,
+    )
+    if isinstance(trigger, Ignored):
+        return replace(explanation, ignored=trigger.why)
+    return _followed(explanation, trigger, detail, settings)
+
+
+def _event(detail: Mapping[str, object], account: str | None) -> Mapping[str, object]:
+    """The event that EventBridge would make of a bare record."""
+    source = BUS_SOURCES.get(_text(detail.get("eventSource")) or "")
+    return {"source": source, "detail-type": DETAIL_TYPE, "account": account, "detail": detail}
+
+
+def _concerns(trigger: Trigger) -> tuple[str, str] | None:
+    match trigger:
+        case RoleTrigger(role_name=name):
+            return "role", name
+        case PolicyTrigger(policy_arn=arn):
+            return "policy", arn
+        case BucketTrigger(bucket=bucket):
+            return "bucket", bucket
+        case KeyTrigger(key_arn=arn):
+            return "key", arn
+        case AccountTrigger(account=account):
+            return "account", account
+        case Ignored():
+            return None
+        case _ as never:
+            assert_never(never)
+
+
+def _followed(
+    explanation: Explanation,
+    trigger: RoleTrigger | PolicyTrigger | BucketTrigger | KeyTrigger | AccountTrigger,
+    detail: Mapping[str, object],
+    settings: Settings | None,
+) -> Explanation:
+    source = str(detail["eventSource"])
+    if settings is not None and explanation.region is not None:
+        heard = (settings.region, *(() if source == IAM else settings.other_regions))
+        if explanation.region not in heard:
+            return replace(explanation, ignored=f"no rule listens in {explanation.region}, only in {_and(heard)}")
+    match trigger:
+        case RoleTrigger(role_name=name, namesake=namesake):
+            of_profile = WATCHED[source, trigger.cause.call].concern is Concern.INSTANCE_PROFILE
+            role = f"role {name}, which has the name of the instance profile" if of_profile else f"role {name}"
+            if namesake is not None:
+                role = f"role {name}, and the role {namesake}, which has the name of the instance profile"
+            return replace(explanation, next=f"The router reads the {role}. {_if_enrolled(settings)}")
+        case PolicyTrigger(policy_arn=arn):
+            then = f"{_if_enrolled(settings)} Where there are more than {MOST_ROLES_OF_A_POLICY}, a sweep does that."
+            return replace(
+                explanation, next=f"The router reads each role that {arn} is attached to, or that it bounds. {then}"
+            )
+        case BucketTrigger() | KeyTrigger() | AccountTrigger():
+            return _swept(explanation, trigger, settings)
+        case _ as never:
+            assert_never(never)
+
+
+def _if_enrolled(settings: Settings | None) -> str:
+    tag = "the enrolment tag" if settings is None else f"the tag {settings.enrollment_tag}"
+    return f"If it carries {tag}, which is not known offline, the reconciler looks at it and repairs what it may."
+
+
+def _swept(
+    explanation: Explanation, trigger: BucketTrigger | KeyTrigger | AccountTrigger, settings: Settings | None
+) -> Explanation:
+    what, name = explanation.concerns or ("account", trigger.account)
+    if settings is None:
+        if isinstance(trigger, AccountTrigger):
+            return replace(explanation, next="A sweep looks at every enrolled role.")
+        return replace(
+            explanation,
+            next=f"If the {what} {name} is in the configuration, a sweep looks at every enrolled role of its clouds.",
+        )
+    request = sweep_for(trigger, settings)
+    if isinstance(request, Dropped):
+        return replace(explanation, clouds=(), ignored=request.why)
+    clouds = request.clouds or tuple(cloud.name for cloud in settings.clouds)
+    many = "cloud" if len(clouds) == 1 else "clouds"
+    return replace(
+        explanation, clouds=clouds, next=f"A sweep looks at every enrolled role of the {many} {_and(clouds)}."
+    )
+
+
+def _call(detail: Mapping[str, object]) -> str | None:
+    source, name = _text(detail.get("eventSource")), _text(detail.get("eventName"))
+    return f"{source.removesuffix(_AMAZON)}:{name}" if source and name else None
+
+
+def _and(names: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,152 @@
+"""What the two checks have in common: their options, reading whole files, judging them, and how they end."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, assert_never
+
+import typer
+
+from remediator.settings import Settings
+from remediator_cli.checks.change import check_change
+from remediator_cli.checks.declared import DeclaredChange, NotReadable
+from remediator_cli.checks.forms import CheckForm, checks_table, github_annotations, json_lines, sarif_log
+from remediator_cli.checks.state import Language
+from remediator_cli.checks.verdicts import FOUND, FOUND_IF_STRICT, RoleCheck, Verdict
+from remediator_cli.terminal.exits import ExitCode
+from remediator_cli.terminal.json_lines import STANDARD_INPUT
+from remediator_cli.terminal.needed_settings import needed_settings
+from remediator_cli.terminal.output import complain, put, tell
+
+LARGEST_FILE = 512 * 1024 * 1024
+"""Bytes. The plans of thousands of resources have a tenth of it."""
+
+_ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
+_ZIP = b"PK\x03\x04"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{")
+_BEGINNING = 1_000
+"""Bytes in which a file that is no text has a zero."""
+_JSON_BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*[{\[]")
+_NO_TEXT = {
+    Language.TERRAFORM: "looks like the plan itself and not its JSON; run: terraform show -json tfplan > plan.json",
+    Language.CLOUDFORMATION: "is no text, so it is no template; if it is written in UTF-16, save it as UTF-8",
+}
+
+Account = Annotated[
+    str | None,
+    typer.Option(
+        "--account",
+        metavar="DIGITS",
+        show_default=False,
+        help="The account to deploy to, where neither the file nor the settings name it.",
+    ),
+]
+FormOption = Annotated[
+    CheckForm,
+    typer.Option(
+        "--format",
+        help="Text for people, JSON lines, SARIF 2.1.0 for code scanning, or annotations of GitHub Actions.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+All = Annotated[bool, typer.Option("--all", help="List the roles that are not enrolled, too.")]
+Strict = Annotated[bool, typer.Option("--strict", help="End with 3 where something is undecided, too.")]
+
+Read = Callable[[str, str], DeclaredChange]
+"""Understands the text of a file, whose name is given for places; raises NotReadable for what it is not."""
+
+
+def run_check(
+    files: Sequence[str],
+    read: Callable[[Settings, str | None], Read],
+    language: Language,
+    *,
+    settings: Path | None,
+    account: str | None,
+    form: CheckForm,
+    is_json: bool,
+    show_all: bool,
+    is_strict: bool,
+) -> ExitCode:
+    """Judge each file by itself and print what is said of its roles; a file that cannot be read costs no other.
+
+    ``read`` is given the settings and the account that the files are for. Raises RemediatorError where no settings are
+    named and the working directory has none.
+    """
+    if account is not None and not _ACCOUNT.fullmatch(account):
+        raise typer.BadParameter("needed are the 12 digits of an account", param_hint="--account")
+    if is_json and form not in (CheckForm.TABLE, CheckForm.JSON):
+        raise typer.BadParameter(f"it says json, and --format says {form.value}", param_hint="--json")
+    configuration = needed_settings(settings)
+    understand = read(configuration, account or configuration.account)
+    checks: list[RoleCheck] = []
+    bad = False
+    for name in files:
+        label = "<stdin>" if name == STANDARD_INPUT else name
+        try:
+            change = understand(read_text(name, language), label)
+        except NotReadable as error:
+            complain(label, str(error))
+            bad = True
+            continue
+        checks.extend(check_change(change, configuration, account=account, language=language))
+    listed = [check for check in checks if show_all or check.verdict is not Verdict.NOT_ENROLLED]
+    if listed or not bad:
+        _show(listed, files, CheckForm.JSON if is_json else form)
+    if bad:
+        return ExitCode.BAD_INPUT
+    found = FOUND_IF_STRICT if is_strict else FOUND
+    return ExitCode.FOUND if any(check.verdict in found for check in checks) else ExitCode.OK
+
+
+def _show(checks: Sequence[RoleCheck], files: Sequence[str], form: CheckForm) -> None:
+    match form:
+        case CheckForm.TABLE:
+            tell(checks_table(checks, files))
+        case CheckForm.JSON:
+            put(json_lines(checks))
+        case CheckForm.SARIF:
+            put(sarif_log(checks))
+        case CheckForm.GITHUB:
+            put(github_annotations(checks))
+        case _ as never:
+            assert_never(never)
+
+
+def read_text(name: str, language: Language) -> str:
+    """The text of a file, ``-`` being standard input; raises NotReadable for what is none."""
+    content = _content(name)
+    if len(content) > LARGEST_FILE:
+        raise NotReadable(f"is larger than {LARGEST_FILE // 1024**2} MiB")
+    if content.startswith(_UTF_16):
+        raise NotReadable("is no text, or written in UTF-16; save it as UTF-8")
+    if content.startswith(_ZIP) or b"\0" in content[:_BEGINNING]:
+        raise NotReadable(_NO_TEXT[language])
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if language is Language.TERRAFORM and not _JSON_BEGINS.match(content):
+            raise NotReadable(_NO_TEXT[language]) from error
+        raise NotReadable(f"is not UTF-8: byte {error.start + 1} cannot be read") from error
+    if not text.strip():
+        raise NotReadable("is empty")
+    return text
+
+
+def _content(name: str) -> bytes:
+    try:
+        if name == STANDARD_INPUT:
+            return sys.stdin.buffer.read(LARGEST_FILE + 1)
+        with Path(name).open("rb") as stream:
+            return stream.read(LARGEST_FILE + 1)
+    except IsADirectoryError as error:
+        raise NotReadable("is a directory; name the files in it") from error
+    except FileNotFoundError as error:
+        raise NotReadable("there is no such file") from error
+    except OSError as error:
+        raise NotReadable(f"cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise NotReadable("cannot be the name of a file") from error

@@ -1,0 +1,228 @@
+"""From what a file declares to the state that the remediator's own functions look at.
+
+What a file does not tell of the account is taken as something that it does not change: it counts neither before nor
+after. So a role is judged by what is taken from it, and not by what the file happens not to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TypeAlias
+
+from remediator.core.model.observed import Observed
+from remediator.core.model.own_names import OWN_POLICY_NAME
+from remediator.core.model.state import (
+    Bucket,
+    CustomerKey,
+    InlinePolicy,
+    InstanceProfile,
+    InstanceProfiles,
+    ManagedPolicy,
+    Role,
+    RolePolicies,
+)
+from remediator.core.policy.arn import RoleArn
+from remediator.core.policy.document import PolicyDocument, read_mapping
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
+from remediator.core.repair.role_policy import OwnGrant, own_policy
+from remediator.settings import BucketSettings, Cloud, InstanceProfileMode, Settings
+from remediator_cli.checks.declared import Declared, DeclaredBucket, DeclaredPolicy, DeclaredProfile, DeclaredRole
+
+NAMELESS = "NAME-OF-THE-ROLE"
+"""Stands for the name of a role that AWS or the provider makes up."""
+
+_VERSION = "2012-10-17"
+_LETS_ALL = read_mapping(
+    {"Version": _VERSION, "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]},
+)
+
+
+class Language(Enum):
+    """The language of the code that is checked."""
+
+    TERRAFORM = "terraform"
+    CLOUDFORMATION = "cloudformation"
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What all roles of a file are judged with; ``account`` is the account to deploy to."""
+
+    settings: Settings
+    account: str
+    language: Language
+    before: Declared | None
+    after: Declared
+
+
+PolicyKey: TypeAlias = tuple[bool, str]
+"""Which policy of a role is meant: whether it is a managed one, and its name or ARN."""
+
+
+def key_of(policy: DeclaredPolicy) -> PolicyKey:
+    """Which policy of its role it is."""
+    return policy.is_managed, policy.name
+
+
+def role_of(declared: DeclaredRole, circumstances: Circumstances) -> Role:
+    """The role by itself; what cannot be told of it yet is left out. Raises MalformedArn for an impossible name."""
+    name = declared.name.value if isinstance(declared.name, Present) else NAMELESS
+    path = declared.path.value if isinstance(declared.path, Present) else "/"
+    account = declared.account or circumstances.account
+    return Role(
+        arn=RoleArn.parse(f"arn:{circumstances.settings.partition}:iam::{account}:role{path}{name}"),
+        role_id=declared.role_id or "",
+        tags={key: value.value for key, value in declared.tags.items() if isinstance(value, Present)},
+        trust=declared.trust,
+        boundary_arn=declared.boundary.value if isinstance(declared.boundary, Present) else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A role as it is declared at one time, in the cloud that it shall be judged for.
+
+    ``unread`` are the policies that it has before and after and that the file does not show, ``is_boundary_kept`` says
+    that its boundary is such a policy. Neither of them counts.
+    """
+
+    declared: DeclaredRole
+    role: Role
+    cloud: Cloud
+    unread: frozenset[PolicyKey]
+    is_boundary_kept: bool
+    file: Declared
+    circumstances: Circumstances
+
+    def policies(self) -> RolePolicies:
+        """The policies of the role, and its boundary; one that the file does not show is Unreadable."""
+        listed = [policy for policy in self.declared.policies if key_of(policy) not in self.unread]
+        inline = tuple(
+            InlinePolicy(policy.name, self._shown_or_ours(policy)) for policy in listed if not policy.is_managed
+        )
+        attached = tuple(ManagedPolicy(policy.name, policy.document) for policy in listed if policy.is_managed)
+        boundary: Reading[ManagedPolicy]
+        match self.declared.boundary:
+            case Present(value=arn):
+                boundary = Present(ManagedPolicy(arn, self.declared.boundary_document))
+            case Absent() | Unreadable() as boundary:
+                pass
+        return RolePolicies(Present(inline), Present(attached), boundary)
+
+    def observed(self) -> Observed:
+        """All that the remediator would look at."""
+        policies = self.policies()
+        if self.is_boundary_kept and isinstance(policies.boundary, Present):
+            lets_all = ManagedPolicy(policies.boundary.value.arn, Present(_LETS_ALL))
+            policies = replace(policies, boundary=Present(lets_all))
+        return Observed(
+            role=self.role,
+            policies=policies,
+            buckets=tuple((bucket.name, self._bucket_or_none(bucket)) for bucket in self.cloud.buckets),
+            profiles=None if self.cloud.instance_profile is InstanceProfileMode.IGNORE else self._profiles(),
+        )
+
+    def _shown_or_ours(self, policy: DeclaredPolicy) -> Reading[PolicyDocument]:
+        """Our own policy is known even where only its name is told."""
+        if policy.name != OWN_POLICY_NAME or not isinstance(policy.document, Unreadable):
+            return policy.document
+        ours = granting(self.cloud, self.circumstances.settings.partition)
+        return policy.document if ours is None else Present(ours)
+
+    def _bucket_or_none(self, bucket: BucketSettings) -> Reading[Bucket]:
+        lost = self.file.lost.get(bucket.name)
+        if lost is not None and lost.is_certain:
+            return Absent()
+        return Present(self._bucket(bucket, self.file.buckets.get(bucket.name)))
+
+    def _bucket(self, bucket: BucketSettings, declared: DeclaredBucket | None) -> Bucket:
+        return Bucket(
+            name=bucket.name,
+            account=bucket.account or self.circumstances.account,
+            region=bucket.region,
+            policy=Absent() if declared is None else declared.policy,
+            public_access_block=None if declared is None else declared.block,
+            key=None if bucket.key is None else CustomerKey(bucket.key, Present(_leaving_it_to_iam(self.role.arn))),
+        )
+
+    def _profiles(self) -> InstanceProfiles:
+        role = self.role.arn
+        known = [profile for each in self.file.profiles if (profile := self._profile(each)) is not None]
+        holding = tuple(profile for profile in known if role.name in profile.role_names)
+        if not any(profile.name == role.name for profile in holding):
+            for why in self._unknown_profiles():
+                return InstanceProfiles(Unreadable(why))
+        namesake = next((profile for profile in known if profile.name == role.name), None)
+        return InstanceProfiles(Present(holding), Absent() if namesake is None else Present(namesake))
+
+    def _profile(self, declared: DeclaredProfile) -> InstanceProfile | None:
+        if not isinstance(declared.name, Present):
+            return None
+        role, name = self.role.arn, declared.name.value
+        arn = f"arn:{role.partition}:iam::{role.account}:instance-profile/{name}"
+        match declared.role:
+            case Present(value=held):
+                return InstanceProfile(arn, name, (held,))
+            case Absent():
+                return InstanceProfile(arn, name, ())
+            case Unreadable():
+                return None
+
+    def _unknown_profiles(self) -> Iterator[str]:
+        """Why one of the instance profiles may be that of the role."""
+        if isinstance(self.declared.name, Unreadable):
+            yield self.declared.name.why
+        for each in self.file.profiles:
+            if isinstance(each.role, Unreadable) and each.role_address is None:
+                yield each.role.why
+            elif isinstance(each.name, Unreadable) and (
+                each.role_address == self.declared.place.address or each.role == self.declared.name
+            ):
+                yield each.name.why
+
+
+def subject_of(
+    declared: DeclaredRole,
+    other: DeclaredRole | None,
+    cloud: Cloud,
+    file: Declared,
+    circumstances: Circumstances,
+) -> Subject:
+    """A role at one time; ``other`` is the same role at the other time, None where there is none."""
+    unread: frozenset[PolicyKey] = frozenset()
+    is_boundary_kept = False
+    if other is not None:
+        unread = _unread(declared) & _unread(other)
+        is_boundary_kept = (
+            isinstance(declared.boundary, Present)
+            and declared.boundary == other.boundary
+            and isinstance(declared.boundary_document, Unreadable)
+            and isinstance(other.boundary_document, Unreadable)
+        )
+    return Subject(declared, role_of(declared, circumstances), cloud, unread, is_boundary_kept, file, circumstances)
+
+
+def granting(cloud: Cloud, partition: str) -> PolicyDocument | None:
+    """Our own policy for all buckets and keys of a cloud."""
+    keys = (bucket.key for bucket in cloud.buckets if bucket.key is not None)
+    return own_policy(Absent(), OwnGrant.of((bucket.name for bucket in cloud.buckets), keys), partition)
+
+
+def _unread(role: DeclaredRole) -> frozenset[PolicyKey]:
+    return frozenset(key_of(policy) for policy in role.policies if isinstance(policy.document, Unreadable))
+
+
+def _leaving_it_to_iam(role: RoleArn) -> PolicyDocument:
+    """A key policy that grants the role nothing by itself, and is not in its way.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+    """
+    account = f"arn:{role.partition}:iam::{role.account}:root"
+    return read_mapping(
+        {
+            "Version": _VERSION,
+            "Statement": [{"Effect": "Allow", "Principal": {"AWS": account}, "Action": "kms:*", "Resource": "*"}],
+        }
+    )

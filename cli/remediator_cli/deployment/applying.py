@@ -1,0 +1,126 @@
+"""One repair by the hand of a person, through the recorded flow of the reconciler."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from remediator.core.events.event import APPLY_CALL, Cause
+from remediator.core.history.pause import Pause, parse_pause
+from remediator.core.model.state import Role
+from remediator.core.repair.outcome import Outcome
+from remediator.errors import AwsError
+from remediator.flows.deliver import deliver
+from remediator.flows.reconcile import reconcile
+from remediator.settings import Settings
+from remediator_cli.deployment.one_role import read_role
+from remediator_cli.deployment.stack_outputs import Deployment, NotDeployed
+from remediator_cli.terminal import clock
+from remediator_cli.terminal.needed_settings import own_account
+from remediator_cli.terminal.options import NamedRole
+from remediator_cli.terminal.output import complain
+
+_RECONCILER_ROLE: Final = "ReconcilerRoleArn"
+
+
+@dataclass(frozen=True, slots=True)
+class Applying:
+    """A role of a deployment that somebody wants to have repaired now.
+
+    ``role`` is as it was when they asked. ``account`` has 12 digits, ``group`` is the bucket that all writers of the
+    role's documents share, None where they share none. ``paused`` says what must not be written, as it was then.
+    """
+
+    deployment: Deployment
+    settings: Settings
+    account: str
+    role: Role
+    group: str | None
+    cause: Cause
+    paused: Pause
+
+    def look(self) -> Outcome:
+        """What would be written, and why anything would not; no policy is.
+
+        What is still open in the history of the role is concluded all the same, as with every look.
+        """
+        return self._reconciled(Pause(everything=True))
+
+    def repair(self) -> Outcome:
+        """Write what is to be written, if nothing holds it back by now, and say what came of it."""
+        return self._reconciled(_paused(self.deployment, self.settings))
+
+    def tell(self, outcome: Outcome) -> None:
+        """Tell people by the alerts topic, as the reconciler does. Raises any AwsError."""
+        deliver(
+            outcome,
+            topic=self.deployment.alerts_topic(),
+            history=self.deployment.history(),
+            settings=self.settings,
+            now=clock.now(),
+        )
+
+    def _reconciled(self, paused: Pause) -> Outcome:
+        own_role = self.deployment.outputs[_RECONCILER_ROLE]
+        return reconcile(
+            self.role.arn.name,
+            (self.cause,),
+            account=self.account,
+            group=self.group,
+            roles=self.deployment.account.iam(),
+            buckets=self.deployment.account.buckets(),
+            history=self.deployment.history(),
+            settings=self.settings,
+            own_role_arn=own_role,
+            own_roles=frozenset({own_role}),
+            paused=paused,
+            now=clock.now(),
+            clock=clock.now,
+            pause=time.sleep,
+            on_trouble=_complain_of_open_change,
+        )
+
+
+def begin_applying(deployment: Deployment, settings: Settings, named: NamedRole) -> Applying:
+    """Find out who asks, which role it is, and what is paused.
+
+    Raises NotDeployed for a stack of something else, RemediatorError where there is no such role, where it cannot be
+    read, and where the ARN that was given is that of another one; and any AwsError.
+    """
+    if _RECONCILER_ROLE not in deployment.outputs:
+        raise NotDeployed(
+            f"the stack {deployment.stack} in {deployment.region} has no output {_RECONCILER_ROLE}: it is another "
+            "stack, or was deployed by an earlier version. Name it with --stack, or deploy it again (npx cdk deploy "
+            "--all)"
+        )
+    caller = deployment.account.caller(deployment.region)
+    account = own_account(caller.arn, settings)
+    at = clock.now()
+    paused = _paused(deployment, settings)
+    role = read_role(deployment.account, named)
+    tagged = role.tags.get(settings.enrollment_tag)
+    cloud = None if tagged is None else settings.cloud(tagged)
+    return Applying(
+        deployment,
+        settings,
+        account,
+        role,
+        group=None if cloud is None else settings.shared_bucket(cloud),
+        cause=Cause(
+            event_id=f"apply-{at:%Y%m%dT%H%M%S%fZ}",
+            call=APPLY_CALL,
+            time=at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            actor=caller,
+        ),
+        paused=paused,
+    )
+
+
+def _complain_of_open_change(change_id: str, error: AwsError) -> None:
+    complain(change_id, f"what came of it could not be recorded, and is found out with the next look: {error}")
+
+
+def _paused(deployment: Deployment, settings: Settings) -> Pause:
+    """What the reconciler must not write now."""
+    return parse_pause(deployment.pause_switch().read()).under(settings)

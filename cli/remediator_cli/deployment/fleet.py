@@ -1,0 +1,71 @@
+"""The roles of the account behind the current profile, as the configuration sees them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from remediator.errors import RemediatorError
+from remediator.flows.survey import Survey, is_surveyed, survey
+from remediator.settings import Settings
+from remediator_cli.deployment.aws import Account
+from remediator_cli.deployment.denials import Denials
+from remediator_cli.terminal import clock
+from remediator_cli.terminal.needed_settings import own_account
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What came of an account (12 digits); ``denied`` are the calls that AWS denied on the way, by their names."""
+
+    account: str
+    survey: Survey
+    denied: tuple[str, ...]
+
+
+def look_at_fleet(behind: Account, settings: Settings, names: frozenset[str]) -> Fleet:
+    """Look at all roles of the account, or at those of some ``names``, with read-only calls; a bar shows how it goes.
+
+    Raises RemediatorError where the credentials are for another account than the configuration, and where there is no
+    role of one of the names, and any AwsError of the scan.
+    """
+    from remediator.gateways.account import AccountScan  # noqa: PLC0415  # only commands that ask AWS pay for it
+    from remediator.gateways.iam import IamGateway  # noqa: PLC0415  # only commands that ask AWS pay for it
+    from remediator.gateways.kms import KmsGateway  # noqa: PLC0415  # only commands that ask AWS pay for it
+    from remediator.gateways.s3 import S3Gateway  # noqa: PLC0415  # only commands that ask AWS pay for it
+
+    account = own_account(behind.caller(settings.region).arn, settings)
+    denials = Denials()
+    iam = denials.watched(behind.scan_client())
+    keys = KmsGateway(lambda region: denials.watched(behind.client("kms", region)))
+    with _progress() as on_roles:
+        found = survey(
+            account=account,
+            scan=AccountScan(iam, settings.enrollment_tag, also=is_surveyed(settings, names)),
+            policies=IamGateway(iam),
+            buckets=S3Gateway(lambda region: denials.watched(behind.client("s3", region)), keys),
+            settings=settings,
+            own_roles=frozenset(),  # they carry no enrolment tag
+            names=names,
+            now=clock.now(),
+            on_roles=on_roles,
+        )
+    seen = {each.judgement.scanned.role.arn.name for each in found.roles} | {each.name for each in found.unjudged}
+    if missing := sorted(names - seen):
+        raise RemediatorError(f"there is no role {', '.join(missing)} in account {account}")
+    return Fleet(account, found, tuple(denials.calls))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, if that is a terminal: nobody knows beforehand how many roles an account has."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("asking for the roles of the account", total=None)
+        yield lambda count: bar.update(task, description=f"{count:,} roles looked at")

@@ -1,0 +1,1 @@
+"""The report: what it says, as JSON and as one page of HTML."""

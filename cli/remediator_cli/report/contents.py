@@ -1,0 +1,172 @@
+"""What a report says: how each role stands, beside what the history tells of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from remediator.core.enrollment.decide import Enrolled
+from remediator.core.history.role_record import RoleMemory
+from remediator.core.model.finding import Finding
+from remediator.core.repair.outcome import OutcomeKind
+from remediator.flows.survey import Surveyed
+from remediator_cli.deployment.fleet import Fleet
+from remediator_cli.report.past import Past
+from remediator_cli.terminal.finding_explanation import explained
+
+
+class Standing(StrEnum):
+    """How a role stands, the most urgent first."""
+
+    CONTESTED = "contested"
+    """Somebody keeps undoing its repairs, so that nothing more is written."""
+    NEEDS_PERSON = "needs-person"
+    """Something is wrong that must not be repaired automatically."""
+    WOULD_REPAIR = "would-repair"
+    """It is broken, and would be repaired."""
+    REFUSED = "refused"
+    """It carries the enrolment tag, but must not be touched."""
+    NEARLY_ENROLLED = "nearly-enrolled"
+    """It is not enrolled, and may have been meant to be."""
+    OFF = "off"
+    """Its own tag asks to leave it alone."""
+    USABLE = "usable"
+    """Nothing is wrong with it."""
+
+
+STANDING_WORDS: Final = {
+    Standing.CONTESTED: "contested",
+    Standing.NEEDS_PERSON: "for a person",
+    Standing.WOULD_REPAIR: "broken, to be repaired",
+    Standing.REFUSED: "refused",
+    Standing.NEARLY_ENROLLED: "nearly enrolled",
+    Standing.OFF: "off",
+    Standing.USABLE: "usable",
+}
+"""What roles that stand in a way are called beside their number."""
+
+_STANDINGS: Final = {
+    OutcomeKind.NEEDS_PERSON: Standing.NEEDS_PERSON,
+    OutcomeKind.WOULD_REPAIR: Standing.WOULD_REPAIR,
+    OutcomeKind.REFUSED: Standing.REFUSED,
+    OutcomeKind.NOT_ENROLLED: Standing.NEARLY_ENROLLED,
+    OutcomeKind.OFF: Standing.OFF,
+    OutcomeKind.CLEAN: Standing.USABLE,
+}
+"""What a judgement can say of a role; that it is contested stands in the history alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleReport:
+    """One role: what came of it, what is remembered of it, and how often it was repaired within the days reported.
+
+    ``memory`` is empty where nothing is open of it, or the history is not known. ``last_repair`` has its zone; it is
+    None where there was none.
+    """
+
+    surveyed: Surveyed
+    memory: RoleMemory
+    repairs: int
+    last_repair: datetime | None
+
+    @property
+    def name(self) -> str:
+        """The name of the role."""
+        return self.surveyed.judgement.scanned.role.arn.name
+
+    @property
+    def arn(self) -> str:
+        """The ARN of the role."""
+        return str(self.surveyed.judgement.scanned.role.arn)
+
+    @property
+    def standing(self) -> Standing:
+        """How it stands. One that is contested and not enrolled any more stands as it is now."""
+        judgement = self.surveyed.judgement
+        if self.memory.contest is not None and isinstance(judgement.enrollment, Enrolled) and judgement.refused is None:
+            return Standing.CONTESTED
+        return _STANDINGS[judgement.kind]
+
+    @property
+    def cloud(self) -> str | None:
+        """The cloud in its enrolment tag; None where it has no such tag, or is off."""
+        return self.surveyed.cloud
+
+    @property
+    def is_observed_only(self) -> bool:
+        """Whether nothing is written because the mode of its cloud, or its own tag, says so."""
+        return self.surveyed.is_observed_only
+
+    @property
+    def why(self) -> str:
+        """Why it is refused, off or only nearly enrolled, in a sentence; empty for any other role."""
+        near = self.surveyed.near
+        return self.surveyed.why if near is None else near.why
+
+    @property
+    def enrolling_cloud(self) -> str | None:
+        """The cloud that a role without the tag must have been meant for; None where that cannot be told."""
+        near = self.surveyed.near
+        return near.cloud if near is not None and self.standing is Standing.NEARLY_ENROLLED else None
+
+    def explained(self, finding: Finding) -> tuple[str, ...]:
+        """What a finding means, why it is so, what stands against its repair, and what a person can do about it."""
+        held = {each.finding: each.because for each in self.surveyed.judgement.plan.withheld}
+        return explained(finding, held.get(finding, ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a report says of an account at a time with its zone.
+
+    ``plan`` is what ``remediator plan --json`` prints of the fleet. ``roles`` are those of the survey, in its order.
+    ``past`` is None where the history is not known, and then ``without_past`` says why.
+    """
+
+    at: datetime
+    fleet: Fleet
+    plan: Mapping[str, Any]
+    roles: tuple[RoleReport, ...]
+    past: Past | None
+    without_past: str = ""
+
+    @property
+    def account(self) -> str:
+        """The account, 12 digits."""
+        return self.fleet.account
+
+    @property
+    def counts(self) -> Mapping[Standing, int]:
+        """How many roles stand in each way."""
+        counted = Counter(each.standing for each in self.roles)
+        return {standing: counted[standing] for standing in Standing}
+
+    @property
+    def open_elsewhere(self) -> tuple[tuple[str, RoleMemory], ...]:
+        """The roles of which something is open although the account does not show them as enrolled or nearly so."""
+        shown = {each.name for each in self.roles}
+        return () if self.past is None else tuple(each for each in self.past.open if each[0] not in shown)
+
+
+def make_report(
+    *, at: datetime, fleet: Fleet, plan: Mapping[str, Any], past: Past | None, without_past: str = ""
+) -> Report:
+    """The report on a fleet and its past; where the past is not known, ``without_past`` says why."""
+    remembered = {} if past is None else dict(past.open)
+    times: dict[str, list[datetime]] = {}
+    for change in () if past is None else past.repairs:
+        times.setdefault(change.role_name, []).append(change.intended_at)
+    roles = tuple(
+        RoleReport(
+            surveyed=each,
+            memory=remembered.get(each.judgement.scanned.role.arn.name, RoleMemory()),
+            repairs=len(repaired := times.get(each.judgement.scanned.role.arn.name, [])),
+            last_repair=max(repaired, default=None),
+        )
+        for each in fleet.survey.roles
+    )
+    return Report(at, fleet, plan, roles, past, without_past)

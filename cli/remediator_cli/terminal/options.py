@@ -1,0 +1,89 @@
+"""Options that several commands have in common."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from remediator.core.policy.arn import RoleArn
+from remediator.errors import MalformedArn, RemediatorError
+
+DEFAULT_STACK = "AnyscaleRemediator"
+
+Stack = Annotated[str, typer.Option("--stack", metavar="NAME", help="The stack of the deployment.")]
+Region = Annotated[
+    str | None,
+    typer.Option(
+        "--region",
+        metavar="REGION",
+        show_default=False,
+        help="The home Region of the deployment, where it is neither in the settings nor us-east-1.",
+    ),
+]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings",
+        metavar="FILE",
+        show_default=False,
+        help="The cdk.json of the deployment, or its configuration alone.",
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+_ROLE_NAME: Final = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
+"""https://docs.aws.amazon.com/IAM/latest/APIReference/API_Role.html"""
+_MOST_SHOWN: Final = 100
+"""How many characters are shown of what is no role's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRole:
+    """A role that somebody has named; ``arn`` is the ARN that they gave, None where they gave no more than the name."""
+
+    name: str
+    arn: RoleArn | None = None
+
+    def must_be(self, found: RoleArn) -> None:
+        """See that the role that was ``found`` by the name is the one that is meant.
+
+        Raises RemediatorError where the ARN that was given is that of another account, or has another path.
+        """
+        if self.arn not in (None, found):
+            raise RemediatorError(
+                f"{self.arn} was given, and the role of that name in the account of your credentials is {found}. "
+                "Nothing was changed. Set AWS_PROFILE to the account of the role that you mean, or give the ARN of "
+                "this one, or its name alone"
+            )
+
+
+def named_role(text: str, *, param_hint: str = "ROLE") -> NamedRole:
+    """The role that is given by its name or its ARN.
+
+    Raises BadParameter, naming the parameter, for what is neither: no call of AWS is made with it.
+    """
+    arn = _role_arn(text, param_hint) if text.startswith("arn:") else None
+    name = text if arn is None else arn.name
+    if not _ROLE_NAME.fullmatch(name):
+        shown = repr(name[:_MOST_SHOWN]) + ("…" if len(name) > _MOST_SHOWN else "")
+        raise typer.BadParameter(
+            f"{shown} can be the name of no role: that has 1 to 64 letters (a to z), digits and characters of _+=,.@-",
+            param_hint=param_hint,
+        )
+    return NamedRole(name, arn)
+
+
+def _role_arn(text: str, param_hint: str) -> RoleArn:
+    if not text.isascii():
+        raise typer.BadParameter(f"{text[:_MOST_SHOWN]!a} is not the ARN of an IAM role", param_hint=param_hint)
+    try:
+        return RoleArn.parse(text)
+    except MalformedArn as error:
+        raise typer.BadParameter(str(error), param_hint=param_hint) from error

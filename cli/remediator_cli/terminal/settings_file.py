@@ -1,0 +1,51 @@
+"""The configuration of a deployment, from the file in which people keep it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from remediator.errors import SettingsError
+from remediator.settings import Settings, parse_settings
+from remediator_cli.terminal.exits import ExitCode
+from remediator_cli.terminal.json_lines import NotJson, parse_json
+from remediator_cli.terminal.output import complain
+
+CONTEXT_KEY = "remediator"
+
+
+def read_settings(path: Path) -> Settings:
+    """Read a ``cdk.json``, or a file that holds nothing but the configuration.
+
+    Raises SettingsError with every fault.
+    """
+    try:
+        value = parse_json(path.read_text(encoding="utf-8-sig"))
+    except NotJson as error:
+        raise SettingsError([f"the file {error}"]) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(["the file is not UTF-8"]) from error
+    except OSError as error:
+        raise SettingsError([f"the file cannot be read: {error.strerror or error}"]) from error
+    if isinstance(value, dict) and "context" in value:
+        context = value["context"]
+        if not isinstance(context, dict) or CONTEXT_KEY not in context:
+            raise SettingsError([f'the key "{CONTEXT_KEY}" is missing under "context"'])
+        value = context[CONTEXT_KEY]
+    return parse_settings(value)
+
+
+def given_settings(path: Path | None) -> Settings | None:
+    """The configuration in the file that an option names, None without one.
+
+    A wrong one ends the command: every fault is a complaint of its own, and the exit code is that for bad input.
+    """
+    if path is None:
+        return None
+    try:
+        return read_settings(path)
+    except SettingsError as error:
+        for fault in error.faults:
+            complain(str(path), fault)
+        raise typer.Exit(ExitCode.BAD_INPUT) from error

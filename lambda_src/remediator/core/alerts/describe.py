@@ -1,0 +1,296 @@
+"""Make the notification of an outcome: what is wrong, what was done about it, and what there is to do."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC
+from typing import assert_never
+
+from remediator.core.alerts.decide import News, Telling
+from remediator.core.alerts.finding_texts import FINDING_TEXTS
+from remediator.core.alerts.notification import Change, Notification, Point, WriteState
+from remediator.core.alerts.permanent_fix import permanent_fix
+from remediator.core.alerts.severity import Severity
+from remediator.core.history.change import ChangeState, before_and_after, document_of
+from remediator.core.history.conflict import how_to_resume
+from remediator.core.model.finding import Finding, FindingCode
+from remediator.core.model.step import Step, TrustStep
+from remediator.core.policy.arn import RoleArn
+from remediator.core.repair.instance_profile import compute_configuration, own_instance_profile_arn
+from remediator.core.repair.outcome import Applied, Hold, NotApplied, Outcome, OutcomeKind, Unconfirmed, is_retried
+from remediator.settings import MODE_TAG, GrantSide
+
+_PROFILE_CODES = frozenset({FindingCode.PROFILE_MISSING, FindingCode.PROFILE_OCCUPIED, FindingCode.PROFILE_UNDECIDED})
+
+_SEVERITIES = {
+    OutcomeKind.NOT_ENROLLED: Severity.INFO,
+    OutcomeKind.OFF: Severity.INFO,
+    OutcomeKind.CLEAN: Severity.INFO,
+    OutcomeKind.REPAIRED: Severity.INFO,
+    OutcomeKind.CONTESTED: Severity.ERROR,
+    OutcomeKind.WOULD_REPAIR: Severity.WARNING,
+    OutcomeKind.REFUSED: Severity.WARNING,
+    OutcomeKind.NEEDS_PERSON: Severity.ERROR,
+    OutcomeKind.FAILED: Severity.ERROR,
+}
+
+_HEADLINES = {
+    OutcomeKind.NOT_ENROLLED: "Not looked after any more; nothing for you to do. What was wrong was not repaired.",
+    OutcomeKind.OFF: "Left alone, as its tag asks for; nothing for you to do. What was wrong was not repaired.",
+    OutcomeKind.CLEAN: "Resolved; nothing for you to do. What you were told of is in order again.",
+    OutcomeKind.REPAIRED: "Repaired; nothing for you to do now. To keep it so, change the code that broke it.",
+    OutcomeKind.REFUSED: "Refused to look after this role; nothing was written. Please correct tag or settings.",
+    OutcomeKind.CONTESTED: "Please decide: somebody keeps undoing this repair, so we have stopped repairing this role.",
+}
+
+_HELD_HEADLINES = {
+    Hold.OBSERVE: "Broken, and left as it is because observe mode writes nothing. Please repair it.",
+    Hold.PAUSED: "Broken, and left as it is because writes are paused. Please repair it, or resume the writes.",
+    Hold.CAPPED: "Repaired in part only, because as much was written as is allowed. Please see who breaks so much.",
+    None: "Repaired in part; nothing for you to do now. The next sweep repairs the rest.",
+}
+
+_HELD_TITLES = {
+    Hold.OBSERVE: "broken, not repaired (observe mode)",
+    Hold.PAUSED: "broken, not repaired (writes are paused)",
+    Hold.CAPPED: "repaired in part only (the limit of writes)",
+    None: "repaired in part",
+}
+
+_HELD_ADVICE = {
+    Hold.OBSERVE: "Make the changes below; or have us make them: give the cloud the mode `repair`, and the role's tag "
+    f"{MODE_TAG} no other one.",
+    Hold.PAUSED: "Make the changes below; or have us make them: `remediator resume` lets the writes go on.",
+    Hold.CAPPED: "See who breaks so much: `remediator history` names who caused each repair. The next sweep after the "
+    "window repairs the rest.",
+}
+
+_TITLES = {
+    OutcomeKind.NOT_ENROLLED: "no longer looked after",
+    OutcomeKind.OFF: "left alone",
+    OutcomeKind.CLEAN: "resolved",
+    OutcomeKind.REPAIRED: "repaired",
+    OutcomeKind.REFUSED: "refused",
+    OutcomeKind.CONTESTED: "contested, no longer repaired",
+    OutcomeKind.NEEDS_PERSON: "needs a person",
+}
+
+_WRITTEN_TO = frozenset(
+    {
+        OutcomeKind.REPAIRED,
+        OutcomeKind.WOULD_REPAIR,
+        OutcomeKind.CONTESTED,
+        OutcomeKind.NEEDS_PERSON,
+        OutcomeKind.FAILED,
+    }
+)
+"""The outcomes after which the remediator may write to the role, so that somebody may want to keep it from that."""
+
+
+def describe(
+    outcome: Outcome,
+    telling: Telling,
+    *,
+    buckets: tuple[str, ...] = (),
+    grant: GrantSide = GrantSide.ROLE_POLICY,
+) -> Notification:
+    """What to tell people about an outcome in which there is something new.
+
+    ``buckets`` are the names of the cloud's buckets, and ``grant`` is the side where it grants them, for the text on
+    how to make the repair permanent.
+    """
+    contested = outcome.kind is OutcomeKind.CONTESTED
+    headline = _headline(outcome)
+    return Notification(
+        notification_id=_notification_id(outcome, telling.news),
+        kind=outcome.kind,
+        hold=outcome.hold,
+        news=telling.news,
+        incident_id=telling.incident_id,
+        severity=Severity.WARNING if _ends_by_itself(outcome) else _SEVERITIES[outcome.kind],
+        title=_title(outcome),
+        headline=f"Still so after a day. {headline}" if telling.news is News.REMINDER else headline,
+        role_name=outcome.role_name,
+        role_arn=outcome.role_arn,
+        account=outcome.account,
+        cloud=outcome.cloud,
+        wrong=tuple(_wrong(outcome)),
+        changes=tuple(_changes(outcome)),
+        to_do=tuple(_to_do(outcome)),
+        causes=outcome.causes,
+        permanent=permanent_fix(
+            outcome.role_arn, outcome.findings, buckets, grant, instance_profile=outcome.instance_profile
+        ),
+        compute_configuration=_compute_configuration(outcome),
+        undo=tuple(f"remediator undo {change_id}" for change_id in _written(outcome)),
+        resume=how_to_resume(outcome.role_name) if contested else None,
+        pause=_pause(outcome),
+        findings=outcome.findings,
+    )
+
+
+def _notification_id(outcome: Outcome, news: News) -> str:
+    """By what was found and done, and by the events that led to it; not by when it was told, or to which incident."""
+    parts = (
+        *(outcome.account, outcome.role_name, outcome.kind, news, outcome.hold or "", outcome.refusal or ""),
+        *sorted(f"{finding.code} {finding.subject}" for finding in outcome.findings),
+        *(f"{type(result).__name__} {result.change_id}" for result in outcome.results),
+        *(f"{change.state} {change.change_id}" for change in outcome.settled),
+        *sorted(cause.event_id for cause in outcome.causes),
+    )
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _title(outcome: Outcome) -> str:
+    match outcome.kind:
+        case OutcomeKind.WOULD_REPAIR:
+            return _HELD_TITLES[outcome.hold]
+        case OutcomeKind.FAILED if _ends_by_itself(outcome):
+            return "repair not finished yet"
+        case OutcomeKind.FAILED:
+            return "repair failed" if outcome.results or outcome.is_last else "could not be looked at"
+        case kind:
+            return _TITLES[kind]
+
+
+def _headline(outcome: Outcome) -> str:
+    match outcome.kind:
+        case OutcomeKind.WOULD_REPAIR:
+            return _HELD_HEADLINES[outcome.hold]
+        case OutcomeKind.NEEDS_PERSON:
+            return f"Please look: {_what_needs_a_person(outcome)}"
+        case OutcomeKind.FAILED:
+            return _failed_headline(outcome)
+        case kind:
+            return _HEADLINES[kind]
+
+
+def _what_needs_a_person(outcome: Outcome) -> str:
+    if any(finding.code is FindingCode.QUARANTINED for finding in outcome.findings):
+        return "somebody has shut this role on purpose, so nothing is repaired."
+    if outcome.applied:
+        return "part of it was repaired, the rest must not be repaired automatically."
+    if not outcome.findings and outcome.settled:
+        if any(change.state is ChangeState.SUPERSEDED for change in outcome.settled):
+            return "a repair was interrupted, and somebody has changed the document since."
+        return "a repair was interrupted, and whether it was in force for a time is not known."
+    return "something is wrong that must not be repaired automatically."
+
+
+def _failed_headline(outcome: Outcome) -> str:
+    if _ends_by_itself(outcome):
+        if outcome.again:
+            return "Written in part; nothing for you to do now. The rest is tried again within minutes."
+        return "Written, but not all of it is seen yet; nothing for you to do now. We look again within minutes."
+    if outcome.is_last and outcome.may_have_written:
+        return "Please look: a repair was begun and not finished, and is not tried again by itself."
+    if not outcome.results:
+        return "Please look: whether this role is broken could not be found out."
+    if outcome.to_be_retried and not outcome.for_a_person:
+        return (
+            "A repair failed, and is tried again within minutes. Please look if you are not told soon that it worked."
+        )
+    return "Please look: a repair failed."
+
+
+def _ends_by_itself(outcome: Outcome) -> bool:
+    """Whether all that could be written was, so that it only has to be seen or finished, and is told in the end.
+
+    A write that failed is none of this even if it is tried again: that it fails for good would be nothing new.
+    """
+    if outcome.kind is not OutcomeKind.FAILED or outcome.for_a_person or outcome.is_last:
+        return False
+    if any(isinstance(result, NotApplied) for result in outcome.results):
+        return False
+    return outcome.again or bool(outcome.results)
+
+
+def _wrong(outcome: Outcome) -> Iterable[Point]:
+    if outcome.why:
+        yield Point(outcome.why)
+    for finding in outcome.findings:
+        actions = f" ({', '.join(finding.actions)})" if finding.actions else ""
+        yield Point(f"{finding.subject}: {FINDING_TEXTS[finding.code].meaning}{actions}", finding.because)
+    yield from (Point(note) for note in outcome.notes)
+
+
+def _changes(outcome: Outcome) -> Iterable[Change]:
+    for settled in outcome.settled:
+        if settled.may_have_taken_effect:
+            state = WriteState.APPLIED if settled.state is ChangeState.COMPLETED else WriteState.UNCONFIRMED
+            yield Change(str(settled.document), state, settled.before, settled.after, settled.why, settled.change_id)
+    for step in outcome.proposed:
+        yield _change(step, WriteState.PROPOSED)
+    for result in outcome.results:
+        match result:
+            case Applied(step=step, change_id=change_id):
+                yield _change(step, WriteState.APPLIED, change_id=change_id)
+            case Unconfirmed(step=step, why=why, change_id=change_id):
+                yield _change(step, WriteState.UNCONFIRMED, why, change_id)
+            case NotApplied(step=step, why=why, change_id=change_id):
+                yield _change(step, WriteState.NOT_APPLIED, why, change_id)
+            case _ as never:
+                assert_never(never)
+
+
+def _change(step: Step, state: WriteState, note: str = "", change_id: str = "") -> Change:
+    merged = step.merged if isinstance(step, TrustStep) else ""
+    before, after = before_and_after(step)
+    return Change(str(document_of(step)), state, before, after, " ".join(filter(None, (merged, note))), change_id)
+
+
+def _written(outcome: Outcome) -> Iterable[str]:
+    """The ids of the changes that can be undone."""
+    yield from (change.change_id for change in outcome.settled if change.state is ChangeState.COMPLETED)
+    yield from (result.change_id for result in outcome.results if isinstance(result, Applied) and result.change_id)
+
+
+def _to_do(outcome: Outcome) -> Iterable[Point]:
+    if outcome.contest is not None:
+        undoing = outcome.contest.actors or ("nobody that an event has told of",)
+        yield Point(
+            "Decide with whoever undoes it: change their code as below, or take the role out of our hands. Then let us "
+            "repair it again with the command below; or wait until "
+            f"{outcome.contest.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC.",
+            tuple(f"Undone by {actor}" for actor in undoing),
+        )
+    for withheld in outcome.withheld:
+        why = tuple(f"We did not do it ourselves: {reason}" for reason in withheld.because)
+        yield Point(_advice(withheld.finding), why)
+    held = {withheld.finding for withheld in outcome.withheld}
+    yield from (Point(_advice(finding)) for finding in outcome.for_a_person if finding not in held)
+    for result in outcome.results:
+        if isinstance(result, NotApplied):
+            again = (
+                "It is tried again within minutes."
+                if is_retried(result)
+                else "It is not tried again by itself. Mend what AWS complains of, or make the change below."
+            )
+            yield Point(f"{document_of(result.step)}: {again}", (result.why,))
+    for settled in outcome.settled:
+        if settled.state is ChangeState.SUPERSEDED:
+            yield Point(f"{settled.document}: See whether what we meant to write, below, is still wanted.")
+        if settled.state is ChangeState.UNKNOWN:
+            yield Point(f"{settled.document}: Only CloudTrail can tell whether it was, for a time, as is shown below.")
+    if outcome.kind is OutcomeKind.WOULD_REPAIR and outcome.hold is not None:
+        yield Point(_HELD_ADVICE[outcome.hold])
+    if outcome.kind is OutcomeKind.FAILED and (outcome.is_last or not (outcome.results or outcome.again)):
+        yield Point("Mend what is named above, then let the remediator look again by touching a tag of the role.")
+
+
+def _advice(finding: Finding) -> str:
+    return f"{finding.subject}: {FINDING_TEXTS[finding.code].to_do}"
+
+
+def _compute_configuration(outcome: Outcome) -> str | None:
+    """What to write into a compute configuration, where the instance profile is the matter; None elsewhere."""
+    if outcome.role_arn is None or not any(finding.code in _PROFILE_CODES for finding in outcome.findings):
+        return None
+    return compute_configuration(outcome.instance_profile or own_instance_profile_arn(RoleArn.parse(outcome.role_arn)))
+
+
+def _pause(outcome: Outcome) -> str | None:
+    if outcome.role_arn is None or outcome.kind not in _WRITTEN_TO:
+        return None
+    return f"aws iam tag-role --role-name {outcome.role_name} --tags Key={MODE_TAG},Value=off"

@@ -1,0 +1,71 @@
+"""What a message says and in which order, in no channel's form yet: each channel prints it its own way.
+
+All text in it is ours, or foreign text that ``core.model.plain_text`` has made harmless. A channel in which not
+everything fits leaves out whole sections, those of the highest rank first, and says where the rest can be read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+from remediator.core.alerts.severity import Severity
+
+
+class Form(Enum):
+    """How a section is printed."""
+
+    SENTENCES = "sentences"
+    """One a line; a line that begins with two spaces explains the one before it."""
+    COMMANDS = "commands"
+    """To be typed as they stand."""
+    DIFF = "diff"
+    """A unified diff."""
+    CODE = "code"
+    """To be pasted as it stands."""
+
+
+class Rank(IntEnum):
+    """How much is lost without a section; the highest is left out first."""
+
+    NEEDED = 0
+    """What is wrong, and what to do."""
+    TELLING = 1
+    """Who caused it, what was changed."""
+    HANDY = 2
+    """Commands to undo, pause or resume."""
+    LASTING = 3
+    """How to make it permanent."""
+    SPARE = 4
+    """The same in another language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a message; ``note`` is a sentence between the title and the lines, empty where there is none."""
+
+    title: str
+    lines: tuple[str, ...]
+    form: Form = Form.SENTENCES
+    rank: Rank = Rank.NEEDED
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A whole message.
+
+    ``subject`` has at most 99 ASCII characters on one line. ``headline`` is the first line, which says whether the
+    reader has to do anything. ``facts`` are short, as names and values (``("Role", "arn:…")``). ``thread`` is the same
+    in all messages that belong together, None where a message stands alone. ``keywords`` are single words to search
+    for. ``record`` says where the rest can be read, as a command (``remediator history head-node``).
+    """
+
+    subject: str
+    headline: str
+    severity: Severity
+    facts: tuple[tuple[str, str], ...]
+    sections: tuple[Section, ...]
+    thread: str | None
+    keywords: tuple[str, ...]
+    record: str

@@ -1,0 +1,73 @@
+"""Who may enrol a role: where the configuration names approvers, only their own call counts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from remediator.core.enrollment.decide import Refusal, Refused
+from remediator.core.events.event import Actor, Cause
+from remediator.core.history.role_record import Approval
+from remediator.core.model.state import Role
+from remediator.settings import PrincipalPattern
+
+_ENROLLING = frozenset({"CreateRole", "TagRole"})
+_WITH_AN_ARN_OF_THEIR_OWN = frozenset({"IAMUser", "Root"})
+
+
+def decide_approval(
+    role: Role,
+    cloud: str,
+    causes: tuple[Cause, ...],
+    remembered: Approval | None,
+    approvers: tuple[PrincipalPattern, ...],
+) -> Approval | Refused | None:
+    """The approval of a role's enrolment in ``cloud``; None where the configuration asks for none.
+
+    ``remembered`` is that of this very role, by its unique id. A call approves if it set the enrolment tag to this
+    cloud, was made by an approver, and is not older than the role: one for a predecessor of the same name is not.
+    Whoever takes the tag away ends the approval: it must be given anew when the tag is set again.
+    """
+    if not approvers:
+        return None
+    approval = remembered
+    enrolling: list[Cause] = []
+    for cause in sorted(causes, key=lambda cause: cause.time):
+        if cause.call == "UntagRole" and cause.enrolls == "" and not (approval and cause.time < approval.time):
+            approval = None
+        if cause.call in _ENROLLING and cause.enrolls == cloud and _is_about(cause, role):
+            enrolling.append(cause)
+            principal = principal_of(cause.actor)
+            if principal is not None and any(pattern.matches(principal) for pattern in approvers):
+                approval = Approval(cloud, principal, cause.event_id, cause.time)
+    if approval is not None and approval.cloud == cloud:
+        return approval
+    allowed = ", ".join(str(pattern) for pattern in approvers)
+    by = f" {enrolling[-1].actor.arn} set its tag, and may not approve." if enrolling else ""
+    return Refused(
+        Refusal.NOT_APPROVED,
+        f"Nobody who may enrol roles has enrolled this one in cloud {cloud}.{by} It waits until one of these sets its "
+        f"tag again: {allowed}.",
+        cloud,
+    )
+
+
+def principal_of(actor: Actor) -> str | None:
+    """The ARN that stands for an actor: of the role behind a session, of a user or root; None for anybody else.
+
+    Whoever assumes a role chooses the name of the session, so that the session's own ARN says nothing.
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
+    """
+    if actor.kind == "AssumedRole":
+        return actor.issuer_arn
+    return actor.arn if actor.kind in _WITH_AN_ARN_OF_THEIR_OWN else None
+
+
+def _is_about(cause: Cause, role: Role) -> bool:
+    """Whether the call is about this role, and not a predecessor: times are known to the second.
+
+    A tag that was set within the second in which the role was created may have been set on its predecessor.
+    """
+    if role.created is None:
+        return False
+    time, created = datetime.fromisoformat(cause.time), role.created.replace(microsecond=0)
+    return time >= created if cause.call == "CreateRole" else time > created

@@ -1,0 +1,102 @@
+"""Roles that are nearly enrolled: somebody may have meant them to be, and a tag or a pattern stands in the way."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from remediator.core.policy.arn import RoleArn
+from remediator.settings import Settings
+
+_AWS_OWNED_PATHS: Final = ("/aws-service-role/", "/aws-reserved/")
+"""Roles that belong to AWS services, which nobody means to enrol.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html
+"""
+
+_ALIKE: Final = 0.9
+"""How much of two texts must be the same: a letter in ten may be wrong, or two have changed places."""
+
+
+class Nearness(StrEnum):
+    """What keeps a role from being enrolled."""
+
+    TAG_MISSPELT = "tag-misspelt"
+    """It has a tag whose key is nearly the enrolment tag's."""
+    UNKNOWN_CLOUD = "unknown-cloud"
+    """Its enrolment tag names no cloud of the configuration."""
+    NOT_ALLOWED = "not-allowed"
+    """Its enrolment tag names a cloud that does not allow the role."""
+    UNTAGGED = "untagged"
+    """A cloud allows it, and it does not carry the tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """That a role is nearly enrolled; ``why`` says in a sentence what stands in the way.
+
+    ``cloud`` is the one that must have been meant, None where that cannot be told.
+    """
+
+    nearness: Nearness
+    why: str
+    cloud: str | None = None
+
+    @property
+    def is_a_mistake(self) -> bool:
+        """Whether somebody has tried to enrol the role, so that a person should look at it."""
+        return self.nearness is not Nearness.UNTAGGED
+
+
+def near_miss(arn: RoleArn, tags: Mapping[str, str], settings: Settings) -> NearMiss | None:
+    """What keeps a role from being enrolled, by its ARN and tags; None where nothing does, or nobody meant it to be."""
+    key = settings.enrollment_tag
+    if key in tags:
+        return _tagged(arn, tags[key], settings)
+    if arn.path.startswith(_AWS_OWNED_PATHS):
+        return None
+    allowing = [cloud.name for cloud in settings.clouds if cloud.allows(arn.path_and_name)]
+    misspelt = next((other for other in tags if _are_alike(other, key)), None)
+    if misspelt is not None:
+        named = alike_cloud(tags[misspelt], settings)
+        why = f"It has the tag {misspelt!r}, and the enrolment tag is {key!r}: every letter and its case count."
+        if named is not None and named not in allowing:
+            why += f" Nor does the cloud {named} allow role/{arn.path_and_name}."
+        return NearMiss(Nearness.TAG_MISSPELT, why, named if named in allowing else None)
+    if not allowing:
+        return None
+    why = f"The configuration allows it for {' and '.join(allowing)}, and it does not carry the tag {key!r}."
+    return NearMiss(Nearness.UNTAGGED, why, allowing[0] if len(allowing) == 1 else None)
+
+
+def alike_cloud(name: str, settings: Settings) -> str | None:
+    """The cloud that somebody must have meant by a name; None where no cloud's name is nearly that."""
+    return next((cloud.name for cloud in settings.clouds if _are_alike(cloud.name, name)), None)
+
+
+def _tagged(arn: RoleArn, name: str, settings: Settings) -> NearMiss | None:
+    cloud = settings.cloud(name)
+    if cloud is None:
+        meant = alike_cloud(name, settings)
+        known = ", ".join(sorted(cloud.name for cloud in settings.clouds))
+        hint = f"is {meant!r} meant?" if meant else f"there are {known}."
+        why = f"The tag {settings.enrollment_tag} names the cloud {name!r}, which is not configured: {hint}"
+        return NearMiss(Nearness.UNKNOWN_CLOUD, why, meant)
+    if cloud.allows(arn.path_and_name):
+        return None
+    patterns = ", ".join(str(pattern) for pattern in cloud.roles)
+    why = f"Its tag names the cloud {name}, which does not allow role/{arn.path_and_name}, only {patterns}."
+    return NearMiss(Nearness.NOT_ALLOWED, why, name)
+
+
+def _are_alike(one: str, other: str) -> bool:
+    """Whether two names differ in case, in the signs between their words, or in a letter or two."""
+    first, second = _letters(one), _letters(other)
+    return first == second or difflib.SequenceMatcher(None, first, second).ratio() >= _ALIKE
+
+
+def _letters(text: str) -> str:
+    return "".join(char for char in text.casefold() if char.isalnum())

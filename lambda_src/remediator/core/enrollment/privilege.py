@@ -1,0 +1,309 @@
+"""Does a role hold rights so wide that letting EC2 have it, or repairing it at all, would be an escalation?
+
+It is decided by evaluating the role's policies, limited by its boundary, for calls that lead to more rights: on any
+role, user, group or policy of the account, not on those that a policy names or that carry a tag; and on the role
+itself. Names of policies decide nothing.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-reference-policy-checks.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from remediator.core.access.calls import session_context
+from remediator.core.access.decision import Answer, Side, all_of, any_of
+from remediator.core.access.sides import Documents, documents_about
+from remediator.core.enrollment.decide import Refusal, Refused
+from remediator.core.model.state import Role, RolePolicies, Surroundings
+from remediator.core.policy.context import Context, Value
+from remediator.core.policy.evaluate import Request, alike, allowed_at_all
+from remediator.core.policy.explain import Reason
+from remediator.core.policy.matching import Target, has_wildcards
+from remediator.core.policy.principals import Named
+from remediator.core.policy.reading import Present
+from remediator.settings import Cloud
+
+_UNNAMED = "\N{REPLACEMENT CHARACTER}" * 16
+"""The name of something that no policy has named."""
+_SERVICE, _REGION = 2, 3
+"""The fields of an ARN."""
+
+# What whoever may call it on any of them can turn into every right that there is in the account.
+_ON_ANY: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "role",
+        (
+            "iam:AttachRolePolicy",
+            "iam:DeleteRolePermissionsBoundary",
+            "iam:DeleteRolePolicy",
+            "iam:DetachRolePolicy",
+            "iam:PutRolePermissionsBoundary",
+            "iam:PutRolePolicy",
+            "iam:UpdateAssumeRolePolicy",
+            "sts:AssumeRole",
+        ),
+    ),
+    (
+        "user",
+        (
+            "iam:AttachUserPolicy",
+            "iam:CreateAccessKey",
+            "iam:CreateLoginProfile",
+            "iam:DeleteUserPermissionsBoundary",
+            "iam:PutUserPermissionsBoundary",
+            "iam:PutUserPolicy",
+            "iam:UpdateLoginProfile",
+        ),
+    ),
+    ("group", ("iam:AddUserToGroup", "iam:AttachGroupPolicy", "iam:PutGroupPolicy")),
+    ("policy", ("iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion")),
+)
+
+# What a role may do to itself to get every right.
+_ON_ITSELF: tuple[str, ...] = ("iam:AttachRolePolicy", "iam:PutRolePolicy")
+_ON_ITS_POLICIES: tuple[str, ...] = ("iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion")
+
+# Code that runs with any right may be replaced, or anybody be let in as an administrator.
+_ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("function", "lambda:{region}:{account}:function:{name}", ("lambda:UpdateFunctionCode",)),
+    (
+        "permission set",
+        "sso:::permissionSet/{name}/{name}",
+        ("sso:AttachManagedPolicyToPermissionSet", "sso:CreateAccountAssignment", "sso:PutInlinePolicyToPermissionSet"),
+    ),
+)
+
+# What can be given a role and then acts with its rights as whoever starts it likes, because it runs their code or makes
+# their calls; by the service that the role is passed to.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
+_STARTED_BY: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "ec2.amazonaws.com",
+        (
+            "autoscaling:CreateAutoScalingGroup",
+            "autoscaling:CreateLaunchConfiguration",
+            "ec2:AssociateIamInstanceProfile",
+            "ec2:CreateFleet",
+            "ec2:CreateLaunchTemplate",
+            "ec2:CreateLaunchTemplateVersion",
+            "ec2:ReplaceIamInstanceProfileAssociation",
+            "ec2:RequestSpotFleet",
+            "ec2:RequestSpotInstances",
+            "ec2:RunInstances",
+            "eks:CreateNodegroup",
+            "elasticmapreduce:RunJobFlow",
+            "imagebuilder:CreateInfrastructureConfiguration",
+        ),
+    ),
+    ("lambda.amazonaws.com", ("lambda:CreateFunction", "lambda:UpdateFunctionConfiguration")),
+    (
+        "cloudformation.amazonaws.com",
+        ("cloudformation:CreateChangeSet", "cloudformation:CreateStack", "cloudformation:UpdateStack"),
+    ),
+    ("ecs-tasks.amazonaws.com", ("batch:RegisterJobDefinition", "ecs:RegisterTaskDefinition", "ecs:RunTask")),
+    ("glue.amazonaws.com", ("glue:CreateDevEndpoint", "glue:CreateJob", "glue:CreateSession", "glue:UpdateJob")),
+    ("codebuild.amazonaws.com", ("codebuild:CreateProject", "codebuild:UpdateProject")),
+    (
+        "sagemaker.amazonaws.com",
+        ("sagemaker:CreateNotebookInstance", "sagemaker:CreateProcessingJob", "sagemaker:CreateTrainingJob"),
+    ),
+    ("scheduler.amazonaws.com", ("scheduler:CreateSchedule", "scheduler:UpdateSchedule")),
+    ("ssm.amazonaws.com", ("ssm:StartAutomationExecution",)),
+    ("states.amazonaws.com", ("states:CreateStateMachine", "states:UpdateStateMachine")),
+    ("pipes.amazonaws.com", ("pipes:CreatePipe", "pipes:UpdatePipe")),
+    ("tasks.apprunner.amazonaws.com", ("apprunner:CreateService",)),
+    ("datapipeline.amazonaws.com", ("datapipeline:PutPipelineDefinition",)),
+    ("bedrock-agentcore.amazonaws.com", ("bedrock-agentcore:CreateAgentRuntime",)),
+)
+_ANY_SERVICE = f"{_UNNAMED}.amazonaws.com"
+
+_HANDING_OVER = "iam:PassRole"
+_ALONE_ENOUGH = (
+    *(action for _, actions in _ON_ANY for action in actions),
+    *(action for _, _, actions in _ELSEWHERE for action in actions),
+    _HANDING_OVER,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """A sign that a role is too powerful, in a sentence; ``is_certain`` is false where it cannot be excluded only."""
+
+    why: str
+    is_certain: bool
+
+
+def sign_of_power(
+    role: Role,
+    policies: RolePolicies,
+    surroundings: Surroundings = Surroundings(),  # noqa: B008  # it is frozen
+) -> Power | None:
+    """Why a role is too powerful to be looked after, or may be; None where it certainly is not.
+
+    A certain sign comes before one that only cannot be excluded: because of a condition that nobody can decide, or of
+    a policy that could not be read, or not be understood.
+    """
+    documents = _understood(documents_about(role, policies, Side(), surroundings))
+    doubt: Power | None = None
+    for answer, what in _judged(role, documents, policies, surroundings):
+        if answer is True:
+            return Power(f"The role may {what}, which is as much as an administrator may.", is_certain=True)
+        if answer is None and doubt is None:
+            unreadable = [str(reason) for part in _sides(documents) for reason in part.unreadable]
+            because = f": {unreadable[0]}" if unreadable else ", because a condition cannot be decided"
+            doubt = Power(f"Whether the role may {what}, as an administrator may, cannot be said{because}.", False)
+    return doubt
+
+
+def refuse_by_policies(
+    role: Role,
+    policies: RolePolicies,
+    cloud: Cloud,
+    surroundings: Surroundings = Surroundings(),  # noqa: B008  # it is frozen
+) -> Refused | None:
+    """Why an enrolled role must not be touched after all, now that its policies are known; None where it may be.
+
+    It lacks the boundary that its cloud requires, or holds rights like an administrator's, or may hold them.
+    """
+    required = cloud.required_boundary
+    if required is not None and role.boundary_arn != required:
+        has = f"has {role.boundary_arn}" if role.boundary_arn else "has none"
+        why = f"Cloud {cloud.name} requires the permissions boundary {required}, and the role {has}."
+        return Refused(Refusal.BOUNDARY_LACKING, why, cloud.name)
+    power = sign_of_power(role, policies, surroundings)
+    if power is None:
+        return None
+    return Refused(Refusal.POWERFUL if power.is_certain else Refusal.POWER_UNKNOWN, power.why, cloud.name)
+
+
+def _understood(documents: Documents) -> Documents:
+    """The documents, where one that breaks the grammar counts as one that could not be read as well.
+
+    AWS saves no such policy, so that nobody can say what it takes it for.
+    """
+    boundary = documents.boundary
+    return replace(
+        documents,
+        identity=_without_faults(documents.identity),
+        boundary=None if boundary is None else _without_faults(boundary),
+    )
+
+
+def _without_faults(side: Side) -> Side:
+    faulty = tuple(
+        Reason(source.name, None, f"could not be understood: {source.document.faults[0].rstrip('.')}")
+        for source in side.sources
+        if source.document.faults
+    )
+    return replace(side, unreadable=(*side.unreadable, *faulty)) if faulty else side
+
+
+def _judged(
+    role: Role, documents: Documents, policies: RolePolicies, surroundings: Surroundings
+) -> Iterator[tuple[Answer, str]]:
+    identity = documents.identity
+    asked = _ALONE_ENOUGH if identity.unreadable else allowed_at_all(identity.sources, _ALONE_ENOUGH)
+    if not asked:
+        return
+    context = session_context(role, surroundings)
+    for what, target, actions, more in _targets(role, policies, _regions(identity)):
+        wanted = tuple(action for action in actions if action in asked)
+        for group in alike(documents.sources(), wanted) if wanted else ():
+            sentence = f"call {group[0]} on {what}"
+            there = session_context(role, surroundings, more) if more else context
+            yield _answer(documents, Request(group, Target(target), there, sentence)), sentence
+    if _HANDING_OVER in asked:
+        yield from _handed_over(role, documents, surroundings)
+
+
+def _regions(identity: Side) -> list[str]:
+    """The Regions in which the role's policies name functions, and one that none of them names.
+
+    A pattern may name a part of a Region (``us-*``): then one stands for all that it matches.
+    """
+    arns = [
+        pattern.split(":")
+        for source in identity.sources
+        for statement in source.document.statements
+        if statement.resources is not None and not statement.resources.negated
+        for pattern in statement.resources.patterns
+    ]
+    named = {
+        fields[_REGION].replace("*", _UNNAMED).replace("?", _UNNAMED[0])
+        for fields in arns
+        if len(fields) > _REGION and (fields[_SERVICE] == "lambda" or has_wildcards(fields[_SERVICE]))
+    }
+    return sorted(named | {_UNNAMED})
+
+
+def _targets(
+    role: Role, policies: RolePolicies, regions: Iterable[str]
+) -> Iterator[tuple[str, str, tuple[str, ...], Mapping[str, Value]]]:
+    """What is called upon, in words and by its ARN, the calls, and what is known of it beyond its having no tags.
+
+    ``regions`` are those where functions are called upon.
+    """
+    prefix = f"arn:{role.arn.partition}:iam::{role.arn.account}"
+    for kind, actions in _ON_ANY:
+        # A pattern may want a path.
+        for name in (_UNNAMED, f"{_UNNAMED}/{_UNNAMED}"):
+            yield f"any {kind} of the account", f"{prefix}:{kind}/{name}", actions, {}
+    own: dict[str, Value] = {
+        f"{key}/{tag.lower()}": (value,)
+        for key in ("aws:resourcetag", "iam:resourcetag")
+        for tag, value in role.tags.items()
+    }
+    yield "itself", str(role.arn), _ON_ITSELF, own
+    if isinstance(policies.attached, Present):
+        for policy in policies.attached.value:
+            if policy.arn.startswith(f"{prefix}:"):
+                yield f"its policy {policy.arn.rpartition('/')[2]}", policy.arn, _ON_ITS_POLICIES, {}
+    for kind, form, actions in _ELSEWHERE:
+        arns = {form.format(region=region, account=role.arn.account, name=_UNNAMED) for region in regions}
+        for arn in sorted(arns):
+            yield f"any {kind}", f"arn:{role.arn.partition}:{arn}", actions, {}
+
+
+def _handed_over(role: Role, documents: Documents, surroundings: Surroundings) -> Iterator[tuple[Answer, str]]:
+    """Passing any role: to whatever service, or to one where something can be started with it."""
+    prefix = f"arn:{role.arn.partition}:iam::{role.arn.account}:role"
+    for name in (_UNNAMED, f"{_UNNAMED}/{_UNNAMED}"):
+        request = Request((_HANDING_OVER,), Target(f"{prefix}/{name}"), Context(()), f"{_HANDING_OVER} on any role")
+        to_any = replace(request, context=session_context(role, surroundings, {"iam:passedtoservice": (_ANY_SERVICE,)}))
+        yield _answer(documents, to_any), "pass any role of the account to any service"
+        for service, actions in _STARTED_BY:
+            passing = session_context(role, surroundings, {"iam:passedtoservice": (service,)})
+            passed = _answer(documents, replace(request, context=passing))
+            if passed is False:
+                continue
+            for action in actions:
+                started = _somewhere(documents, action, passing)
+                yield all_of((passed, started)), f"pass any role of the account to what it starts with {action}"
+
+
+def _answer(documents: Documents, request: Request) -> Answer:
+    """Whether the request is granted by the role's policies, within its boundary, and nothing denies it."""
+    sides = documents.about(request)
+    limits = [limit.said.allows() for limit in sides.limits()]
+    denied = any_of([part.denies() for part in sides.parts()])
+    return all_of((sides.identity.allows(Named.SESSION), *limits, None if denied is None else not denied))
+
+
+def _somewhere(documents: Documents, action: str, context: Context) -> Answer:
+    """Whether the action is granted on anything at all: what it is started on is for whoever starts it to choose.
+
+    A Deny that is about some things only leaves the others.
+    """
+    sides = documents.about(Request((action,), Target(_UNNAMED), context, action))
+    granted = []
+    for said in (sides.identity, *(limit.said for limit in sides.limits())):
+        weighed = said.weighed
+        somewhere = bool(weighed.allows) or any(miss.is_elsewhere for miss in weighed.misses)
+        granted.append(True if somewhere else (None if said.side.unreadable else False))
+    denied = any_of([part.denies() for part in sides.parts()])
+    return all_of((*granted, None if denied is None else not denied))
+
+
+def _sides(documents: Documents) -> tuple[Side, ...]:
+    return (documents.identity, *([] if documents.boundary is None else [documents.boundary]))

@@ -1,0 +1,355 @@
+"""A change that we make to one document: what it was, what it becomes, why, and what came of it.
+
+It is recorded as an intent before it is made, and concluded after it was read back, so that nothing is ever written
+that the history does not know, and everything can be undone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import assert_never
+
+from remediator.core.events.event import Cause
+from remediator.core.events.message_fields import read_cause, read_list, read_object, read_optional_text, read_text
+from remediator.core.model.finding import TRUST_SUBJECT, Finding, FindingCode, bucket_policy_subject
+from remediator.core.model.state import Role
+from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
+from remediator.core.policy.document import Json, PolicyDocument
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
+from remediator.errors import MalformedRecord
+
+FORMAT = 1
+"""Version of the record's form; a record of another version is never guessed at."""
+
+_TIME_FORM = "%Y%m%dT%H%M%S%fZ"
+_KEY = re.compile(r"[0-9]{8}T[0-9]{12}Z-[0-9a-f]{8}")
+_ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
+
+
+class ChangeKind(StrEnum):
+    """Why a document is changed."""
+
+    REPAIR = "repair"
+    """Something that was missing is added, or something of ours restored."""
+    REMOVAL = "removal"
+    """What is ours on the former side is taken back."""
+    UNDO = "undo"
+    """A person puts back what was there before one of our changes."""
+
+
+class ChangeState(StrEnum):
+    """What is known of a change."""
+
+    INTENDED = "intended"
+    """It is about to be made, or was interrupted: whether it was made is not known."""
+    COMPLETED = "completed"
+    """It was written, and reading it back showed it."""
+    UNCONFIRMED = "unconfirmed"
+    """It was, or may have been, written, but reading it back did not show it."""
+    NOT_WRITTEN = "not-written"
+    """It was not written."""
+    SUPERSEDED = "superseded"
+    """It was interrupted, and when we came back somebody had changed the document: whether it was made is not known."""
+    UNKNOWN = "unknown"
+    """It was interrupted, and when we came back the document was as before: it was never made, or undone since."""
+
+
+class DocumentKind(StrEnum):
+    """What is changed."""
+
+    TRUST_POLICY = "trust-policy"
+    INLINE_POLICY = "inline-policy"
+    BUCKET_POLICY = "bucket-policy"
+    INSTANCE_PROFILE = "instance-profile"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentId:
+    """Which document is changed; its text is the subject of the findings about it.
+
+    ``name`` is that of the inline policy, the bucket or the instance profile, and empty for the trust policy of the
+    role. ``account`` and ``region`` are those of a bucket, ``path`` that of an instance profile, None elsewhere.
+    """
+
+    kind: DocumentKind
+    name: str = ""
+    account: str | None = None
+    region: str | None = None
+    path: str | None = None
+
+    def __str__(self) -> str:
+        match self.kind:
+            case DocumentKind.TRUST_POLICY:
+                return TRUST_SUBJECT
+            case DocumentKind.INLINE_POLICY:
+                return f"inline policy {self.name}"
+            case DocumentKind.BUCKET_POLICY:
+                return bucket_policy_subject(self.name)
+            case DocumentKind.INSTANCE_PROFILE:
+                return f"instance profile {self.name}"
+            case _ as never:
+                assert_never(never)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one document.
+
+    ``change_id`` is how people name it (``head-node/20260304T100020123456Z-1a2b3c4d``). ``before`` is None where the
+    document did not exist, ``after`` where it does not exist any more; both are JSON objects, those of an instance
+    profile made by us (``InstanceProfileName``, ``Path``, ``Roles``). ``findings`` are those that it repairs, without
+    their reasons. ``causes`` are the calls that made us look. ``code_version`` is the version of the code that made it.
+    ``intended_at`` and ``concluded_at`` have their zone; the latter is None as long as the state is INTENDED.
+    """
+
+    change_id: str
+    kind: ChangeKind
+    document: DocumentId
+    before: Json | None
+    after: Json | None
+    account: str
+    role_name: str
+    role_id: str
+    role_arn: str
+    cloud: str | None
+    findings: tuple[Finding, ...]
+    causes: tuple[Cause, ...]
+    code_version: str
+    intended_at: datetime
+    state: ChangeState = ChangeState.INTENDED
+    why: str = ""
+    concluded_at: datetime | None = None
+
+    @property
+    def may_have_taken_effect(self) -> bool:
+        """Whether the document was, or may have been, changed by it."""
+        return self.state not in (ChangeState.INTENDED, ChangeState.NOT_WRITTEN)
+
+
+def document_of(step: Step) -> DocumentId:
+    """What a step writes."""
+    match step:
+        case TrustStep():
+            return DocumentId(DocumentKind.TRUST_POLICY)
+        case InlinePolicyStep(name=name):
+            return DocumentId(DocumentKind.INLINE_POLICY, name)
+        case BucketPolicyStep(bucket=bucket, account=account, region=region):
+            return DocumentId(DocumentKind.BUCKET_POLICY, bucket, account=account, region=region)
+        case InstanceProfileStep(name=name, path=path):
+            return DocumentId(DocumentKind.INSTANCE_PROFILE, name, path=path)
+        case _ as never:
+            assert_never(never)
+
+
+def before_and_after(step: Step) -> tuple[Json | None, Json | None]:
+    """What a step's document is before and after it, as JSON objects; None where there is none."""
+    match step:
+        case TrustStep() | InlinePolicyStep() | BucketPolicyStep():
+            return _raw(step.before), _raw(step.after)
+        case InstanceProfileStep(name=name, path=path, is_new=is_new):
+            return None if is_new else instance_profile_json(name, path), instance_profile_json(name, path, name)
+        case _ as never:
+            assert_never(never)
+
+
+def instance_profile_json(name: str, path: str, *roles: str) -> Json:
+    """An instance profile as the history shows it."""
+    return {"InstanceProfileName": name, "Path": path, "Roles": list(roles)}
+
+
+def intended(
+    step: Step,
+    role: Role,
+    *,
+    kind: ChangeKind,
+    cloud: str | None,
+    findings: Iterable[Finding],
+    causes: tuple[Cause, ...],
+    code_version: str,
+    at: datetime,
+    sequence: int,
+) -> Change:
+    """The change that a step is about to make to a role, or for it.
+
+    ``sequence`` counts the steps that are tried in one reconcile, so that no two changes have the same id.
+    """
+    before, after = before_and_after(step)
+    return Change(
+        change_id=change_id(role.arn.name, at, document_of(step), sequence, *(cause.event_id for cause in causes)),
+        kind=kind,
+        document=document_of(step),
+        before=before,
+        after=after,
+        account=role.arn.account,
+        role_name=role.arn.name,
+        role_id=role.role_id,
+        role_arn=str(role.arn),
+        cloud=cloud,
+        findings=tuple(Finding(finding.code, finding.subject) for finding in findings),
+        causes=causes,
+        code_version=code_version,
+        intended_at=at.astimezone(UTC),
+    )
+
+
+def change_id(role_name: str, at: datetime, document: DocumentId, sequence: int, *seeds: str) -> str:
+    """An id that sorts by time within its role."""
+    digest = hashlib.sha256("\n".join((str(document), str(sequence), *seeds)).encode()).hexdigest()
+    return f"{role_name}/{at.astimezone(UTC).strftime(_TIME_FORM)}-{digest[:8]}"
+
+
+def split_change_id(text: str) -> tuple[str, str]:
+    """The name of the role, and the key of the change within it. Raises MalformedRecord for any other text."""
+    role_name, slash, key = text.partition("/")
+    if not slash or not _ROLE_NAME.fullmatch(role_name) or not _KEY.fullmatch(key):
+        raise MalformedRecord(
+            f"{text!r} is not the id of a change. It looks like head-node/20260304T100020123456Z-1a2b3c4d; "
+            "`remediator history` lists them"
+        )
+    return role_name, key
+
+
+def intended_of(key: str) -> datetime:
+    """When the change of that key was intended."""
+    return datetime.strptime(key.partition("-")[0], _TIME_FORM).replace(tzinfo=UTC)
+
+
+def time_key(at: datetime) -> str:
+    """What the keys of all changes that were intended at or after that time are not less than."""
+    return at.astimezone(UTC).strftime(_TIME_FORM)
+
+
+def settlement(change: Change, now: Reading[Json]) -> tuple[ChangeState, str]:
+    """What became of an interrupted change, by what its document is now; with a sentence for people.
+
+    Raises nothing: where the document cannot be read, the change stays INTENDED, and is looked at again.
+    """
+    match now:
+        case Unreadable(why=why):
+            return ChangeState.INTENDED, why
+        case Absent():
+            current = None
+        case Present(value=value):
+            current = value
+        case _ as never:
+            assert_never(never)
+    if same_document(current, change.after):
+        return ChangeState.COMPLETED, "It was interrupted after it was written, before anybody was told."
+    if same_document(current, change.before):
+        return (
+            ChangeState.UNKNOWN,
+            "It was interrupted: it was never written, or somebody has undone it since, or AWS does not show it yet.",
+        )
+    return ChangeState.SUPERSEDED, "It was interrupted, and somebody has changed the document since."
+
+
+def same_document(one: Json | None, other: Json | None) -> bool:
+    """Whether two documents are the same JSON value; None stands for a document that does not exist.
+
+    Policies are compared as policies: S3 does not keep how a list of one principal or action was spelt.
+    """
+    return _loosely(one) == _loosely(other)
+
+
+def _loosely(value: object) -> object:
+    """A JSON value in which a list of one text is that text, and the order of a list of texts means nothing."""
+    match value:
+        case Mapping():
+            return {key: _loosely(inner) for key, inner in value.items()}
+        case list() | tuple():
+            inner = [_loosely(item) for item in value]
+            if all(isinstance(item, str) for item in inner):
+                texts = sorted(str(item) for item in inner)
+                return texts[0] if len(texts) == 1 else texts
+            return inner
+        case _:
+            return value
+
+
+def head_json(change: Change) -> str:
+    """All of the change but its documents, its state and what came of it, as one line of JSON."""
+    head = {
+        "format": FORMAT,
+        "kind": change.kind,
+        "document": asdict(change.document),
+        "account": change.account,
+        "role_id": change.role_id,
+        "role_arn": change.role_arn,
+        "cloud": change.cloud,
+        "findings": [[finding.code, finding.subject] for finding in change.findings],
+        "causes": [asdict(cause) for cause in change.causes],
+        "code_version": change.code_version,
+        "intended_at": change.intended_at.isoformat(),
+    }
+    return json.dumps(head, separators=(",", ":"))
+
+
+def documents_json(change: Change) -> str:
+    """The documents of the change, as one line of JSON."""
+    return json.dumps({"before": change.before, "after": change.after}, separators=(",", ":"))
+
+
+def parse_change(
+    change_id: str,
+    head: str,
+    *,
+    documents: str | None = None,
+    state: str,
+    why: str = "",
+    concluded_at: str | None = None,
+) -> Change:
+    """The change that ``head_json`` and ``documents_json`` wrote; without ``documents`` both of them are None.
+
+    Raises MalformedRecord for anything else.
+    """
+    role_name, _ = split_change_id(change_id)
+    try:
+        fields = read_object(json.loads(head))
+        if fields.get("format") != FORMAT:
+            raise MalformedRecord(
+                f"change {change_id} is not of format {FORMAT}, the one that this version understands"
+            )
+        kept = read_object(json.loads(documents)) if documents is not None else {"before": None, "after": None}
+        document = read_object(fields["document"])
+        return Change(
+            change_id=change_id,
+            kind=ChangeKind(read_text(fields, "kind")),
+            document=DocumentId(
+                kind=DocumentKind(read_text(document, "kind")),
+                name=str(document["name"]),
+                account=read_optional_text(document, "account"),
+                region=read_optional_text(document, "region"),
+                path=read_optional_text(document, "path"),
+            ),
+            before=None if kept["before"] is None else read_object(kept["before"]),
+            after=None if kept["after"] is None else read_object(kept["after"]),
+            account=read_text(fields, "account"),
+            role_name=role_name,
+            role_id=read_text(fields, "role_id"),
+            role_arn=read_text(fields, "role_arn"),
+            cloud=read_optional_text(fields, "cloud"),
+            findings=tuple(_finding(each) for each in read_list(fields["findings"])),
+            causes=tuple(read_cause(each) for each in read_list(fields["causes"])),
+            code_version=read_text(fields, "code_version"),
+            intended_at=datetime.fromisoformat(read_text(fields, "intended_at")),
+            state=ChangeState(state),
+            why=why,
+            concluded_at=None if concluded_at is None else datetime.fromisoformat(concluded_at),
+        )
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise MalformedRecord(f"change {change_id} cannot be read: {str(error)[:200]}") from error
+
+
+def _finding(value: object) -> Finding:
+    code, subject = read_list(value)
+    return Finding(FindingCode(str(code)), str(subject))
+
+
+def _raw(document: PolicyDocument | None) -> Json | None:
+    return None if document is None else document.raw

@@ -1,0 +1,21 @@
+"""The observed state of one role: all that is looked at before anything is decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from remediator.core.model.state import Bucket, InstanceProfiles, Role, RolePolicies
+from remediator.core.policy.reading import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The role with its policies and the buckets of its cloud, by name, as they are now.
+
+    ``profiles`` is None where instance profiles were not looked at.
+    """
+
+    role: Role
+    policies: RolePolicies
+    buckets: tuple[tuple[str, Reading[Bucket]], ...]
+    profiles: InstanceProfiles | None = None

@@ -1,0 +1,93 @@
+"""May the role use the keys of its buckets? What is wrong with a key, and what of it a grant on the role can mend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import assert_never
+
+from remediator.core.access.grants import GrantVerdict, judge_key
+from remediator.core.model.finding import Finding, FindingCode
+from remediator.core.model.observed import Observed
+from remediator.core.model.state import Bucket, CustomerKey, KeyState, Surroundings
+from remediator.core.policy.reading import Absent, Present, Unreadable
+from remediator.core.repair.key_statement import letting_iam_decide
+
+
+def keys_of(observed: Observed) -> tuple[tuple[CustomerKey, tuple[Bucket, ...]], ...]:
+    """The keys that the configuration names, each with the buckets that it encrypts and that are there, by their ARNs.
+
+    Where several buckets show the same key, it is as the first one shows it.
+    """
+    keys: dict[str, tuple[CustomerKey, tuple[Bucket, ...]]] = {}
+    for _, reading in observed.buckets:
+        if isinstance(reading, Present) and reading.value.key is not None:
+            key, buckets = keys.get(reading.value.key.arn, (reading.value.key, ()))
+            keys[key.arn] = (key, (*buckets, reading.value))
+    return tuple(keys[arn] for arn in sorted(keys))
+
+
+def key_findings(observed: Observed, surroundings: Surroundings) -> Iterable[Finding]:
+    """One finding per key that the role cannot use, and one per bucket that turns to a key that nobody configured."""
+    for key, buckets in keys_of(observed):
+        yield from _key_finding(observed, key, buckets, surroundings)
+    for _, reading in observed.buckets:
+        if isinstance(reading, Present):
+            yield from _encryption_findings(reading.value)
+
+
+def _key_finding(
+    observed: Observed, key: CustomerKey, buckets: tuple[Bucket, ...], surroundings: Surroundings
+) -> tuple[Finding, ...]:
+    """One finding per key, for the worst that is to be said of it."""
+    match key.state:
+        case Present(value=KeyState.ENABLED):
+            pass
+        case Present(value=state):
+            return (Finding(FindingCode.KEY_UNUSABLE, key.arn, (f"the key is {state}",)),)
+        case Absent():
+            return (Finding(FindingCode.KEY_UNUSABLE, key.arn, ("the key does not exist",)),)
+        case Unreadable(why=why):
+            return (Finding(FindingCode.KEY_UNDECIDED, key.arn, (f"the state of the key could not be read: {why}",)),)
+        case _ as never:
+            assert_never(never)
+    judged = [each for bucket in buckets for each in judge_key(observed.role, observed.policies, bucket, surroundings)]
+    for verdict, code in (
+        (GrantVerdict.BLOCKED, FindingCode.KEY_BLOCKED),
+        (GrantVerdict.UNDECIDED, FindingCode.KEY_UNDECIDED),
+        (GrantVerdict.MISSING, FindingCode.KEY_MISSING),
+    ):
+        hit = [judgement for judgement in judged if judgement.verdict is verdict]
+        if not hit:
+            continue
+        if verdict is GrantVerdict.BLOCKED and _would_help(observed, buckets, surroundings):
+            code = FindingCode.KEY_BEYOND_ROLE  # noqa: PLW2901  # the more telling word for it
+        reasons = tuple(dict.fromkeys(str(reason) for judgement in hit for reason in judgement.because))
+        return (Finding(code, key.arn, reasons, tuple(sorted({judgement.action for judgement in hit}))),)
+    return ()
+
+
+def _would_help(observed: Observed, buckets: tuple[Bucket, ...], surroundings: Surroundings) -> bool:
+    """Whether nothing but a statement in the key policy is missing: with it, the role could use the key."""
+    for bucket in buckets:
+        key = bucket.key
+        if key is None or not isinstance(key.policy, Present):
+            return False
+        better = replace(key, policy=Present(letting_iam_decide(key.policy.value, observed.role.arn)))
+        judged = judge_key(observed.role, observed.policies, replace(bucket, key=better), surroundings)
+        if any(each.verdict is not GrantVerdict.ALLOWED for each in judged):
+            return False
+    return True
+
+
+def _encryption_findings(bucket: Bucket) -> tuple[Finding, ...]:
+    match bucket.encryption:
+        case Present(value=encryption) if encryption.key and (bucket.key is None or encryption.key != bucket.key.arn):
+            configured = "none is configured" if bucket.key is None else f"the configuration names {bucket.key.arn}"
+            because = f"new objects are encrypted with {encryption.key}, and {configured}"
+            return (Finding(FindingCode.KEY_UNKNOWN, f"encryption of {bucket.name}", (because,)),)
+        case Unreadable(why=why):
+            because = f"which key the bucket is encrypted with could not be read: {why}"
+            return (Finding(FindingCode.KEY_UNDECIDED, f"encryption of {bucket.name}", (because,)),)
+        case _:
+            return ()

@@ -1,0 +1,195 @@
+"""May EC2 assume the role? The verdict on a trust policy, and the statement that repairs it.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-ec2.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from remediator.core.access.calls import ec2_assumes
+from remediator.core.model.own_names import TRUST_SID
+from remediator.core.model.state import Role, Surroundings
+from remediator.core.policy.arn import ec2_service_principal
+from remediator.core.policy.document import NEW_VERSION, PolicyDocument, policy_size, read_mapping, same_policy
+from remediator.core.policy.edit import append_statement, raw_statements, replaced_statement
+from remediator.core.policy.evaluate import Hit, Request, Source, weigh_service
+from remediator.core.policy.explain import Obstacle, Reason, conditions_in_words, reason
+from remediator.core.policy.extent import NEVER
+from remediator.core.policy.matching import Target
+from remediator.core.policy.reading import Absent, Present, Unreadable
+from remediator.core.repair.write_blockers import faults_obstacles, stale_obstacles, unmodifiable_obstacles
+
+ASSUME_ROLE = "sts:AssumeRole"
+TRUST_QUOTA = 2_048
+LARGEST_TRUST_QUOTA = 8_192
+"""The quota of a trust policy can be raised; this is the most, in characters.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+"""
+
+_DOCUMENT = "the trust policy"
+
+
+class TrustVerdict(StrEnum):
+    """Whether EC2 may assume the role.
+
+    OK: without condition. MISSING: nothing says so. CONDITIONAL: only under a Condition, which the next edit of a
+    colleague or a change at AWS can break. BLOCKED: a Deny applies, no Allow can help. UNDECIDED: nobody can say.
+    """
+
+    OK = "ok"
+    MISSING = "missing"
+    CONDITIONAL = "conditional"
+    BLOCKED = "blocked"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustJudgement:
+    """The verdict on a trust policy, with the statements that decide it."""
+
+    verdict: TrustVerdict
+    because: tuple[Reason, ...]
+
+    def __str__(self) -> str:
+        return f"{self.verdict}: {'; '.join(str(each) for each in self.because)}"
+
+
+def judge_trust(role: Role, surroundings: Surroundings = Surroundings()) -> TrustJudgement:  # noqa: B008  # it is frozen
+    """Decide whether EC2 may assume the role. A trust policy that could not be read is undecided."""
+    match role.trust:
+        case Present(value=document):
+            return _judge(document, role, surroundings)
+        case Absent():
+            return TrustJudgement(TrustVerdict.MISSING, (Reason(_DOCUMENT, None, "does not exist"),))
+        case Unreadable(why=why):
+            return TrustJudgement(TrustVerdict.UNDECIDED, (Reason(_DOCUMENT, None, f"could not be read: {why}"),))
+        case _ as never:
+            assert_never(never)
+
+
+def _judge(document: PolicyDocument, role: Role, surroundings: Surroundings) -> TrustJudgement:
+    target = Target(str(role.arn))
+    request = Request((ASSUME_ROLE,), target, ec2_assumes(role, surroundings), ASSUME_ROLE)
+    service = ec2_service_principal(role.arn.partition)
+    allows, denials = weigh_service(Source(_DOCUMENT, document), request, service)
+    blocking = tuple(_denies(hit, "denies") for hit in denials if hit.extent.is_certain_somewhere)
+    if blocking:
+        return TrustJudgement(TrustVerdict.BLOCKED, blocking)
+    if denials:
+        return TrustJudgement(TrustVerdict.UNDECIDED, tuple(_denies(hit, "may deny") for hit in denials))
+    plain = tuple(hit for hit in allows if not hit.statement.has_condition)
+    if plain:
+        return TrustJudgement(TrustVerdict.OK, tuple(_allows(hit, service) for hit in plain))
+    if allows:
+        return TrustJudgement(TrustVerdict.CONDITIONAL, tuple(_allows(hit, service) for hit in allows))
+    missing = Reason(_DOCUMENT, None, f"has no statement that lets {service} assume the role")
+    return TrustJudgement(TrustVerdict.MISSING, (missing,))
+
+
+def _allows(hit: Hit, service: str) -> Reason:
+    text = f"lets {service} assume the role"
+    if hit.statement.has_condition:
+        text += f" only{conditions_in_words(hit.statement) or ' under a Condition'}"
+        if hit.extent is NEVER:
+            text += ", which EC2's own call does not meet"
+    return reason(_DOCUMENT, hit.statement, text)
+
+
+def _denies(hit: Hit, verb: str) -> Reason:
+    return reason(_DOCUMENT, hit.statement, f"{verb} {ASSUME_ROLE} to EC2{conditions_in_words(hit.statement)}")
+
+
+def ec2_trust_statement(partition: str) -> dict[str, object]:
+    """The statement that lets EC2 assume a role, without any Condition."""
+    return {
+        "Sid": TRUST_SID,
+        "Effect": "Allow",
+        "Principal": {"Service": ec2_service_principal(partition)},
+        "Action": ASSUME_ROLE,
+    }
+
+
+def add_ec2_trust(document: PolicyDocument, partition: str) -> PolicyDocument:
+    """The document with our statement at its end; every other statement stays as it is, in its place.
+
+    A statement of ours to which somebody has added a Condition is put back in its place instead. A document that
+    holds our statement already, and one with faults, comes back as it is.
+    """
+    statement = ec2_trust_statement(partition)
+    if document.faults:
+        return document
+    for index, each in enumerate(raw_statements(document)):
+        if _is_ours(each, statement):
+            return replaced_statement(document, index, {**statement, "Sid": each["Sid"]})
+    return append_statement(document, statement)
+
+
+def merged_ec2_trust(document: PolicyDocument, partition: str) -> PolicyDocument | None:
+    """The smaller edit: EC2 added to the services of a statement that already lets services, and nobody else, in.
+
+    Only an unconditional Allow of exactly ``sts:AssumeRole`` to a list of services is touched, so that nothing else
+    changes. None where there is no such statement.
+    """
+    if document.faults:
+        return None
+    service = ec2_service_principal(partition)
+    for index, each in enumerate(raw_statements(document)):
+        services = _plain_services(each)
+        if services and service not in services:
+            return replaced_statement(document, index, {**each, "Principal": {"Service": [*services, service]}})
+    return None
+
+
+def trust_write_obstacles(role: Role, after: PolicyDocument, quota: int = TRUST_QUOTA) -> tuple[Obstacle, ...]:
+    """What stands against writing ``after`` as the role's trust policy; empty where nothing is known to.
+
+    ``quota`` is in characters. A trust policy that is already above it proves that the account's quota was raised:
+    then only the largest quota that AWS gives counts, and AWS itself has the last word.
+    """
+    obstacles = [*unmodifiable_obstacles(role)]
+    if not isinstance(role.trust, Present):
+        obstacles.append(Obstacle("unread", "The trust policy was not read, so that it must not be overwritten."))
+        return tuple(obstacles)
+    before = role.trust.value
+    obstacles += faults_obstacles(_DOCUMENT, before)
+    obstacles += stale_obstacles(_DOCUMENT, after, role.role_id)
+    if any(statement.principals and statement.principals.negated for statement in after.statements):
+        obstacles.append(Obstacle("not-principal", "IAM does not accept NotPrincipal in a trust policy any more."))
+    allowed = quota if policy_size(before) <= quota else max(quota, LARGEST_TRUST_QUOTA)
+    size = policy_size(after)
+    if size > allowed and not same_policy(before, after):
+        text = f"The trust policy would have {size:,} characters; the quota is {allowed:,} (ACLSizePerRole)."
+        obstacles.append(Obstacle("quota", text))
+    return tuple(obstacles)
+
+
+def _is_ours(statement: Mapping[str, object], ours: Mapping[str, object]) -> bool:
+    sid = statement.get("Sid")
+    if not isinstance(sid, str) or not sid.startswith(TRUST_SID):
+        return False
+    rest = {**statement, "Sid": TRUST_SID}
+    rest.pop("Condition", None)
+    return same_policy(_as_document(rest), _as_document(ours))
+
+
+def _as_document(statement: Mapping[str, object]) -> PolicyDocument:
+    return read_mapping({"Version": NEW_VERSION, "Statement": [statement]})
+
+
+def _plain_services(statement: Mapping[str, object]) -> list[str]:
+    """The services of a statement that lets services, and nobody else, assume the role; empty for any other."""
+    if not statement.keys() <= {"Sid", "Effect", "Principal", "Action", "Condition"} or statement.get("Condition"):
+        return []
+    action, principal = statement.get("Action"), statement.get("Principal")
+    actions = action if isinstance(action, list) else [action]
+    if statement["Effect"] != "Allow" or len(actions) != 1 or str(actions[0]).lower() != ASSUME_ROLE.lower():
+        return []
+    if not isinstance(principal, Mapping) or principal.keys() != {"Service"}:
+        return []
+    services = principal["Service"]
+    return [services] if isinstance(services, str) else list(services)

@@ -1,0 +1,516 @@
+"""Alerts about everything that there is to tell of, as it happens and absurdly long."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from remediator.core.alerts.alert_json import Record, record_of
+from remediator.core.alerts.decide import News, Telling
+from remediator.core.alerts.describe import describe
+from remediator.core.alerts.digest import DIGEST, digest_item, digest_json, digest_of
+from remediator.core.alerts.email_text import email_text
+from remediator.core.alerts.layout import Layout
+from remediator.core.alerts.notice import Notice, limit_reached, test_notice
+from remediator.core.alerts.notification import Notification
+from remediator.core.alerts.topic_messages import published_layout
+from remediator.core.alerts.window import window_of
+from remediator.core.events.event import Actor, Cause
+from remediator.core.events.request import ReconcileRequest
+from remediator.core.events.sweep import sweep_cause
+from remediator.core.history.change import ChangeState
+from remediator.core.history.role_record import Contest, RoleMemory
+from remediator.core.model.finding import Finding, FindingCode
+from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, TrustStep, Withheld
+from remediator.core.policy.reading import Absent
+from remediator.core.repair.outcome import (
+    Applied,
+    Hold,
+    NotApplied,
+    Outcome,
+    OutcomeKind,
+    Unconfirmed,
+    after_the_last_try,
+    gave_up,
+)
+from remediator.core.repair.trust import add_ec2_trust
+from remediator.settings import GrantSide, WriteLimit
+from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, ROLE_ARN, a_cause, document
+from tests.unit.history.changes import NOW, TRUST_STEP, a_change
+from tests.unit.policy.documents import KEY_ARN, our_bucket_policy, our_policy
+
+TRUST_MISSING = Finding(FindingCode.TRUST_MISSING, "trust policy", ("no statement names EC2",), ("sts:AssumeRole",))
+GRANT_MISSING = Finding(FindingCode.GRANT_MISSING, BUCKET, (), ("s3:GetObject", "s3:PutObject"))
+GRANT_BLOCKED = Finding(FindingCode.GRANT_BLOCKED, BUCKET, ("statement `Freeze` denies it",), ("s3:PutObject",))
+GRANT_STEP = InlinePolicyStep("AnyscaleRemediatorS3Access", None, our_policy(Absent(), BUCKET))
+
+HOSTILE = 'x\r\nBcc: all@example.com\n<!channel> \u202eevil\u2028"}\x1b[31m'
+
+_INCIDENT = "0123456789abcdef"
+_TRUST_CHANGE = "head-node/20260304T100020000000Z-0a1b2c3d"
+_GRANT_CHANGE = "head-node/20260304T100020000000Z-4e5f6a7b"
+_TERRAFORM = Cause(
+    "6344a4bf-135d-4259-8927-9abb39a8c472",
+    "UpdateAssumeRolePolicy",
+    "2026-03-04T10:00:17Z",
+    Actor(
+        "AssumedRole",
+        f"arn:aws:sts::{ACCOUNT}:assumed-role/ci/apply-42",
+        f"arn:aws:iam::{ACCOUNT}:role/ci",
+        user_agent="APN/1.0 HashiCorp/1.0 Terraform/1.9.5 (+https://www.terraform.io) terraform-provider-aws/5.67.0 "
+        "aws-sdk-go-v2/1.30.5 os/linux lang/go#1.23.1 md/GOOS#linux md/GOARCH#amd64 api/iam#1.35.2",
+    ),
+)
+_SWEEP = sweep_cause("5d1f", datetime(2026, 3, 4, 11, 0, tzinfo=UTC))
+_PROFILE = Finding(FindingCode.PROFILE_MISSING, "instance profile head-node", ("it does not exist",))
+_KEY = Finding(
+    FindingCode.KEY_BEYOND_ROLE,
+    KEY_ARN,
+    ("no statement of the key policy names the role or leaves it to IAM",),
+    ("kms:Decrypt", "kms:GenerateDataKey"),
+)
+_MANY_LAMBDAS = document(*({**LAMBDA_STATEMENT, "Sid": f"Lambda{n}"} for n in range(1, 41)))
+_QUOTA = "iam:UpdateAssumeRolePolicy failed with LimitExceeded: Cannot exceed quota for ACLSizePerRole: 2048"
+
+
+def outcome(kind: OutcomeKind = OutcomeKind.REPAIRED, **fields: Any) -> Outcome:
+    """An outcome about the example role; by default everything was wrong and was repaired."""
+    defaults: dict[str, Any] = {
+        "account": ACCOUNT,
+        "role_name": "head-node",
+        "role_arn": ROLE_ARN,
+        "cloud": "production",
+        "causes": (a_cause(),),
+        "findings": (TRUST_MISSING, GRANT_MISSING),
+        "results": (Applied(TRUST_STEP), Applied(GRANT_STEP)),
+    }
+    return Outcome(kind=kind, **{**defaults, **fields})
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An alert as machines get it, and as people read what is made of that."""
+
+    record: Record
+
+    @property
+    def json(self) -> str:
+        return self.record.json
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        return self.record.attributes
+
+    @property
+    def layout(self) -> Layout:
+        return published_layout(self.record.json)
+
+    @property
+    def subject(self) -> str:
+        return self.layout.subject
+
+    @property
+    def text(self) -> str:
+        return email_text(self.layout)
+
+
+def published(message: Notification | Notice) -> Told:
+    """What is published of a message."""
+    return Told(record_of(message))
+
+
+def telling(news: News) -> Telling:
+    """That it is told, as part of the example incident."""
+    return Telling(news, _INCIDENT, RoleMemory())
+
+
+def alert(of: Outcome, news: News = News.NEW, grant: GrantSide = GrantSide.ROLE_POLICY) -> Told:
+    """What is published of an outcome."""
+    return published(describe(of, telling(news), buckets=(BUCKET,), grant=grant))
+
+
+def hostile() -> Told:
+    """An alert in which all foreign text tries to be more than text."""
+    actor = Actor(kind="AssumedRole", arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/x/{HOSTILE}", user_agent=HOSTILE)
+    return alert(
+        outcome(
+            OutcomeKind.REFUSED,
+            cloud=HOSTILE,
+            why=HOSTILE,
+            causes=(Cause(HOSTILE, HOSTILE, HOSTILE, actor),),
+            findings=(Finding(FindingCode.GRANT_BLOCKED, BUCKET, (HOSTILE,)),),
+            results=(),
+        )
+    )
+
+
+def longest() -> Told:
+    """An alert about everything at once, at full length."""
+    statements = [
+        {**LAMBDA_STATEMENT, "Sid": f"S{n}", "Condition": {"StringEquals": {"k": "v" * 90}}} for n in range(60)
+    ]
+    big = document(*statements)
+    step = InlinePolicyStep("n" * 128, big, add_ec2_trust(big, "aws"))
+    long_actor = Actor(kind="k" * 1024, arn="a" * 1024, invoked_by="i" * 1024, user_agent="é" * 1024)
+    return alert(
+        outcome(
+            OutcomeKind.FAILED,
+            role_name="r" * 64,
+            cloud="c" * 256,
+            findings=tuple(
+                Finding(
+                    code,
+                    KEY_ARN if code is FindingCode.KEY_MISSING else "b" * 63,
+                    tuple(f"{n}" + "ü" * 5000 for n in range(50)),
+                    ("s3:GetObject",) * 8,
+                )
+                for code in FindingCode
+            ),
+            results=(NotApplied(step, "w" * 5000), Applied(step)),
+            causes=tuple(Cause("e" * 1024, "c", "t", long_actor) for _ in range(10)),
+        )
+    )
+
+
+_LONG_TRUST = document(*({**LAMBDA_STATEMENT, "Sid": f"Lambda{n}"} for n in range(2_000)))
+_LONG_STEP = TrustStep(_LONG_TRUST, add_ec2_trust(_LONG_TRUST, "aws"))
+
+
+def long(of: Outcome) -> Outcome:
+    """The same outcome with names as long as AWS allows, and more and longer reasons than anybody reads."""
+    name = "head-node-" + "n" * 54
+    arn = f"arn:aws:iam::{ACCOUNT}:role/anyscale/{'p' * 501}/{name}"
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/{'r' * 64}/{'s' * 64}"
+    actor = Actor("AssumedRole", session, f"arn:aws:iam::{ACCOUNT}:role/{'r' * 64}", user_agent="Mosaic/1.0 " * 90)
+    return replace(
+        of,
+        role_name=name,
+        role_arn=of.role_arn and arn,
+        cloud=of.cloud and "production-" + "c" * 245,
+        why=of.why and f"{of.why} {'And so on. ' * 500}",
+        causes=tuple(
+            replace(a_cause(), event_id=f"{n:08d}-2222-4333-8444-555555555555", actor=actor) for n in range(9)
+        ),
+        findings=tuple(
+            replace(finding, because=tuple(f"reason {n}: {'because it is so, ' * 90}" for n in range(1, 41)))
+            for finding in of.findings
+        ),
+        proposed=of.proposed and (_LONG_STEP, GRANT_STEP),
+        results=tuple(replace(result, step=_LONG_STEP) for result in of.results),
+        withheld=tuple(replace(each, because=("it does not fit, " * 90,) * 40) for each in of.withheld),
+        contest=of.contest and replace(of.contest, actors=(f"Terraform, as {session}",) * 5),
+    )
+
+
+_OUTCOMES = {
+    OutcomeKind.NOT_ENROLLED: outcome(
+        OutcomeKind.NOT_ENROLLED,
+        causes=(a_cause("UntagRole"),),
+        cloud=None,
+        findings=(),
+        results=(),
+        why="the role does not carry the tag 'anyscale:cluster-role'",
+    ),
+    OutcomeKind.OFF: outcome(
+        OutcomeKind.OFF,
+        causes=(a_cause("TagRole"),),
+        findings=(),
+        results=(),
+        why="the tag anyscale:remediation of the role is 'off'",
+    ),
+    OutcomeKind.CLEAN: outcome(OutcomeKind.CLEAN, causes=(a_cause("DeleteBucketPolicy"),), findings=(), results=()),
+    OutcomeKind.REPAIRED: outcome(
+        causes=(_TERRAFORM,), results=(Applied(TRUST_STEP, _TRUST_CHANGE), Applied(GRANT_STEP, _GRANT_CHANGE))
+    ),
+    OutcomeKind.WOULD_REPAIR: outcome(
+        OutcomeKind.WOULD_REPAIR, results=(), proposed=(TRUST_STEP, GRANT_STEP), hold=Hold.OBSERVE
+    ),
+    OutcomeKind.REFUSED: outcome(
+        OutcomeKind.REFUSED,
+        causes=(a_cause("TagRole"),),
+        findings=(),
+        results=(),
+        refusal="not-allowed",
+        why="Cloud production is not configured to allow role/head-node, only role/anyscale/production/*.",
+        role_arn=f"arn:aws:iam::{ACCOUNT}:role/head-node",
+    ),
+    OutcomeKind.CONTESTED: outcome(
+        OutcomeKind.CONTESTED,
+        causes=(_TERRAFORM,),
+        findings=(TRUST_MISSING,),
+        results=(),
+        proposed=(TRUST_STEP,),
+        contest=Contest(
+            NOW, NOW + timedelta(days=1), (TRUST_MISSING,), (f"Terraform, as {_TERRAFORM.actor.arn}",), events=4
+        ),
+    ),
+    OutcomeKind.NEEDS_PERSON: outcome(
+        OutcomeKind.NEEDS_PERSON, causes=(a_cause("PutBucketPolicy"),), findings=(GRANT_BLOCKED,), results=()
+    ),
+    OutcomeKind.FAILED: outcome(
+        OutcomeKind.FAILED,
+        findings=(TRUST_MISSING,),
+        results=(NotApplied(TRUST_STEP, _QUOTA, change_id=_TRUST_CHANGE),),
+    ),
+}
+
+_RESOLVED = frozenset({OutcomeKind.NOT_ENROLLED, OutcomeKind.OFF, OutcomeKind.CLEAN})
+
+ALERTS = {
+    **{kind.value: alert(of, News.RESOLVED if kind in _RESOLVED else News.NEW) for kind, of in _OUTCOMES.items()},
+    **{
+        f"{kind}-long": alert(long(of), News.RESOLVED if kind in _RESOLVED else News.NEW)
+        for kind, of in _OUTCOMES.items()
+    },
+    "limit-reached": published(limit_reached(ACCOUNT, WriteLimit(500, 60), NOW)),
+    "test": published(test_notice(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/alice", NOW)),
+    "needs-person-reminder": alert(_OUTCOMES[OutcomeKind.NEEDS_PERSON], News.REMINDER),
+    "needs-person-partly-repaired": alert(
+        outcome(
+            OutcomeKind.NEEDS_PERSON,
+            findings=(TRUST_MISSING, GRANT_BLOCKED),
+            results=(Applied(TRUST_STEP, _TRUST_CHANGE),),
+        )
+    ),
+    "needs-person-withheld": alert(
+        outcome(
+            OutcomeKind.NEEDS_PERSON,
+            findings=(TRUST_MISSING,),
+            results=(),
+            withheld=(
+                Withheld(TRUST_MISSING, ("the trust policy would have 2,190 characters, and 2,048 are allowed",)),
+            ),
+        )
+    ),
+    "needs-person-key-policy": alert(
+        outcome(OutcomeKind.NEEDS_PERSON, causes=(a_cause("PutKeyPolicy"),), findings=(_KEY,), results=())
+    ),
+    "needs-person-instance-profile": alert(
+        outcome(
+            OutcomeKind.NEEDS_PERSON,
+            causes=(a_cause("DeleteInstanceProfile"),),
+            findings=(_PROFILE,),
+            results=(),
+            withheld=(
+                Withheld(
+                    _PROFILE, ("The configuration does not let us: `instanceProfile` of the cloud is not `repair`.",)
+                ),
+            ),
+        )
+    ),
+    "needs-person-quarantined": alert(
+        outcome(
+            OutcomeKind.NEEDS_PERSON,
+            causes=(a_cause("AttachRolePolicy"),),
+            findings=(
+                Finding(
+                    FindingCode.QUARANTINED,
+                    "role",
+                    ("statement 1 of the managed policy AWSDenyAll denies everything without a condition",),
+                ),
+            ),
+            results=(),
+        )
+    ),
+    "needs-person-superseded": alert(
+        outcome(
+            OutcomeKind.NEEDS_PERSON,
+            findings=(),
+            results=(),
+            settled=(
+                a_change(
+                    state=ChangeState.SUPERSEDED,
+                    why="It was interrupted, and somebody has changed the document since.",
+                ),
+            ),
+        )
+    ),
+    "needs-person-unknown": alert(
+        outcome(
+            OutcomeKind.NEEDS_PERSON,
+            findings=(),
+            results=(),
+            settled=(
+                a_change(
+                    state=ChangeState.UNKNOWN,
+                    why="It was interrupted: it was never written, or somebody has undone it since, or AWS does not "
+                    "show it yet.",
+                ),
+            ),
+        )
+    ),
+    "repaired-after-interruption": alert(
+        outcome(
+            findings=(),
+            results=(),
+            settled=(
+                a_change(
+                    state=ChangeState.COMPLETED,
+                    why="It was interrupted after it was written, before anybody was told.",
+                ),
+            ),
+        )
+    ),
+    "repaired-bucket-policy": alert(
+        outcome(
+            causes=(a_cause("PutBucketPolicy"),),
+            findings=(GRANT_MISSING,),
+            results=(
+                Applied(
+                    BucketPolicyStep(BUCKET, ACCOUNT, "us-east-1", None, our_bucket_policy(Absent(), ROLE_ARN)),
+                    _GRANT_CHANGE,
+                ),
+            ),
+        ),
+        grant=GrantSide.BUCKET_POLICY,
+    ),
+    "repaired-instance-profile": alert(
+        outcome(
+            causes=(a_cause("DeleteInstanceProfile"),),
+            findings=(_PROFILE,),
+            results=(Applied(InstanceProfileStep("head-node", "/anyscale/production/", is_new=True), _TRUST_CHANGE),),
+        )
+    ),
+    "repaired-long-diff": alert(
+        outcome(
+            findings=(TRUST_MISSING,),
+            results=(
+                Applied(TrustStep(_MANY_LAMBDAS, add_ec2_trust(document(LAMBDA_STATEMENT), "aws")), _TRUST_CHANGE),
+            ),
+        )
+    ),
+    "repaired-lost-event": alert(
+        outcome(causes=(_SWEEP,), findings=(TRUST_MISSING,), results=(Applied(TRUST_STEP, _TRUST_CHANGE),))
+    ),
+    "would-repair-paused": alert(
+        outcome(
+            OutcomeKind.WOULD_REPAIR,
+            results=(),
+            proposed=(TRUST_STEP, GRANT_STEP),
+            hold=Hold.PAUSED,
+            notes=("All writes have been paused since 2026-03-04 09:00:00 UTC.",),
+        )
+    ),
+    "would-repair-capped": alert(
+        outcome(
+            OutcomeKind.WOULD_REPAIR,
+            results=(Applied(TRUST_STEP, _TRUST_CHANGE),),
+            proposed=(GRANT_STEP,),
+            hold=Hold.CAPPED,
+            notes=("No more than 500 writes are made within 60 minutes.",),
+        )
+    ),
+    "would-repair-own-event": alert(
+        outcome(
+            OutcomeKind.WOULD_REPAIR,
+            results=(),
+            proposed=(GRANT_STEP,),
+            own=True,
+            settled=(a_change(state=ChangeState.COMPLETED, why="It was interrupted after it was written."),),
+        )
+    ),
+    "failed-unconfirmed": alert(
+        outcome(
+            OutcomeKind.FAILED,
+            findings=(TRUST_MISSING,),
+            results=(
+                Unconfirmed(
+                    TRUST_STEP,
+                    "Reading it back does not show it yet; or somebody has undone it at once.",
+                    _TRUST_CHANGE,
+                ),
+            ),
+        )
+    ),
+    "failed-retried": alert(
+        outcome(
+            OutcomeKind.FAILED,
+            results=(
+                Applied(TRUST_STEP, _TRUST_CHANGE),
+                NotApplied(GRANT_STEP, "iam:PutRolePolicy failed with Throttling: Rate exceeded", retried=True),
+            ),
+        )
+    ),
+    "failed-interrupted": alert(
+        outcome(
+            OutcomeKind.FAILED,
+            findings=(TRUST_MISSING,),
+            results=(Applied(TRUST_STEP, _TRUST_CHANGE),),
+            why="The rest is tried again within minutes: iam:GetRolePolicy failed with Throttling: Rate exceeded",
+            again=True,
+        )
+    ),
+    "failed-unreadable": alert(
+        outcome(
+            OutcomeKind.FAILED,
+            role_arn=None,
+            cloud=None,
+            findings=(),
+            results=(),
+            why="the role could not be read: iam:GetRole failed with AccessDenied",
+        )
+    ),
+    "failed-for-good": published(
+        describe(
+            gave_up(
+                ReconcileRequest(ACCOUNT, "head-node", a_cause()),
+                "iam:GetRole failed with ServiceFailure: Internal error",
+            ),
+            Telling(News.NEW, None, RoleMemory()),
+        )
+    ),
+    "failed-the-last-time": alert(
+        after_the_last_try(
+            outcome(
+                OutcomeKind.FAILED,
+                findings=(TRUST_MISSING,),
+                results=(
+                    Unconfirmed(
+                        TRUST_STEP,
+                        "Reading it back does not show it yet; or somebody has undone it at once.",
+                        _TRUST_CHANGE,
+                    ),
+                ),
+            )
+        )
+    ),
+    "hostile": hostile(),
+}
+"""Every alert that has a golden rendering, by its name."""
+
+
+def storm() -> Told:
+    """A digest of what a Terraform run has broken: most is repaired, and a person is needed for two roles."""
+    broken = (outcome(causes=(_TERRAFORM,), role_name=f"worker-{n:02}") for n in range(1, 25))
+    blocked = (
+        outcome(
+            OutcomeKind.NEEDS_PERSON,
+            causes=(_TERRAFORM,),
+            findings=(GRANT_BLOCKED,),
+            results=(),
+            role_name=f"head-node-{n}",
+        )
+        for n in range(1, 3)
+    )
+    items = tuple(digest_item(describe(each, telling(News.NEW))) for each in (*broken, *blocked))
+    digest = digest_of(window_of(NOW, 5), items)
+    attributes = {"outcome": DIGEST, "severity": digest.severity.value, "account": ACCOUNT}
+    return Told(Record(digest_json(digest), attributes))
+
+
+def alarm() -> Told:
+    """An alarm as CloudWatch publishes it, as far as we look at it."""
+    content = {
+        "AlarmName": "AnyscaleRemediator-work-dead-letters",
+        "AlarmDescription": "Roles could not be reconciled, and may be broken. Find out why in the reconciler's log, "
+        "then send the requests back. See docs/runbook.md#work-dead-letters",
+        "AWSAccountId": ACCOUNT,
+        "NewStateValue": "ALARM",
+        "NewStateReason": "Threshold Crossed: 1 datapoint [1.0] was greater than or equal to the threshold (1.0).",
+        "StateChangeTime": "2026-03-04T10:00:20.000+0000",
+        "Region": "US East (N. Virginia)",
+    }
+    return Told(Record(json.dumps(content), {}))

@@ -1,0 +1,466 @@
+"""A digest says in its first line whether anybody must do anything, and loses nobody it should name."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from remediator.core.alerts.digest import (
+    Digest,
+    DigestItem,
+    digest_item,
+    digest_item_json,
+    digest_json,
+    digest_layout,
+    digest_of,
+    parse_digest,
+    parse_digest_item,
+    parse_window_end,
+    window_end_json,
+)
+from remediator.core.alerts.email_text import email_text
+from remediator.core.alerts.layout import Rank
+from remediator.core.alerts.notification import Notification
+from remediator.core.alerts.severity import Severity
+from remediator.core.alerts.topic_messages import parse_record, published_layout
+from remediator.core.alerts.window import Window, parse_window, window_of
+from remediator.core.events.sweep import sweep_cause
+from remediator.core.repair.outcome import Applied, Hold, Outcome, OutcomeKind
+from remediator.errors import MalformedAlert
+from tests.examples import ACCOUNT, a_cause
+from tests.unit.alerts.samples import ALERTS, GRANT_BLOCKED, HOSTILE, alert, hostile, outcome
+from tests.unit.history.changes import NOW, TRUST_STEP
+
+WINDOW = window_of(NOW, 5)
+TERRAFORM = f"Terraform, as arn:aws:sts::{ACCOUNT}:assumed-role/ci/apply"
+
+
+def an_item(role: str = "head-node", **fields: Any) -> DigestItem:
+    """What a digest says of a repair."""
+    item = DigestItem(
+        role_name=role,
+        account=ACCOUNT,
+        cloud="production",
+        outcome=OutcomeKind.REPAIRED,
+        hold=None,
+        severity=Severity.INFO,
+        title="repaired",
+        headline="Repaired; nothing for you to do now. To keep it so, change the code that broke it.",
+        incident_id="0123456789abcdef",
+        actors=(TERRAFORM,),
+        undo=(f"remediator undo {role}/20260304T100020000000Z-0a1b2c3d",),
+    )
+    return replace(item, **fields)
+
+
+def from_outcome(of: Outcome) -> DigestItem:
+    """What a digest says of an outcome, once it has been published and read back."""
+    message = parse_record(alert(of).json)
+    assert isinstance(message, Notification)
+    return digest_item(message)
+
+
+def of_kind(kind: OutcomeKind, *roles: str, **fields: Any) -> tuple[DigestItem, ...]:
+    """What a digest says of the example alerts of a kind, about these roles."""
+    item = from_outcome(outcome(kind, **fields))
+    return tuple(replace(item, role_name=role) for role in roles)
+
+
+def repaired(count: int) -> tuple[DigestItem, ...]:
+    return tuple(an_item(f"role-{n:04d}") for n in range(1, count + 1))
+
+
+def needing_a_person(count: int) -> tuple[DigestItem, ...]:
+    names = (f"broken-{n:04d}" for n in range(1, count + 1))
+    return of_kind(OutcomeKind.NEEDS_PERSON, *names, findings=(GRANT_BLOCKED,), results=())
+
+
+def headline(*items: DigestItem) -> str:
+    return email_text(digest_layout(digest_of(WINDOW, items))).splitlines()[0]
+
+
+def text(*items: DigestItem) -> str:
+    return email_text(digest_layout(digest_of(WINDOW, items)))
+
+
+OBSERVED = of_kind(
+    OutcomeKind.WOULD_REPAIR, "watched-1", "watched-2", results=(), proposed=(TRUST_STEP,), hold=Hold.OBSERVE
+)
+PARTLY = of_kind(OutcomeKind.WOULD_REPAIR, "partly", results=(), proposed=(TRUST_STEP,), hold=None)
+UNFINISHED = of_kind(OutcomeKind.FAILED, "unfinished", results=(Applied(TRUST_STEP),), again=True)
+RESOLVED = of_kind(OutcomeKind.CLEAN, "well-1", "well-2", findings=(), results=())
+
+
+@pytest.mark.parametrize(
+    ("items", "first_line"),
+    [
+        (
+            repaired(300),
+            "Repaired 300 roles; nothing for you to do now. To keep it so, change the code that broke them.",
+        ),
+        (
+            (*repaired(283), *needing_a_person(12)),
+            "Please look: 12 of 295 roles need a person; the others: 283 repaired.",
+        ),
+        ((*repaired(2), *needing_a_person(1)), "Please look: 1 of 3 roles needs a person; the others: 2 repaired."),
+        (needing_a_person(3), "Please look: all 3 roles need a person."),
+        (
+            (*repaired(1), *OBSERVED),
+            "Please look during the day: 2 of 3 roles wait for a person; the others: 1 repaired.",
+        ),
+        (
+            (*OBSERVED, *needing_a_person(1), *RESOLVED),
+            "Please look: 1 of 5 roles needs a person; the others: 2 broken, not repaired (observe mode); 2 resolved.",
+        ),
+        (
+            (*repaired(2), *RESOLVED),
+            (
+                "Repaired 2 roles; nothing for you to do now. To keep it so, change the code that broke them. "
+                "The others: 2 resolved."
+            ),
+        ),
+        (RESOLVED, "2 roles; nothing for you to do now: 2 resolved."),
+        (
+            (*UNFINISHED, *PARTLY),
+            "2 roles; nothing for you to do now: 1 repair not finished yet; 1 repaired in part.",
+        ),
+        (repaired(1), "Repaired; nothing for you to do now. To keep it so, change the code that broke it."),
+        (needing_a_person(1), "Please look: something is wrong that must not be repaired automatically."),
+    ],
+)
+def test_the_first_line_says_whether_anybody_must_do_anything(items: tuple[DigestItem, ...], first_line: str) -> None:
+    assert headline(*items) == first_line
+
+
+@pytest.mark.parametrize("name", [name for name in ALERTS if name not in {"limit-reached", "test"}])
+def test_a_digest_asks_for_something_where_its_alerts_do(name: str) -> None:
+    message = parse_record(ALERTS[name].json)
+    assert isinstance(message, Notification)
+    items = (replace(digest_item(message), role_name="one"), replace(digest_item(message), role_name="two"))
+    line = headline(*items)
+    assert ("nothing for you to do" in line) is ("nothing for you to do" in message.headline), line
+    assert ("nothing for you to do" in line) is not line.startswith("Please look"), line
+    assert digest_of(WINDOW, items).severity is message.severity
+
+
+def test_a_digest_reads_like_this() -> None:
+    items = (*repaired(22), *needing_a_person(2), *of_kind(OutcomeKind.CLEAN, "well", findings=(), results=()))
+    items = (*items, an_item("by-nobody", actors=(), undo=()))
+    named = "".join(f"  role-{n:04d} (production)\n" for n in range(1, 20))
+    assert text(*items) == (
+        "Please look: 2 of 26 roles need a person; the others: 23 repaired; 1 resolved.\n"
+        "\n"
+        "Alerts   26 about 26 roles\n"
+        "Sent     2026-03-04 10:00 to 10:05 UTC\n"
+        f"Account  {ACCOUNT}\n"
+        "\n"
+        "Needs a person: 2 roles\n"
+        "  Please look: something is wrong that must not be repaired automatically.\n"
+        "  broken-0001 (production)\n"
+        "  broken-0002 (production)\n"
+        "\n"
+        "Repaired: 23 roles\n"
+        "  Repaired; nothing for you to do now. To keep it so, change the code that broke it.\n"
+        "  by-nobody (production)\n"
+        f"{named}"
+        "  … and 3 more\n"
+        "\n"
+        "Resolved: 1 role\n"
+        "  Resolved; nothing for you to do. What you were told of is in order again.\n"
+        "  well (production)\n"
+        "\n"
+        "Who caused it\n"
+        f"  {TERRAFORM} (22 roles)\n"
+        f"  the AWS CLI, as arn:aws:iam::{ACCOUNT}:user/alice (3 roles)\n"
+        "  Nobody that we heard of: a sweep found it (1 role)\n"
+        "\n"
+        "To see what is still open, and of which roles\n"
+        "  remediator status\n"
+        "\n"
+        "To see every change, who caused it, and its id for `remediator undo`\n"
+        "  remediator history --most 104\n"
+        "\n"
+        "To pause the remediator for all roles\n"
+        "  remediator pause\n"
+    )
+
+
+def test_the_subject_says_the_same_in_a_few_words() -> None:
+    def subject(*items: DigestItem) -> str:
+        return digest_layout(digest_of(WINDOW, items)).subject
+
+    assert subject(*repaired(300)) == "Anyscale role remediator: 300 roles repaired"
+    assert subject(*repaired(5), *needing_a_person(2)) == "Anyscale role remediator: 2 of 7 roles need a person"
+    assert subject(*repaired(1)) == "Anyscale role role-0001: repaired (production)"
+    assert len(subject(an_item("r" * 64, title="t" * 600, cloud="c" * 60))) <= 99
+
+
+def test_errors_come_first_and_then_warnings_whatever_is_more() -> None:
+    digest = digest_of(WINDOW, (*RESOLVED, *repaired(9), *OBSERVED, *PARTLY, *needing_a_person(1)))
+    assert [(group.severity, group.outcome, group.count) for group in digest.groups] == [
+        (Severity.ERROR, OutcomeKind.NEEDS_PERSON, 1),
+        (Severity.WARNING, OutcomeKind.WOULD_REPAIR, 2),
+        (Severity.WARNING, OutcomeKind.WOULD_REPAIR, 1),
+        (Severity.INFO, OutcomeKind.REPAIRED, 9),
+        (Severity.INFO, OutcomeKind.CLEAN, 2),
+    ]
+    ranks = [section.rank for section in digest_layout(digest).sections[:5]]
+    assert ranks == [Rank.NEEDED, Rank.NEEDED, Rank.TELLING, Rank.TELLING, Rank.TELLING]
+
+
+def test_the_last_state_of_a_role_is_what_counts() -> None:
+    (broken,) = needing_a_person(1)
+    mended = replace(an_item(), role_name=broken.role_name)
+    assert digest_of(WINDOW, (broken, mended)).severity is Severity.INFO
+    assert digest_of(WINDOW, (mended, broken)).severity is Severity.ERROR
+    digest = digest_of(WINDOW, (mended, broken, mended, mended))
+    assert (digest.roles, digest.alerts) == (1, 4)
+    assert "Alerts   4 about 1 role\n" in text(mended, broken, mended, mended)
+
+
+def test_who_caused_the_most_is_named_first_and_each_role_counts_once() -> None:
+    items = [an_item(f"role-{n}", actors=tuple(f"actor-{m}" for m in range(n, 8))) for n in range(1, 8)]
+    items.append(an_item("role-1", actors=("actor-1",)))
+    digest = digest_of(WINDOW, tuple(items))
+    assert [(caused.actor, caused.roles) for caused in digest.actors] == [(f"actor-{n}", n) for n in range(7, 2, -1)]
+
+
+def test_a_role_that_a_sweep_found_was_caused_by_nobody_that_we_heard_of() -> None:
+    found = from_outcome(outcome(causes=(sweep_cause("5d1f", NOW),), results=(Applied(TRUST_STEP),)))
+    assert found.actors == ()
+    assert digest_of(WINDOW, (found, an_item("other"))).unheard_of == 1
+
+
+def test_an_actor_is_named_once_for_an_alert_with_many_causes() -> None:
+    item = from_outcome(outcome(causes=(a_cause(), a_cause("TagRole"))))
+    assert item.actors == (f"the AWS CLI, as arn:aws:iam::{ACCOUNT}:user/alice",)
+
+
+def test_an_actor_is_described_in_a_few_words_however_long_its_name_is() -> None:
+    item = from_outcome(outcome(causes=(a_cause(actor="a" * 1024),)))
+    assert [len(actor) for actor in item.actors] == [300]
+
+
+def test_what_was_written_can_be_undone_with_commands_as_long_as_these_are_few() -> None:
+    assert text(*repaired(20)).endswith(
+        "".join(f"  remediator undo role-{n:04d}/20260304T100020000000Z-0a1b2c3d\n" for n in range(1, 21))
+    )
+    assert "remediator undo role" not in text(*repaired(21))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "{",
+        "[" * 100_000,
+        json.dumps({**json.loads(window_end_json(WINDOW)), "format": 99}),
+        json.dumps({**json.loads(window_end_json(WINDOW)), "until": None}),
+        json.dumps({**json.loads(window_end_json(WINDOW)), "digest": "yesterday"}),
+        json.dumps({**json.loads(window_end_json(WINDOW)), "digest": f"2026-03-04T10:00:00+00:00/{'x' * 5_000}"}),
+    ],
+)
+def test_a_message_that_asks_for_a_digest_in_a_form_of_somebody_else_is_malformed(message: str) -> None:
+    with pytest.raises(MalformedAlert) as malformed:
+        parse_window_end(message)
+    assert len(str(malformed.value)) < 500
+
+
+@pytest.mark.parametrize("message", ["{", "null", "[]", "[" * 100_000, '{"AlarmName": 7}'])
+def test_what_is_no_message_for_people_is_malformed(message: str) -> None:
+    with pytest.raises(MalformedAlert):
+        published_layout(message)
+
+
+def test_a_digest_about_one_role_belongs_to_its_incident() -> None:
+    layout = digest_layout(digest_of(WINDOW, repaired(1)))
+    assert (layout.thread, layout.record) == ("0123456789abcdef", "remediator history role-0001")
+    assert digest_layout(digest_of(WINDOW, repaired(2))).thread is None
+
+
+def test_alerts_that_differ_in_their_first_line_are_counted_together() -> None:
+    first, second = needing_a_person(2)
+    digest = digest_of(WINDOW, (first, replace(second, headline="Still so after a day. Please look: again.")))
+    assert [(group.count, group.headline) for group in digest.groups] == [(2, None)]
+
+
+MANY = (
+    *repaired(5_000),
+    *(replace(item, cloud="é" * 60, role_name=f"{item.role_name}-{'r' * 50}") for item in needing_a_person(5_000)),
+)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [repaired(1), repaired(300), (*needing_a_person(12), *repaired(283)), (*OBSERVED, *RESOLVED, *PARTLY), MANY],
+    ids=["one", "repaired", "storm", "mixed", "thousands"],
+)
+def test_a_digest_is_published_in_less_than_100_kb_and_reads_the_same_when_it_is_read_back(
+    items: tuple[DigestItem, ...],
+) -> None:
+    digest = digest_of(WINDOW, items)
+    published = digest_json(digest)
+    assert len(published.encode()) <= 100_000
+    assert digest_layout(parse_digest(published)) == digest_layout(digest)
+    assert published_layout(published) == digest_layout(digest)
+    assert digest_json(parse_digest(published)) == published
+
+
+def test_roles_are_left_out_of_the_json_before_it_gets_too_long_and_the_counts_stay() -> None:
+    items = tuple(
+        replace(item, title=f"{kind} {item.title}", outcome=kind, cloud="é" * 60, severity=severity)
+        for kind in OutcomeKind
+        for severity in Severity
+        for item in (an_item(f"{kind}-{severity}-{n}-{'r' * 30}") for n in range(120))
+    )
+    published = digest_json(digest_of(WINDOW, items))
+    assert len(published.encode()) <= 100_000
+    fields = json.loads(published)
+    assert {group["count"] for group in fields["groups"]} == {120}
+    assert {len(group["roles"]) for group in fields["groups"]} == {5}
+    assert parse_digest(published).roles == len(items)
+
+
+def test_the_json_says_what_it_is_and_the_same_digest_has_the_same_id() -> None:
+    digest = digest_of(WINDOW, (*needing_a_person(1), *repaired(2)))
+    fields = json.loads(digest_json(digest))
+    assert (fields["format"], fields["outcome"], fields["severity"], fields["alerts"]) == (1, "digest", "error", 3)
+    assert fields["groups"][0]["roles"] == [
+        {"name": "broken-0001", "cloud": "production", "incident": "0123456789abcdef"}
+    ]
+    assert re.fullmatch("[0-9a-f]{32}", fields["id"])
+    assert json.loads(digest_json(digest))["id"] == fields["id"]
+    later = digest_of(window_of(NOW + timedelta(minutes=5), 5), (*needing_a_person(1), *repaired(2)))
+    assert json.loads(digest_json(later))["id"] != fields["id"]
+
+
+@pytest.mark.parametrize("name", [name for name in ALERTS if name not in {"limit-reached", "test"}])
+def test_what_is_kept_of_an_alert_is_read_back_as_it_was(name: str) -> None:
+    message = parse_record(ALERTS[name].json)
+    assert isinstance(message, Notification)
+    item = digest_item(message)
+    assert parse_digest_item(digest_item_json(item)) == item
+    assert item.severity is message.severity
+    assert len(item.cloud or "") <= 60
+    assert all(len(actor) <= 300 for actor in item.actors)
+    assert len(digest_item_json(item)) < 30_000
+
+
+def test_foreign_text_is_harmless_in_a_digest() -> None:
+    message = parse_record(hostile().json)
+    assert isinstance(message, Notification)
+    item = digest_item(message)
+    digest = digest_of(WINDOW, (item, replace(item, role_name="other", actors=(HOSTILE,), title=HOSTILE)))
+    layout = digest_layout(parse_digest(digest_json(digest)))
+    shown = email_text(layout) + layout.subject
+    assert "<!channel>" not in shown
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u2028\u202e]", shown)
+    assert "\nBcc" not in shown
+    assert "<" not in digest_json(digest)
+
+
+def without(text: str, key: str) -> str:
+    fields = json.loads(text)
+    del fields[key]
+    return json.dumps(fields)
+
+
+DIGEST = digest_json(digest_of(WINDOW, (*repaired(1), *needing_a_person(1))))
+ITEM = digest_item_json(an_item())
+
+
+def changed(text: str, **fields: Any) -> str:
+    return json.dumps({**json.loads(text), **fields})
+
+
+GROUP = json.loads(DIGEST)["groups"][0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "7", "null", "[" * 100_000),
+        *(without(DIGEST, key) for key in json.loads(DIGEST) if key not in {"id", "severity", "headline"}),
+        changed(DIGEST, format=2),
+        changed(DIGEST, format=True),
+        changed(DIGEST, outcome="repaired"),
+        changed(DIGEST, groups=[]),
+        changed(DIGEST, groups=[{**GROUP, "count": 0}]),
+        changed(DIGEST, groups=[{**GROUP, "count": True}]),
+        changed(DIGEST, groups=[{**GROUP, "outcome": "gone"}]),
+        changed(DIGEST, groups=[{**GROUP, "hold": "tight"}]),
+        changed(DIGEST, groups=[{**GROUP, "severity": "fatal"}]),
+        changed(DIGEST, groups=[{**GROUP, "roles": [{"name": ""}]}]),
+        changed(DIGEST, groups=[{**GROUP, "title": "\ud800"}]),
+        changed(DIGEST, undo=[7]),
+        changed(DIGEST, actors=["x"]),
+        changed(DIGEST, alerts=-1),
+        changed(DIGEST, until=json.loads(DIGEST)["from"]),
+    ],
+    ids=str,
+)
+def test_what_is_no_digest_is_an_error_of_ours(text: str) -> None:
+    with pytest.raises(MalformedAlert):
+        parse_digest(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{}"),
+        *(without(ITEM, key) for key in json.loads(ITEM)),
+        changed(ITEM, format=7),
+        changed(ITEM, outcome="gone"),
+        changed(ITEM, actors="x"),
+        changed(ITEM, role=None),
+    ],
+)
+def test_what_is_no_kept_alert_is_an_error_of_ours(text: str) -> None:
+    with pytest.raises(MalformedAlert):
+        parse_digest_item(text)
+
+
+def test_windows_have_fixed_times_whatever_the_zone_is() -> None:
+    start = datetime(2026, 3, 4, 10, 5, tzinfo=UTC)
+    window = Window(start, start + timedelta(minutes=5))
+    assert window_of(start, 5) == window
+    assert window_of(start + timedelta(minutes=5, microseconds=-1), 5) == window
+    assert window_of(start.astimezone(timezone(timedelta(hours=5, minutes=45))), 5).key == window.key
+    assert window_of(window.end, 5) != window
+    assert parse_window(window.key) == window
+
+
+def test_the_message_that_ends_a_window_is_told_from_others() -> None:
+    assert parse_window_end(window_end_json(WINDOW)) == WINDOW
+    assert json.loads(window_end_json(WINDOW))["digest"] == "2026-03-04T10:00:00+00:00"
+    assert parse_window_end(ALERTS["repaired"].json) is None
+    assert parse_window_end(DIGEST) is None
+    assert parse_window_end("[]") is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("", "x/y", "2026-03-04T10:00:00+00:00"),
+        "2026-03-04T10:00:00/2026-03-04T10:05:00",
+        "2026-03-04T10:00:00+00:00/2026-03-04T10:05:00",
+        "2026-03-04T10:00:00/2026-03-04T10:05:00+00:00",
+        "2026-03-04T10:00:00+00:00/2026-03-04T10:00:00+00:00",
+    ],
+)
+def test_what_is_no_window_is_an_error_of_ours(key: str) -> None:
+    with pytest.raises(MalformedAlert):
+        parse_window(key)
+
+
+def test_a_digest_of_any_alerts_says_everything_that_it_counts() -> None:
+    items: tuple[DigestItem, ...] = (*repaired(7), *OBSERVED, *RESOLVED, *needing_a_person(4))
+    digest: Digest = digest_of(WINDOW, items)
+    shown = text(*items)
+    assert digest.roles == 15
+    for item in items:
+        assert f"  {item.role_name} (production)\n" in shown
