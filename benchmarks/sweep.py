@@ -40,7 +40,7 @@ from benchmarks.measuring import (
     tell,
 )
 from remediator.core.events.sweep import Sweep, SweepCounts, SweepReason, SweepRequest, begin_sweep
-from remediator.core.model.state import Bucket
+from remediator.core.model.bucket import Bucket
 from remediator.core.policy.reading import Absent, Present, Reading
 from remediator.flows.sweep import Completed, sweep
 from remediator.gateways.account import AccountScan

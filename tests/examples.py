@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from remediator.core.events.event import Actor, Cause
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, read_policy
 from remediator.core.policy.reading import Present, Reading

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from remediator.core.model.state import Bucket, Role, RolePolicies, Surroundings
+from remediator.core.model.bucket import Bucket
+from remediator.core.model.evaluation_context import EvaluationContext
+from remediator.core.model.role import Role, RolePolicies
 from remediator_cli.checks.cases import read_case
 
 HERE = Path(__file__).parent
@@ -23,7 +25,7 @@ class Case:
     role: Role
     policies: RolePolicies
     bucket: Bucket
-    surroundings: Surroundings
+    surroundings: EvaluationContext
     expected: dict[str, Any]
 
 

@@ -16,7 +16,9 @@ from remediator.core.access.actions import (
 )
 from remediator.core.access.calls import ec2_assumes, kms_context, s3_contexts
 from remediator.core.access.grants import GrantVerdict
-from remediator.core.model.state import Bucket, Role, Surroundings
+from remediator.core.model.bucket import Bucket
+from remediator.core.model.evaluation_context import EvaluationContext
+from remediator.core.model.role import Role
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.context import Choice, Context, Gap, Prefixed, Span
 from remediator.core.policy.reading import Absent
@@ -71,7 +73,7 @@ def test_every_case_and_every_test_that_is_named_exists() -> None:
 @pytest.mark.parametrize("row", rows("key | EC2 assumes the role"), ids=lambda row: row[0])
 def test_what_is_said_to_be_known_of_a_key_is_what_the_code_knows(row: list[str]) -> None:
     keys = re.findall(r"`([\w:/-]+)`", row[0].partition(" in ")[0]) or ["aws:Moon"]
-    surroundings = Surroundings()
+    surroundings = EvaluationContext()
     listing, other = s3_contexts(ROLE, BUCKET, surroundings)
     contexts = (
         ec2_assumes(ROLE, surroundings),
@@ -83,13 +85,13 @@ def test_what_is_said_to_be_known_of_a_key_is_what_the_code_knows(row: list[str]
 
 
 def test_through_an_endpoint_its_keys_are_there_and_an_address_is_not() -> None:
-    for context in s3_contexts(ROLE, BUCKET, Surroundings(context={"aws:SourceVpc": ("vpc-1",)})):
+    for context in s3_contexts(ROLE, BUCKET, EvaluationContext(context={"aws:SourceVpc": ("vpc-1",)})):
         assert {in_words(context, f"aws:{key}") for key in ("SourceVpcArn", "SourceVpce", "VpcSourceIp")} == {"present"}
         assert in_words(context, "aws:SourceIp") == "absent"
 
 
 def test_when_ec2_assumes_the_role_the_names_of_its_service_are_there() -> None:
-    assert in_words(ec2_assumes(ROLE, Surroundings()), "aws:PrincipalServiceNamesList") == "present"
+    assert in_words(ec2_assumes(ROLE, EvaluationContext()), "aws:PrincipalServiceNamesList") == "present"
 
 
 def test_the_verdicts_are_those_that_there_are() -> None:

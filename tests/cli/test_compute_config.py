@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from remediator.core.model.state import InstanceProfile, InstanceProfiles
+from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.policy.reading import Present, Unreadable
 from remediator.errors import NotFoundError, RemediatorError
 from remediator_cli.commands.compute_config import chosen_instance_profile

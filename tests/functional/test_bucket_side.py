@@ -14,9 +14,9 @@ import pytest
 from remediator.core.alerts.decide import News
 from remediator.core.events.event import Cause
 from remediator.core.events.sweep import sweep_cause
+from remediator.core.model.bucket import Bucket
 from remediator.core.model.finding import FindingCode
 from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME
-from remediator.core.model.state import Bucket
 from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, TrustStep
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.reading import Reading

@@ -14,7 +14,7 @@ from remediator.core.events.event import parse_time
 from remediator.core.events.request import ReconcileRequest, parse_request
 from remediator.core.events.sweep import SweepReason, SweepRequest, parse_sweep
 from remediator.core.events.watched import UNWATCHED, WATCHED_CALLS, Concern, WatchedCall
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import MalformedEvent, NotYetVisible, RemediatorError, ThrottledError, TransientError
 from remediator.flows.dispatch import MOST_ROLES_OF_A_POLICY, Dispatched, Dropped, Queued, SweepQueued, dispatch

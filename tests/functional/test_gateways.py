@@ -12,16 +12,9 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
 from botocore.stub import Stubber
 
-from remediator.core.model.state import (
-    Bucket,
-    CustomerKey,
-    DefaultEncryption,
-    InstanceProfile,
-    InstanceProfiles,
-    KeyState,
-    PublicAccessBlock,
-    Role,
-)
+from remediator.core.model.bucket import Bucket, CustomerKey, DefaultEncryption, KeyState, PublicAccessBlock
+from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
+from remediator.core.model.role import Role
 from remediator.core.policy.document import read_policy
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import (

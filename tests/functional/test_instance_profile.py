@@ -10,7 +10,7 @@ import pytest
 
 from remediator.core.alerts.decide import News
 from remediator.core.model.finding import FindingCode
-from remediator.core.model.state import InstanceProfiles
+from remediator.core.model.instance_profile import InstanceProfiles
 from remediator.core.model.step import InstanceProfileStep
 from remediator.core.policy.reading import Absent, Unreadable
 from remediator.core.repair.outcome import NotApplied, Outcome, OutcomeKind, Unconfirmed

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from remediator.core.model.bucket import CustomerKey
 from remediator.core.model.finding import FindingCode
 from remediator.core.model.own_names import BUCKET_SID, KEYS_SID, OBJECTS_SID, OWN_POLICY_NAME
-from remediator.core.model.state import CustomerKey
 from remediator.core.model.step import InlinePolicyStep
 from remediator.core.policy.reading import Unreadable
 from remediator.core.repair.outcome import Outcome, OutcomeKind

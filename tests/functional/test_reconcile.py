@@ -12,9 +12,10 @@ import pytest
 from remediator.core.alerts.decide import News
 from remediator.core.enrollment.decide import Refusal
 from remediator.core.events.event import Actor, Cause
+from remediator.core.model.bucket import Bucket
 from remediator.core.model.finding import FindingCode
 from remediator.core.model.own_names import OWN_POLICY_NAME
-from remediator.core.model.state import Bucket, Role, RolePolicies
+from remediator.core.model.role import Role, RolePolicies
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.outcome import OutcomeKind, Unconfirmed

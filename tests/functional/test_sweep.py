@@ -24,8 +24,8 @@ from remediator.core.events.sweep import (
     parse_sweep,
     sweep_json,
 )
+from remediator.core.model.bucket import Bucket
 from remediator.core.model.scan import UnreadableRole
-from remediator.core.model.state import Bucket
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.outcome import OutcomeKind
 from remediator.errors import DeniedError, RejectedError, ThrottledError, TransientError, UnknownAwsError

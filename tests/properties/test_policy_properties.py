@@ -14,16 +14,9 @@ from hypothesis import strategies as st
 
 from remediator.core.access.actions import REQUIRED_OBJECT_ACTIONS, WANTED_OBJECT_ACTIONS
 from remediator.core.access.grants import judge_grants, judge_key
+from remediator.core.model.bucket import Bucket, CustomerKey, PublicAccessBlock
 from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME, TRUST_SID
-from remediator.core.model.state import (
-    Bucket,
-    CustomerKey,
-    InlinePolicy,
-    ManagedPolicy,
-    PublicAccessBlock,
-    Role,
-    RolePolicies,
-)
+from remediator.core.model.role import InlinePolicy, ManagedPolicy, Role, RolePolicies
 from remediator.core.policy.document import PolicyDocument, policy_size, policy_text, read_policy, same_policy
 from remediator.core.policy.edit import append_statement, raw_statements, upsert_statements
 from remediator.core.policy.extent import ALWAYS, NEVER

@@ -10,22 +10,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
+from remediator.core.model.bucket import Bucket, CustomerKey, DefaultEncryption, KeyState, PublicAccessBlock
 from remediator.core.model.finding import REPAIRABLE, FindingCode
+from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME
-from remediator.core.model.state import (
-    Bucket,
-    CustomerKey,
-    DefaultEncryption,
-    InlinePolicy,
-    InstanceProfile,
-    InstanceProfiles,
-    KeyState,
-    ManagedPolicy,
-    PublicAccessBlock,
-    Role,
-    RolePolicies,
-)
+from remediator.core.model.role import InlinePolicy, ManagedPolicy, Role, RolePolicies
 from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
 from remediator.core.policy.document import PolicyDocument, read_policy
 from remediator.core.policy.edit import raw_statements

@@ -11,17 +11,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from remediator.core.model.state import (
-    Bucket,
-    CustomerKey,
-    InlinePolicy,
-    ManagedPolicy,
-    Network,
-    PublicAccessBlock,
-    Role,
-    RolePolicies,
-    Surroundings,
-)
+from remediator.core.model.bucket import Bucket, CustomerKey, PublicAccessBlock
+from remediator.core.model.evaluation_context import EvaluationContext, Network
+from remediator.core.model.role import InlinePolicy, ManagedPolicy, Role, RolePolicies
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, read_policy
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
@@ -44,7 +36,7 @@ class Case:
     role: Role
     policies: RolePolicies
     bucket: Bucket
-    surroundings: Surroundings
+    surroundings: EvaluationContext
 
 
 def read_case(value: object) -> Case:
@@ -182,9 +174,9 @@ def _key(encryption: _Object) -> CustomerKey | None:
     return CustomerKey(arn, Unreadable("the case does not give it") if isinstance(policy, Absent) else policy)
 
 
-def _surroundings(env: _Object) -> Surroundings:
+def _surroundings(env: _Object) -> EvaluationContext:
     if not env.members:
-        return Surroundings()
+        return EvaluationContext()
     context = _network(env)
     for key, value in env.optional_inner("context").members.items():
         place = f"env.context.{key}"
@@ -195,7 +187,7 @@ def _surroundings(env: _Object) -> Surroundings:
         controls = tuple(
             tuple(_readable(document, at) for document, at in _list(level, place)) for level, place in env.items("scp")
         )
-    return Surroundings(
+    return EvaluationContext(
         organization=env.optional_text("org"),
         service_control_policies=controls,
         context=context,

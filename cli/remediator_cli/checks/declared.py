@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from remediator.core.model.state import PublicAccessBlock
+from remediator.core.model.bucket import PublicAccessBlock
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.reading import Absent, Reading
 from remediator.errors import RemediatorError

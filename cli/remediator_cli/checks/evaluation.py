@@ -10,9 +10,10 @@ from typing import assert_never
 from remediator.core.access.grants import GrantJudgement, judge_grants, judge_key
 from remediator.core.enrollment.decide import sign_of_others
 from remediator.core.enrollment.privilege import sign_of_power
+from remediator.core.model.bucket import Bucket
 from remediator.core.model.finding import REPAIRABLE, TRUST_SUBJECT, Finding, FindingCode, bucket_policy_subject
 from remediator.core.model.observed import Observed
-from remediator.core.model.state import Bucket, Role
+from remediator.core.model.role import Role
 from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.reading import Absent, Present, Unreadable

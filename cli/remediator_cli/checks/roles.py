@@ -18,9 +18,10 @@ from remediator.core.enrollment.decide import (
     decide_enrollment,
 )
 from remediator.core.enrollment.privilege import refuse_by_policies
+from remediator.core.model.evaluation_context import EvaluationContext, Network
 from remediator.core.model.finding import REPAIRABLE, Finding, FindingCode
 from remediator.core.model.plain_text import plain
-from remediator.core.model.state import Network, Role, Surroundings
+from remediator.core.model.role import Role
 from remediator.core.policy.document import PolicyDocument, read_mapping, same_policy
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.desired import Desired, desired_of
@@ -66,7 +67,7 @@ _TRUST = frozenset(
     }
 )
 _PROFILE = frozenset({FindingCode.PROFILE_MISSING, FindingCode.PROFILE_OCCUPIED, FindingCode.PROFILE_UNDECIDED})
-_SURROUNDINGS = Surroundings(network=Network.UNKNOWN)
+_SURROUNDINGS = EvaluationContext(network=Network.UNKNOWN)
 _NOT_LOOKED_AT = frozenset({FindingCode.GRANT_LEFTOVER})
 """Nothing is broken by it."""
 

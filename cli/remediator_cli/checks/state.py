@@ -11,18 +11,11 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
+from remediator.core.model.bucket import Bucket, CustomerKey
+from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import OWN_POLICY_NAME
-from remediator.core.model.state import (
-    Bucket,
-    CustomerKey,
-    InlinePolicy,
-    InstanceProfile,
-    InstanceProfiles,
-    ManagedPolicy,
-    Role,
-    RolePolicies,
-)
+from remediator.core.model.role import InlinePolicy, ManagedPolicy, Role, RolePolicies
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, read_mapping
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable

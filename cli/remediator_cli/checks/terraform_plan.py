@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from remediator.core.model.state import PublicAccessBlock
+from remediator.core.model.bucket import PublicAccessBlock
 from remediator.core.policy.document import PolicyDocument, read_policy
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator_cli.checks.aws_managed import aws_managed_document

@@ -7,7 +7,7 @@ from typing import Any
 from remediator.core.history.change import Change, DocumentId
 from remediator.core.history.pause import Pause
 from remediator.core.history.role_record import Contest
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 
 
 def role_record(role: Role) -> dict[str, Any]:

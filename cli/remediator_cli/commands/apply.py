@@ -12,7 +12,7 @@ from rich.text import Text
 
 from remediator.core.history.change import document_of
 from remediator.core.model.plain_text import plain
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.core.repair.outcome import Applied, Hold, NotApplied, Outcome, OutcomeKind, Unconfirmed
 from remediator.errors import AwsError, TransientError
 from remediator_cli.commands.apply_form import apply_record

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, assert_never
 
 from remediator.core.history.change import ChangeState, before_and_after, document_of
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.core.model.step import Step
 from remediator.core.repair.outcome import Applied, NotApplied, Outcome, StepResult, Unconfirmed
 from remediator_cli.commands.action_form import contest_record, document_record, role_record

@@ -7,7 +7,7 @@ from typing import Annotated, Any, assert_never
 
 import typer
 
-from remediator.core.model.state import InstanceProfile, InstanceProfiles
+from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.core.repair.instance_profile import compute_configuration
 from remediator.errors import NotFoundError, RemediatorError

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from remediator.core.model.plain_text import plain
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.errors import RemediatorError
 from remediator.flows.survey import Surveyed
 from remediator.settings import Settings

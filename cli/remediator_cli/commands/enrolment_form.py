@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.flows.survey import Survey, Surveyed
 from remediator.settings import Settings
 from remediator_cli.commands.action_form import role_record

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, assert_never
 
 from remediator.core.history.pause import Pause
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.flows.resume import NothingToResume, NotResumed, Resumed
 from remediator.settings import MODE_TAG, Mode
 from remediator_cli.commands.action_form import contest_record, pause_record, role_record, tag_record

@@ -10,7 +10,7 @@ from rich.text import Text
 from remediator.core.history.pause import RUNNING, Pause, parse_pause
 from remediator.core.history.role_record import Contest
 from remediator.core.model.plain_text import plain
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.errors import RemediatorError
 from remediator.flows.resume import NothingToResume, NotResumed, Resumed
 from remediator.flows.resume import resume as resume_role

@@ -8,7 +8,7 @@ from typing import Final
 
 from remediator.core.events.event import APPLY_CALL, Cause
 from remediator.core.history.pause import Pause, parse_pause
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.core.repair.outcome import Outcome
 from remediator.errors import AwsError
 from remediator.flows.deliver import deliver

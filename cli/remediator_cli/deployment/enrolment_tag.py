@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from remediator.core.enrollment.decide import Refused
 from remediator.core.enrollment.misconfigured import alike_cloud
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.errors import RemediatorError
 from remediator.flows.survey import Surveyed
 from remediator.settings import DEFAULT_REGION, Cloud, Settings

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar, assert_never
 
+from remediator.core.model.instance_profile import InstanceProfile
+from remediator.core.model.role import Role
 from remediator.core.model.scan import ScannedPage, ScannedRole
-from remediator.core.model.state import InstanceProfile, Role
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import RemediatorError
 from remediator.flows.judge import Judge

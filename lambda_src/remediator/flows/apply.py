@@ -10,9 +10,12 @@ from typing import Protocol, assert_never
 from remediator.core.access.actions import REQUIRED_ACTIONS
 from remediator.core.access.grants import GrantVerdict, judge_grants
 from remediator.core.history.change import ChangeKind
+from remediator.core.model.bucket import Bucket
+from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.finding import Finding
+from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.model.observed import Observed
-from remediator.core.model.state import Bucket, InstanceProfile, InstanceProfiles, Role, RolePolicies, Surroundings
+from remediator.core.model.role import Role, RolePolicies
 from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
 from remediator.core.policy.document import PolicyDocument, same_policy
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
@@ -119,7 +122,7 @@ class Writer:
     observed: Observed
     roles: RoleStore
     buckets: BucketStore
-    surroundings: Surroundings
+    surroundings: EvaluationContext
     recorder: Recorder
     is_enrolled_alike: Callable[[Role], bool]
     pause: Callable[[float], None]

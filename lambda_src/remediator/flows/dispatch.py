@@ -21,7 +21,7 @@ from remediator.core.events.event import (
 )
 from remediator.core.events.request import ReconcileRequest, request_for
 from remediator.core.events.sweep import SweepReason, SweepRequest
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import NotYetVisible, RemediatorError
 from remediator.settings import MODE_TAG, Cloud, Settings

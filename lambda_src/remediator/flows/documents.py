@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Protocol, assert_never
 
 from remediator.core.history.change import DocumentId, DocumentKind, instance_profile_json
-from remediator.core.model.state import InstanceProfile, Role
+from remediator.core.model.instance_profile import InstanceProfile
+from remediator.core.model.role import Role
 from remediator.core.policy.document import Json, PolicyDocument
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import NotFoundError

@@ -11,7 +11,7 @@ from remediator.core.events.event import Cause
 from remediator.core.history.change import Change, ChangeKind, ChangeState, intended
 from remediator.core.history.role_record import RoleMemory
 from remediator.core.model.finding import Finding
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.core.model.step import Step
 from remediator.core.repair.outcome import Applied, NotApplied, StepResult, Unconfirmed
 from remediator.errors import AwsError

@@ -9,17 +9,13 @@ from typing import Final, Protocol, assert_never
 
 from remediator.core.enrollment.decide import Enrolled, Enrollment, NotEnrolled, Off, Refused, decide_enrollment
 from remediator.core.enrollment.privilege import refuse_by_policies
+from remediator.core.model.bucket import Bucket
+from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.finding import Finding, FindingCode
+from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.model.observed import Observed
+from remediator.core.model.role import ManagedPolicy, RolePolicies
 from remediator.core.model.scan import ScannedPage, ScannedRole
-from remediator.core.model.state import (
-    Bucket,
-    InstanceProfile,
-    InstanceProfiles,
-    ManagedPolicy,
-    RolePolicies,
-    Surroundings,
-)
 from remediator.core.policy.reading import Absent, Present, Reading
 from remediator.core.repair.desired import Desired, desired_of
 from remediator.core.repair.diagnose import diagnose
@@ -121,7 +117,7 @@ class Judge:
         self._policies = policies
         self._buckets = buckets
         self._settings = settings
-        self._surroundings = Surroundings.at(now)
+        self._surroundings = EvaluationContext.at(now)
         self._read_policies: dict[str, ManagedPolicy | TransientError | None] = {}
         self._read_profiles: Mapping[str, InstanceProfile] | TransientError | None = None
         self._read_buckets: dict[str, Reading[Bucket] | TransientError] = {}

@@ -17,9 +17,11 @@ from remediator.core.history.change import Change, ChangeKind, document_of
 from remediator.core.history.conflict import after_a_word, contested_by, counted, counted_since
 from remediator.core.history.pause import Pause
 from remediator.core.history.role_record import Contest, RoleMemory
+from remediator.core.model.bucket import Bucket
+from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.observed import Observed
-from remediator.core.model.state import Bucket, Role, Surroundings
+from remediator.core.model.role import Role
 from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.desired import desired_of
@@ -123,7 +125,7 @@ def reconcile(
     """
     own = bool(causes) and all(cause.actor.issuer_arn == own_role_arn for cause in causes)
     progress = _Progress()
-    surroundings = Surroundings.at(now)
+    surroundings = EvaluationContext.at(now)
     calls = tuple(cause for cause in causes if not is_sweep(cause))  # that a sweep has come explains no contradiction
     run = _Run(
         role_name=role_name,
@@ -165,7 +167,7 @@ class _Run:
     buckets: BucketStore
     history: History
     settings: Settings
-    surroundings: Surroundings
+    surroundings: EvaluationContext
     own_role_arn: str
     own_roles: frozenset[str]
     paused: Pause

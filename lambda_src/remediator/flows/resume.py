@@ -8,7 +8,7 @@ from typing import Protocol, assert_never
 
 from remediator.core.history.role_record import Contest
 from remediator.core.history.undo import is_held_back
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import AwsError, RemediatorError, TransientError
 from remediator.flows.history import History

@@ -9,7 +9,7 @@ from typing import Final
 
 from remediator.core.events.event import APPLY_CALL
 from remediator.core.history.change import Change, ChangeKind, ChangeState, settlement
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.flows.documents import BucketPolicies, RoleDocuments, read_document
 from remediator.flows.history import History
 

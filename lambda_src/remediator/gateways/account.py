@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from remediator.core.model.instance_profile import InstanceProfile
+from remediator.core.model.role import InlinePolicy, Role
 from remediator.core.model.scan import Scanned, ScannedPage, ScannedRole, UnreadableRole
-from remediator.core.model.state import InlinePolicy, InstanceProfile, Role
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import read_policy
 from remediator.errors import UnknownAwsError

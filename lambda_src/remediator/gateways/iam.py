@@ -5,14 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, NoReturn
 
-from remediator.core.model.state import (
-    InlinePolicy,
-    InstanceProfile,
-    InstanceProfiles,
-    ManagedPolicy,
-    Role,
-    RolePolicies,
-)
+from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
+from remediator.core.model.role import InlinePolicy, ManagedPolicy, Role, RolePolicies
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, policy_text, read_policy
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from remediator.core.model.state import CustomerKey, KeyState
+from remediator.core.model.bucket import CustomerKey, KeyState
 from remediator.core.policy.document import PolicyDocument, read_policy
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import AwsError, NotFoundError, TransientError

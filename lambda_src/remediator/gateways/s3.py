@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, NoReturn
 
-from remediator.core.model.state import Bucket, DefaultEncryption, PublicAccessBlock
+from remediator.core.model.bucket import Bucket, DefaultEncryption, PublicAccessBlock
 from remediator.core.policy.document import PolicyDocument, policy_text, read_policy
 from remediator.core.policy.public import public_statements
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable

@@ -8,14 +8,9 @@ from typing import Any
 import pytest
 
 from remediator.core.access.grants import GrantJudgement, GrantVerdict, judge_grants, judge_key
-from remediator.core.model.state import (
-    InlinePolicy,
-    ManagedPolicy,
-    Network,
-    PublicAccessBlock,
-    RolePolicies,
-    Surroundings,
-)
+from remediator.core.model.bucket import PublicAccessBlock
+from remediator.core.model.evaluation_context import EvaluationContext, Network
+from remediator.core.model.role import InlinePolicy, ManagedPolicy, RolePolicies
 from remediator.core.policy.evaluate import Source, allowed_at_all
 from remediator.core.policy.explain import conditions_in_words
 from remediator.core.policy.reading import Absent, Present, Unreadable
@@ -156,7 +151,7 @@ def test_public_access_block_that_was_not_looked_at_is_the_reason_of_an_open_ver
 )
 def test_credentials_in_use_were_issued_lately_where_the_time_is_known(issued_before: str, verdict: str) -> None:
     old_sessions = deny(Principal="*", Condition={"DateLessThan": {"aws:TokenIssueTime": issued_before}})
-    now = Surroundings(context={"aws:CurrentTime": ("2026-03-04T10:00:00Z",)})
+    now = EvaluationContext(context={"aws:CurrentTime": ("2026-03-04T10:00:00Z",)})
     assert only(role(), policies(document(allow())), bucket(document(old_sessions)), now) == verdict
 
 
@@ -304,16 +299,19 @@ def test_the_reason_of_a_boundary_and_of_an_scp_names_it() -> None:
     blocked = judge_grants(role(), policies(document(allow()), boundary=EC2_ONLY), bucket())[5]
     assert str(blocked.because[0]).startswith("the permissions boundary `Limit` does not allow s3:ListBucket")
     levels = ((document(allow(Action="*", Resource="*")),), (EC2_ONLY,))
-    controlled = Surroundings(service_control_policies=levels)
+    controlled = EvaluationContext(service_control_policies=levels)
     blocked = judge_grants(role(), policies(document(allow())), bucket(), controlled)[0]
     assert str(blocked.because[0]).startswith("level 2 of the service control policies does not allow s3:GetObject")
 
 
 def test_a_level_without_scps_allows_nothing() -> None:
     assert (
-        only(role(), policies(document(allow())), bucket(), Surroundings(service_control_policies=((),))) == "blocked"
+        only(role(), policies(document(allow())), bucket(), EvaluationContext(service_control_policies=((),)))
+        == "blocked"
     )
-    assert only(role(), policies(document(allow())), bucket(), Surroundings(service_control_policies=())) == "allowed"
+    assert (
+        only(role(), policies(document(allow())), bucket(), EvaluationContext(service_control_policies=())) == "allowed"
+    )
 
 
 def test_both_sides_are_needed_across_accounts() -> None:
@@ -391,7 +389,7 @@ def test_what_depends_on_the_way_to_s3_is_decided_only_where_the_way_is_known(
     condition: dict[str, Any], over_nat: bool | None, by_any_way: bool | None
 ) -> None:
     def judged(network: Network) -> tuple[str, str]:
-        surroundings = Surroundings(network=network)
+        surroundings = EvaluationContext(network=network)
         allowing = policies(document(allow(Condition=condition)))
         denying = bucket(document(deny(Principal="*", Condition=condition)))
         return (
@@ -406,9 +404,9 @@ def test_what_depends_on_the_way_to_s3_is_decided_only_where_the_way_is_known(
 
 def test_an_endpoint_that_is_given_is_the_way_to_s3() -> None:
     through = policies(document(allow(Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}})))
-    given = Surroundings(context={"aws:SourceVpce": ("vpce-1",)}, network=Network.UNKNOWN)
+    given = EvaluationContext(context={"aws:SourceVpce": ("vpce-1",)}, network=Network.UNKNOWN)
     assert only(role(), through, bucket(), given) == "allowed"
-    public = Surroundings(context={"aws:SourceIp": ("203.0.113.9",)}, network=Network.UNKNOWN)
+    public = EvaluationContext(context={"aws:SourceIp": ("203.0.113.9",)}, network=Network.UNKNOWN)
     assert only(role(), through, bucket(), public) == "missing"
 
 
@@ -424,5 +422,5 @@ def test_a_grant_to_one_session_counts_where_the_surroundings_name_its_instance(
     session = ROLE_ARN.replace(":iam:", ":sts:").replace("role/anyscale/", "assumed-role/")
     for instance, verdict in (("i-0abc", "allowed"), ("i-0def", "missing")):
         there = bucket(document(allow(Principal={"AWS": f"{session}/{instance}"})))
-        assert only(role(), policies(), there, Surroundings(context={key: (value,)})) == verdict
+        assert only(role(), policies(), there, EvaluationContext(context={key: (value,)})) == verdict
         assert only(role(), policies(), there) == "missing"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from remediator.core.enrollment.decide import Refusal
 from remediator.core.enrollment.privilege import refuse_by_policies, sign_of_power
-from remediator.core.model.state import InlinePolicy, ManagedPolicy, Role, RolePolicies
+from remediator.core.model.role import InlinePolicy, ManagedPolicy, Role, RolePolicies
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, a_role, bucket_grant, document, settings

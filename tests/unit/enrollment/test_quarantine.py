@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from remediator.core.enrollment.quarantine import quarantine_findings
+from remediator.core.model.bucket import Bucket
 from remediator.core.model.finding import REPAIRABLE, FindingCode
 from remediator.core.model.observed import Observed
-from remediator.core.model.state import Bucket, InlinePolicy, ManagedPolicy, Role, RolePolicies
+from remediator.core.model.role import InlinePolicy, ManagedPolicy, Role, RolePolicies
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.core.repair.diagnose import diagnose
 from remediator.core.repair.plan import plan_repair

@@ -8,7 +8,7 @@ import pytest
 
 from remediator.core.history.change import Change, ChangeKind, ChangeState, change_id, split_change_id
 from remediator.core.history.undo import Undo, UndoRefused, decide_undo, is_held_back, undoing
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.core.model.step import InlinePolicyStep, InstanceProfileStep
 from remediator.core.policy.document import Json
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable

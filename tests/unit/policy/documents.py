@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from remediator.core.model.state import (
-    Bucket,
-    CustomerKey,
-    InlinePolicy,
-    ManagedPolicy,
-    PublicAccessBlock,
-    Role,
-    RolePolicies,
-)
+from remediator.core.model.bucket import Bucket, CustomerKey, PublicAccessBlock
+from remediator.core.model.role import InlinePolicy, ManagedPolicy, Role, RolePolicies
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, read_mapping
 from remediator.core.policy.reading import Absent, Present, Reading

@@ -13,10 +13,11 @@ from remediator.core.access.actions import (
     WANTED_BUCKET_ACTIONS,
     WANTED_OBJECT_ACTIONS,
 )
+from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.finding import OWN_POLICY_SUBJECT, Finding, FindingCode
 from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import OWN_POLICY_NAME
-from remediator.core.model.state import InlinePolicy, RolePolicies, Surroundings
+from remediator.core.model.role import InlinePolicy, RolePolicies
 from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, Withheld
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.edit import raw_statements
@@ -132,8 +133,8 @@ def test_a_role_that_was_deleted_is_not_dropped_from_anybody_elses_statement() -
 
 def test_what_the_organisation_does_not_allow_is_for_a_person() -> None:
     state = observed(others=(document(allow()),))
-    assert diagnose(state, Surroundings()) == ()
-    shut = Surroundings(service_control_policies=((document(allow(Action="ec2:*", Resource="*")),),))
+    assert diagnose(state, EvaluationContext()) == ()
+    shut = EvaluationContext(service_control_policies=((document(allow(Action="ec2:*", Resource="*")),),))
     assert codes(diagnose(state, shut)) == [("grant-blocked", BUCKET)]
 
 

@@ -10,8 +10,8 @@ import pytest
 from remediator.core.alerts.decide import News, Telling
 from remediator.core.alerts.describe import describe
 from remediator.core.history.role_record import RoleMemory
+from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.model.observed import Observed
-from remediator.core.model.state import InstanceProfile, InstanceProfiles
 from remediator.core.model.step import InstanceProfileStep
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.desired import Desired

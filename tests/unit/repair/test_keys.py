@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from remediator.core.alerts.permanent_fix import permanent_fix
+from remediator.core.model.bucket import Bucket, CustomerKey, DefaultEncryption, KeyState
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import OWN_POLICY_NAME
-from remediator.core.model.state import Bucket, CustomerKey, DefaultEncryption, InlinePolicy, KeyState, RolePolicies
+from remediator.core.model.role import InlinePolicy, RolePolicies
 from remediator.core.model.step import InlinePolicyStep
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.edit import raw_statements

@@ -11,10 +11,11 @@ import pytest
 from remediator.core.alerts.decide import News, Telling
 from remediator.core.alerts.describe import describe
 from remediator.core.history.role_record import RoleMemory
+from remediator.core.model.bucket import Bucket
 from remediator.core.model.finding import OWN_POLICY_SUBJECT, Finding, FindingCode
 from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import OWN_POLICY_NAME
-from remediator.core.model.state import Bucket, InlinePolicy, RolePolicies
+from remediator.core.model.role import InlinePolicy, RolePolicies
 from remediator.core.model.step import InlinePolicyStep, TrustStep, Withheld
 from remediator.core.policy.document import policy_size
 from remediator.core.policy.reading import Absent, Present, Unreadable

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from remediator.core.history.change import ChangeKind, ChangeState, DocumentId, DocumentKind, split_change_id
+from remediator.core.model.instance_profile import InstanceProfile
 from remediator.core.model.own_names import OWN_POLICY_NAME, TRUST_SID
+from remediator.core.model.role import InlinePolicy
 from remediator.core.model.scan import ScannedRole
-from remediator.core.model.state import InlinePolicy, InstanceProfile
 from remediator.core.model.step import InstanceProfileStep
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from remediator.core.access.grants import judge_grants, judge_key
+from remediator.core.model.bucket import PublicAccessBlock
 from remediator.core.model.own_names import OWN_POLICY_NAME
-from remediator.core.model.state import InlinePolicy, PublicAccessBlock, RolePolicies
+from remediator.core.model.role import InlinePolicy, RolePolicies
 from remediator.core.policy.document import PolicyDocument, policy_size, policy_text
 from remediator.core.policy.edit import upsert_statements
 from remediator.core.policy.reading import Absent, Present, Unreadable

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.own_names import TRUST_SID
-from remediator.core.model.state import Surroundings
 from remediator.core.policy.document import policy_size
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.core.repair.trust import (
@@ -61,7 +61,7 @@ def test_the_reason_names_the_statement_and_its_condition() -> None:
 def test_the_surroundings_can_give_a_key() -> None:
     guarded = role(trust(), trust(Effect="Deny", Condition={"StringNotEquals": {"aws:SourceAccount": "111111111111"}}))
     assert judge_trust(guarded).verdict is TrustVerdict.BLOCKED
-    given = Surroundings(context={"AWS:SourceAccount": ("111111111111",)})
+    given = EvaluationContext(context={"AWS:SourceAccount": ("111111111111",)})
     assert judge_trust(guarded, given).verdict is TrustVerdict.OK
 
 
@@ -191,5 +191,5 @@ def test_ec2s_own_call_carries_no_time_of_a_token(now: tuple[str, ...]) -> None:
     revoked = trust(
         Effect="Deny", Principal="*", Condition={"DateLessThan": {"aws:TokenIssueTime": "2026-03-04T10:00:17Z"}}
     )
-    known = Surroundings(context={"aws:CurrentTime": now} if now else {})
+    known = EvaluationContext(context={"aws:CurrentTime": now} if now else {})
     assert judge_trust(role(trust(), revoked), known).verdict is TrustVerdict.OK

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from remediator.core.model.state import Bucket, Network, Role, Surroundings
+from remediator.core.model.bucket import Bucket
+from remediator.core.model.evaluation_context import EvaluationContext, Network
+from remediator.core.model.role import Role
 from remediator.core.policy.arn import ec2_service_principal, service_by_s3
 from remediator.core.policy.comparing import seconds_of
 from remediator.core.policy.context import Choice, Context, Gap, Prefixed, Span, Value
@@ -203,7 +205,7 @@ _STS_FAMILIES: tuple[tuple[str, Value], ...] = (
 )
 
 
-def ec2_assumes(role: Role, surroundings: Surroundings) -> Context:
+def ec2_assumes(role: Role, surroundings: EvaluationContext) -> Context:
     """What is known when EC2 calls ``sts:AssumeRole`` to give an instance the credentials of its role.
 
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/iam-roles-for-amazon-ec2.html
@@ -219,7 +221,7 @@ def ec2_assumes(role: Role, surroundings: Surroundings) -> Context:
     return Context((_given(surroundings), values, times, _TO_STS), _STS_FAMILIES)
 
 
-def session_of(role: Role, surroundings: Surroundings, *, is_bounded: bool) -> RoleSession:
+def session_of(role: Role, surroundings: EvaluationContext, *, is_bounded: bool) -> RoleSession:
     """The names that a policy can give to the role's session on an instance.
 
     Its name is the id of the instance. Only where the surroundings give ``ec2:SourceInstanceARN`` or ``aws:userid``
@@ -236,7 +238,7 @@ def session_of(role: Role, surroundings: Surroundings, *, is_bounded: bool) -> R
     )
 
 
-def s3_contexts(role: Role, bucket: Bucket, surroundings: Surroundings) -> tuple[Context, Context]:
+def s3_contexts(role: Role, bucket: Bucket, surroundings: EvaluationContext) -> tuple[Context, Context]:
     """What is known when the role's session calls S3: for ``s3:ListBucket``, and for the other actions."""
     given = _given(surroundings)
     values = _role_values(role, surroundings)
@@ -256,7 +258,7 @@ def s3_contexts(role: Role, bucket: Bucket, surroundings: Surroundings) -> tuple
     )
 
 
-def kms_context(role: Role, bucket: Bucket, account: str, surroundings: Surroundings) -> Context:
+def kms_context(role: Role, bucket: Bucket, account: str, surroundings: EvaluationContext) -> Context:
     """What is known when S3 calls KMS, in the name of the session that reads or writes an object.
 
     ``account`` is the one that owns the key.
@@ -302,7 +304,7 @@ _CHOSEN_BY_THE_CALLER: dict[str, Value] = dict.fromkeys(
 
 def session_context(
     role: Role,
-    surroundings: Surroundings,
+    surroundings: EvaluationContext,
     more: Mapping[str, Value] = {},  # it is only read
 ) -> Context:
     """What is known when the role's session makes any other call, on something that carries no tags.
@@ -318,7 +320,7 @@ def session_context(
     return Context((_given(surroundings), values, _times(surroundings), _SESSION), _UNTAGGED)
 
 
-def _role_values(role: Role, surroundings: Surroundings) -> dict[str, Value]:
+def _role_values(role: Role, surroundings: EvaluationContext) -> dict[str, Value]:
     organization = surroundings.organization
     values: dict[str, Value] = {
         "aws:principalaccount": (role.arn.account,),
@@ -332,11 +334,11 @@ def _role_values(role: Role, surroundings: Surroundings) -> dict[str, Value]:
     return values
 
 
-def _organization(surroundings: Surroundings) -> Value:
+def _organization(surroundings: EvaluationContext) -> Value:
     return (surroundings.organization,) if surroundings.organization else Gap.UNKNOWN
 
 
-def _times(surroundings: Surroundings) -> dict[str, Value]:
+def _times(surroundings: EvaluationContext) -> dict[str, Value]:
     for key, given in surroundings.context.items():
         if key.lower() in _NOW and len(given) == 1 and (now := seconds_of(given[0])) is not None:
             span, issued = Span(now, now), Span(now - _LONGEST_CREDENTIALS, now)
@@ -344,7 +346,7 @@ def _times(surroundings: Surroundings) -> dict[str, Value]:
     return _ANY_TIME
 
 
-def _instance(surroundings: Surroundings) -> str:
+def _instance(surroundings: EvaluationContext) -> str:
     for key, given in surroundings.context.items():
         if key.lower() == "ec2:sourceinstancearn" and given:
             return given[0].rpartition("/")[2]
@@ -353,7 +355,7 @@ def _instance(surroundings: Surroundings) -> str:
     return _UNNAMED_INSTANCE
 
 
-def _given(surroundings: Surroundings) -> dict[str, Value]:
+def _given(surroundings: EvaluationContext) -> dict[str, Value]:
     context: Mapping[str, tuple[str, ...]] = surroundings.context
     if not context:
         return {}

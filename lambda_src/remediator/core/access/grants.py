@@ -17,7 +17,9 @@ from remediator.core.access.actions import (
 from remediator.core.access.calls import LISTING_KEYS, kms_context, s3_contexts
 from remediator.core.access.decision import Decision, GrantVerdict, bucket_access, key_access
 from remediator.core.access.sides import cut_off_by_public_access_block, documents_about, resource_side
-from remediator.core.model.state import Bucket, Role, RolePolicies, Surroundings
+from remediator.core.model.bucket import Bucket
+from remediator.core.model.evaluation_context import EvaluationContext
+from remediator.core.model.role import Role, RolePolicies
 from remediator.core.policy.evaluate import Request, alike, tested
 from remediator.core.policy.explain import Reason
 from remediator.core.policy.matching import Target
@@ -52,7 +54,7 @@ def judge_grants(
     role: Role,
     policies: RolePolicies,
     bucket: Bucket,
-    surroundings: Surroundings = Surroundings(),  # noqa: B008  # it is frozen
+    surroundings: EvaluationContext = EvaluationContext(),  # noqa: B008  # it is frozen
 ) -> tuple[GrantJudgement, ...]:
     """Decide each of the eight actions that a cluster uses: five on all objects of the bucket, three on the bucket.
 
@@ -82,7 +84,7 @@ def judge_key(
     role: Role,
     policies: RolePolicies,
     bucket: Bucket,
-    surroundings: Surroundings = Surroundings(),  # noqa: B008  # it is frozen
+    surroundings: EvaluationContext = EvaluationContext(),  # noqa: B008  # it is frozen
 ) -> tuple[GrantJudgement, ...]:
     """Decide kms:Decrypt and kms:GenerateDataKey on the customer managed key of the bucket; empty where it has none.
 

@@ -7,7 +7,9 @@ from typing import TypeVar, assert_never
 
 from remediator.core.access.calls import session_of
 from remediator.core.access.decision import Answer, Limit, Said, Side, Sides
-from remediator.core.model.state import Bucket, Role, RolePolicies, Surroundings
+from remediator.core.model.bucket import Bucket
+from remediator.core.model.evaluation_context import EvaluationContext
+from remediator.core.model.role import Role, RolePolicies
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.evaluate import Request, Source, weigh
 from remediator.core.policy.explain import Reason
@@ -55,7 +57,7 @@ class Documents:
         )
 
 
-def documents_about(role: Role, policies: RolePolicies, resource: Side, surroundings: Surroundings) -> Documents:
+def documents_about(role: Role, policies: RolePolicies, resource: Side, surroundings: EvaluationContext) -> Documents:
     """Gather the documents; one that could not be read is remembered on its side."""
     boundary = _boundary_side(role, policies)
     levels = enumerate(surroundings.service_control_policies or (), start=1)

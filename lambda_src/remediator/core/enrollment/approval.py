@@ -7,7 +7,7 @@ from datetime import datetime
 from remediator.core.enrollment.decide import Refusal, Refused
 from remediator.core.events.event import Actor, Cause
 from remediator.core.history.role_record import Approval
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.settings import PrincipalPattern
 
 _ENROLLING = frozenset({"CreateRole", "TagRole"})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.core.policy.statement import Statement

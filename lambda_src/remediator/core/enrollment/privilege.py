@@ -15,7 +15,8 @@ from remediator.core.access.calls import session_context
 from remediator.core.access.decision import Answer, Side, all_of, any_of
 from remediator.core.access.sides import Documents, documents_about
 from remediator.core.enrollment.decide import Refusal, Refused
-from remediator.core.model.state import Role, RolePolicies, Surroundings
+from remediator.core.model.evaluation_context import EvaluationContext
+from remediator.core.model.role import Role, RolePolicies
 from remediator.core.policy.context import Context, Value
 from remediator.core.policy.evaluate import Request, alike, allowed_at_all
 from remediator.core.policy.explain import Reason
@@ -137,7 +138,7 @@ class Power:
 def sign_of_power(
     role: Role,
     policies: RolePolicies,
-    surroundings: Surroundings = Surroundings(),  # noqa: B008  # it is frozen
+    surroundings: EvaluationContext = EvaluationContext(),  # noqa: B008  # it is frozen
 ) -> Power | None:
     """Why a role is too powerful to be looked after, or may be; None where it certainly is not.
 
@@ -160,7 +161,7 @@ def refuse_by_policies(
     role: Role,
     policies: RolePolicies,
     cloud: Cloud,
-    surroundings: Surroundings = Surroundings(),  # noqa: B008  # it is frozen
+    surroundings: EvaluationContext = EvaluationContext(),  # noqa: B008  # it is frozen
 ) -> Refused | None:
     """Why an enrolled role must not be touched after all, now that its policies are known; None where it may be.
 
@@ -200,7 +201,7 @@ def _without_faults(side: Side) -> Side:
 
 
 def _judged(
-    role: Role, documents: Documents, policies: RolePolicies, surroundings: Surroundings
+    role: Role, documents: Documents, policies: RolePolicies, surroundings: EvaluationContext
 ) -> Iterator[tuple[Answer, str]]:
     identity = documents.identity
     asked = _ALONE_ENOUGH if identity.unreadable else allowed_at_all(identity.sources, _ALONE_ENOUGH)
@@ -265,7 +266,7 @@ def _targets(
             yield f"any {kind}", f"arn:{role.arn.partition}:{arn}", actions, {}
 
 
-def _handed_over(role: Role, documents: Documents, surroundings: Surroundings) -> Iterator[tuple[Answer, str]]:
+def _handed_over(role: Role, documents: Documents, surroundings: EvaluationContext) -> Iterator[tuple[Answer, str]]:
     """Passing any role: to whatever service, or to one where something can be started with it."""
     prefix = f"arn:{role.arn.partition}:iam::{role.arn.account}:role"
     for name in (_UNNAMED, f"{_UNNAMED}/{_UNNAMED}"):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from remediator.core.access.actions import REQUIRED_BUCKET_ACTIONS, REQUIRED_OBJECT_ACTIONS
 from remediator.core.model.finding import ROLE_SUBJECT, Finding, FindingCode
-from remediator.core.model.state import Role, RolePolicies
+from remediator.core.model.role import Role, RolePolicies
 from remediator.core.policy.arn import ec2_service_principal
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.evaluate import actions_match

@@ -18,7 +18,7 @@ from typing import assert_never
 from remediator.core.events.event import Cause
 from remediator.core.events.message_fields import read_cause, read_list, read_object, read_optional_text, read_text
 from remediator.core.model.finding import TRUST_SUBJECT, Finding, FindingCode, bucket_policy_subject
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
 from remediator.core.policy.document import Json, PolicyDocument
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable

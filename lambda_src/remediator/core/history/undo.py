@@ -9,7 +9,7 @@ from typing import assert_never
 from remediator.core.events.event import Cause
 from remediator.core.history.change import Change, ChangeKind, ChangeState, DocumentKind, change_id, same_document
 from remediator.core.model.plain_text import document_diff
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.core.policy.document import Json, read_policy
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.settings import MODE_TAG, Mode

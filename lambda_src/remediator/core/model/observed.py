@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remediator.core.model.state import Bucket, InstanceProfiles, Role, RolePolicies
+from remediator.core.model.bucket import Bucket
+from remediator.core.model.instance_profile import InstanceProfiles
+from remediator.core.model.role import Role, RolePolicies
 from remediator.core.policy.reading import Reading
 
 

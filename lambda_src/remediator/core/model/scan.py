@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from remediator.core.model.state import InlinePolicy, InstanceProfile, Role
+from remediator.core.model.instance_profile import InstanceProfile
+from remediator.core.model.role import InlinePolicy, Role
 
 
 @dataclass(frozen=True, slots=True)

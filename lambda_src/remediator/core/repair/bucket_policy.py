@@ -15,8 +15,9 @@ from remediator.core.access.actions import (
     WANTED_BUCKET_ACTIONS,
     WANTED_OBJECT_ACTIONS,
 )
+from remediator.core.model.bucket import Bucket
 from remediator.core.model.own_names import BUCKET_POLICY_SID
-from remediator.core.model.state import Bucket, Role
+from remediator.core.model.role import Role
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, policy_text, read_mapping
 from remediator.core.policy.edit import replace_own_statements

@@ -9,6 +9,8 @@ from typing import assert_never
 from remediator.core.access.actions import REQUIRED_ACTIONS
 from remediator.core.access.grants import GrantJudgement, GrantVerdict, judge_grants
 from remediator.core.enrollment.quarantine import quarantine_findings
+from remediator.core.model.bucket import Bucket
+from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.finding import (
     OWN_POLICY_SUBJECT,
     REPAIRABLE,
@@ -19,7 +21,7 @@ from remediator.core.model.finding import (
 )
 from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import OWN_POLICY_NAME
-from remediator.core.model.state import Bucket, InlinePolicy, Role, RolePolicies, Surroundings
+from remediator.core.model.role import InlinePolicy, Role, RolePolicies
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, same_policy
 from remediator.core.policy.explain import Reason
@@ -35,7 +37,7 @@ from remediator.settings import GrantSide, InstanceProfileMode
 
 def diagnose(
     observed: Observed,
-    surroundings: Surroundings | None = None,
+    surroundings: EvaluationContext | None = None,
     desired: Desired = Desired(),  # noqa: B008  # it is frozen
 ) -> tuple[Finding, ...]:
     """Every difference between the observed state and a usable cluster role, trust first, then bucket by bucket.
@@ -44,7 +46,7 @@ def diagnose(
     nothing of ours is where it should not be. What is ours on the side where grants were put before does not count as
     a grant: so it is granted anew on the other side before it is taken back.
     """
-    known = surroundings or Surroundings()
+    known = surroundings or EvaluationContext()
     counted = without_former_side(observed, desired)
     findings = [*_trust_findings(observed.role, known)]
     for name, reading in counted.buckets:
@@ -153,7 +155,7 @@ def _without_role(reading: Reading[Bucket], role: RoleArn) -> Reading[Bucket]:
             return reading
 
 
-def _trust_findings(role: Role, surroundings: Surroundings) -> tuple[Finding, ...]:
+def _trust_findings(role: Role, surroundings: EvaluationContext) -> tuple[Finding, ...]:
     judgement = judge_trust(role, surroundings)
     codes = {
         TrustVerdict.OK: None,
@@ -167,7 +169,7 @@ def _trust_findings(role: Role, surroundings: Surroundings) -> tuple[Finding, ..
 
 
 def _bucket_findings(
-    observed: Observed, name: str, reading: Reading[Bucket], surroundings: Surroundings
+    observed: Observed, name: str, reading: Reading[Bucket], surroundings: EvaluationContext
 ) -> tuple[Finding, ...]:
     match reading:
         case Absent():

@@ -9,8 +9,8 @@ import json
 from typing import assert_never
 
 from remediator.core.model.finding import Finding, FindingCode
+from remediator.core.model.instance_profile import InstanceProfile
 from remediator.core.model.observed import Observed
-from remediator.core.model.state import InstanceProfile
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.settings import InstanceProfileMode

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import assert_never
 
 from remediator.core.access.grants import GrantVerdict, judge_key
+from remediator.core.model.bucket import Bucket, CustomerKey, KeyState
+from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.observed import Observed
-from remediator.core.model.state import Bucket, CustomerKey, KeyState, Surroundings
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.core.repair.key_statement import letting_iam_decide
 
@@ -27,7 +28,7 @@ def keys_of(observed: Observed) -> tuple[tuple[CustomerKey, tuple[Bucket, ...]],
     return tuple(keys[arn] for arn in sorted(keys))
 
 
-def key_findings(observed: Observed, surroundings: Surroundings) -> Iterable[Finding]:
+def key_findings(observed: Observed, surroundings: EvaluationContext) -> Iterable[Finding]:
     """One finding per key that the role cannot use, and one per bucket that turns to a key that nobody configured."""
     for key, buckets in keys_of(observed):
         yield from _key_finding(observed, key, buckets, surroundings)
@@ -37,7 +38,7 @@ def key_findings(observed: Observed, surroundings: Surroundings) -> Iterable[Fin
 
 
 def _key_finding(
-    observed: Observed, key: CustomerKey, buckets: tuple[Bucket, ...], surroundings: Surroundings
+    observed: Observed, key: CustomerKey, buckets: tuple[Bucket, ...], surroundings: EvaluationContext
 ) -> tuple[Finding, ...]:
     """One finding per key, for the worst that is to be said of it."""
     match key.state:
@@ -67,7 +68,7 @@ def _key_finding(
     return ()
 
 
-def _would_help(observed: Observed, buckets: tuple[Bucket, ...], surroundings: Surroundings) -> bool:
+def _would_help(observed: Observed, buckets: tuple[Bucket, ...], surroundings: EvaluationContext) -> bool:
     """Whether nothing but a statement in the key policy is missing: with it, the role could use the key."""
     for bucket in buckets:
         key = bucket.key

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from remediator.core.access.actions import REQUIRED_ACTIONS
 from remediator.core.access.grants import GrantVerdict, judge_grants
+from remediator.core.model.bucket import Bucket
 from remediator.core.model.finding import (
     OWN_POLICY_SUBJECT,
     REPAIRABLE,
@@ -17,7 +18,6 @@ from remediator.core.model.finding import (
 )
 from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import OWN_POLICY_NAME
-from remediator.core.model.state import Bucket
 from remediator.core.model.step import (
     BucketPolicyStep,
     InlinePolicyStep,

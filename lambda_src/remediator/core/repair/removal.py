@@ -19,9 +19,9 @@ from remediator.core.history.change import (
     change_id,
     instance_profile_json,
 )
+from remediator.core.model.instance_profile import InstanceProfile
 from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME, TRUST_SID
 from remediator.core.model.scan import ScannedRole
-from remediator.core.model.state import InstanceProfile
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import NEW_VERSION, Json, PolicyDocument, read_mapping, same_policy
 from remediator.core.policy.edit import raw_statements

@@ -14,7 +14,7 @@ from remediator.core.access.actions import (
     WANTED_OBJECT_ACTIONS,
 )
 from remediator.core.model.own_names import BUCKET_SID, KEYS_SID, OBJECTS_SID, OWN_POLICY_NAME
-from remediator.core.model.state import InlinePolicy, Role, RolePolicies
+from remediator.core.model.role import InlinePolicy, Role, RolePolicies
 from remediator.core.policy.arn import service_by_s3
 from remediator.core.policy.document import PolicyDocument, policy_size
 from remediator.core.policy.edit import replace_own_statements

@@ -11,8 +11,9 @@ from enum import StrEnum
 from typing import assert_never
 
 from remediator.core.access.calls import ec2_assumes
+from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.own_names import TRUST_SID
-from remediator.core.model.state import Role, Surroundings
+from remediator.core.model.role import Role
 from remediator.core.policy.arn import ec2_service_principal
 from remediator.core.policy.document import NEW_VERSION, PolicyDocument, policy_size, read_mapping, same_policy
 from remediator.core.policy.edit import append_statement, raw_statements, replaced_statement
@@ -59,7 +60,7 @@ class TrustJudgement:
         return f"{self.verdict}: {'; '.join(str(each) for each in self.because)}"
 
 
-def judge_trust(role: Role, surroundings: Surroundings = Surroundings()) -> TrustJudgement:  # noqa: B008  # it is frozen
+def judge_trust(role: Role, surroundings: EvaluationContext = EvaluationContext()) -> TrustJudgement:  # noqa: B008  # it is frozen
     """Decide whether EC2 may assume the role. A trust policy that could not be read is undecided."""
     match role.trust:
         case Present(value=document):
@@ -72,7 +73,7 @@ def judge_trust(role: Role, surroundings: Surroundings = Surroundings()) -> Trus
             assert_never(never)
 
 
-def _judge(document: PolicyDocument, role: Role, surroundings: Surroundings) -> TrustJudgement:
+def _judge(document: PolicyDocument, role: Role, surroundings: EvaluationContext) -> TrustJudgement:
     target = Target(str(role.arn))
     request = Request((ASSUME_ROLE,), target, ec2_assumes(role, surroundings), ASSUME_ROLE)
     service = ec2_service_principal(role.arn.partition)

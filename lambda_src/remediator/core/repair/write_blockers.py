@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 
 from __future__ import annotations
 
-from remediator.core.model.state import Role
+from remediator.core.model.role import Role
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.explain import Obstacle
 from remediator.core.policy.principals import stale_principals
