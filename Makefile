@@ -18,6 +18,13 @@ export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 # Where containers forbid it, each synthesis would compile the CDK's large modules again: 7 seconds of 13.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Caches are in this folder as well: a home folder can be read-only, and what is installed here shall leave nothing there.
+export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
+export PIP_CACHE_DIR ?= $(CURDIR)/.cache/pip
+export npm_config_cache ?= $(CURDIR)/.cache/npm
+export JSII_RUNTIME_PACKAGE_CACHE_ROOT ?= $(CURDIR)/.cache/jsii
+export CDK_HOME ?= $(CURDIR)/.cache/cdk
+
 # uv trusts what this machine trusts, where it keeps a list of that: behind a company's proxy nothing else works.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
 export UV_SYSTEM_CERTS ?= 1
@@ -121,7 +128,7 @@ RUNTIME_BRINGS := botocore python-dateutil six urllib3
 .PHONY: clean
 clean: ## remove what was installed and built (a running playground too)
 	@if [ -d .playground ] && [ -x $(BIN)/python ]; then $(BIN)/python -m demo.playground stop; fi
-	@rm -rf .venv .venv-aws .venv-lambda node_modules cdk.out .build .playground
+	@rm -rf .venv .venv-aws .venv-lambda node_modules .cache cdk.out .build .playground
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov
 
 # --- what is installed where; a stamp file says that a folder is complete ---

@@ -68,6 +68,7 @@ class EmbeddedAws:
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
         self._clients: dict[tuple[str, Credentials, str, str | None], Any] = {}
+        self._last_error = "it announced no port"
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -282,7 +283,10 @@ class EmbeddedAws:
             ready = json.loads(self._ready.read_text())
             self.port, self._pid = ready["port"], ready["pid"]
             return bool(self._ask("GET", "/_embedded/status")["pid"] == self._pid)
-        except (OSError, ValueError, KeyError, EmbeddedAwsError):
+        except FileNotFoundError:
+            return False  # it has not announced itself
+        except (OSError, ValueError, KeyError, EmbeddedAwsError) as error:
+            self._last_error = f"{type(error).__name__}: {error}"
             return False
 
     def _launch(self) -> subprocess.Popen[bytes]:
@@ -310,7 +314,7 @@ class EmbeddedAws:
                 return
             problem = f"stopped while it was starting (exit code {process.returncode})"
         else:
-            problem = f"did not answer within {_SECONDS_TO_START} seconds"
+            problem = f"did not answer within {_SECONDS_TO_START} seconds, the last time because of {self._last_error}"
         raise EmbeddedAwsError(f"The embedded AWS {problem}. The end of its log:\n{self.log_tail()}")
 
     def _ask(self, method: str, path: str, content: object = None) -> Any:  # noqa: ANN401 - JSON, read by the callers

@@ -39,8 +39,10 @@ def make(folder: Path) -> tuple[Path, Path, Path]:
             )
         )
 
-    signs = builder(authority, authority_key).add_extension(
-        x509.BasicConstraints(ca=True, path_length=0), critical=True
+    signs = (
+        builder(authority, authority_key)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_signs_certificates(), critical=True)
     )
     serves = (
         builder(_name("127.0.0.1"), server_key)
@@ -66,8 +68,8 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _key_usage() -> x509.KeyUsage:
-    """What an authority's key is for: to sign certificates. Python 3.13 insists that it is said."""
+def _signs_certificates() -> x509.KeyUsage:
+    """The key usage of an authority, which Python verifies from version 3.13 on (VERIFY_X509_STRICT)."""
     return x509.KeyUsage(
         digital_signature=False,
         content_commitment=False,
