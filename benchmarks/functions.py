@@ -9,16 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Final
+from typing import Any
 from unittest import mock
 
 import boto3
 
-from remediator.handlers import reconciler, router
+from remediator.handlers import consumer, reconciler, router
 from tests.examples import ACCOUNT, OWN_ROLE_ARN
 from tests.functional.world import PAUSE_PARAMETER, TABLE, World
-
-_FUNCTIONS: Final[tuple[ModuleType, ...]] = (router, reconciler)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,6 @@ def deployed(world: World, session: boto3.Session) -> Iterator[None]:
         "CONSUMED_QUEUE_URL": world.consumed_url,
         "ALERTS_TOPIC_ARN": world.topic_arn,
         "REMEDIATOR_ROLE_ARN": OWN_ROLE_ARN,
-        "OWN_ROLE_ARNS": OWN_ROLE_ARN,
         "HISTORY_TABLE": TABLE,
         "PAUSE_PARAMETER": PAUSE_PARAMETER,
         "MAX_RECEIVE_COUNT": "8",
@@ -78,16 +75,13 @@ def deployed(world: World, session: boto3.Session) -> Iterator[None]:
         stack.enter_context(mock.patch.dict(os.environ, given))
         stack.enter_context(mock.patch.object(boto3, "DEFAULT_SESSION", session))
         stack.enter_context(redirect_stdout(unread))
-        for module in _FUNCTIONS:
-            stack.enter_context(mock.patch.object(module, "load_settings", return_value=world.settings))
-            module._settings.cache_clear()  # noqa: SLF001 - another account may be configured in another way
-            _log_to(module, unread)
-        reconciler._history.cache_clear()  # noqa: SLF001 - it was handed the limits of the former configuration
+        stack.enter_context(mock.patch.object(consumer, "load_settings", return_value=world.settings))
+        consumer.settings.cache_clear()  # another account may be configured in another way
+        _log_to(consumer, unread)
         reconciler._pause_parameter.cache_clear()  # noqa: SLF001 - it remembers for a minute what it has read
-        for module in _FUNCTIONS:
-            for each in vars(module).values():
-                if hasattr(each, "cache_info"):
-                    each()
+        context: Any = Context()
+        for warm in (reconciler._world, router._world):  # noqa: SLF001 - what a warm function has made already
+            warm(context)
         yield
 
 

@@ -30,8 +30,9 @@ from typing import Any, Final
 from benchmarks.measuring import Headline, Json, arguments_parser, at_least, tell
 from demo.account import BUCKET, EC2_TRUST, EMAIL, LAMBDA_TRUST, SETTINGS, TAG, DemoAccount, wait_until
 from demo.embedded import EmbeddedAws
-from remediator.core.history.change import Change, ChangeState, DocumentKind
+from remediator.core.history.change import Change, ChangeState
 from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME
+from remediator.core.model.write import DocumentKind
 from remediator.gateways.history import HistoryTable
 from remediator.settings import parse_settings
 

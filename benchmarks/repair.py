@@ -41,7 +41,7 @@ from benchmarks.measuring import (
     spread,
     tell,
 )
-from remediator.handlers.runtime import CLIENT_CONFIG
+from remediator.handlers.consumer import CLIENT_CONFIG
 from tests.examples import EC2_STATEMENT, LAMBDA_STATEMENT, bucket_grant, settings
 from tests.functional.world import READS, ROLE, World
 

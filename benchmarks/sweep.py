@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import Any, Final, cast
 
 import boto3
 from moto import mock_aws
@@ -46,6 +47,7 @@ from remediator.flows.sweep import Completed, sweep
 from remediator.gateways.account import AccountScan
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.queue import WorkQueue
+from remediator.gateways.world import World as GivenWorld
 from tests.examples import ACCOUNT, EC2_STATEMENT, ENROLLED, LAMBDA_STATEMENT, bucket_grant, settings
 from tests.functional.world import World
 
@@ -97,20 +99,22 @@ def sweep_account(iam: Any, buckets: StubBuckets, queue: WorkQueue) -> SweepCoun
     asked = begin_sweep(
         (SweepRequest(SweepReason.SCHEDULE, time=_NOW),), sweep_id="s-1", started=_NOW, interval=timedelta(hours=1)
     )
+    world = GivenWorld(
+        account=ACCOUNT,
+        settings=settings(),
+        clock=lambda: _NOW,
+        roles=IamGateway(iam),
+        buckets=cast("Any", buckets),
+        scan=AccountScan(iam, _TAG),
+        history=cast("Any", SimpleNamespace(unsettled_roles=lambda: ())),
+        work=queue,
+        sweeps=cast("Any", NeverContinued()),
+    )
     swept = sweep(
         asked,
-        account=ACCOUNT,
-        scan=AccountScan(iam, _TAG),
-        policies=IamGateway(iam),
-        buckets=buckets,
-        queue=queue,
-        sweeps=NeverContinued(),
-        settings=settings(),
-        own_roles=frozenset(),
-        unsettled=lambda: (),
-        now=_NOW,
+        world,
         remaining=lambda: 300_000,
-        on_unreadable=lambda role, error: None,  # noqa: ARG005 - the counts tell of it
+        on_unreadable=lambda role, error: None,  # noqa: ARG005 - the counts show it
     )
     if not isinstance(swept, Completed):
         raise TypeError(f"The sweep was not completed, so that nothing was measured: {swept}")

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from remediator.core.history.change import ChangeKind, DocumentKind
+from remediator.core.history.change import ChangeKind
 from remediator.core.history.pause import RUNNING, Pause, parse_pause
-from remediator.core.history.undo import Undo
+from remediator.core.model.write import DocumentKind, Write
 from remediator.core.repair.outcome import OutcomeKind
 from remediator.errors import RemediatorError
+from remediator.flows.remove_grants import Removed, find_what_is_ours, remove
 from remediator.flows.resume import NotResumed, resume
-from remediator.flows.taking_back import TakenBack, find_what_is_ours, take_back
 from remediator.flows.undo import Undone, plan_undo, undo
 from remediator.gateways.account import AccountScan
 from remediator_cli.deployment.applying import begin_applying
@@ -65,19 +65,12 @@ def undo_last(kind: DocumentKind) -> Callable[[Stage], None]:
         ]
 
         def command(deployment: Deployment) -> bool:
-            roles, buckets = deployment.account.iam(), deployment.account.buckets()
-            planned = plan_undo(change, roles=roles, buckets=buckets)
-            if not isinstance(planned, Undo):
-                return False  # it could not be looked at, or it was undone by the try before
-            undone = undo(
-                planned,
-                replace(a_cause("Undo"), event_id=stage.time.isoformat()),
-                roles=roles,
-                buckets=buckets,
-                history=deployment.history(),
-                clock=stage.now,
-                pause=stage.sleep,
-            )
+            world = deployment.world(ACCOUNT)
+            planned = plan_undo(change, world)
+            if not isinstance(planned, Write):
+                return False  # it could not be read, or it was undone by the try before
+            cause = replace(a_cause("Undo"), event_id=stage.time.isoformat())
+            undone = undo(change, planned, cause, world)
             return isinstance(undone, Undone)
 
         _type(stage, command)
@@ -105,7 +98,7 @@ def resume_role(stage: Stage) -> None:
     """Have the role repaired again."""
 
     def command(deployment: Deployment) -> bool:
-        resumed = resume(ROLE, roles=deployment.account.iam(), history=deployment.history(), now=stage.now())
+        resumed = resume(ROLE, deployment.world(ACCOUNT))
         return not isinstance(resumed, NotResumed)
 
     _type(stage, command)
@@ -140,31 +133,14 @@ def take_back_all(stage: Stage) -> None:
     def command(deployment: Deployment) -> bool:
         behind, settings = deployment.account, stage.account.settings
         scan = AccountScan(behind.scan_client(), settings.enrollment_tag, also=lambda _arn, _tags: True)
-        found = find_what_is_ours(
-            account=ACCOUNT,
-            scan=scan,
-            buckets=behind.buckets(),
-            roles=behind.iam(),
-            history=deployment.history(),
-            settings=settings,
-            names=frozenset(),
-        )
+        world = deployment.world(ACCOUNT, settings=settings, scan=scan)
+        found = find_what_is_ours(world, frozenset(), has_history=True)
         cause = replace(a_cause("RemoveGrants"), event_id=stage.time.isoformat())
         results = [
-            take_back(
-                taking,
-                cause,
-                account=ACCOUNT,
-                sequence=sequence,
-                roles=behind.iam(),
-                buckets=behind.buckets(),
-                history=deployment.history(),
-                clock=stage.now,
-                pause=stage.sleep,
-            )
-            for sequence, taking in enumerate(found.takings)
+            remove(removal, cause, world, sequence=sequence, has_history=True)
+            for sequence, removal in enumerate(found.removals)
         ]
-        return not found.left and all(isinstance(result, TakenBack) for result in results)
+        return not found.left and all(isinstance(result, Removed) for result in results)
 
     _type(stage, command)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from remediator.core.events.request import ReconcileRequest, request_json
-from remediator.core.history.change import DocumentKind
 from remediator.core.history.pause import PAUSED
 from remediator.core.model.own_names import OWN_POLICY_NAME
+from remediator.core.model.write import DocumentKind
 from remediator.settings import MODE_TAG, ContestLimit, Mode, WriteLimit
 from tests.chaos.calls import Request
 from tests.chaos.commands import (

@@ -10,13 +10,14 @@ from datetime import datetime
 from typing import Any
 
 from remediator.core.alerts.alert_json import Record
-from remediator.core.history.change import Change, ChangeKind, ChangeState, DocumentKind, same_document, split_change_id
+from remediator.core.history.change import Change, ChangeKind, ChangeState, split_change_id
 from remediator.core.history.role_record import RoleMemory
 from remediator.core.model.bucket import Bucket, DefaultEncryption
 from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME
 from remediator.core.model.role import InlinePolicy, ManagedPolicy, Role, RolePolicies
 from remediator.core.model.scan import ScannedPage, ScannedRole
+from remediator.core.model.write import DocumentKind, same_document
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, read_policy
 from remediator.core.policy.reading import Absent, Present, Reading

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from types import ModuleType
 from typing import Any, Final
 
 import pytest
@@ -18,15 +17,16 @@ from remediator.core.events.request import ReconcileRequest, request_json
 from remediator.core.events.sweep import SweepMessage, sweep_json
 from remediator.core.history.change import ChangeKind, ChangeState
 from remediator.core.history.pause import Pause
-from remediator.core.history.undo import Undo
 from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME
+from remediator.core.model.write import Write
 from remediator.core.repair.outcome import Outcome
 from remediator.errors import RemediatorError, TransientError
 from remediator.flows.deliver import deliver
 from remediator.flows.reconcile import reconcile
 from remediator.flows.resume import Resumed, resume
 from remediator.flows.undo import plan_undo, undo
-from remediator.handlers import reconciler, router, sweeper
+from remediator.gateways.world import World
+from remediator.handlers import consumer, reconciler, router, sweeper
 from remediator.settings import MODE_TAG
 from tests.chaos.calls import Killed
 from tests.chaos.memory import (
@@ -127,32 +127,32 @@ class _Simulation:
 
     def deploy(self, patch: pytest.MonkeyPatch) -> None:
         """Give the functions this account instead of AWS."""
-        for name, value in (("REMEDIATOR_ROLE_ARN", OWN_ROLE_ARN), ("OWN_ROLE_ARNS", OWN_ROLE_ARN)):
-            patch.setenv(name, value)
         patch.setenv("MAX_RECEIVE_COUNT", str(MAX_RECEIVES))
+        patch.setenv("CONSUMED_QUEUE_URL", "none")
         account, history = self._gateway(self._account), self._gateway(self._history)
         work, sweeps = self._gateway(_Work(self)), self._gateway(_Sweeps(self))
-        gateways: dict[ModuleType, dict[str, object]] = {
-            router: {"_roles": account, "_queue": work, "_sweeps": sweeps},
-            sweeper: {
-                **dict.fromkeys(("_scan", "_policies", "_buckets"), account),
-                "_history": history,
-                "_queue": work,
-                "_sweeps": sweeps,
-            },
-            reconciler: {
-                **dict.fromkeys(("_roles", "_buckets"), account),
-                "_history": history,
-                "_topic": self._gateway(self._topic),
-                "_work_queue": work,
-                "_pause_parameter": _Running(),
-            },
-        }
-        for module, replaced in gateways.items():
-            patch.setattr(module, "datetime", clock_of(self.now))
-            for name, gateway in {**replaced, "_settings": self._settings, "_consumed_queue": _Consumed()}.items():
-                patch.setattr(module, name, _always(gateway))
-        patch.setattr(reconciler, "time", times_of(self.now, self._sleep))
+        topic = self._gateway(self._topic)
+        patch.setattr(consumer, "datetime", clock_of(self.now))
+        patch.setattr(consumer, "time", times_of(self.now, self._sleep))
+        patch.setattr(consumer, "ConsumedQueue", lambda *_: _Consumed())
+        patch.setattr(reconciler, "_pause_parameter", _Running)
+        given = self._given(account, history, topic)
+        for module in (router, sweeper, reconciler):
+            patch.setattr(module, "settings", lambda: self._settings)
+            patch.setattr(module, "_world", lambda _: replace(given, scan=account, work=work, sweeps=sweeps))
+
+    def _given(self, account: Any, history: Any, topic: Any) -> World:
+        return World(
+            account=ACCOUNT,
+            settings=self._settings,
+            clock=self.now,
+            sleep=self._sleep,
+            own_role_arn=OWN_ROLE_ARN,
+            roles=account,
+            buckets=account,
+            history=history,
+            alerts=topic,
+        )
 
     def now(self) -> datetime:
         """The time; a little goes by with every look at the clock."""
@@ -452,21 +452,13 @@ class _Simulation:
 
     def _undo(self, name: str) -> None:
         """Undo the last repair of the role that can be undone."""
-        account: Any = self._account  # it has every call that a schedule makes, and no instance profiles
+        world = self._given(self._account, self._history, self._topic)
         for change in reversed(self._history.changes.values()):
             if (change.role_name, change.kind) != (name, ChangeKind.REPAIR):
                 continue
-            planned = plan_undo(change, roles=account, buckets=account)
-            if isinstance(planned, Undo):
-                undo(
-                    planned,
-                    self._cause("Undo"),
-                    roles=account,
-                    buckets=account,
-                    history=self._history,
-                    clock=self.now,
-                    pause=self._sleep,
-                )
+            planned = plan_undo(change, world)
+            if isinstance(planned, Write):
+                undo(change, planned, self._cause("Undo"), world)
                 return
 
     def _apply(self, name: str) -> None:
@@ -474,32 +466,16 @@ class _Simulation:
         if self._reconciled(name, Pause(everything=True)).proposed:
             outcome = self._reconciled(name, Pause())
             self.counts["repaired by hand"] += bool(outcome.applied)
-            deliver(outcome, topic=self._topic, history=self._history, settings=self._settings, now=self.now())
+            deliver(outcome, self._given(self._account, self._history, self._topic))
 
     def _resume(self, name: str) -> None:
-        resumed = resume(name, roles=self._account, history=self._history, now=self.now())
+        resumed = resume(name, self._given(self._account, self._history, self._topic))
         self.counts["resumed"] += isinstance(resumed, Resumed)
 
     def _reconciled(self, name: str, paused: Pause) -> Outcome:
         (cloud,) = self._settings.clouds
-        account: Any = self._account
-        return reconcile(
-            name,
-            (self._cause(APPLY_CALL),),
-            account=ACCOUNT,
-            group=self._settings.shared_bucket(cloud),
-            roles=account,
-            buckets=account,
-            history=self._history,
-            settings=self._settings,
-            own_role_arn=OWN_ROLE_ARN,
-            own_roles=frozenset({OWN_ROLE_ARN}),
-            paused=paused,
-            now=self.now(),
-            clock=self.now,
-            pause=self._sleep,
-            on_trouble=lambda change_id, error: None,
-        )
+        world = replace(self._given(self._account, self._history, self._topic), paused=paused)
+        return reconcile(name, (self._cause(APPLY_CALL),), world, group=self._settings.shared_bucket(cloud))
 
     def _cause(self, call: str) -> Cause:
         self._events += 1

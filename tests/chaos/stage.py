@@ -22,9 +22,9 @@ from moto.sqs.models import sqs_backends
 
 from remediator.core.history.change import Change, ChangeState
 from remediator.gateways.webhook import WebhookUrl
-from remediator.handlers import digester, notifier, reconciler, router, sweeper
+from remediator.handlers import consumer, digester, notifier, once, reconciler, router, sweeper
 from remediator.settings import DigestLimit, Settings
-from remediator_cli.deployment import applying
+from remediator_cli.deployment import stack_outputs
 from remediator_cli.terminal import clock
 from tests.chaos.calls import Killed, Request, Seam, webhook_error
 from tests.examples import ACCOUNT, BUCKET, OWN_ROLE_ARN
@@ -180,7 +180,9 @@ class Stage:
         context: Any = Context(milliseconds_left=function.seconds * 1000)
         self.seam.function = function.name
         try:
-            answer = function.module.handle(event, context)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("CONSUMED_QUEUE_URL", url)  # all functions of the stage have one environment
+                answer = function.module.handle(event, context)
         except Killed:
             return True  # all of it comes again when its visibility timeout ends
         finally:
@@ -364,7 +366,6 @@ def _deploy(made: Stage, patch: pytest.MonkeyPatch) -> None:
         "ALERTS_TOPIC_ARN": account.topic_arn,
         "PEOPLE_TOPIC_ARN": _arn("sns", "people"),
         "REMEDIATOR_ROLE_ARN": OWN_ROLE_ARN,
-        "OWN_ROLE_ARNS": OWN_ROLE_ARN,
         "HISTORY_TABLE": TABLE,
         "PAUSE_PARAMETER": PAUSE_PARAMETER,
         "MAX_RECEIVE_COUNT": str(MAX_RECEIVES),
@@ -372,35 +373,18 @@ def _deploy(made: Stage, patch: pytest.MonkeyPatch) -> None:
     }
     for name, value in environment.items():
         patch.setenv(name, value)
-    for function in FUNCTIONS:
-        if hasattr(function.module, "load_settings"):
-            patch.setattr(function.module, "load_settings", lambda: account.settings)
-        for name, of_the_stage in (("datetime", clock_of(made.now)), ("time", times_of(made.now, made.sleep))):
-            if hasattr(function.module, name):
-                patch.setattr(function.module, name, of_the_stage)
-        url = _url(function.queue)
-        patch.setattr(function.module, "_consumed_queue", _with_queue(function.module._consumed_queue, url))
+    patch.setattr(consumer, "load_settings", lambda: account.settings)
+    times = times_of(made.now, made.sleep)
+    patch.setattr(consumer, "datetime", clock_of(made.now))
+    for module in (consumer, reconciler, notifier, stack_outputs):
+        patch.setattr(module, "time", times)
     patch.setattr(clock, "now", made.now)
-    patch.setattr(applying, "time", times_of(made.now, made.sleep))
-    patch.setattr(reconciler, "_work_queue", _with_queue(reconciler._work_queue, account.queue_url))
-    patch.setattr(digester, "_ends", _with_queue(digester._ends, _url("digest")))
     patch.setattr(notifier, "_webhook", lambda: Hook(made))
 
 
-def _with_queue(make: Any, url: str) -> Callable[[], Any]:
-    """A gateway to the queue that a function works off; all functions of the stage have one environment."""
-
-    def made() -> Any:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("CONSUMED_QUEUE_URL", url)
-            return make()
-
-    return made
-
-
 def _forget() -> None:
-    for function in FUNCTIONS:
-        for each in vars(function.module).values():
+    for module in (consumer, once, *(function.module for function in FUNCTIONS)):
+        for each in vars(module).values():
             if hasattr(each, "cache_clear"):
                 each.cache_clear()
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from remediator.core.history.change import ChangeKind, ChangeState, DocumentKind, same_document
+from remediator.core.history.change import ChangeKind, ChangeState
 from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME, TRUST_SID
+from remediator.core.model.write import DocumentKind, same_document
 from remediator.settings import MODE_TAG, Mode
 from tests.chaos.calls import Fault, Planned, Request
 from tests.chaos.flows import Flow

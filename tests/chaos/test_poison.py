@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from remediator.handlers import reconciler
+from remediator.handlers import consumer
 from tests.chaos.calls import Request
 from tests.chaos.flows import BY_BUCKET, WORKER, break_roles, create, granted, hear
 from tests.chaos.stage import FUNCTIONS, Stage, stage
@@ -43,9 +43,9 @@ def kept_log() -> Iterator[list[dict[str, Any]]]:
     """What the functions log meanwhile, line by line; they are silent in all other tests."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
-    handler.setFormatter(reconciler.logger.registered_formatter)
+    handler.setFormatter(consumer.logger.registered_formatter)
     lines: list[dict[str, Any]] = []
-    of_all = logging.getLogger(reconciler.logger.service)
+    of_all = logging.getLogger(consumer.logger.service)
     of_all.addHandler(handler)
     logging.disable(logging.NOTSET)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from remediator.core.events.event import Actor, Cause
-from remediator.core.history.change import Change, ChangeKind, ChangeState, intended
+from remediator.core.history.change import Change, ChangeKind, ChangeState, Occasion, intended
 from remediator.core.model.finding import Finding, FindingCode
-from remediator.core.model.step import TrustStep
 from remediator.core.policy.reading import Present
 from remediator.core.repair.trust import add_ec2_trust
 from remediator.gateways.history import HistoryTable
@@ -22,6 +22,7 @@ from remediator.settings import WriteLimit, settings_digest
 from remediator_cli.terminal.settings_file import read_settings
 from tests.examples import ACCOUNT, ENROLLED, LAMBDA_STATEMENT, document, policy
 from tests.functional.world import PAUSE_PARAMETER, TABLE, client, create_history_table
+from tests.writes import trust_write
 
 ROLE = "head-node"
 STACK = "AnyscaleRemediator"
@@ -93,18 +94,10 @@ class Deployed:
         """Let EC2 assume the role, and record it, as the remediator does."""
         role = IamGateway(self.iam).read_role(ROLE)
         assert isinstance(role, Present)
-        step = TrustStep(document(LAMBDA_STATEMENT), add_ec2_trust(document(LAMBDA_STATEMENT), "aws"))
-        change = intended(
-            step,
-            role.value,
-            kind=ChangeKind.REPAIR,
-            cloud="production",
-            findings=(Finding(FindingCode.TRUST_MISSING, "trust policy"),),
-            causes=(cause,),
-            code_version="1.2.3",
-            at=at,
-            sequence=0,
-        )
+        step = trust_write(document(LAMBDA_STATEMENT), add_ec2_trust(document(LAMBDA_STATEMENT), "aws"))
+        step = replace(step, findings=(Finding(FindingCode.TRUST_MISSING, "trust policy"),))
+        occasion = Occasion.for_role(role.value, "production", (cause,))
+        change = replace(intended(step, occasion, ChangeKind.REPAIR, at), code_version="1.2.3")
         self.history.intend(change)
         self.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(change.after))
         self.history.conclude(change.change_id, ChangeState.COMPLETED, "", at)

@@ -34,7 +34,6 @@ from remediator.core.model.plain_text import plain
 from remediator.core.model.scan import UnreadableRole
 from remediator.flows.survey import is_surveyed, survey
 from remediator.gateways.account import AccountScan
-from remediator.gateways.iam import IamGateway
 from remediator_cli.commands import report as command
 from remediator_cli.commands.fleet_form import fleet_record
 from remediator_cli.deployment.fleet import Fleet
@@ -49,6 +48,7 @@ from tests.cli.running import CLOUD, Running, deny, documented, running, without
 from tests.cli.terminal import ROOT, Json, Remediator
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, settings
 from tests.functional.stub_account import StubAccount, raw_role
+from tests.functional.test_survey import stub_world
 from tests.functional.test_sweep import Buckets
 from tests.unit.history.changes import a_change
 
@@ -67,17 +67,9 @@ def report_on(*roles: Any, past: Past | None = None) -> Report:
     """The report on a stubbed account of these raw roles."""
     client: Any = StubAccount.of(*roles)
     configuration = settings()
-    found = survey(
-        account=ACCOUNT,
-        scan=AccountScan(client, TAG, also=is_surveyed(configuration, frozenset())),
-        policies=IamGateway(client),
-        buckets=Buckets(),
-        settings=configuration,
-        own_roles=frozenset(),
-        names=frozenset(),
-        now=NOW,
-        on_roles=lambda count: None,
-    )
+    scan = AccountScan(client, TAG, also=is_surveyed(configuration, frozenset()))
+    world = stub_world(client, scan, Buckets(), configuration)
+    found = survey(world, frozenset(), on_roles=lambda count: None)
     fleet = Fleet(ACCOUNT, found, ())
     return make_report(
         at=NOW,

@@ -12,7 +12,7 @@ import pytest
 
 from remediator.core.events.request import ReconcileRequest, request_json
 from remediator.gateways.parameter import PauseParameter
-from remediator.handlers import reconciler
+from remediator.handlers import consumer, reconciler
 from remediator.settings import PrincipalPattern
 from tests.examples import (
     ACCOUNT,
@@ -197,7 +197,7 @@ def test_a_role_that_was_created_anew_by_somebody_else_is_not_enrolled_by_what_i
 ) -> None:
     approver = f"arn:aws:iam::{ACCOUNT}:role/platform/enroller"
     world.settings = replace(settings(), approvers=(PrincipalPattern(approver),))
-    reconciler._settings.cache_clear()
+    consumer.settings.cache_clear()
     world.create_role(LAMBDA_STATEMENT)
     approved = tag_event(**ENROLLED)
     approved["detail"]["userIdentity"] = {

@@ -22,8 +22,9 @@ from benchmarks.__main__ import FORMAT, MEASUREMENTS, storm_options
 from benchmarks.load import Broken, out_of_order, percentile, seconds_to_repair
 from benchmarks.measuring import Headline, Spread, number_text, ratio, spread
 from benchmarks.svg import Bar, bars, line
-from remediator.core.history.change import Change, ChangeKind, ChangeState, DocumentId, DocumentKind
+from remediator.core.history.change import Change, ChangeKind, ChangeState
 from remediator.core.model.own_names import BUCKET_POLICY_SID
+from remediator.core.model.write import DocumentId, DocumentKind
 from tests.examples import ACCOUNT, ROLE_ARN, policy
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ from remediator.core.events.sweep import sweep_cause
 from remediator.core.model.bucket import Bucket
 from remediator.core.model.finding import FindingCode
 from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME
-from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, TrustStep
+from remediator.core.model.write import DocumentKind
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.reading import Reading
 from remediator.core.repair.outcome import NotApplied, Outcome, OutcomeKind, Unconfirmed
@@ -281,7 +281,7 @@ def test_observe_mode_says_what_would_be_written_and_writes_nothing(world: World
     before = world.inline()
     outcome = world.reconcile()
     assert outcome.kind is OutcomeKind.WOULD_REPAIR
-    assert [type(step) for step in outcome.proposed] == [BucketPolicyStep, InlinePolicyStep]
+    assert [step.document.kind for step in outcome.proposed] == [DocumentKind.BUCKET_POLICY, DocumentKind.INLINE_POLICY]
     assert world.writes == []
     assert (world.bucket_policy(), world.inline()) == (None, before)
 
@@ -364,7 +364,7 @@ def test_a_switch_that_is_interrupted_grants_on_both_sides_and_is_finished_the_n
     outcome = world.reconcile(roles=world.disturbed_roles(before_delete_inline_policy=throttled()))
     assert outcome.kind is OutcomeKind.FAILED
     assert outcome.to_be_retried
-    assert [type(step) for step in outcome.applied] == [BucketPolicyStep]
+    assert [step.document.kind for step in outcome.applied] == [DocumentKind.BUCKET_POLICY]
     assert world.named_in() == [ROLE]
     assert list(world.inline()) == [OWN_POLICY_NAME]
     outcome = world.reconcile()
@@ -410,7 +410,7 @@ def test_nothing_is_taken_back_while_one_of_the_buckets_does_not_answer(world: W
         RoleName=ROLE, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [LAMBDA_STATEMENT]})
     )
     outcome = world.reconcile(buckets=OneDown(world))
-    assert [type(step) for step in outcome.applied] == [TrustStep]
+    assert [step.document.kind for step in outcome.applied] == [DocumentKind.TRUST_POLICY]
     assert outcome.to_be_retried
     assert world.bucket_policy() is None
     assert list(world.inline()) == [OWN_POLICY_NAME]

@@ -41,11 +41,11 @@ from remediator.flows.announce import (
 )
 from remediator.gateways.digests import DigestQueue, DigestWindows
 from remediator.gateways.people_topic import PeopleMessage, PeopleTopic
-from remediator.handlers import digester
+from remediator.handlers import consumer, digester
 from remediator.settings import DigestLimit, WriteLimit
 from tests.examples import ACCOUNT, ROLE_ARN, settings
 from tests.functional.faults import interfering, raising
-from tests.functional.test_handlers import Context
+from tests.functional.test_handlers import Context, forget
 from tests.functional.world import TABLE, create_history_table
 from tests.unit.alerts.samples import GRANT_BLOCKED, alert, long, outcome, published
 from tests.unit.history.changes import TRUST_STEP
@@ -148,7 +148,7 @@ class Outside:
             ]
         }
         context: Any = Context(milliseconds_left=milliseconds_left)
-        failed = digester.handle(event, context)["batchItemFailures"]
+        failed: Any = digester.handle(event, context)["batchItemFailures"]
         return [messages[int(each["itemIdentifier"].removeprefix("m"))] for each in failed]
 
     def deliver_all(self, messages: Iterable[Message]) -> None:
@@ -234,11 +234,11 @@ def outside_with(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Cal
             patch.setenv("PEOPLE_TOPIC_ARN", topic_arn)
             patch.setenv("HISTORY_TABLE", TABLE)
             patch.setenv("CONSUMED_QUEUE_URL", queue_url)
-            patch.setattr(digester, "load_settings", lambda: replace(settings(), digest=world.limit))
+            patch.setattr(consumer, "load_settings", lambda: replace(settings(), digest=world.limit))
             patch.setattr(botocore.client.BaseClient, "_make_api_call", counted)
-            _forget()
+            forget(digester)
             yield world
-            _forget()
+            forget(digester)
 
     return make
 
@@ -248,12 +248,6 @@ def outside(outside_with: Any) -> Iterator[Outside]:
     """A world with the default limit: five alerts of five minutes."""
     with outside_with() as world:
         yield world
-
-
-def _forget() -> None:
-    for each in vars(digester).values():
-        if hasattr(each, "cache_clear"):
-            each.cache_clear()
 
 
 def _nothing() -> None:
@@ -553,7 +547,7 @@ def test_a_limit_that_is_raised_while_a_window_runs_tells_nothing_twice(outside:
     messages = storm(8)
     outside.handle(*messages)
     outside.limit = DigestLimit(10, MINUTES)
-    _forget()
+    forget(digester)
     outside.deliver_all(messages)
     assert set(outside.told().values()) == {1}
     assert len(outside.told()) == 8

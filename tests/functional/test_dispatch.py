@@ -18,7 +18,6 @@ from remediator.core.model.role import Role
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import MalformedEvent, NotYetVisible, RemediatorError, ThrottledError, TransientError
 from remediator.flows.dispatch import MOST_ROLES_OF_A_POLICY, Dispatched, Dropped, Queued, SweepQueued, dispatch
-from remediator.gateways.queue import SweepQueue
 from remediator.settings import PrincipalPattern, Settings, parse_settings
 from tests.examples import ACCOUNT, BUCKET, ENROLLED, LAMBDA_STATEMENT, OWN_ROLE_ARN, a_role, settings
 from tests.functional.faults import raising
@@ -56,18 +55,7 @@ def send(world: World, event: str | Event, *, later: timedelta = timedelta(minut
     time = parse_time(event["detail"]["eventTime"])
     assert time is not None
     world.calls.clear()
-    arguments: dict[str, Any] = {
-        "account": ACCOUNT,
-        "roles": world.roles,
-        "queue": world.queue,
-        "sweeps": SweepQueue(world.sqs, world.sweep_url),
-        "settings": world.settings,
-        "own_role_arn": OWN_ROLE_ARN,
-        "own_roles": world.own_roles,
-        "now": time + later,
-        **overrides,
-    }
-    dispatched = dispatch(event, **arguments)
+    dispatched = dispatch(event, world.given(**{"now": time + later, **overrides}))
     return dispatched[0] if len(dispatched) == 1 else dispatched
 
 
@@ -475,7 +463,7 @@ class Full:
 def test_a_role_that_cannot_be_queued_costs_the_others_nothing(world: World) -> None:
     queue = Full()
     with pytest.raises(RemediatorError, match="1 of the 2 roles"):
-        send(world, "CreatePolicyVersion", roles=Roles(("a", "b")), queue=queue)
+        send(world, "CreatePolicyVersion", roles=Roles(("a", "b")), work=queue)
     assert queue.taken == ["b"]
 
 
@@ -583,10 +571,12 @@ def test_a_request_for_another_call_says_nothing_of_tags(world: World) -> None:
 
 
 def test_one_of_our_own_roles_is_queued_to_be_refused(world: World) -> None:
-    world.create_role(LAMBDA_STATEMENT)
-    world.own_roles = frozenset({world.arn()})
-    send(world, "UpdateAssumeRolePolicy")
-    assert len(requests(world)) == 1
+    name = "AnyscaleRemediator-RouterRole1234"
+    world.create_role(LAMBDA_STATEMENT, name=name, path="/")
+    event = load("UpdateAssumeRolePolicy")
+    event["detail"]["requestParameters"]["roleName"] = name
+    send(world, event)
+    assert [request.role_name for request in requests(world)] == [name]
 
 
 def test_a_name_of_an_instance_profile_that_becomes_free_is_told_to_the_role_of_that_name(world: World) -> None:

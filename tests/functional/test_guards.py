@@ -65,11 +65,6 @@ def of_no_cloud(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT, tags={"anyscale:cluster-role": "nowhere"})
 
 
-def our_own(world: World) -> None:
-    world.create_role(LAMBDA_STATEMENT)
-    world.own_roles = frozenset({world.arn()})
-
-
 def trusting(principal: Mapping[str, str], **more: object) -> Callable[[World], None]:
     def make(world: World) -> None:
         world.create_role({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", **more})
@@ -99,7 +94,6 @@ PASS_TO_EC2 = {"Effect": "Allow", "Action": ["iam:PassRole", "ec2:RunInstances"]
 REFUSED: dict[str, Callable[[World], None]] = {
     "outside the patterns": not_the_pattern,
     "an unknown cloud": of_no_cloud,
-    "our own role": our_own,
     "an outside account": trusting({"AWS": f"arn:aws:iam::{OUTSIDE}:root"}),
     "an ExternalId": trusting(
         {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, Condition={"StringEquals": {"sts:ExternalId": "cld_1"}}
@@ -122,6 +116,26 @@ def test_a_refused_role_is_left_alone_and_told_once(world: World, make: Callable
     alert = is_left_alone_and_told_once(world, OutcomeKind.REFUSED)
     assert alert["outcome"] == "refused"
     assert alert["wrong"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AnyscaleRemediator-ReconcilerRole0A1B2C3D-AbCdEfGhIjKl",
+        "AnyscaleRemediatorForwarder-us-west-2-Role1ABCC5F0-ZyXwVuTsRqPo",
+        "AnyscaleRemediatorForwar-Role1ABCC5F0-ZyXwVuTsRqPo",
+    ],
+)
+def test_one_of_our_own_roles_is_refused_whatever_the_pattern_allows(world: World, name: str) -> None:
+    world.settings = settings(roles=["Anyscale*"])
+    world.create_role(LAMBDA_STATEMENT, name=name, path="/")
+    assert [world.look(role=name)[1] for _ in range(3)] == [News.NEW, News.NONE, News.NONE]
+    (alert,) = world.alerts()
+    assert (alert["outcome"], alert["wrong"][0]["text"]) == (
+        "refused",
+        "The role is one of the remediator's own, which it never touches.",
+    )
+    assert world.trust(name) == [LAMBDA_STATEMENT]
 
 
 def test_a_service_linked_role_is_left_alone_and_told_once(world: World) -> None:

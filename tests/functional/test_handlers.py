@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 from unittest.mock import Mock
 
@@ -22,7 +23,7 @@ from remediator.core.events.watched import WATCHED_CALLS, Concern
 from remediator.errors import ThrottledError, TransientError
 from remediator.flows.reconcile import reconcile
 from remediator.gateways.queue import FailedDelivery
-from remediator.handlers import reconciler, router, sweeper
+from remediator.handlers import consumer, once, reconciler, router, sweeper
 from tests.examples import (
     ACCOUNT,
     BUCKET,
@@ -62,19 +63,21 @@ def functions(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("CONSUMED_QUEUE_URL", world.consumed_url)
     monkeypatch.setenv("ALERTS_TOPIC_ARN", world.topic_arn)
     monkeypatch.setenv("REMEDIATOR_ROLE_ARN", OWN_ROLE_ARN)
-    monkeypatch.setenv("OWN_ROLE_ARNS", OWN_ROLE_ARN)
     monkeypatch.setenv("HISTORY_TABLE", TABLE)
     monkeypatch.setenv("PAUSE_PARAMETER", PAUSE_PARAMETER)
     monkeypatch.setenv("MAX_RECEIVE_COUNT", "8")
-    modules = (router, sweeper, reconciler)
-    caches = [each for module in modules for each in vars(module).values() if hasattr(each, "cache_clear")]
-    for module in modules:
-        monkeypatch.setattr(module, "load_settings", lambda: world.settings)
-    for cached in caches:
-        cached.cache_clear()
+    monkeypatch.setattr(consumer, "load_settings", lambda: world.settings)
+    forget(router, sweeper, reconciler)
     yield
-    for cached in caches:
-        cached.cache_clear()
+    forget(router, sweeper, reconciler)
+
+
+def forget(*modules: ModuleType) -> None:
+    """Have functions begin cold: nothing is kept from an invocation before."""
+    for module in (consumer, once, *modules):
+        for each in vars(module).values():
+            if hasattr(each, "cache_clear"):
+                each.cache_clear()
 
 
 def batch(*bodies: Any, source: str = "intake", group: str = "g") -> dict[str, Any]:
@@ -262,7 +265,7 @@ def test_one_line_is_logged_per_repair_and_it_is_structured(world: World, capsys
     world.create_role(LAMBDA_STATEMENT, tags=ENROLLED)
     route(load("TagRole"))
     log = io.StringIO()
-    handler = reconciler.logger.registered_handler
+    handler = consumer.logger.registered_handler
     assert isinstance(handler, logging.StreamHandler)
     before = handler.setStream(log)
     capsys.readouterr()
@@ -413,7 +416,7 @@ def test_an_unreadable_request_is_logged_under_its_own_message_and_no_others(wor
     route(load("TagRole"))
     (message,) = world.queued()
     log = io.StringIO()
-    handler = reconciler.logger.registered_handler
+    handler = consumer.logger.registered_handler
     assert isinstance(handler, logging.StreamHandler)
     before = handler.setStream(log)
     try:
@@ -439,7 +442,7 @@ def test_an_alert_that_cannot_be_published_stands_in_the_log_and_is_counted(
     route(load("TagRole"))
     monkeypatch.setattr(reconciler, "_topic", Deaf)
     log = io.StringIO()
-    handler = reconciler.logger.registered_handler
+    handler = consumer.logger.registered_handler
     assert isinstance(handler, logging.StreamHandler)
     before = handler.setStream(log)
     capsys.readouterr()

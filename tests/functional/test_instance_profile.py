@@ -11,7 +11,6 @@ import pytest
 from remediator.core.alerts.decide import News
 from remediator.core.model.finding import FindingCode
 from remediator.core.model.instance_profile import InstanceProfiles
-from remediator.core.model.step import InstanceProfileStep
 from remediator.core.policy.reading import Absent, Unreadable
 from remediator.core.repair.outcome import NotApplied, Outcome, OutcomeKind, Unconfirmed
 from remediator.errors import DeniedError, NotFoundError, QuotaError, ThrottledError, TransientError
@@ -19,6 +18,7 @@ from remediator.gateways.iam import IamGateway
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, a_cause, bucket_grant, settings
 from tests.functional.faults import once, raising, throttled, unanswered
 from tests.functional.world import ROLE, World
+from tests.writes import profile_write
 
 OWN_PROFILE_ARN = f"arn:aws:iam::{ACCOUNT}:instance-profile/anyscale/production/{ROLE}"
 WRITES = ["CreateInstanceProfile", "AddRoleToInstanceProfile"]
@@ -84,7 +84,7 @@ def test_observe_mode_says_what_would_be_made_and_makes_nothing(world: World) ->
     create_role(world)
     outcome = world.reconcile()
     assert outcome.kind is OutcomeKind.WOULD_REPAIR
-    assert outcome.proposed == (InstanceProfileStep(ROLE, "/anyscale/production/", is_new=True),)
+    assert outcome.proposed == (profile_write(ROLE, "/anyscale/production/", is_new=True),)
     assert world.profiles() == []
 
 

@@ -15,12 +15,12 @@ from remediator.core.alerts.digest import window_end_json
 from remediator.core.alerts.window import window_of
 from remediator.core.events.request import ReconcileRequest, request_json
 from remediator.gateways.webhook import Webhook
-from remediator.handlers import digester, notifier, reconciler, router, sweeper
+from remediator.handlers import consumer, digester, notifier, reconciler, router, sweeper
 from remediator.permissions import PERMISSIONS
 from remediator.settings import DigestLimit
 from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, a_cause, policy, settings
 from tests.functional.slack_stand_in import BROKEN, SlackStandIn
-from tests.functional.test_handlers import Context, batch, functions
+from tests.functional.test_handlers import Context, batch, forget, functions
 from tests.functional.world import ROLE, World
 from tests.unit.alerts.samples import ALERTS
 from tests.unit.events.test_event import load
@@ -73,8 +73,7 @@ def issued(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def configure(world: World, **changes: Any) -> None:
     """Deploy another configuration of the cloud."""
     world.settings = settings(**changes)
-    for function in (router, reconciler, sweeper):
-        function._settings.cache_clear()
+    consumer.settings.cache_clear()
 
 
 def actions(issued: list[str]) -> set[str]:
@@ -144,14 +143,11 @@ def test_the_reconciler_makes_the_calls_that_are_declared_for_it(world: World, i
 def fresh(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The functions that tell people, with nothing kept from before."""
     world.settings = replace(world.settings, digest=DigestLimit(alone=1, minutes=5))
-    monkeypatch.setattr(digester, "load_settings", lambda: world.settings)
+    monkeypatch.setattr(consumer, "load_settings", lambda: world.settings)
     monkeypatch.setenv("PEOPLE_TOPIC_ARN", world.sns.create_topic(Name="people")["TopicArn"])
-    caches = [each for module in (digester, notifier) for each in vars(module).values() if hasattr(each, "cache_clear")]
-    for cached in caches:
-        cached.cache_clear()
+    forget(digester, notifier)
     yield
-    for cached in caches:
-        cached.cache_clear()
+    forget(digester, notifier)
 
 
 def sent(*bodies: str) -> dict[str, Any]:
@@ -172,7 +168,6 @@ def test_the_digester_makes_the_calls_that_are_declared_for_it(
     window = window_of(datetime.now(UTC) - timedelta(minutes=30), 5)
     assert digester.handle(sent(window_end_json(window)), Context()) == {"batchItemFailures": []}
     monkeypatch.setenv("PEOPLE_TOPIC_ARN", f"{world.topic_arn}-that-is-not-there")
-    digester._topic.cache_clear()
     assert digester.handle(sent(ALERTS["test"].json), Context()) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert actions(issued) - KEPT_BESIDE_RESOURCES == declared("digester")
 

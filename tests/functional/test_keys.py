@@ -11,7 +11,7 @@ import pytest
 from remediator.core.model.bucket import CustomerKey
 from remediator.core.model.finding import FindingCode
 from remediator.core.model.own_names import BUCKET_SID, KEYS_SID, OBJECTS_SID, OWN_POLICY_NAME
-from remediator.core.model.step import InlinePolicyStep
+from remediator.core.model.write import DocumentKind
 from remediator.core.policy.reading import Unreadable
 from remediator.core.repair.outcome import Outcome, OutcomeKind
 from remediator.errors import TransientError
@@ -224,7 +224,7 @@ def test_observe_mode_says_what_would_be_granted_and_grants_nothing(world: World
     world.create_role(EC2_STATEMENT)
     outcome = world.reconcile()
     assert outcome.kind is OutcomeKind.WOULD_REPAIR
-    assert [type(step) for step in outcome.proposed] == [InlinePolicyStep]
+    assert [step.document.kind for step in outcome.proposed] == [DocumentKind.INLINE_POLICY]
     assert world.writes == []
 
 

@@ -74,7 +74,7 @@ def test_a_write_counts_where_the_limit_counts_it_so_one_whose_answer_was_lost_d
     world.create_role(LAMBDA_STATEMENT)
     roles = world.disturbed_roles(before_write_trust=raising(error))
     monkeypatch.setattr(reconciler, "_roles", lambda: roles)
-    monkeypatch.setattr("remediator.handlers.reconciler.time.sleep", lambda _: None)
+    monkeypatch.setattr("remediator.handlers.consumer.time.sleep", lambda _: None)
     assert counted(("head-node", BY_EVENT))["Writes"] == [writes]
     assert counted_by_the_limit(world) == writes
 

@@ -36,7 +36,7 @@ from remediator.gateways.aws_errors import ERROR_CLASSES
 from remediator.gateways.queue import FailedDelivery
 from remediator.gateways.secret import WebhookSecret
 from remediator.gateways.webhook import Webhook, WebhookUrl
-from remediator.handlers import notifier
+from remediator.handlers import consumer, notifier, once
 from tests.examples import ACCOUNT
 from tests.functional.slack_stand_in import (
     BROKEN,
@@ -49,7 +49,7 @@ from tests.functional.slack_stand_in import (
     Answer,
     SlackStandIn,
 )
-from tests.functional.test_handlers import Context
+from tests.functional.test_handlers import Context, forget
 from tests.functional.world import TABLE, World
 from tests.unit.alerts.samples import ALERTS
 
@@ -217,9 +217,7 @@ def told(
     monkeypatch.setenv("HISTORY_TABLE", TABLE)
     monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
     monkeypatch.setattr(webhook_gateway, "_TIMEOUT", urllib3.Timeout(connect=2, read=0.5))
-    caches = [each for each in vars(notifier).values() if hasattr(each, "cache_clear")]
-    for cached in caches:
-        cached.cache_clear()
+    forget(notifier)
     hook = Webhook(slack.trust)
     monkeypatch.setattr(notifier, "_webhook", lambda: hook)
     monkeypatch.setattr(notifier, "PACE_SECONDS", 0)
@@ -228,14 +226,13 @@ def told(
     for library in ("botocore", "urllib3"):
         monkeypatch.setattr(logging.getLogger(library), "level", logging.NOTSET)
     log = io.StringIO()
-    handler = notifier.logger.registered_handler
+    handler = consumer.logger.registered_handler
     assert isinstance(handler, logging.StreamHandler)
     before = handler.setStream(log)
     told = Told(log, capsys)
     yield told
     handler.setStream(before or sys.stdout)
-    for cached in caches:
-        cached.cache_clear()
+    forget(notifier)
     everything = told.text + caplog.text
     assert not any(part in everything for part in TOKEN.split("/"))
 
@@ -346,7 +343,7 @@ def test_posts_come_at_the_pace_that_slack_takes_and_what_it_refused_comes_back_
 ) -> None:
     slept: list[float] = []
     monkeypatch.setattr(notifier, "PACE_SECONDS", 2)
-    monkeypatch.setattr("remediator.handlers.notifier.time.sleep", slept.append)
+    monkeypatch.setattr("remediator.handlers.consumer.time.sleep", slept.append)
     slack.script.extend([OK, OK, THROTTLED])
     queue.send(REPAIRED, CONTESTED, FAILED, ALERTS["clean"].json, ALERTS["test"].json)
     assert queue.deliver() == 2
@@ -596,14 +593,14 @@ def test_a_message_that_cannot_be_noted_beforehand_is_not_posted_and_comes_back(
     assert queue.deliver() == 0
     assert slack.requests == []
     monkeypatch.setenv("HISTORY_TABLE", TABLE)
-    notifier._posted.cache_clear()
+    once.store.cache_clear()
     queue.deliver_to_the_end()
     assert headlines(slack) == [REPAIRED_LINE]
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
     """From now on DynamoDB refuses one kind of call to the notifier."""
-    store = notifier._posted()
+    store = once.store("NOTIFIER")
 
     def fail(**_: Any) -> None:
         raise ClientError({"Error": {"Code": "InternalServerError", "Message": "no"}}, operation)

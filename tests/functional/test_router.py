@@ -15,7 +15,7 @@ import pytest
 
 from remediator.core.events.watched import UNWATCHED, WATCHED_CALLS, Concern, WatchedCall
 from remediator.errors import TransientError
-from remediator.handlers import router
+from remediator.handlers import consumer, router
 from tests.examples import ACCOUNT, LAMBDA_STATEMENT, OWN_ROLE_ARN
 from tests.functional.test_dispatch import EXPECTED, by_role, create_policy, requests, sweeps, two_clouds
 from tests.functional.test_handlers import Context, batch, failures, functions, reconcile_queued, route
@@ -31,7 +31,7 @@ Json = dict[str, Any]
 def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], tuple[list[Json], Counter[str]]]]:
     """Gives, after the router has run, the lines of its log and the metrics that it has counted."""
     log = io.StringIO()
-    handler = router.logger.registered_handler
+    handler = consumer.logger.registered_handler
     assert isinstance(handler, logging.StreamHandler)
     before = handler.setStream(log)
     capsys.readouterr()

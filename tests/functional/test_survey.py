@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from remediator.core.enrollment.misconfigured import Nearness
-from remediator.core.history.change import document_of
 from remediator.core.repair.outcome import OutcomeKind
 from remediator.errors import DeniedError, TransientError
 from remediator.flows.survey import Survey, Surveyed, is_surveyed, survey
 from remediator.gateways.account import AccountScan
 from remediator.gateways.iam import IamGateway
+from remediator.gateways.world import World as GivenWorld
 from remediator.settings import Settings
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, bucket_grant, settings
 from tests.functional.stub_account import StubAccount, raw_role
@@ -24,20 +24,9 @@ TAG = "anyscale:cluster-role"
 
 def survey_world(world: World, *names: str, **overrides: Any) -> Survey:
     """Look at the account of moto, or at some of its roles."""
-    return survey(
-        account=ACCOUNT,
-        scan=AccountScan(world.iam, TAG, also=is_surveyed(world.settings, frozenset(names))),
-        policies=world.roles,
-        **{
-            "buckets": world.buckets,
-            "settings": world.settings,
-            "own_roles": frozenset(),
-            "names": frozenset(names),
-            "now": NOW,
-            "on_roles": lambda count: None,
-            **overrides,
-        },
-    )
+    on_roles = overrides.pop("on_roles", lambda count: None)
+    scan = AccountScan(world.iam, TAG, also=is_surveyed(world.settings, frozenset(names)))
+    return survey(world.given(**{"scan": scan, "now": NOW, **overrides}), frozenset(names), on_roles=on_roles)
 
 
 def the_role(world: World, *names: str, **overrides: Any) -> Surveyed:
@@ -50,16 +39,14 @@ def survey_stub(*roles: Any, pages: tuple[int, ...] = (1000,), seen: list[int] |
     """Look at a stubbed account of these raw roles, and their buckets, which have no policies."""
     client: Any = StubAccount(len(roles), lambda number: roles[number], pages=pages)
     configuration: Settings = settings()
-    return survey(
-        account=ACCOUNT,
-        scan=AccountScan(client, TAG, also=is_surveyed(configuration, frozenset())),
-        policies=IamGateway(client),
-        buckets=Buckets(),
-        settings=configuration,
-        own_roles=frozenset(),
-        names=frozenset(),
-        now=NOW,
-        on_roles=(lambda count: None) if seen is None else seen.append,
+    scan = AccountScan(client, TAG, also=is_surveyed(configuration, frozenset()))
+    world = stub_world(client, scan, Buckets(), configuration)
+    return survey(world, frozenset(), on_roles=(lambda count: None) if seen is None else seen.append)
+
+
+def stub_world(client: Any, scan: Any, buckets: Any, configuration: Settings) -> GivenWorld:
+    return GivenWorld(
+        account=ACCOUNT, settings=configuration, clock=lambda: NOW, scan=scan, roles=IamGateway(client), buckets=buckets
     )
 
 
@@ -69,14 +56,14 @@ def test_a_role_that_lacks_trust_and_grant_is_shown_with_the_writes_that_repair_
     world.create_role(LAMBDA_STATEMENT)
     found = the_role(world)
     assert (found.judgement.kind, found.needs_something) == (OutcomeKind.WOULD_REPAIR, True)
-    written = [str(document_of(step)) for step in found.judgement.plan.steps]
+    written = [str(step.document) for step in found.judgement.plan.writes]
     assert written == ["trust policy", "inline policy AnyscaleRemediatorS3Access"]
     assert (world.trust(), world.inline(), world.writes) == ([LAMBDA_STATEMENT], {}, [])
 
 
 def test_what_is_shown_is_what_the_reconciler_writes(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
-    planned = the_role(world).judgement.plan.steps
+    planned = the_role(world).judgement.plan.writes
     assert world.reconcile().applied == planned
     assert the_role(world).judgement.kind is OutcomeKind.CLEAN
 
@@ -99,7 +86,7 @@ def test_an_administrators_role_is_refused_and_nothing_is_planned(world: World) 
     world.create_role(LAMBDA_STATEMENT)
     world.grant({"Effect": "Allow", "Action": "*", "Resource": "*"})
     found = the_role(world)
-    assert (found.judgement.kind, found.judgement.plan.steps) == (OutcomeKind.REFUSED, ())
+    assert (found.judgement.kind, found.judgement.plan.writes) == (OutcomeKind.REFUSED, ())
     assert found.judgement.refused is not None
     assert found.needs_something
 
@@ -160,17 +147,7 @@ def test_all_pages_are_looked_at_and_each_is_told_of() -> None:
 def test_a_bucket_of_many_roles_is_read_once() -> None:
     buckets = Buckets()
     client: Any = StubAccount.of(*(raw_role(f"node-{number}") for number in range(3)))
-    survey(
-        account=ACCOUNT,
-        scan=AccountScan(client, TAG),
-        policies=IamGateway(client),
-        buckets=buckets,
-        settings=settings(),
-        own_roles=frozenset(),
-        names=frozenset(),
-        now=NOW,
-        on_roles=lambda count: None,
-    )
+    survey(stub_world(client, AccountScan(client, TAG), buckets, settings()), frozenset(), on_roles=lambda count: None)
     assert buckets.read == [BUCKET]
 
 
@@ -210,14 +187,4 @@ def test_a_scan_that_is_denied_is_an_error(world: World) -> None:
             raise DeniedError("iam:GetAccountAuthorizationDetails", "AccessDenied", "not you")
 
     with pytest.raises(DeniedError, match="GetAccountAuthorizationDetails"):
-        survey(
-            account=ACCOUNT,
-            scan=Denied(),  # type: ignore[arg-type]  # the rest of it is not reached
-            policies=world.roles,
-            buckets=world.buckets,
-            settings=settings(),
-            own_roles=frozenset(),
-            names=frozenset(),
-            now=NOW,
-            on_roles=lambda count: None,
-        )
+        survey(world.given(scan=Denied()), frozenset(), on_roles=lambda count: None)

@@ -32,7 +32,7 @@ from remediator.errors import DeniedError, RejectedError, ThrottledError, Transi
 from remediator.flows.sweep import Completed, Continued, Swept, sweep
 from remediator.gateways.account import AccountScan
 from remediator.gateways.iam import IamGateway
-from remediator.gateways.queue import SweepQueue
+from remediator.gateways.world import World as GivenWorld
 from remediator.settings import Settings, parse_settings
 from tests.examples import (
     ACCOUNT,
@@ -106,22 +106,24 @@ class Sweeper:
 
     def run(self, asked: Sweep | None = None, **overrides: Any) -> Swept:
         client: Any = self.account
-        arguments: dict[str, Any] = {
+        remaining = overrides.pop("remaining", lambda: 300_000)
+        given: dict[str, Any] = {
             "account": ACCOUNT,
-            "scan": AccountScan(client, TAG),
-            "policies": IamGateway(client),
-            "buckets": self.buckets,
-            "queue": self,
-            "sweeps": self,
             "settings": self.settings,
-            "own_roles": frozenset(),
-            "unsettled": lambda: self.unsettled,
-            "now": NOW,
-            "remaining": lambda: 300_000,
-            "on_unreadable": lambda role, error: self.unreadable.append((role, error)),
+            "clock": lambda: NOW,
+            "scan": AccountScan(client, TAG),
+            "roles": IamGateway(client),
+            "buckets": self.buckets,
+            "history": self,
+            "work": self,
+            "sweeps": self,
             **overrides,
         }
-        return sweep(asked or begun(), **arguments)
+        on_unreadable = lambda role, error: self.unreadable.append((role, error))  # noqa: E731 - it has no name
+        return sweep(asked or begun(), GivenWorld(**given), remaining=remaining, on_unreadable=on_unreadable)
+
+    def unsettled_roles(self) -> tuple[str, ...]:
+        return self.unsettled
 
     def counts(self, asked: Sweep | None = None, **overrides: Any) -> SweepCounts:
         swept = self.run(asked, **overrides)
@@ -154,16 +156,7 @@ def sweep_world(
     world.calls.clear()
     swept = sweep(
         begun(*requests, sweep_id=sweep_id),
-        account=ACCOUNT,
-        scan=AccountScan(world.iam, TAG),
-        policies=world.roles,
-        buckets=world.buckets,
-        queue=world.queue,
-        sweeps=SweepQueue(world.sqs, world.sweep_url),
-        settings=world.settings,
-        own_roles=world.own_roles,
-        unsettled=world.history.unsettled_roles,
-        now=NOW,
+        world.given(scan=AccountScan(world.iam, TAG), now=NOW),
         remaining=lambda: 300_000,
         on_unreadable=lambda role, error: None,
     )
@@ -632,13 +625,13 @@ def test_whatever_goes_wrong_with_one_role_is_told_and_hides_no_other() -> None:
     found = sweeper(raw_role("before"), raw_role("unlucky", attached=(BOUNDARY,)), raw_role("after", LAMBDA_STATEMENT))
     client: Any = found.account
     broken = interfering(IamGateway(client), before_read_managed_policy=raising(ZeroDivisionError("a fault of ours")))
-    counts = found.counts(policies=broken)
+    counts = found.counts(roles=broken)
     assert counts == SweepCounts(scanned=3, enrolled=2, clean=1, drifted=1, unreadable=1, queued=1, missed=1)
     ((role, error),) = found.unreadable
     assert (role.name, role.cloud) == ("unlucky", "production")
     assert "a fault of ours" in role.why
     assert isinstance(error, ZeroDivisionError)
-    found.run(begun(DEPLOYMENT, sweep_id="s-2"), policies=broken)
+    found.run(begun(DEPLOYMENT, sweep_id="s-2"), roles=broken)
     assert found.names == ["after", "unlucky", "after"]
 
 

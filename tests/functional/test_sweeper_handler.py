@@ -29,10 +29,10 @@ from remediator.core.events.sweep import (
 )
 from remediator.errors import DeniedError, SettingsError, ThrottledError, TransientError
 from remediator.gateways.account import AccountScan
-from remediator.handlers import sweeper
-from tests.examples import ACCOUNT, EC2_STATEMENT, LAMBDA_STATEMENT, OWN_ROLE_ARN, a_cause, bucket_grant
+from remediator.handlers import consumer, sweeper
+from tests.examples import ACCOUNT, EC2_STATEMENT, LAMBDA_STATEMENT, a_cause, bucket_grant
 from tests.functional.stub_account import StubAccount, raw_role
-from tests.functional.test_handlers import Context, batch, failures
+from tests.functional.test_handlers import Context, batch, failures, forget
 from tests.functional.world import TABLE, World
 
 Json = dict[str, Any]
@@ -47,23 +47,11 @@ def function(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("WORK_QUEUE_URL", world.queue_url)
     monkeypatch.setenv("SWEEP_QUEUE_URL", world.sweep_url)
     monkeypatch.setenv("CONSUMED_QUEUE_URL", world.consumed_url)
-    monkeypatch.setenv("OWN_ROLE_ARNS", OWN_ROLE_ARN)
     monkeypatch.setenv("HISTORY_TABLE", TABLE)
-    caches = (
-        sweeper._settings,
-        sweeper._scan,
-        sweeper._policies,
-        sweeper._buckets,
-        sweeper._queue,
-        sweeper._sweeps,
-        sweeper._consumed_queue,
-    )
-    monkeypatch.setattr(sweeper, "load_settings", lambda: world.settings)
-    for cached in caches:
-        cached.cache_clear()
+    monkeypatch.setattr(consumer, "load_settings", lambda: world.settings)
+    forget(sweeper)
     yield
-    for cached in caches:
-        cached.cache_clear()
+    forget(sweeper)
 
 
 @pytest.fixture
@@ -83,7 +71,7 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
 def answering(stub: StubAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     """Has the sweeper see a stubbed account."""
     client: Any = stub
-    monkeypatch.setattr(sweeper, "_scan", lambda: AccountScan(client, "anyscale:cluster-role"))
+    monkeypatch.setattr(sweeper, "AccountScan", lambda *_: AccountScan(client, "anyscale:cluster-role"))
 
 
 def handle(*bodies: Any, context: Any = None) -> list[str]:
@@ -94,7 +82,7 @@ def handle(*bodies: Any, context: Any = None) -> list[str]:
 def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], tuple[list[Json], Counter[str]]]]:
     """Gives, after the sweeper has run, the lines of its log and the metrics that it has counted."""
     log = io.StringIO()
-    handler = sweeper.logger.registered_handler
+    handler = consumer.logger.registered_handler
     assert isinstance(handler, logging.StreamHandler)
     before = handler.setStream(log)
     capsys.readouterr()

@@ -1,4 +1,4 @@
-"""Taking back what is ours: all of it, nothing else, and never over what somebody else has changed."""
+"""Removal back what is ours: all of it, nothing else, and never over what somebody else has changed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from remediator.core.history.change import ChangeKind, ChangeState
-from remediator.core.repair.removal import Taking
+from remediator.core.repair.removal import Removal
 from remediator.errors import DeniedError, ThrottledError
-from remediator.flows.taking_back import Found, NotTakenBack, TakenBack, find_what_is_ours, take_back
+from remediator.flows.remove_grants import FoundGrants, NotRemoved, Removed, find_what_is_ours, remove
 from remediator.gateways.account import AccountScan
 from remediator.settings import WriteLimit
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, a_cause, bucket_grant, settings
@@ -23,34 +23,21 @@ THEIRS = {"Sid": "Theirs", "Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Ac
 OWN_POLICY = "AnyscaleRemediatorS3Access"
 
 
-def find(world: World, *names: str, history: bool = True) -> Found:
-    return find_what_is_ours(
-        account=ACCOUNT,
-        scan=AccountScan(world.iam, TAG, also=lambda _arn, _tags: True),
-        buckets=world.buckets,
-        roles=world.roles,
-        history=world.history if history else None,
-        settings=world.settings,
-        names=frozenset(names),
-    )
+def find(world: World, *names: str, history: bool = True) -> FoundGrants:
+    scan = AccountScan(world.iam, TAG, also=lambda _arn, _tags: True)
+    return find_what_is_ours(world.given(scan=scan), frozenset(names), has_history=history)
 
 
-def take(world: World, taking: Taking, **overrides: Any) -> TakenBack | NotTakenBack:
-    arguments: dict[str, Any] = {
-        "account": ACCOUNT,
-        "sequence": 0,
-        "roles": world.roles,
-        "buckets": world.buckets,
-        "history": world.history,
-        "clock": world.tick,
-        "pause": world.pauses.append,
-        **overrides,
-    }
-    return take_back(taking, a_cause("RemoveGrants"), **arguments)
+def take(world: World, taking: Removal, **overrides: Any) -> Removed | NotRemoved:
+    history = overrides.get("history", world.history)
+    given = {"history": history, **overrides} if history is not None else {**overrides, "history": world.history}
+    sequence = given.pop("sequence", 0)
+    cause = a_cause("RemoveGrants")
+    return remove(taking, cause, world.given(**given), sequence=sequence, has_history=history is not None)
 
 
-def take_all(world: World, *names: str) -> list[TakenBack | NotTakenBack]:
-    return [take(world, taking, sequence=number) for number, taking in enumerate(find(world, *names).takings)]
+def take_all(world: World, *names: str) -> list[Removed | NotRemoved]:
+    return [take(world, taking, sequence=number) for number, taking in enumerate(find(world, *names).removals)]
 
 
 def left(world: World, *names: str) -> list[str]:
@@ -68,14 +55,14 @@ def repaired(world: World) -> World:
 def test_what_a_repair_has_written_is_taken_back_and_recorded_and_there_is_nothing_more(repaired: World) -> None:
     assert repaired.trusts_ec2()
     results = take_all(repaired)
-    assert all(isinstance(result, TakenBack) and not result.trouble for result in results)
+    assert all(isinstance(result, Removed) and not result.trouble for result in results)
     assert (repaired.trust(), repaired.inline()) == ([LAMBDA_STATEMENT], {})
     assert [(each.kind, each.state) for each in repaired.changes()[2:]] == [
         (ChangeKind.UNDO, ChangeState.COMPLETED),
         (ChangeKind.UNDO, ChangeState.COMPLETED),
     ]
     assert repaired.history.read_memory(ROLE).open_changes == ()
-    assert find(repaired) == Found((), (), ())
+    assert find(repaired) == FoundGrants((), (), ())
 
 
 def test_what_others_put_into_our_policy_stays(repaired: World) -> None:
@@ -108,7 +95,7 @@ def test_of_some_roles_only_those_leave_the_statement_in_the_bucket_policy(world
         world.reconcile(role=name)
     take_all(world, "worker")
     assert world.named_in() == [ROLE]
-    assert find(world, "worker").takings == ()
+    assert find(world, "worker").removals == ()
 
 
 def test_a_bucket_policy_that_names_only_deleted_roles_is_cleared_without_a_record(world: World) -> None:
@@ -117,7 +104,7 @@ def test_a_bucket_policy_that_names_only_deleted_roles_is_cleared_without_a_reco
     world.reconcile()
     world.delete_role()
     (result,) = take_all(world)
-    assert (result, world.bucket_policy()) == (TakenBack(None), None)
+    assert (result, world.bucket_policy()) == (Removed(None), None)
 
 
 class TestIsLeftAndNamed:
@@ -125,7 +112,7 @@ class TestIsLeftAndNamed:
         ours = [each for each in repaired.trust() if each != LAMBDA_STATEMENT]
         self.trust(repaired, *ours)
         assert left(repaired) == [f"trust policy of {ROLE}"]
-        assert [each.document.name for each in find(repaired).takings] == [OWN_POLICY]
+        assert [each.write.document.name for each in find(repaired).removals] == [OWN_POLICY]
 
     def test_a_statement_of_ours_that_somebody_has_changed(self, repaired: World) -> None:
         first, ours = repaired.trust()
@@ -178,7 +165,7 @@ def test_an_instance_profile_that_was_there_before_us_stays_when_it_is_empty_aga
 def test_a_role_that_nobody_repaired_has_nothing_of_ours(world: World) -> None:
     world.create_role(EC2_STATEMENT)
     world.grant(bucket_grant())
-    assert find(world) == Found((), (), ())
+    assert find(world) == FoundGrants((), (), ())
 
 
 def test_a_name_that_no_role_has_is_told(repaired: World) -> None:
@@ -186,45 +173,45 @@ def test_a_name_that_no_role_has_is_told(repaired: World) -> None:
 
 
 def test_a_document_that_has_changed_since_it_was_shown_is_left(repaired: World) -> None:
-    taking = find(repaired).takings[0]
+    taking = find(repaired).removals[0]
     repaired.grant(bucket_grant("theirs"), name=OWN_POLICY)
     result = take(repaired, taking)
-    assert isinstance(result, NotTakenBack)
+    assert isinstance(result, NotRemoved)
     assert "It has changed since it was shown" in result.why
     assert repaired.inline()[OWN_POLICY]["Statement"] == [bucket_grant("theirs")]
     assert repaired.changes()[-1].state is ChangeState.NOT_WRITTEN
 
 
 def test_without_a_record_nothing_is_written(repaired: World) -> None:
-    taking = find(repaired).takings[0]
+    taking = find(repaired).removals[0]
     denied = DeniedError("dynamodb:UpdateItem", "AccessDeniedException", "not you")
     result = take(repaired, taking, history=repaired.disturbed_history(before_intend=raising(denied)))
-    assert isinstance(result, NotTakenBack)
+    assert isinstance(result, NotRemoved)
     assert "nothing is written without a record" in result.why
     assert OWN_POLICY in repaired.inline()
 
 
 def test_a_write_that_fails_is_told_and_recorded_as_such(repaired: World) -> None:
-    taking = find(repaired).takings[0]
+    taking = find(repaired).removals[0]
     failing = repaired.disturbed_roles(
         before_delete_inline_policy=raising(DeniedError("iam:DeleteRolePolicy", "x", "no"))
     )
     result = take(repaired, taking, roles=failing)
-    assert isinstance(result, NotTakenBack)
+    assert isinstance(result, NotRemoved)
     assert "iam:DeleteRolePolicy failed with x: no" in result.why
     assert repaired.changes()[-1].state is ChangeState.NOT_WRITTEN
 
 
 def test_a_document_that_cannot_be_looked_at_again_is_left(repaired: World) -> None:
-    taking = find(repaired).takings[0]
+    taking = find(repaired).removals[0]
     slow = repaired.disturbed_roles(
         before_read_inline_policy=raising(ThrottledError("iam:GetRolePolicy", "Throttling", "later"))
     )
     result = take(repaired, taking, roles=slow)
-    assert isinstance(result, NotTakenBack)
+    assert isinstance(result, NotRemoved)
     assert OWN_POLICY in repaired.inline()
 
 
 def test_the_limit_of_writes_does_not_hold_a_person_back(repaired: World) -> None:
     repaired.settings = replace(repaired.settings, write_limit=WriteLimit(1, 60))
-    assert all(isinstance(result, TakenBack) for result in take_all(repaired))
+    assert all(isinstance(result, Removed) for result in take_all(repaired))

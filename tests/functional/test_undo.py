@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from remediator.core.history.change import Change, ChangeKind, ChangeState, DocumentKind
+from remediator.core.history.change import Change, ChangeKind, ChangeState
 from remediator.core.history.role_record import Contest
-from remediator.core.history.undo import Undo, UndoRefused
+from remediator.core.history.undo import UndoRefused
 from remediator.core.model.own_names import OWN_POLICY_NAME
+from remediator.core.model.write import DocumentKind, Write
 from remediator.core.policy.reading import Unreadable
 from remediator.core.repair.outcome import Hold, OutcomeKind
 from remediator.errors import DeniedError, RejectedError, ThrottledError
@@ -48,8 +49,8 @@ def the_undo(world: World) -> Change:
     return change
 
 
-def planned(world: World, change: Change, **overrides: Any) -> Undo | UndoRefused:
-    return plan_undo(change, **{"roles": world.roles, "buckets": world.buckets, **overrides})
+def planned(world: World, change: Change, **overrides: Any) -> Write | UndoRefused:
+    return plan_undo(change, world.given(**overrides))
 
 
 def refused(world: World, change: Change, **overrides: Any) -> UndoRefused:
@@ -61,16 +62,8 @@ def refused(world: World, change: Change, **overrides: Any) -> UndoRefused:
 def undone(world: World, change: Change, **overrides: Any) -> Undone | NotUndone:
     """Undo a change as alice does, after she has seen the plan."""
     plan = planned(world, change)
-    assert isinstance(plan, Undo)
-    arguments: dict[str, Any] = {
-        "roles": world.roles,
-        "buckets": world.buckets,
-        "history": world.history,
-        "clock": world.tick,
-        "pause": world.pauses.append,
-        **overrides,
-    }
-    return undo(plan, replace(a_cause("Undo"), event_id=change.change_id), **arguments)
+    assert isinstance(plan, Write)
+    return undo(change, plan, replace(a_cause("Undo"), event_id=change.change_id), world.given(**overrides))
 
 
 def mode(world: World) -> str | None:
@@ -132,8 +125,8 @@ class TestUndoing:
         world.reconcile()
         change = the_change(world, DocumentKind.INSTANCE_PROFILE)
         plan = planned(world, change)
-        assert isinstance(plan, Undo)
-        assert "lose the role's credentials" in plan.warning
+        assert isinstance(plan, Write)
+        assert "lose the role's credentials" in plan.note
         assert isinstance(undone(world, change), Undone)
         assert world.iam.list_instance_profiles()["InstanceProfiles"] == []
 
@@ -424,7 +417,7 @@ class TestWhatGoesWrong:
 
 class TestResuming:
     def resumed(self, world: World, **overrides: Any) -> Resumed | NothingToResume | NotResumed:
-        return resume(ROLE, **{"roles": world.roles, "history": world.history, "now": world.time, **overrides})
+        return resume(ROLE, world.given(**{"now": world.time, **overrides}))
 
     def contested(self, world: World) -> Contest:
         """A role whose repairs somebody keeps undoing."""

@@ -27,9 +27,10 @@ from remediator.flows.reconcile import reconcile
 from remediator.gateways.history import HistoryTable
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.kms import KmsGateway
-from remediator.gateways.queue import WorkQueue
+from remediator.gateways.queue import SweepQueue, WorkQueue
 from remediator.gateways.s3 import S3Gateway
 from remediator.gateways.topic import AlertsTopic
+from remediator.gateways.world import World as GivenWorld
 from remediator.settings import Settings
 from tests.examples import ACCOUNT, BUCKET, ENROLLED, OWN_ROLE_ARN, a_cause, policy, settings
 from tests.functional.faults import Moment, interfering
@@ -68,7 +69,6 @@ class World:
         self.pauses: list[float] = []
         self.settings: Settings = settings()
         self.paused = Pause()
-        self.own_roles = frozenset({OWN_ROLE_ARN})
         self.unconcluded: list[str] = []
         self.time = NOW
         self.dynamodb = client("dynamodb")
@@ -249,23 +249,31 @@ class World:
     def reconcile_only(self, *causes: Cause, role: str = ROLE, **overrides: Any) -> Outcome:
         """Reconcile a role, and go no further: its changes are still open."""
         self.calls.clear()
-        arguments: dict[str, Any] = {
+        group = overrides.pop("group", self._group_of(role))
+        return reconcile(role, causes or (a_cause(),), self.given(**overrides), group=group)
+
+    def given(self, **overrides: Any) -> GivenWorld:
+        """What the flows are given of this account; ``overrides`` replace single collaborators."""
+        if "now" in overrides:
+            now = overrides.pop("now")
+            overrides["clock"] = lambda: now
+        given: dict[str, Any] = {
             "account": ACCOUNT,
-            "group": self._group_of(role),
+            "settings": self.settings,
+            "clock": self.tick,
+            "sleep": self.pauses.append,
+            "own_role_arn": OWN_ROLE_ARN,
+            "paused": self.paused,
+            "on_unrecorded": self._note_unconcluded,
             "roles": self.roles,
             "buckets": self.buckets,
             "history": self.history,
-            "settings": self.settings,
-            "own_role_arn": OWN_ROLE_ARN,
-            "own_roles": self.own_roles,
-            "paused": self.paused,
-            "now": self.time,
-            "clock": self.tick,
-            "pause": self.pauses.append,
-            "on_trouble": self._note_unconcluded,
+            "work": self.queue,
+            "sweeps": SweepQueue(self.sqs, self.sweep_url),
+            "alerts": self.topic,
             **overrides,
         }
-        return reconcile(role, causes or (a_cause(),), **arguments)
+        return GivenWorld(**given)
 
     def look(self, *causes: Cause, role: str = ROLE, **overrides: Any) -> tuple[Outcome, News]:
         """Reconcile a role and tell people, the way the function does."""
@@ -274,14 +282,7 @@ class World:
 
     def deliver(self, outcome: Outcome, **overrides: Any) -> News:
         """Tell people of an outcome, and remember it."""
-        arguments: dict[str, Any] = {
-            "topic": self.topic,
-            "history": self.history,
-            "settings": self.settings,
-            "now": self.time,
-            **overrides,
-        }
-        return deliver(outcome, **arguments).news
+        return deliver(outcome, self.given(**{"clock": lambda: self.time, **overrides})).news
 
     def _group_of(self, role: str) -> str | None:
         """The bucket of the request that the router would queue for a role."""

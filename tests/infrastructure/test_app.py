@@ -31,7 +31,11 @@ def run(context: dict[str, object], folder: Path) -> subprocess.CompletedProcess
             "CDK_CONTEXT_JSON": json.dumps(context),
             "CDK_OUTDIR": str(folder),
             "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
-            **{name: value for name, value in os.environ.items() if name.startswith(("UV_", "PIP_", "SSL_", "JSII_RUNTIME_"))},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if name.startswith(("UV_", "PIP_", "SSL_", "JSII_RUNTIME_"))
+            },
         },
     )
 

@@ -16,8 +16,8 @@ from remediator.core.model.instance_profile import InstanceProfile, InstanceProf
 from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME
 from remediator.core.model.role import InlinePolicy, ManagedPolicy, Role, RolePolicies
-from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
-from remediator.core.policy.document import PolicyDocument, read_policy
+from remediator.core.model.write import DocumentKind, Write
+from remediator.core.policy.document import PolicyDocument, read_mapping, read_policy
 from remediator.core.policy.edit import raw_statements
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.desired import Desired
@@ -35,6 +35,7 @@ from tests.unit.policy.documents import (
     our_policy,
     role,
 )
+from tests.writes import after_of, before_of
 
 QUICK = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 Json = Any
@@ -136,20 +137,21 @@ def instance_profiles(draw: st.DrawFn) -> InstanceProfiles:
     return InstanceProfiles(holding, namesake)
 
 
-def after(observed: Observed, steps: Iterable[Step]) -> Observed:
+def after(observed: Observed, steps: Iterable[Write]) -> Observed:
     """The state that the steps leave behind."""
     for step in steps:
-        match step:
-            case TrustStep(after=document):
-                changed: Role = replace(observed.role, trust=read_policy(document.raw))
+        match step.document.kind:
+            case DocumentKind.TRUST_POLICY:
+                changed: Role = replace(observed.role, trust=read_policy(step.after))
                 observed = replace(observed, role=changed)
-            case InlinePolicyStep(name=name, after=written):
+            case DocumentKind.INLINE_POLICY:
+                name = step.document.name
                 assert isinstance(observed.policies.inline, Present)
                 others = tuple(policy for policy in observed.policies.inline.value if policy.name != name)
-                ours = () if written is None else (InlinePolicy(name, read_policy(written.raw)),)
+                ours = () if step.after is None else (InlinePolicy(name, read_policy(step.after)),)
                 observed = replace(observed, policies=replace(observed.policies, inline=Present((*others, *ours))))
-            case BucketPolicyStep(bucket=bucket, after=written):
-                policy = Absent() if written is None else read_policy(written.raw)
+            case DocumentKind.BUCKET_POLICY:
+                bucket, policy = step.document.name, read_policy(step.after)
                 observed = replace(
                     observed,
                     buckets=tuple(
@@ -159,28 +161,36 @@ def after(observed: Observed, steps: Iterable[Step]) -> Observed:
                         for name, reading in observed.buckets
                     ),
                 )
-            case InstanceProfileStep(name=name, path=path):
-                arn = f"arn:aws:iam::{ACCOUNT}:instance-profile{path}{name}"
+            case DocumentKind.INSTANCE_PROFILE:
+                name = step.document.name
+                arn = f"arn:aws:iam::{ACCOUNT}:instance-profile{step.document.path}{name}"
                 holder = InstanceProfile(arn, name, (name,))
                 observed = replace(observed, profiles=InstanceProfiles(Present((holder,))))
     return observed
+
+
+def of_kind(kind: DocumentKind, writes: Iterable[Write]) -> list[Write]:
+    return [each for each in writes if each.document.kind is kind]
 
 
 def planned(observed: Observed, desired: Desired) -> RepairPlan:
     return plan_repair(observed, diagnose(observed, None, desired), desired)
 
 
-def documents_of(step: Step) -> tuple[PolicyDocument | None, PolicyDocument | None]:
+def documents_of(step: Write) -> tuple[PolicyDocument | None, PolicyDocument | None]:
     """The document before and after a step; an instance profile has none."""
-    return (None, None) if isinstance(step, InstanceProfileStep) else (step.before, step.after)
+    if step.document.kind is DocumentKind.INSTANCE_PROFILE:
+        return None, None
+    before, written = (None if each is None else read_mapping(each) for each in (step.before, step.after))
+    return before, written
 
 
 @QUICK
 @given(observed_roles(), desires)
 def test_a_repair_leaves_nothing_to_repair(observed: Observed, desired: Desired) -> None:
     plan = planned(observed, desired)
-    again = planned(after(observed, (*plan.steps, *plan.removals)), desired)
-    assert again.steps == ()
+    again = planned(after(observed, (*plan.writes, *plan.removals)), desired)
+    assert again.writes == ()
     assert again.removals == ()
 
 
@@ -188,8 +198,8 @@ def test_a_repair_leaves_nothing_to_repair(observed: Observed, desired: Desired)
 @given(observed_roles(), desires)
 def test_what_is_taken_back_in_a_later_look_is_what_was_planned_at_first(observed: Observed, desired: Desired) -> None:
     plan = planned(observed, desired)
-    again = planned(after(observed, plan.steps), desired)
-    assert again.steps == ()
+    again = planned(after(observed, plan.writes), desired)
+    assert again.writes == ()
     assert again.removals == plan.removals
 
 
@@ -199,7 +209,7 @@ def test_every_repairable_finding_is_repaired_or_withheld_with_a_reason(observed
     findings = diagnose(observed, None, desired)
     plan = plan_repair(observed, findings, desired)
     held = {withheld.finding for withheld in plan.withheld}
-    left = {(f.code, f.subject) for f in diagnose(after(observed, (*plan.steps, *plan.removals)), None, desired)}
+    left = {(f.code, f.subject) for f in diagnose(after(observed, (*plan.writes, *plan.removals)), None, desired)}
     for finding in findings:
         if finding.code in REPAIRABLE and finding not in held:
             assert (finding.code, finding.subject) not in left
@@ -213,20 +223,26 @@ def test_no_bucket_that_could_be_used_is_lost_whatever_is_taken_back(observed: O
         return set(BUCKETS) - {finding.subject for finding in diagnose(state, None, Desired())}
 
     plan = planned(observed, desired)
-    assert usable(observed) <= usable(after(observed, plan.steps))
-    assert usable(observed) <= usable(after(observed, (*plan.steps, *plan.removals)))
+    assert usable(observed) <= usable(after(observed, plan.writes))
+    assert usable(observed) <= usable(after(observed, (*plan.writes, *plan.removals)))
 
 
 @pytest.mark.parametrize(
     "wanted",
     [
-        lambda plan: any(isinstance(step, BucketPolicyStep) and step.before is None for step in plan.steps),
-        lambda plan: any(isinstance(step, BucketPolicyStep) and step.before is not None for step in plan.steps),
-        lambda plan: any(isinstance(step, InlinePolicyStep) for step in plan.removals),
-        lambda plan: any(isinstance(step, InlinePolicyStep) and step.after is None for step in plan.removals),
-        lambda plan: any(isinstance(step, BucketPolicyStep) for step in plan.removals),
-        lambda plan: any(isinstance(step, InstanceProfileStep) for step in plan.steps),
-        lambda plan: bool(plan.steps) and bool(plan.removals),
+        lambda plan: any(
+            each.document.kind is DocumentKind.BUCKET_POLICY and each.before is None for each in plan.writes
+        ),
+        lambda plan: any(
+            each.document.kind is DocumentKind.BUCKET_POLICY and each.before is not None for each in plan.writes
+        ),
+        lambda plan: any(step.document.kind is DocumentKind.INLINE_POLICY for step in plan.removals),
+        lambda plan: any(
+            each.document.kind is DocumentKind.INLINE_POLICY and each.after is None for each in plan.removals
+        ),
+        lambda plan: any(step.document.kind is DocumentKind.BUCKET_POLICY for step in plan.removals),
+        lambda plan: any(step.document.kind is DocumentKind.INSTANCE_PROFILE for step in plan.writes),
+        lambda plan: bool(plan.writes) and bool(plan.removals),
     ],
 )
 def test_the_generated_roles_lead_to_every_kind_of_step(wanted: Callable[[RepairPlan], bool]) -> None:
@@ -243,17 +259,17 @@ def test_each_document_is_written_at_most_once_by_the_steps_and_only_those_that_
     observed: Observed, desired: Desired
 ) -> None:
     plan = planned(observed, desired)
-    subjects = [(type(step), getattr(step, "bucket", "")) for step in plan.steps]
+    subjects = [step.document for step in plan.writes]
     assert len(set(subjects)) == len(subjects)
-    for step in (*plan.steps, *plan.removals):
-        match step:
-            case InlinePolicyStep(name=name):
-                assert name == OWN_POLICY_NAME
-            case BucketPolicyStep():
+    for step in (*plan.writes, *plan.removals):
+        match step.document.kind:
+            case DocumentKind.INLINE_POLICY:
+                assert step.document.name == OWN_POLICY_NAME
+            case DocumentKind.BUCKET_POLICY:
                 assert desired.writes_bucket_policies
-            case InstanceProfileStep():
+            case DocumentKind.INSTANCE_PROFILE:
                 assert desired.instance_profile is InstanceProfileMode.REPAIR
-            case TrustStep():
+            case DocumentKind.TRUST_POLICY:
                 pass
 
 
@@ -261,17 +277,17 @@ def test_each_document_is_written_at_most_once_by_the_steps_and_only_those_that_
 @given(observed_roles(), desires)
 def test_nothing_is_written_over_what_could_not_be_read(observed: Observed, desired: Desired) -> None:
     plan = planned(observed, desired)
-    for step in (*plan.steps, *plan.removals):
-        match step:
-            case TrustStep():
+    for step in (*plan.writes, *plan.removals):
+        match step.document.kind:
+            case DocumentKind.TRUST_POLICY:
                 assert isinstance(observed.role.trust, Present)
-            case InlinePolicyStep():
+            case DocumentKind.INLINE_POLICY:
                 assert isinstance(observed.policies.inline, Present)
-            case BucketPolicyStep(bucket=name):
-                reading = dict(observed.buckets)[name]
+            case DocumentKind.BUCKET_POLICY:
+                reading = dict(observed.buckets)[step.document.name]
                 assert isinstance(reading, Present)
                 assert not isinstance(reading.value.policy, Unreadable)
-            case InstanceProfileStep():
+            case DocumentKind.INSTANCE_PROFILE:
                 assert observed.profiles is not None
                 assert not isinstance(observed.profiles.holding, Unreadable)
 
@@ -286,13 +302,13 @@ def test_a_repair_never_turns_to_a_bucket_that_is_blocked_undecided_absent_or_un
         for finding in diagnose(observed, None, desired)
         if finding.code not in REPAIRABLE and finding.subject in BUCKETS
     }
-    for step in planned(observed, desired).steps:
-        if isinstance(step, BucketPolicyStep):
-            assert step.bucket not in hopeless
-        if isinstance(step, InlinePolicyStep) and step.before is None and step.after is not None:
+    for step in planned(observed, desired).writes:
+        if step.document.kind is DocumentKind.BUCKET_POLICY:
+            assert step.document.name not in hopeless
+        if step.document.kind is DocumentKind.INLINE_POLICY and step.before is None and step.after is not None:
             named = {
                 resource.removeprefix("arn:aws:s3:::").removesuffix("/*")
-                for statement in raw_statements(step.after)
+                for statement in raw_statements(after_of(step))
                 for resource in statement["Resource"]  # type: ignore[attr-defined]  # our own statements
             }
             assert not named & hopeless
@@ -314,7 +330,7 @@ def test_no_two_findings_are_about_the_same_subject(observed: Observed, desired:
 def test_a_condition_or_a_deny_on_the_trust_never_leads_to_a_write(observed: Observed, desired: Desired) -> None:
     codes = {finding.code for finding in diagnose(observed, None, desired)}
     if codes & {FindingCode.TRUST_BLOCKED, FindingCode.TRUST_CONDITIONAL, FindingCode.TRUST_UNDECIDED}:
-        assert not any(isinstance(step, TrustStep) for step in planned(observed, desired).steps)
+        assert not any(step.document.kind is DocumentKind.TRUST_POLICY for step in planned(observed, desired).writes)
 
 
 @QUICK
@@ -323,7 +339,7 @@ def test_no_deny_is_ever_removed_or_changed_wherever_it_stands_and_whatever_it_i
     observed: Observed, desired: Desired
 ) -> None:
     plan = planned(observed, desired)
-    for step in (*plan.steps, *plan.removals):
+    for step in (*plan.writes, *plan.removals):
         before, written = documents_of(step)
         if before is not None:
             kept = () if written is None else raw_statements(written)
@@ -334,9 +350,9 @@ def test_no_deny_is_ever_removed_or_changed_wherever_it_stands_and_whatever_it_i
 @given(observed_roles(), desires)
 def test_what_others_wrote_stays_as_it_was_and_in_order(observed: Observed, desired: Desired) -> None:
     plan = planned(observed, desired)
-    for step in (*plan.steps, *plan.removals):
+    for step in (*plan.writes, *plan.removals):
         before, written = documents_of(step)
-        if before is not None and not (isinstance(step, TrustStep) and step.merged):
+        if before is not None and not (step.document.kind is DocumentKind.TRUST_POLICY and step.note):
             kept = () if written is None else raw_statements(written)
             foreign = [each for each in raw_statements(before) if each.get("Sid") not in OUR_SIDS]
             assert [each for each in kept if each.get("Sid") not in OUR_SIDS][: len(foreign)] == foreign
@@ -348,10 +364,10 @@ def test_our_statement_in_a_bucket_policy_never_names_anybody_but_the_role_and_r
     observed: Observed, desired: Desired
 ) -> None:
     plan = planned(observed, desired)
-    for step in (*plan.steps, *plan.removals):
-        if isinstance(step, BucketPolicyStep) and step.after is not None:
-            before = set() if step.before is None else names_in_our_statement(step.before)
-            names = names_in_our_statement(step.after)
+    for step in (*plan.writes, *plan.removals):
+        if step.document.kind is DocumentKind.BUCKET_POLICY and step.after is not None:
+            before = set() if step.before is None else names_in_our_statement(before_of(step))
+            names = names_in_our_statement(after_of(step))
             assert names <= before | {ROLE_ARN}
             assert all(name.startswith(f"arn:aws:iam::{ACCOUNT}:role/") for name in names)
 

@@ -11,11 +11,11 @@ from remediator.core.access.grants import GrantJudgement, judge_grants, judge_ke
 from remediator.core.enrollment.decide import sign_of_others
 from remediator.core.enrollment.privilege import sign_of_power
 from remediator.core.model.bucket import Bucket
-from remediator.core.model.finding import REPAIRABLE, TRUST_SUBJECT, Finding, FindingCode, bucket_policy_subject
+from remediator.core.model.finding import REPAIRABLE, Finding, FindingCode
 from remediator.core.model.observed import Observed
 from remediator.core.model.role import Role
-from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
-from remediator.core.policy.document import PolicyDocument
+from remediator.core.model.write import DocumentKind, Write
+from remediator.core.policy.document import read_mapping
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.core.repair.bucket_policy import bucket_policy_statement
 from remediator.core.repair.diagnose import diagnose
@@ -39,18 +39,12 @@ class Edit(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
-    """One document that a repair writes: its name, the call, and the document before and after.
+class CaseWrite:
+    """A document that a repair writes, with the call, and how the document is edited."""
 
-    ``note`` says why the smaller edit was chosen; it is empty for the others.
-    """
-
-    document: str
+    write: Write
     call: str
     edit: Edit
-    before: PolicyDocument | None
-    after: PolicyDocument | None
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +76,7 @@ class Evaluation:
     trust: TrustJudgement
     grants: tuple[GrantJudgement, ...]
     key: tuple[GrantJudgement, ...]
-    writes: tuple[Write, ...]
+    writes: tuple[CaseWrite, ...]
     withheld: tuple[NotRepaired, ...]
     refused: str | None
 
@@ -110,7 +104,7 @@ def evaluate_case(case: Case) -> Evaluation:
         trust=judge_trust(case.role, case.surroundings),
         grants=judge_grants(case.role, case.policies, case.bucket, case.surroundings),
         key=judge_key(case.role, case.policies, case.bucket, case.surroundings),
-        writes=tuple(_write(step) for step in plan.steps),
+        writes=tuple(map(_write, plan.writes)),
         withheld=tuple(_withheld(case, findings, plan)),
         refused=_refusal(case),
     )
@@ -134,26 +128,26 @@ def _refusal(case: Case) -> str | None:
             assert_never(never)
 
 
-def _write(step: Step) -> Write:
-    match step:
-        case TrustStep(before=before, after=after):
-            return Write(TRUST_SUBJECT, "iam:UpdateAssumeRolePolicy", _trust_edit(step), before, after, step.merged)
-        case InlinePolicyStep(name=name, before=before, after=after):
-            edit = Edit.CREATED if before is None else Edit.REPLACED
-            return Write(f"inline policy {name}", "iam:PutRolePolicy", edit, before, after)
-        case BucketPolicyStep(bucket=bucket, before=before, after=after):
-            edit = Edit.CREATED if before is None else Edit.REPLACED
-            return Write(bucket_policy_subject(bucket), "s3:PutBucketPolicy", edit, before, after)
-        case InstanceProfileStep():
+def _write(write: Write) -> CaseWrite:
+    replaced = Edit.CREATED if write.before is None else Edit.REPLACED
+    match write.document.kind:
+        case DocumentKind.TRUST_POLICY:
+            return CaseWrite(write, "iam:UpdateAssumeRolePolicy", _trust_edit(write))
+        case DocumentKind.INLINE_POLICY:
+            return CaseWrite(write, "iam:PutRolePolicy", replaced)
+        case DocumentKind.BUCKET_POLICY:
+            return CaseWrite(write, "s3:PutBucketPolicy", replaced)
+        case DocumentKind.INSTANCE_PROFILE:
             raise ValueError("a case says nothing of instance profiles, so that none is planned")
         case _ as never:
             assert_never(never)
 
 
-def _trust_edit(step: TrustStep) -> Edit:
-    if step.merged:
+def _trust_edit(write: Write) -> Edit:
+    if write.note:
         return Edit.MERGED
-    return Edit.APPENDED if len(step.after.statements) > len(step.before.statements) else Edit.REPLACED
+    before, after = (len(read_mapping(each or {}).statements) for each in (write.before, write.after))
+    return Edit.APPENDED if after > before else Edit.REPLACED
 
 
 def _withheld(case: Case, findings: Iterable[Finding], plan: RepairPlan) -> Iterable[NotRepaired]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from remediator_cli.checks.evaluation import Evaluation, NotRepaired, Write
+from remediator_cli.checks.evaluation import CaseWrite, Evaluation, NotRepaired
 
 
 def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
@@ -26,16 +26,16 @@ def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
     return record
 
 
-def _write(write: Write) -> dict[str, Any]:
+def _write(planned: CaseWrite) -> dict[str, Any]:
     record: dict[str, Any] = {
-        "document": write.document,
-        "call": write.call,
-        "edit": write.edit.value,
-        "before": None if write.before is None else write.before.raw,
-        "after": None if write.after is None else write.after.raw,
+        "document": str(planned.write.document),
+        "call": planned.call,
+        "edit": planned.edit.value,
+        "before": planned.write.before,
+        "after": planned.write.after,
     }
-    if write.note:
-        record["note"] = write.note
+    if planned.write.note:
+        record["note"] = planned.write.note
     return record
 
 

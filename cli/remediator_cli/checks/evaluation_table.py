@@ -77,12 +77,12 @@ def _repair(evaluation: Evaluation) -> Iterator[RenderableType]:
         yield Text("Nothing to repair.", style="green")
     elif evaluation.refused:
         yield Text.assemble("The remediator would leave this role alone: ", (plain(evaluation.refused), "bold"))
-    for write in evaluation.writes:
-        yield Text(f"The repair: write the {write.document} ({write.call}; {_EDITS[write.edit]}):")
+    for planned in evaluation.writes:
+        write = planned.write
+        yield Text(f"The repair: write the {write.document} ({planned.call}; {_EDITS[planned.edit]}):")
         if write.note:
             yield Text(plain(write.note))
-        before, after = (None if each is None else each.raw for each in (write.before, write.after))
-        yield Padding(diff_text(document_diff(before, after)), (0, 0, 0, 2))
+        yield Padding(diff_text(document_diff(write.before, write.after)), (0, 0, 0, 2))
     said = {reason.partition(": ")[2] for reason in evaluation.because}
     for withheld in evaluation.withheld:
         yield _heading(withheld.finding)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from remediator.core.history.change import Change, DocumentId
+from remediator.core.history.change import Change
 from remediator.core.history.pause import Pause
 from remediator.core.history.role_record import Contest
 from remediator.core.model.role import Role
+from remediator.core.model.write import DocumentId
 
 
 def role_record(role: Role) -> dict[str, Any]:

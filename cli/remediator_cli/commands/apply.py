@@ -10,13 +10,12 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from remediator.core.history.change import document_of
 from remediator.core.model.plain_text import plain
 from remediator.core.model.role import Role
 from remediator.core.repair.outcome import Applied, Hold, NotApplied, Outcome, OutcomeKind, Unconfirmed
 from remediator.errors import AwsError, TransientError
 from remediator_cli.commands.apply_form import apply_record
-from remediator_cli.commands.fleet_form import finding_text, step_text
+from remediator_cli.commands.fleet_form import finding_text, write_text
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.applying import Applying, begin_applying
 from remediator_cli.deployment.stack_outputs import find_deployment
@@ -118,7 +117,7 @@ def _seen(outcome: Outcome) -> RenderableType:
     return Group(
         Text.assemble((plain(outcome.role_name), "bold"), f"  {plain(outcome.cloud or 'of no cloud')}"),
         *(finding_text(finding, held.get(finding)) for finding in outcome.findings),
-        *(step_text(step) for step in outcome.proposed),
+        *(write_text(write) for write in outcome.proposed),
     )
 
 
@@ -155,7 +154,7 @@ def _held_back(outcome: Outcome, applying: Applying) -> _Held | None:
 
 def _say_results(outcome: Outcome, form: Form) -> None:
     for result in outcome.results:
-        what = plain(str(document_of(result.step)))
+        what = plain(str(result.write.document))
         match result:
             case Applied(change_id=change_id):
                 tell(Text(f"Written: {what}, recorded as {change_id}."), form)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, assert_never
 
-from remediator.core.history.change import ChangeState, before_and_after, document_of
+from remediator.core.history.change import ChangeState
 from remediator.core.model.role import Role
-from remediator.core.model.step import Step
-from remediator.core.repair.outcome import Applied, NotApplied, Outcome, StepResult, Unconfirmed
+from remediator.core.model.write import Write
+from remediator.core.repair.outcome import Applied, NotApplied, Outcome, Unconfirmed, WriteResult
 from remediator_cli.commands.action_form import contest_record, document_record, role_record
 
 
@@ -59,12 +59,12 @@ def _writes(outcome: Outcome) -> Iterator[dict[str, Any]]:
     for result in outcome.results:
         state, why = _state(result)
         change = {"id": result.change_id, "state": state} if result.change_id else None
-        yield {**_write_record(result.step), "state": state, "why": why or None, "change": change}
-    for step in outcome.proposed:
-        yield {**_write_record(step), "state": "proposed", "why": None, "change": None}
+        yield {**_write_record(result.write), "state": state, "why": why or None, "change": change}
+    for write in outcome.proposed:
+        yield {**_write_record(write), "state": "proposed", "why": None, "change": None}
 
 
-def _state(result: StepResult) -> tuple[ChangeState, str]:
+def _state(result: WriteResult) -> tuple[ChangeState, str]:
     match result:
         case Applied():
             return ChangeState.COMPLETED, ""
@@ -78,6 +78,5 @@ def _state(result: StepResult) -> tuple[ChangeState, str]:
             assert_never(never)
 
 
-def _write_record(step: Step) -> dict[str, Any]:
-    before, after = before_and_after(step)
-    return {"document": document_record(document_of(step)), "before": before, "after": after}
+def _write_record(write: Write) -> dict[str, Any]:
+    return {"document": document_record(write.document), "before": write.before, "after": write.after}

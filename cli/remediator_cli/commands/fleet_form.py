@@ -12,10 +12,9 @@ from rich.text import Text
 
 from remediator.core.enrollment.decide import Enrolled, NotEnrolled, Refused
 from remediator.core.enrollment.misconfigured import Nearness
-from remediator.core.history.change import before_and_after, document_of
 from remediator.core.model.finding import REPAIRABLE, Finding
 from remediator.core.model.plain_text import document_diff, plain
-from remediator.core.model.step import Step, TrustStep
+from remediator.core.model.write import Write
 from remediator.core.repair.outcome import OutcomeKind
 from remediator.flows.survey import Surveyed
 from remediator.settings import Settings
@@ -83,13 +82,12 @@ def surveyed_text(surveyed: Surveyed) -> RenderableType:
     return Group(title, Padding(Group(*_details(surveyed)), (0, 0, 0, 2)))
 
 
-def step_text(step: Step, *, removal: bool = False) -> RenderableType:
+def write_text(write: Write, *, removal: bool = False) -> RenderableType:
     """A document that would be written, with its diff."""
-    before, after = before_and_after(step)
     verb = "would be taken back from" if removal else "would be written:"
-    heading = Text.assemble(f"{verb} ", (plain(str(document_of(step))), "bold"))
-    note = [Text(plain(step.merged))] if isinstance(step, TrustStep) and step.merged else []
-    return Group(heading, *note, Padding(diff_text(document_diff(before, after)), (0, 0, 0, 2)))
+    heading = Text.assemble(f"{verb} ", (plain(str(write.document)), "bold"))
+    note = [Text(plain(write.note))] if write.note else []
+    return Group(heading, *note, Padding(diff_text(document_diff(write.before, write.after)), (0, 0, 0, 2)))
 
 
 def finding_text(finding: Finding, held: tuple[str, ...] | None = None) -> RenderableType:
@@ -127,22 +125,21 @@ def _role_record(surveyed: Surveyed) -> dict[str, Any]:
             for each in judgement.plan.withheld
         ],
         "writes": [
-            *(_step_record(step, removal=False) for step in judgement.plan.steps),
-            *(_step_record(step, removal=True) for step in judgement.plan.removals),
+            *(_write_record(write, removal=False) for write in judgement.plan.writes),
+            *(_write_record(write, removal=True) for write in judgement.plan.removals),
         ],
         "notes": list(enrollment.notes) if isinstance(enrollment, Enrolled) else [],
     }
 
 
-def _step_record(step: Step, *, removal: bool) -> dict[str, Any]:
-    document = document_of(step)
-    before, after = before_and_after(step)
+def _write_record(write: Write, *, removal: bool) -> dict[str, Any]:
+    document = write.document
     return {
         "document": {"kind": document.kind, "name": document.name or None, "region": document.region},
         "removal": removal,
-        "before": before,
-        "after": after,
-        "note": step.merged if isinstance(step, TrustStep) else "",
+        "before": write.before,
+        "after": write.after,
+        "note": write.note,
     }
 
 
@@ -188,8 +185,8 @@ def _details(surveyed: Surveyed) -> Iterator[RenderableType]:
         yield from (Text(plain(note)) for note in judgement.enrollment.notes)
     held = {each.finding: each.because for each in judgement.plan.withheld}
     yield from (finding_text(finding, held.get(finding)) for finding in judgement.findings)
-    yield from (step_text(step) for step in judgement.plan.steps)
-    yield from (step_text(step, removal=True) for step in judgement.plan.removals)
+    yield from (write_text(write) for write in judgement.plan.writes)
+    yield from (write_text(write, removal=True) for write in judgement.plan.removals)
 
 
 def _untagged_text(untagged: list[Surveyed]) -> Iterator[RenderableType]:

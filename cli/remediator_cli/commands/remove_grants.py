@@ -13,12 +13,13 @@ from rich.padding import Padding
 from rich.text import Text
 
 from remediator.core.events.event import Cause
-from remediator.core.history.change import DocumentKind
 from remediator.core.history.pause import Pause, parse_pause
 from remediator.core.model.plain_text import document_diff, plain
-from remediator.core.repair.removal import Left, Taking
+from remediator.core.model.write import DocumentKind
+from remediator.core.repair.removal import Left, Removal
 from remediator.errors import NotFoundError, RemediatorError
-from remediator.flows.taking_back import Found, NotTakenBack, TakenBack, find_what_is_ours, take_back
+from remediator.flows.remove_grants import FoundGrants, NotRemoved, Removed, find_what_is_ours, remove
+from remediator.gateways.world import World
 from remediator.settings import Settings
 from remediator_cli.commands.taking_form import taking_back_record
 from remediator_cli.deployment import aws
@@ -76,12 +77,14 @@ def remove_grants(
         for each in named:
             if each.arn is not None:
                 read_role(behind, each)
-        found = _found(behind, deployment, configuration, account, frozenset(each.name for each in named))
+        world = _world(behind, deployment, configuration, account)
+        has_history = deployment is not None
+        found = find_what_is_ours(world, frozenset(each.name for each in named), has_history=has_history)
         if found.unknown:
             raise RemediatorError(f"there is no role {', '.join(found.unknown)} in account {account}")
         recorded = partial(taking_back_record, account, None if deployment is None else deployment.stack, found)
-        present(form, _shown(found, deployment, stack), asks=bool(found.takings) and not yes)
-        if not found.takings:
+        present(form, _shown(found, deployment, stack), asks=bool(found.removals) and not yes)
+        if not found.removals:
             record(form, lambda: recorded("nothing", None))
             raise typer.Exit(ExitCode.OK)
         if deployment is not None:
@@ -90,17 +93,18 @@ def remove_grants(
             if why := _why_it_comes_back(found, parse_pause(deployment.pause_switch().read())):
                 record(form, lambda: recorded("running", why))
                 raise RemediatorError(f"nothing was changed: {why}")
-        if not yes and not confirmed(f"Take back {_documents(len(found.takings))}?"):
+        if not yes and not confirmed(f"Take back {_documents(len(found.removals))}?"):
             complain("remove-grants", "nothing was changed")
             record(form, lambda: recorded("declined", "Nobody said yes."))
             raise typer.Exit(ExitCode.ERROR)
         at = clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         cause = Cause(event_id="what was granted", call="RemoveGrants", time=at, actor=caller)
-        results = [
-            _taken_back(taking, cause, sequence, behind, deployment, account, form)
-            for sequence, taking in enumerate(found.takings)
-        ]
-    is_done = all(isinstance(result, TakenBack) for result in results)
+        results = []
+        for sequence, removal in enumerate(found.removals):
+            result = remove(removal, cause, world, sequence=sequence, has_history=has_history)
+            _say(removal, result, form)
+            results.append(result)
+    is_done = all(isinstance(result, Removed) for result in results)
     record(form, lambda: recorded("taken-back" if is_done else "incomplete", None, results))
     raise typer.Exit(ExitCode.OK if is_done else ExitCode.ERROR)
 
@@ -121,25 +125,26 @@ def _deployment(stack: str, region: str, settings: Path) -> Deployment | None:
         raise
 
 
-def _found(
-    behind: aws.Account, deployment: Deployment | None, settings: Settings, account: str, names: frozenset[str]
-) -> Found:
+def _world(behind: aws.Account, deployment: Deployment | None, settings: Settings, account: str) -> World:
     from remediator.gateways.account import AccountScan  # noqa: PLC0415  # only commands that ask AWS pay for it
 
-    return find_what_is_ours(
+    scan = AccountScan(behind.scan_client(), settings.enrollment_tag, also=lambda _arn, _tags: True)
+    if deployment is not None:
+        return deployment.world(account, settings=settings, scan=scan)
+    return World(
         account=account,
-        scan=AccountScan(behind.scan_client(), settings.enrollment_tag, also=lambda _arn, _tags: True),
-        buckets=behind.buckets(),
-        roles=behind.iam(),
-        history=None if deployment is None else deployment.history(),
         settings=settings,
-        names=names,
+        clock=clock.now,
+        sleep=time.sleep,
+        roles=behind.iam(),
+        buckets=behind.buckets(),
+        scan=scan,
     )
 
 
-def _why_it_comes_back(found: Found, paused: Pause) -> str:
+def _why_it_comes_back(found: FoundGrants, paused: Pause) -> str:
     """Why the remediator would repair what is taken back, and what to do; empty where it would not."""
-    running = sorted({cloud for taking in found.takings for cloud in taking.clouds if not paused.holds(cloud)})
+    running = sorted({cloud for removal in found.removals for cloud in removal.clouds if not paused.holds(cloud)})
     if not running:
         return ""
     return (
@@ -148,14 +153,14 @@ def _why_it_comes_back(found: Found, paused: Pause) -> str:
     )
 
 
-def _shown(found: Found, deployment: Deployment | None, stack: str) -> RenderableType:
+def _shown(found: FoundGrants, deployment: Deployment | None, stack: str) -> RenderableType:
     parts: list[RenderableType] = []
-    for taking in found.takings:
+    for removal in found.removals:
         heading = Text.assemble(
-            (plain(_name(taking)), "bold"), "  would become" if taking.after else "  would be deleted"
+            (plain(_name(removal)), "bold"), "  would become" if removal.write.after else "  would be deleted"
         )
-        parts += [heading, Text(plain(taking.loses), style="yellow")]
-        parts.append(Padding(diff_text(document_diff(taking.before, taking.after)), (0, 0, 0, 2)))
+        parts += [heading, Text(plain(removal.loses), style="yellow")]
+        parts.append(Padding(diff_text(document_diff(removal.write.before, removal.write.after)), (0, 0, 0, 2)))
     parts += [_left_text(left) for left in found.left]
     if deployment is None:
         parts.append(
@@ -165,7 +170,7 @@ def _shown(found: Found, deployment: Deployment | None, stack: str) -> Renderabl
                 style="yellow",
             )
         )
-    if not found.takings:
+    if not found.removals:
         parts.append(Text("There is nothing to take back."))
     else:
         parts.append(Text("Clusters that have no other grant lose their access at once.", style="bold red"))
@@ -178,39 +183,23 @@ def _left_text(left: Left) -> RenderableType:
     )
 
 
-def _taken_back(
-    taking: Taking,
-    cause: Cause,
-    sequence: int,
-    behind: aws.Account,
-    deployment: Deployment | None,
-    account: str,
-    form: Form,
-) -> TakenBack | NotTakenBack:
-    result = take_back(
-        taking,
-        cause,
-        account=account,
-        sequence=sequence,
-        roles=behind.iam(),
-        buckets=behind.buckets(),
-        history=None if deployment is None else deployment.history(),
-        clock=clock.now,
-        pause=time.sleep,
-    )
-    if isinstance(result, NotTakenBack):
-        complain(_name(taking), f"not taken back. {result.why}")
-        return result
+def _say(removal: Removal, result: Removed | NotRemoved, form: Form) -> None:
+    if isinstance(result, NotRemoved):
+        complain(_name(removal), f"not taken back. {result.why}")
+        return
     as_what = f", recorded as {result.change.change_id}" if result.change is not None else ""
-    tell(Text(f"Taken back: {plain(_name(taking))}{as_what}."), form)
+    tell(Text(f"Taken back: {plain(_name(removal))}{as_what}."), form)
     if result.trouble:
-        complain(_name(taking), result.trouble)
-    return result
+        complain(_name(removal), result.trouble)
 
 
-def _name(taking: Taking) -> str:
-    of_a_role = taking.document.kind in (DocumentKind.TRUST_POLICY, DocumentKind.INLINE_POLICY)
-    return f"{taking.document} of {taking.role.name}" if of_a_role and taking.role is not None else str(taking.document)
+def _name(removal: Removal) -> str:
+    of_a_role = removal.write.document.kind in (DocumentKind.TRUST_POLICY, DocumentKind.INLINE_POLICY)
+    return (
+        f"{removal.write.document} of {removal.role.name}"
+        if of_a_role and removal.role is not None
+        else str(removal.write.document)
+    )
 
 
 def _documents(count: int) -> str:

@@ -19,7 +19,6 @@ from remediator_cli.commands.pause_form import resumed_record, writes_record
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.one_role import read_role
 from remediator_cli.deployment.stack_outputs import Deployment, find_deployment
-from remediator_cli.terminal import clock
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
 from remediator_cli.terminal.output import Form, agreed, complain, form_of, record, tell
@@ -60,7 +59,7 @@ def resume(
 
 def _resume_role(deployment: Deployment, role: Role, form: Form) -> None:
     name = role.arn.name
-    result = resume_role(name, roles=deployment.account.iam(), history=deployment.history(), now=clock.now())
+    result = resume_role(name, deployment.world(role.arn.account))
     match result:
         case Resumed(contest=contest, tag=tag):
             if contest is not None:

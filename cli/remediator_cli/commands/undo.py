@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated
@@ -14,8 +13,9 @@ from rich.text import Text
 
 from remediator.core.events.event import Actor, Cause
 from remediator.core.history.change import Change, split_change_id
-from remediator.core.history.undo import Undo, UndoRefused
+from remediator.core.history.undo import UndoRefused
 from remediator.core.model.plain_text import document_diff, plain
+from remediator.core.model.write import Write
 from remediator.core.policy.document import Json
 from remediator.core.policy.reading import Present, Reading
 from remediator.errors import AwsError, MalformedRecord, RemediatorError
@@ -63,33 +63,24 @@ def undo(
         raise typer.BadParameter(str(error), param_hint="CHANGE") from error
     with aws.answered():
         deployment = find_deployment(stack, region, settings)
-        history = deployment.history()
-        recorded = history.read_change(change)
+        recorded = deployment.history().read_change(change)
         if recorded is None:
             raise RemediatorError(
                 f"there is no change {change} in the history (any more). `remediator history` lists those there are"
             )
         caller = deployment.account.caller(deployment.region)
-        roles, buckets = deployment.account.iam(), deployment.account.buckets()
-        documents = partial(read_document, recorded.document, recorded.role_name, roles=roles, buckets=buckets)
-        planned = plan_undo(recorded, roles=roles, buckets=buckets)
+        world = deployment.world(recorded.account)
+        documents = partial(read_document, recorded.document, recorded.role_name, world)
+        planned = plan_undo(recorded, world)
         if isinstance(planned, UndoRefused):
             _say_refused(change, planned, form)
             record(form, lambda: undo_record(recorded, planned, None, _found(documents, planned.diff)))
             raise typer.Exit(ExitCode.ERROR)
-        if not agreed(form, _plan(planned), "Undo it?", yes=yes):
+        if not agreed(form, _plan(recorded, planned), "Undo it?", yes=yes):
             complain(change, "nothing was changed")
             record(form, lambda: undo_record(recorded, planned, None, None))
             raise typer.Exit(ExitCode.ERROR)
-        result = undo_change(
-            planned,
-            _cause(recorded, caller),
-            roles=roles,
-            buckets=buckets,
-            history=history,
-            clock=clock.now,
-            pause=time.sleep,
-        )
+        result = undo_change(recorded, planned, _cause(recorded, caller), world)
         _say(recorded, result, form)
         diff = result.diff if isinstance(result, NotUndone) else ""
         record(form, lambda: undo_record(recorded, planned, result, _found(documents, diff)))
@@ -111,11 +102,10 @@ def _cause(change: Change, caller: Actor) -> Cause:
     return Cause(event_id=change.change_id, call="Undo", time=clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"), actor=caller)
 
 
-def _plan(planned: Undo) -> Group:
-    change = planned.change
+def _plan(change: Change, planned: Write) -> Group:
     title = Text.assemble((plain(change.role_name), "bold"), f"  {plain(str(change.document))}  would become")
-    diff = Padding(diff_text(document_diff(planned.now, planned.after)), (0, 0, 0, 2))
-    warning = [Text(planned.warning, style="yellow")] if planned.warning else []
+    diff = Padding(diff_text(document_diff(planned.before, planned.after)), (0, 0, 0, 2))
+    warning = [Text(planned.note, style="yellow")] if planned.note else []
     return Group(
         title,
         diff,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +12,7 @@ from remediator.core.repair.outcome import Outcome
 from remediator.errors import AwsError
 from remediator.flows.deliver import deliver
 from remediator.flows.reconcile import reconcile
+from remediator.gateways.world import World
 from remediator.settings import Settings
 from remediator_cli.deployment.one_role import read_role
 from remediator_cli.deployment.stack_outputs import Deployment, NotDeployed
@@ -53,32 +53,19 @@ class Applying:
 
     def tell(self, outcome: Outcome) -> None:
         """Tell people by the alerts topic, as the reconciler does. Raises any AwsError."""
-        deliver(
-            outcome,
-            topic=self.deployment.alerts_topic(),
-            history=self.deployment.history(),
-            settings=self.settings,
-            now=clock.now(),
-        )
+        deliver(outcome, self._world(Pause()))
 
     def _reconciled(self, paused: Pause) -> Outcome:
-        own_role = self.deployment.outputs[_RECONCILER_ROLE]
-        return reconcile(
-            self.role.arn.name,
-            (self.cause,),
-            account=self.account,
-            group=self.group,
-            roles=self.deployment.account.iam(),
-            buckets=self.deployment.account.buckets(),
-            history=self.deployment.history(),
+        return reconcile(self.role.arn.name, (self.cause,), self._world(paused), group=self.group)
+
+    def _world(self, paused: Pause) -> World:
+        return self.deployment.world(
+            self.account,
             settings=self.settings,
-            own_role_arn=own_role,
-            own_roles=frozenset({own_role}),
+            own_role_arn=self.deployment.outputs[_RECONCILER_ROLE],
             paused=paused,
-            now=clock.now(),
-            clock=clock.now,
-            pause=time.sleep,
-            on_trouble=_complain_of_open_change,
+            on_unrecorded=_complain_of_open_change,
+            alerts=self.deployment.alerts_topic(),
         )
 
 

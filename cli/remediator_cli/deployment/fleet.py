@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from remediator.errors import RemediatorError
 from remediator.flows.survey import Survey, is_surveyed, survey
+from remediator.gateways.world import World
 from remediator.settings import Settings
 from remediator_cli.deployment.aws import Account
 from remediator_cli.deployment.denials import Denials
@@ -44,17 +45,15 @@ def look_at_fleet(behind: Account, settings: Settings, names: frozenset[str]) ->
     iam = denials.watched(behind.scan_client())
     keys = KmsGateway(lambda region: denials.watched(behind.client("kms", region)))
     with _progress() as on_roles:
-        found = survey(
+        world = World(
             account=account,
-            scan=AccountScan(iam, settings.enrollment_tag, also=is_surveyed(settings, names)),
-            policies=IamGateway(iam),
-            buckets=S3Gateway(lambda region: denials.watched(behind.client("s3", region)), keys),
             settings=settings,
-            own_roles=frozenset(),  # they carry no enrolment tag
-            names=names,
-            now=clock.now(),
-            on_roles=on_roles,
+            clock=clock.now,
+            scan=AccountScan(iam, settings.enrollment_tag, also=is_surveyed(settings, names)),
+            roles=IamGateway(iam),
+            buckets=S3Gateway(lambda region: denials.watched(behind.client("s3", region)), keys),
         )
+        found = survey(world, names, on_roles=on_roles)
     seen = {each.judgement.scanned.role.arn.name for each in found.roles} | {each.name for each in found.unjudged}
     if missing := sorted(names - seen):
         raise RemediatorError(f"there is no role {', '.join(missing)} in account {account}")

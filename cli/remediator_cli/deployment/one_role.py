@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar, assert_never
+from typing import TYPE_CHECKING, TypeVar, assert_never, cast
 
 from remediator.core.model.instance_profile import InstanceProfile
 from remediator.core.model.role import Role
-from remediator.core.model.scan import ScannedPage, ScannedRole
+from remediator.core.model.scan import ScannedRole
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import RemediatorError
 from remediator.flows.judge import Judge
 from remediator.flows.survey import Surveyed
+from remediator.gateways.world import World
 from remediator.settings import Settings
 from remediator_cli.deployment.aws import Account
 from remediator_cli.deployment.denials import said_once
@@ -20,6 +21,7 @@ from remediator_cli.terminal import clock
 from remediator_cli.terminal.options import NamedRole
 
 if TYPE_CHECKING:
+    from remediator.gateways.account import AccountScan
     from remediator.gateways.iam import IamGateway
 
 _T = TypeVar("_T")
@@ -31,10 +33,6 @@ class _OneRole:
 
     roles: IamGateway
     name: str
-
-    def page(self, marker: str | None = None) -> ScannedPage:
-        """No page: the role is known already."""
-        return ScannedPage((), 0, marker)
 
     def instance_profiles(self) -> Mapping[str, InstanceProfile]:
         """The instance profile of the role's name, if there is one."""
@@ -75,13 +73,14 @@ def foresee(behind: Account, role: Role, settings: Settings, *, tags: Mapping[st
         profiles=_must(roles.read_instance_profiles(name).holding, "the list of its instance profiles"),
     )
     judge = Judge(
-        role.arn.account,
-        _OneRole(roles, name),
-        roles,
-        behind.buckets(),
-        settings,
-        own_roles=frozenset(),
-        now=clock.now(),
+        World(
+            account=role.arn.account,
+            settings=settings,
+            clock=clock.now,
+            roles=roles,
+            buckets=behind.buckets(),
+            scan=cast("AccountScan", _OneRole(roles, name)),
+        )
     )
     judgement = judge.judge(scanned)
     if judgement is None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from remediator.core.history.pause import Pause, parse_pause, pause_text
 from remediator.errors import NotFoundError, RejectedError, RemediatorError
+from remediator.gateways.world import World
 from remediator.settings import DEFAULT_HISTORY_DAYS, Settings, WriteLimit, settings_digest
 from remediator_cli.deployment.aws import Account, account
 from remediator_cli.deployment.subscriptions import Subscriptions, sort_subscriptions
+from remediator_cli.terminal import clock
 from remediator_cli.terminal.settings_file import given_settings
 
 if TYPE_CHECKING:
@@ -51,6 +54,18 @@ class Deployment:
             self._output(_HISTORY_TABLE),
             limit=self.settings.write_limit if self.settings else WriteLimit(),
             keep_days=self.settings.history_days if self.settings else DEFAULT_HISTORY_DAYS,
+        )
+
+    def world(self, account: str, **known: Any) -> World:  # noqa: ANN401 - fields of World
+        """The account (12 digits) with its history, and with what is ``known`` besides."""
+        return World(
+            account=account,
+            clock=clock.now,
+            sleep=time.sleep,
+            roles=self.account.iam(),
+            buckets=self.account.buckets(),
+            history=self.history(),
+            **known,
         )
 
     def pause_switch(self) -> PauseSwitch:

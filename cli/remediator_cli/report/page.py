@@ -10,11 +10,10 @@ from typing import Final
 
 from remediator import __version__
 from remediator.core.enrollment.decide import Enrolled
-from remediator.core.history.change import before_and_after, document_of
 from remediator.core.history.role_record import RoleMemory
 from remediator.core.model.finding import REPAIRABLE, Finding
 from remediator.core.model.plain_text import document_diff
-from remediator.core.model.step import Step, TrustStep
+from remediator.core.model.write import Write
 from remediator_cli.report.contents import STANDING_WORDS, Report, RoleReport, Standing
 from remediator_cli.report.markup import Element, Node, Verbatim, element, render
 from remediator_cli.report.past_page import past_section, repairs_text, time_element
@@ -225,8 +224,8 @@ def _article(role: RoleReport) -> Element:
         element("ul", *(_finding(role, each) for each in judgement.findings), class_="findings")
         if judgement.findings
         else None,
-        *(_write(step, f"Would be written{unless}") for step in judgement.plan.steps),
-        *(_write(step, f"Would be taken back{unless}") for step in judgement.plan.removals),
+        *(_write(write, f"Would be written{unless}") for write in judgement.plan.writes),
+        *(_write(write, f"Would be taken back{unless}") for write in judgement.plan.removals),
         data_standing=role.standing.value,
         data_cloud=role.cloud or "",
     )
@@ -281,12 +280,12 @@ def _finding(role: RoleReport, finding: Finding) -> Element:
     )
 
 
-def _write(step: Step, verb: str) -> Element:
-    lines = document_diff(*before_and_after(step)).split("\n")
+def _write(write: Write, verb: str) -> Element:
+    lines = document_diff(write.before, write.after).split("\n")
     return element(
         "details",
-        element("summary", f"{verb}: {document_of(step)}"),
-        element("p", step.merged) if isinstance(step, TrustStep) and step.merged else None,
+        element("summary", f"{verb}: {write.document}"),
+        element("p", write.note) if write.note else None,
         element("pre", *(_diff_line(number, line) for number, line in enumerate(lines))),
     )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol, TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from remediator.core.alerts.alert_json import attributes_of, record_json
 from remediator.core.alerts.amazon_q import amazon_q_json
@@ -13,9 +14,7 @@ from remediator.core.alerts.digest import (
     DIGEST,
     Alone,
     Digest,
-    DigestItem,
     Held,
-    Placement,
     digest_item,
     digest_json,
     digest_layout,
@@ -27,6 +26,7 @@ from remediator.core.alerts.notice import Notice
 from remediator.core.alerts.notification import Notification, Point
 from remediator.core.alerts.topic_messages import layout_of, parse_record
 from remediator.core.alerts.window import Window
+from remediator.gateways.digests import DigestQueue, DigestWindows
 from remediator.gateways.people_topic import MESSAGE_LIMIT, PeopleMessage
 
 LATE: Final = timedelta(seconds=10)
@@ -36,40 +36,8 @@ _EMAIL_NEEDS: Final = 50_000
 """Bytes that are left to an e-mail that is cut."""
 
 
-class Windows(Protocol):
-    """What becomes of each alert; the methods promise what ``gateways.digests.DigestWindows`` promises."""
-
-    def place(self, alert_id: str, item: DigestItem, *, sent_at: datetime, now: datetime) -> Placement:
-        """Whether an alert is told on its own or with a digest, and with which one."""
-        ...
-
-    def is_asked(self, window: Window) -> bool:
-        """Whether it was noted that the digest of a window is asked for."""
-        ...
-
-    def note_asked(self, window: Window) -> None:
-        """Note that the digest of a window is asked for."""
-        ...
-
-    def close(self, window: Window) -> tuple[DigestItem, ...]:
-        """What the digest of a window says; no alert comes in after that."""
-        ...
-
-
-class WindowEnds(Protocol):
-    """Where the digest of a window is asked for; it promises what ``gateways.digests.DigestQueue`` promises."""
-
-    def ask(self, window: Window, *, after: timedelta) -> None:
-        """Ask for the digest of a window after a time, or sooner where that is too long."""
-        ...
-
-
-class People(Protocol):
-    """Who is told everything once."""
-
-    def tell(self, message: PeopleMessage, *, told_as: str) -> None:
-        """Publish a message, unless one was published under that name within a day."""
-        ...
+Tell = Callable[[PeopleMessage, str], None]
+"""Publish a message to people, unless one was published under that name within a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +81,7 @@ Announced: TypeAlias = ToldAlone | HeldBack | DigestTold | AskedAgain | NothingH
 
 
 def announce(
-    text: str, *, sent_at: datetime, now: datetime, windows: Windows, ends: WindowEnds, people: People
+    text: str, *, sent_at: datetime, now: datetime, windows: DigestWindows, ends: DigestQueue, tell: Tell
 ) -> Announced:
     """Tell people of one record of the alerts topic, sent at ``sent_at``, or of the window that it ends.
 
@@ -123,15 +91,15 @@ def announce(
     """
     window = parse_window_end(text)
     if window is not None:
-        return _end(window, now=now, windows=windows, ends=ends, people=people)
+        return _end(window, now=now, windows=windows, ends=ends, tell=tell)
     message = parse_record(text)
     alert_id = message.notification_id
     if isinstance(message, Notice):
-        people.tell(_message(message, text), told_as=alert_id)
+        tell(_message(message, text), alert_id)
         return ToldAlone(alert_id)
     match windows.place(alert_id, digest_item(message), sent_at=sent_at, now=now):
         case Alone():
-            people.tell(_message(message, text), told_as=alert_id)
+            tell(_message(message, text), alert_id)
             return ToldAlone(alert_id)
         case Held(window):
             # Asked first: a crash in between leads to two messages for one digest, and never to none.
@@ -143,7 +111,7 @@ def announce(
             assert_never(never)
 
 
-def _end(window: Window, *, now: datetime, windows: Windows, ends: WindowEnds, people: People) -> Announced:
+def _end(window: Window, *, now: datetime, windows: DigestWindows, ends: DigestQueue, tell: Tell) -> Announced:
     remaining = window.end + LATE - now
     if remaining > timedelta():
         ends.ask(window, after=remaining)
@@ -151,7 +119,7 @@ def _end(window: Window, *, now: datetime, windows: Windows, ends: WindowEnds, p
     items = windows.close(window)
     if not items:
         return NothingHeld(window)
-    people.tell(_digest_message(digest_of(window, items)), told_as=f"{DIGEST} {window.key}")
+    tell(_digest_message(digest_of(window, items)), f"{DIGEST} {window.key}")
     return DigestTold(window, len(items))
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Protocol, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 
 from remediator.core.enrollment.decide import Enrolled, NotEnrolled, Off, Refused, decide_enrollment
 from remediator.core.events.event import (
@@ -22,8 +21,9 @@ from remediator.core.events.event import (
 from remediator.core.events.request import ReconcileRequest, request_for
 from remediator.core.events.sweep import SweepReason, SweepRequest
 from remediator.core.model.role import Role
-from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
+from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.errors import NotYetVisible, RemediatorError
+from remediator.gateways.world import World
 from remediator.settings import MODE_TAG, Cloud, Settings
 
 MOST_ROLES_OF_A_POLICY = 50
@@ -32,34 +32,6 @@ MOST_ROLES_OF_A_POLICY = 50
 
 _LONGEST_TAG_VALUE = 256
 """https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html"""
-
-
-class RoleReader(Protocol):
-    """Where roles are read, and found."""
-
-    def read_role(self, role_name: str) -> Reading[Role]:
-        """The role with its tags and trust policy."""
-        ...
-
-    def roles_of_policy(self, policy_arn: str) -> Reading[tuple[str, ...]]:
-        """The names of the roles that a managed policy is attached to, or that it bounds."""
-        ...
-
-
-class RequestSink(Protocol):
-    """Where requests to reconcile a role go."""
-
-    def send(self, request: ReconcileRequest) -> None:
-        """Queue the request."""
-        ...
-
-
-class SweepSink(Protocol):
-    """Where requests for a sweep go."""
-
-    def send(self, request: SweepRequest) -> None:
-        """Queue the request."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,42 +59,30 @@ class Dropped:
 Dispatched: TypeAlias = Queued | SweepQueued | Dropped
 
 
-def dispatch(
-    envelope: object,
-    *,
-    account: str,
-    roles: RoleReader,
-    queue: RequestSink,
-    sweeps: SweepSink,
-    settings: Settings,
-    own_role_arn: str,
-    own_roles: frozenset[str],
-    now: datetime,
-) -> tuple[Dispatched, ...]:
+def dispatch(envelope: object, world: World) -> tuple[Dispatched, ...]:
     """Queue what an event asks for, and say what was queued or dropped: one result, or one per role of a policy.
 
     A role is read, and queued if it carries the enrolment tag; a refused one too, since the refusal must be reported.
-    What concerns the roles of whole clouds is left to a sweep. ``own_role_arn`` is the role that repairs are made
-    with; its own writes to buckets ask for nothing. ``own_roles`` are the ARNs of all roles of the remediator.
+    What concerns the roles of whole clouds is left to a sweep. The reconciler's own writes to buckets ask for nothing.
     Raises MalformedEvent and AwsError; NotYetVisible where a fresh event says more than AWS shows yet; RemediatorError
     where a role, or the list of a policy's roles, cannot be read. Whatever is raised, all that could be queued has
     been, and doing it again does no harm.
     """
-    trigger = parse_event(envelope, account=account)
-    each_role = _EachRole(roles, queue, settings, own_roles, now)
+    trigger = parse_event(envelope, account=world.account)
+    each_role = _EachRole(world)
     match trigger:
         case Ignored(why=why):
             return (Dropped(why),)
         case RoleTrigger():
             return each_role.of_trigger(trigger)
         case PolicyTrigger():
-            return _dispatch_policy(trigger, each_role, roles=roles, sweeps=sweeps)
-        case BucketTrigger(bucket=bucket, cause=cause) if cause.actor.issuer_arn == own_role_arn:
+            return _dispatch_policy(trigger, each_role, world)
+        case BucketTrigger(bucket=bucket, cause=cause) if cause.actor.issuer_arn == world.own_role_arn:
             # A repair reads back what it wrote; a sweep after each would look at every role for nothing.
             return (Dropped(f"the policy of bucket {bucket} was written by ourselves"),)
         case BucketTrigger() | KeyTrigger() | AccountTrigger():
-            swept = sweep_for(trigger, settings)
-            return (swept if isinstance(swept, Dropped) else _sweep(swept, sweeps),)
+            swept = sweep_for(trigger, world.settings)
+            return (swept if isinstance(swept, Dropped) else _sweep(swept, world),)
         case _ as never:
             assert_never(never)
 
@@ -149,16 +109,14 @@ def _sweep_of_clouds(clouds: tuple[Cloud, ...], cause: Cause, what: str) -> Swee
     return SweepRequest(SweepReason.EVENT, tuple(cloud.name for cloud in clouds), cause)
 
 
-def _sweep(request: SweepRequest, sweeps: SweepSink) -> SweepQueued:
-    sweeps.send(request)
+def _sweep(request: SweepRequest, world: World) -> SweepQueued:
+    world.sweeps.send(request)
     return SweepQueued(request)
 
 
-def _dispatch_policy(
-    trigger: PolicyTrigger, each_role: _EachRole, *, roles: RoleReader, sweeps: SweepSink
-) -> tuple[Dispatched, ...]:
+def _dispatch_policy(trigger: PolicyTrigger, each_role: _EachRole, world: World) -> tuple[Dispatched, ...]:
     arn = trigger.policy_arn
-    match roles.roles_of_policy(arn):
+    match world.roles.roles_of_policy(arn):
         case Absent():
             return (Dropped(f"the managed policy {arn} does not exist (any more)"),)
         case Unreadable(why=why):
@@ -168,7 +126,7 @@ def _dispatch_policy(
     if not names:
         return (Dropped(f"no role uses the managed policy {arn}"),)
     if len(names) > MOST_ROLES_OF_A_POLICY:
-        return (_sweep(SweepRequest(SweepReason.EVENT, None, trigger.cause), sweeps),)
+        return (_sweep(SweepRequest(SweepReason.EVENT, None, trigger.cause), world),)
     return each_role.of_all(
         tuple(RoleTrigger(trigger.account, name, trigger.cause) for name in names), f"roles that use {arn}"
     )
@@ -178,11 +136,7 @@ def _dispatch_policy(
 class _EachRole:
     """Looks at one role after the other, and queues those that ask for us."""
 
-    roles: RoleReader
-    queue: RequestSink
-    settings: Settings
-    own_roles: frozenset[str]
-    now: datetime
+    world: World
 
     def of_trigger(self, trigger: RoleTrigger) -> tuple[Dispatched, ...]:
         if trigger.namesake is None:
@@ -205,9 +159,9 @@ class _EachRole:
         return tuple(dispatched)
 
     def dispatch(self, trigger: RoleTrigger) -> Queued | Dropped:
-        settings = self.settings
-        fresh = is_fresh(trigger.cause, self.now)
-        match self.roles.read_role(trigger.role_name):
+        settings = self.world.settings
+        fresh = is_fresh(trigger.cause, self.world.clock())
+        match self.world.roles.read_role(trigger.role_name):
             case Absent():
                 if fresh and _may_enrol(trigger, settings):
                     raise NotYetVisible(
@@ -222,12 +176,12 @@ class _EachRole:
                 pass
         if fresh and _contradicts(trigger, role, (settings.enrollment_tag, MODE_TAG)):
             raise NotYetVisible(f"the tags of role {trigger.role_name} were just changed, and cannot be seen yet")
-        enrollment = decide_enrollment(role, settings, account=trigger.account, own_roles=self.own_roles)
+        enrollment = decide_enrollment(role, settings, account=trigger.account)
         match enrollment:
             case NotEnrolled() if settings.approvers and settings.enrollment_tag in trigger.untagged:
                 # Whoever approved the role has not approved what may be tagged again by anybody.
                 request = request_for(replace(trigger, cause=_with_what_it_asks_for(trigger, settings)))
-                self.queue.send(request)
+                self.world.work.send(request)
                 return Queued(request)
             case NotEnrolled(why=why) | Off(why=why):
                 return Dropped(why, trigger.role_name)
@@ -236,7 +190,7 @@ class _EachRole:
                     raise NotYetVisible(f"role {trigger.role_name} was just deleted, and can still be seen")
                 bucket = settings.shared_bucket(enrollment.cloud) if isinstance(enrollment, Enrolled) else None
                 request = request_for(replace(trigger, cause=_with_what_it_asks_for(trigger, settings)), bucket=bucket)
-                self.queue.send(request)
+                self.world.work.send(request)
                 return Queued(request)
             case _ as never:
                 assert_never(never)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
 from remediator.core.enrollment.decide import Enrolled, Enrollment, NotEnrolled, Off, Refused, decide_enrollment
 from remediator.core.enrollment.privilege import refuse_by_policies
@@ -15,45 +14,18 @@ from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.model.observed import Observed
 from remediator.core.model.role import ManagedPolicy, RolePolicies
-from remediator.core.model.scan import ScannedPage, ScannedRole
+from remediator.core.model.scan import ScannedRole
 from remediator.core.policy.reading import Absent, Present, Reading
 from remediator.core.repair.desired import Desired, desired_of
 from remediator.core.repair.diagnose import diagnose
 from remediator.core.repair.outcome import OutcomeKind, conclude
 from remediator.core.repair.plan import RepairPlan, plan_repair
 from remediator.errors import NotFoundError, TransientError
-from remediator.settings import BucketSettings, Cloud, InstanceProfileMode, Settings
+from remediator.gateways.world import World
+from remediator.settings import BucketSettings, Cloud, InstanceProfileMode
 
 NO_REPAIR: Final = RepairPlan((), ())
 """The plan that writes nothing, and withholds nothing."""
-
-
-class RoleScan(Protocol):
-    """Where the roles of the account are listed; it promises what ``gateways.account.AccountScan`` promises."""
-
-    def page(self, marker: str | None = None) -> ScannedPage:
-        """The page that the marker leads to, None for the first one."""
-        ...
-
-    def instance_profiles(self) -> Mapping[str, InstanceProfile]:
-        """All instance profiles of the account, by their names."""
-        ...
-
-
-class PolicyReader(Protocol):
-    """Where the scan's gaps are filled; it promises what ``gateways.iam.IamGateway`` promises."""
-
-    def read_managed_policy(self, arn: str) -> ManagedPolicy:
-        """The policy in its default version."""
-        ...
-
-
-class BucketReader(Protocol):
-    """Where buckets are read; it promises what ``gateways.s3.S3Gateway`` promises."""
-
-    def read_bucket(self, name: str, *, region: str, account: str, key: str | None = None) -> Reading[Bucket]:
-        """The bucket with all that its grants depend on, if ``account`` owns it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +58,7 @@ class Judgement:
             case Enrolled():
                 if self.refused is not None:
                     return OutcomeKind.REFUSED
-                proposed = (*self.plan.steps, *self.plan.removals)
+                proposed = (*self.plan.writes, *self.plan.removals)
                 return conclude(findings=self.findings, proposed=proposed, withheld=self.plan.withheld)
             case _ as never:
                 assert_never(never)
@@ -95,29 +67,14 @@ class Judgement:
 class Judge:
     """Judges one role after the other, and reads what they share once: buckets and managed policies.
 
-    ``own_roles`` are the ARNs of the remediator's own roles, ``now`` (with its zone) is the time at which conditions on
-    the date are judged. ``unreached`` is the error of the last thing that could not be reached for now, None where all
-    could.
+    Conditions on the date are assessed at the time of ``world.clock`` when it is made. ``unreached`` is the error of
+    the last thing that could not be reached for now, None where all could.
     """
 
-    def __init__(
-        self,
-        account: str,
-        scan: RoleScan,
-        policies: PolicyReader,
-        buckets: BucketReader,
-        settings: Settings,
-        own_roles: frozenset[str],
-        now: datetime,
-    ) -> None:
+    def __init__(self, world: World) -> None:
         self.unreached: TransientError | None = None
-        self._account = account
-        self._scan = scan
-        self._own_roles = own_roles
-        self._policies = policies
-        self._buckets = buckets
-        self._settings = settings
-        self._surroundings = EvaluationContext.at(now)
+        self._world = world
+        self._surroundings = EvaluationContext.at(world.clock())
         self._read_policies: dict[str, ManagedPolicy | TransientError | None] = {}
         self._read_profiles: Mapping[str, InstanceProfile] | TransientError | None = None
         self._read_buckets: dict[str, Reading[Bucket] | TransientError] = {}
@@ -127,7 +84,7 @@ class Judge:
 
         Raises TransientError where a managed policy, or the list of instance profiles, cannot be reached for now.
         """
-        enrollment = decide_enrollment(scanned.role, self._settings, account=self._account, own_roles=self._own_roles)
+        enrollment = decide_enrollment(scanned.role, self._world.settings, account=self._world.account)
         match enrollment:
             case NotEnrolled() | Off() | Refused():
                 return Judgement(scanned, enrollment)
@@ -178,7 +135,7 @@ class Judge:
     def _managed_policy(self, arn: str) -> ManagedPolicy | None:
         if arn not in self._read_policies:
             try:
-                self._read_policies[arn] = self._policies.read_managed_policy(arn)
+                self._read_policies[arn] = self._world.roles.read_managed_policy(arn)
             except NotFoundError:
                 self._read_policies[arn] = None
             except TransientError as error:
@@ -192,7 +149,7 @@ class Judge:
         """All instance profiles of the account, read once, and only where a role has none of its own name."""
         if self._read_profiles is None:
             try:
-                self._read_profiles = self._scan.instance_profiles()
+                self._read_profiles = self._world.scan.instance_profiles()
             except TransientError as error:
                 self._read_profiles = error
         if isinstance(self._read_profiles, TransientError):
@@ -212,9 +169,9 @@ class Judge:
 
     def _bucket(self, bucket: BucketSettings, cloud: Cloud) -> Reading[Bucket] | TransientError:
         if bucket.name not in self._read_buckets:
-            account = bucket.account or cloud.account or self._account
+            account = bucket.account or cloud.account or self._world.account
             try:
-                self._read_buckets[bucket.name] = self._buckets.read_bucket(
+                self._read_buckets[bucket.name] = self._world.buckets.read_bucket(
                     bucket.name, region=bucket.region, account=account, key=bucket.key
                 )
             except TransientError as error:

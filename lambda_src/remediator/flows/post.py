@@ -3,31 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol
 
 from remediator.core.alerts.slack_message import SlackMessage
 from remediator.errors import MessageRefused, WebhookRefused
-from remediator.gateways.webhook import WebhookUrl
-
-
-class UrlSource(Protocol):
-    """Where the URL is kept; it promises what ``gateways.secret.WebhookSecret`` promises."""
-
-    def read(self) -> WebhookUrl:
-        """The URL, as it is now or was a short while ago."""
-        ...
-
-    def read_anew(self) -> WebhookUrl:
-        """The URL as it is now."""
-        ...
-
-
-class Poster(Protocol):
-    """What posts; it promises what ``gateways.webhook.Webhook`` promises."""
-
-    def post(self, url: WebhookUrl, message: str) -> None:
-        """Post the message."""
-        ...
+from remediator.gateways.secret import WebhookSecret
+from remediator.gateways.webhook import Webhook, WebhookUrl
 
 
 class PostedAs(StrEnum):
@@ -37,7 +17,7 @@ class PostedAs(StrEnum):
     PLAIN = "plain"
 
 
-def post(message: SlackMessage, *, webhook: Poster, secret: UrlSource) -> PostedAs:
+def post(message: SlackMessage, *, webhook: Webhook, secret: WebhookSecret) -> PostedAs:
     """Post the message once.
 
     Raises any WebhookError, AwsError or UnusableSecret; WebhookRefused only where the URL is refused that the secret
@@ -53,7 +33,7 @@ def post(message: SlackMessage, *, webhook: Poster, secret: UrlSource) -> Posted
     return _in_any_form(message, webhook, renewed)
 
 
-def _in_any_form(message: SlackMessage, webhook: Poster, url: WebhookUrl) -> PostedAs:
+def _in_any_form(message: SlackMessage, webhook: Webhook, url: WebhookUrl) -> PostedAs:
     try:
         webhook.post(url, message.blocks)
     except MessageRefused:

@@ -1,31 +1,29 @@
-"""Bring one role to its desired state: look, decide, apply, and say what came of it."""
+"""Bring one role to its desired state: read, decide, write, and give the outcome."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import Final, assert_never
 
-from remediator import __version__
 from remediator.core.enrollment.approval import decide_approval
-from remediator.core.enrollment.decide import Enrolled, NotEnrolled, Off, Refused, decide_enrollment
+from remediator.core.enrollment.decide import Enrolled, Enrollment, NotEnrolled, Off, Refused, decide_enrollment
 from remediator.core.enrollment.privilege import refuse_by_policies
 from remediator.core.events.event import APPLY_CALL, FRESH, Cause, is_fresh
 from remediator.core.events.sweep import is_sweep
-from remediator.core.history.change import Change, ChangeKind, document_of
+from remediator.core.history.change import Change, ChangeKind, Occasion
 from remediator.core.history.conflict import after_a_word, contested_by, counted, counted_since
-from remediator.core.history.pause import Pause
 from remediator.core.history.role_record import Contest, RoleMemory
 from remediator.core.model.bucket import Bucket
 from remediator.core.model.evaluation_context import EvaluationContext
-from remediator.core.model.finding import Finding, FindingCode
+from remediator.core.model.finding import Finding
 from remediator.core.model.observed import Observed
 from remediator.core.model.role import Role
-from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
+from remediator.core.model.write import DocumentKind, Write
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.desired import desired_of
 from remediator.core.repair.diagnose import diagnose
+from remediator.core.repair.effect import effect_of
 from remediator.core.repair.instance_profile import usable_instance_profile
 from remediator.core.repair.outcome import (
     Applied,
@@ -33,13 +31,12 @@ from remediator.core.repair.outcome import (
     NotApplied,
     Outcome,
     OutcomeKind,
-    StepResult,
     Unconfirmed,
+    WriteResult,
     conclude,
 )
 from remediator.core.repair.plan import RepairPlan, plan_repair
 from remediator.errors import (
-    AwsError,
     ChangedMeanwhile,
     Misrouted,
     NotFoundError,
@@ -47,142 +44,89 @@ from remediator.errors import (
     TransientError,
     WritesCapped,
 )
-from remediator.flows.apply import BucketStore, Changed, RoleStore, Writer
-from remediator.flows.history import History, Recorder
-from remediator.flows.settle import settle
-from remediator.settings import Cloud, GrantSide, InstanceProfileMode, Mode, Settings
+from remediator.flows.recorder import Recorder
+from remediator.flows.recover import recover
+from remediator.flows.write import Changed, Engine
+from remediator.gateways.world import World
+from remediator.settings import Cloud, InstanceProfileMode, Mode
 
-TAG_LAG = timedelta(seconds=30)
-"""How long a denied write is put down to a tag that IAM's authorisation does not know of yet."""
+TAG_LAG: Final = timedelta(seconds=30)
+"""How long a denied write is put down to a tag that IAM's authorization does not know of yet."""
 
-_ENROLLING = frozenset({"CreateRole", "TagRole"})
+_ENROLLING: Final = frozenset({"CreateRole", "TagRole"})
+_BESIDE_BUCKETS: Final = frozenset({DocumentKind.TRUST_POLICY, DocumentKind.INSTANCE_PROFILE})
+"""The documents that do not depend on what the buckets are like."""
 
-ATTEMPTS = 3
-"""How often we look anew when a document changes between looking and writing."""
+ATTEMPTS: Final = 3
+"""How often the role is read again when a document changes between the first read and the write."""
+
+
+def reconcile(role_name: str, causes: tuple[Cause, ...], world: World, *, group: str | None) -> Outcome:
+    """Reconcile one role of the account and give the outcome; doing it again writes nothing.
+
+    ``causes`` are the calls that triggered it, oldest first. Where all of them are our own writes, nothing is written.
+    ``group`` is the bucket of the request, whose group makes us the only writer of what the repair may write.
+
+    Raises TransientError, ChangedMeanwhile and NotYetVisible where another try can help and nothing was written; where
+    something was, that is an outcome to notify of, and ``to_be_retried`` asks for the other try. Raises Misrouted
+    where others may write the same documents at the same time, and MalformedRecord, and any AwsError, where the stored
+    state of the role cannot be read: nothing is written then.
+    """
+    run = _Reconciliation(role_name, causes, world, group, world.clock())
+    try:
+        return run.to_the_end()
+    except (TransientError, ChangedMeanwhile, Misrouted, NotYetVisible) as error:
+        if not run.may_have_written:
+            raise
+        # Something was written: people must know now, because the next reconcile will find it in order.
+        return run.interrupted(why=f"The rest is tried again within minutes: {error}")
 
 
 @dataclass(slots=True)
-class _Progress:
-    """What has been tried so far, over all attempts: the latest result for each document, and what it repaired."""
+class _Reconciliation:
+    """One reconcile of one role, over all its attempts: what was asked for, and what was tried so far.
 
-    results: dict[str, StepResult] = field(default_factory=dict)
+    ``results`` has the latest result for each document, ``repaired`` the findings that were written for. ``stored`` is
+    the state of the role as it was stored, ``memory`` what it becomes. ``recovered`` are the changes of an interrupted
+    reconcile, ``untold`` the ids of changes that people were not notified of yet.
+    """
+
+    role_name: str
+    causes: tuple[Cause, ...]
+    world: World
+    group: str | None
+    now: datetime
+    results: dict[str, WriteResult] = field(default_factory=dict)
     repaired: list[Finding] = field(default_factory=list)
     role: Role | None = None
     cloud: str | None = None
-    settled: tuple[Change, ...] = ()
+    recovered: tuple[Change, ...] = ()
     untold: list[str] = field(default_factory=list)
-    remembered: RoleMemory | None = None
-    memory: RoleMemory | None = None
+    stored: RoleMemory | None = None
+    memory: RoleMemory = field(default_factory=RoleMemory)
     hold: Hold | None = None
     again: bool = False
 
     @property
-    def told(self) -> tuple[str, ...]:
-        """The ids of the changes that the outcome tells of, and that are closed then.
-
-        One whose document was written once more in a later attempt is not among them; the next look tells of it.
-        """
-        shown = {result.change_id for result in self.results.values()} | {change.change_id for change in self.settled}
-        return tuple(change_id for change_id in self.untold if change_id in shown)
-
-    @property
     def may_have_written(self) -> bool:
         return any(isinstance(result, (Applied, Unconfirmed)) for result in self.results.values()) or any(
-            change.may_have_taken_effect for change in self.settled
+            change.may_have_taken_effect for change in self.recovered
         )
 
+    @property
+    def own(self) -> bool:
+        """Whether only our own writes triggered it."""
+        issuer = self.world.own_role_arn
+        return bool(self.causes) and all(cause.actor.issuer_arn == issuer for cause in self.causes)
 
-def reconcile(
-    role_name: str,
-    causes: tuple[Cause, ...],
-    *,
-    account: str,
-    group: str | None,
-    roles: RoleStore,
-    buckets: BucketStore,
-    history: History,
-    settings: Settings,
-    own_role_arn: str,
-    own_roles: frozenset[str],
-    paused: Pause,
-    now: datetime,
-    clock: Callable[[], datetime],
-    pause: Callable[[float], None],
-    on_trouble: Callable[[str, AwsError], None],
-) -> Outcome:
-    """Reconcile one role of ``account`` and say what came of it; doing it again writes nothing.
+    def is_recent(self, within: timedelta = FRESH) -> bool:
+        """Whether a call was made so recently that AWS may not show it yet; a sweep explains no contradiction."""
+        return any(is_fresh(cause, self.now, within=within) for cause in self.causes if not is_sweep(cause))
 
-    ``causes`` are the calls that made us look, oldest first. Where all of them are our own writes, nothing is written.
-    ``group`` is the bucket of the request, whose group makes us the only writer of what the repair may write.
-    ``own_role_arn`` is the ARN of the role that we run as, and ``own_roles`` are the ARNs of all roles of the
-    remediator. ``paused`` says what must not be written now. ``now`` is the time (with its zone) at which conditions on
-    the date are judged, ``clock`` gives the time of each record, and ``pause`` waits for some seconds. ``on_trouble``
-    is told of a change whose conclusion could not be recorded.
-    Raises TransientError, ChangedMeanwhile and NotYetVisible where looking again later can help and nothing was
-    written; where something was, that is an outcome to be told, and ``to_be_retried`` asks for the other look. Raises
-    Misrouted where others may write the same documents at the same time, and MalformedRecord, and any AwsError, where
-    what is remembered of the role cannot be read: nothing is written then.
-    """
-    own = bool(causes) and all(cause.actor.issuer_arn == own_role_arn for cause in causes)
-    progress = _Progress()
-    surroundings = EvaluationContext.at(now)
-    calls = tuple(cause for cause in causes if not is_sweep(cause))  # that a sweep has come explains no contradiction
-    run = _Run(
-        role_name=role_name,
-        causes=causes,
-        account=account,
-        group=group,
-        roles=roles,
-        buckets=buckets,
-        history=history,
-        settings=settings,
-        surroundings=surroundings,
-        own_role_arn=own_role_arn,
-        own_roles=own_roles,
-        paused=paused,
-        now=now,
-        clock=clock,
-        pause=pause,
-        on_trouble=on_trouble,
-        own=own,
-        fresh=any(is_fresh(cause, now) for cause in calls),
-        tag_may_lag=any(is_fresh(cause, now, within=TAG_LAG) for cause in calls),
-    )
-    try:
-        return run.to_the_end(progress)
-    except (TransientError, ChangedMeanwhile, Misrouted, NotYetVisible) as error:
-        if not progress.may_have_written:
-            raise
-        # Something was written: that must be told now, because the next look will find it in order.
-        return run.interrupted(progress, why=f"The rest is tried again within minutes: {error}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
-    role_name: str
-    causes: tuple[Cause, ...]
-    account: str
-    group: str | None
-    roles: RoleStore
-    buckets: BucketStore
-    history: History
-    settings: Settings
-    surroundings: EvaluationContext
-    own_role_arn: str
-    own_roles: frozenset[str]
-    paused: Pause
-    now: datetime
-    clock: Callable[[], datetime]
-    pause: Callable[[float], None]
-    on_trouble: Callable[[str, AwsError], None]
-    own: bool
-    fresh: bool
-    tag_may_lag: bool
-
-    def to_the_end(self, progress: _Progress) -> Outcome:
+    def to_the_end(self) -> Outcome:
         for _ in range(ATTEMPTS):
             try:
-                outcome = self.attempt(progress)
+                outcome = self._attempt()
             except (Changed, NotFoundError):
                 continue
             if outcome.to_be_retried and not outcome.may_have_written:
@@ -191,289 +135,230 @@ class _Run:
             return outcome
         raise ChangedMeanwhile(f"role {self.role_name} changed {ATTEMPTS} times while it was about to be repaired")
 
-    def attempt(self, progress: _Progress) -> Outcome:
-        reading = self.roles.read_role(self.role_name)
+    def _attempt(self) -> Outcome:
+        reading = self.world.roles.read_role(self.role_name)
         enrollment = self._enrollment(reading.value) if isinstance(reading, Present) else None
         if isinstance(enrollment, Enrolled):
             self._must_be_in_its_group(enrollment.cloud)
-        self._remember(reading, progress)
+        self._remember(reading)
         match reading:
             case Absent():
-                return self._ended(progress, OutcomeKind.NOT_ENROLLED, why="the role does not exist (any more)")
+                return self._ended(OutcomeKind.NOT_ENROLLED, why="the role does not exist (any more)")
             case Unreadable(why=why):
-                return self._ended(progress, OutcomeKind.FAILED, why=f"the role could not be read: {why}")
+                return self._ended(OutcomeKind.FAILED, why=f"the role could not be read: {why}")
             case Present(value=role):
                 pass
         assert enrollment is not None  # noqa: S101 - the role is present
         match enrollment:
             case NotEnrolled(why=why):
-                if self.fresh and any(cause.call in _ENROLLING for cause in self.causes):
+                if self.is_recent() and any(cause.call in _ENROLLING for cause in self.causes):
                     raise NotYetVisible(f"role {self.role_name} was enrolled a moment ago, and now it is not: {why}")
-                assert progress.memory is not None  # noqa: S101 - it was read before the role was looked at
-                progress.memory = replace(progress.memory, approval=None)
-                return self._ended(progress, OutcomeKind.NOT_ENROLLED, role, why=why)
+                self.memory = replace(self.memory, approval=None)
+                return self._ended(OutcomeKind.NOT_ENROLLED, role, why=why)
             case Off(why=why):
-                return self._ended(progress, OutcomeKind.OFF, role, why=why)
+                return self._ended(OutcomeKind.OFF, role, why=why)
             case Refused():
-                return self._refused(progress, role, enrollment)
+                return self._refused(role, enrollment)
             case Enrolled():
-                return self._repair(role, enrollment, progress)
+                return self._repair(role, enrollment)
             case _ as never:
                 assert_never(never)
 
-    def _enrollment(self, role: Role) -> NotEnrolled | Off | Refused | Enrolled:
-        return decide_enrollment(role, self.settings, account=self.account, own_roles=self.own_roles)
+    def _enrollment(self, role: Role) -> Enrollment:
+        return decide_enrollment(role, self.world.settings, account=self.world.account)
 
     def _must_be_in_its_group(self, cloud: Cloud) -> None:
-        bucket = self.settings.shared_bucket(cloud)
+        bucket = self.world.settings.shared_bucket(cloud)
         if bucket != self.group:
             why = f"the request for role {self.role_name} is not in the group that owns what cloud {cloud.name} writes"
             raise Misrouted(why, bucket)
 
-    def _remember(self, reading: Reading[Role], progress: _Progress) -> None:
-        """Read what is remembered of the role, once, and settle what an earlier reconcile was interrupted in."""
-        if progress.remembered is None:
-            progress.remembered = self.history.read_memory(self.role_name)
-            progress.memory = progress.remembered
+    def _remember(self, reading: Reading[Role]) -> None:
+        """Read the stored state of the role, once, and recover the changes that an earlier reconcile left open."""
+        if self.stored is None:
+            self.stored = self.memory = self.world.history.read_memory(self.role_name)
             if not isinstance(reading, Unreadable):
-                settled = settle(
-                    progress.remembered.open_changes,
-                    reading.value if isinstance(reading, Present) else None,
-                    history=self.history,
-                    roles=self.roles,
-                    buckets=self.buckets,
-                    now=self.now,
-                    by_hand=any(cause.call == APPLY_CALL for cause in self.causes),
-                )
+                role = reading.value if isinstance(reading, Present) else None
+                by_hand = any(cause.call == APPLY_CALL for cause in self.causes)
+                recovered = recover(self.stored.open_changes, role, self.world, by_hand=by_hand)
                 # Whoever undoes something knows of it.
-                progress.settled = tuple(change for change in settled if change.kind is not ChangeKind.UNDO)
-                progress.untold.extend(change.change_id for change in progress.settled if change.may_have_taken_effect)
+                self.recovered = tuple(change for change in recovered if change.kind is not ChangeKind.UNDO)
+                self.untold.extend(change.change_id for change in self.recovered if change.may_have_taken_effect)
         if isinstance(reading, Present):
-            memory = progress.remembered.of(reading.value.role_id)
-            progress.memory = after_a_word(
-                memory, self.causes, limit=self.settings.contest, now=self.now, own_role_arn=self.own_role_arn
+            self.memory = after_a_word(
+                self.stored.of(reading.value.role_id),
+                self.causes,
+                limit=self.world.settings.contest,
+                now=self.now,
+                own_role_arn=self.world.own_role_arn,
             )
 
-    def _repair(self, role: Role, enrollment: Enrolled, progress: _Progress) -> Outcome:
-        cloud = enrollment.cloud
-        memory = progress.memory
-        assert memory is not None  # noqa: S101 - it was read before the role was looked at
-        approval = decide_approval(role, cloud.name, self.causes, memory.approval, self.settings.approvers)
+    def _repair(self, role: Role, enrollment: Enrolled) -> Outcome:
+        cloud, settings = enrollment.cloud, self.world.settings
+        approval = decide_approval(role, cloud.name, self.causes, self.memory.approval, settings.approvers)
         if isinstance(approval, Refused):
-            return self._refused(progress, role, approval)
-        progress.memory = memory = replace(memory, approval=approval)
-        progress.role, progress.cloud = role, cloud.name
-        desired = desired_of(cloud)
-        policies = self.roles.read_policies(role)
-        refused = refuse_by_policies(role, policies, cloud, self.surroundings)
+            return self._refused(role, approval)
+        self.memory = replace(self.memory, approval=approval)
+        self.role, self.cloud = role, cloud.name
+        context = EvaluationContext.at(self.now)
+        policies = self.world.roles.read_policies(role)
+        refused = refuse_by_policies(role, policies, cloud, context)
         if refused is not None:
-            return self._refused(progress, role, refused)
+            return self._refused(role, refused)
         buckets, unreached = self._read_buckets(cloud)
-        looks_at_profiles = desired.instance_profile is not InstanceProfileMode.IGNORE
-        profiles = self.roles.read_instance_profiles(self.role_name) if looks_at_profiles else None
+        desired = desired_of(cloud)
+        reads_profiles = desired.instance_profile is not InstanceProfileMode.IGNORE
+        profiles = self.world.roles.read_instance_profiles(self.role_name) if reads_profiles else None
         observed = Observed(role, policies, buckets, profiles)
-        findings = diagnose(observed, self.surroundings, desired)
+        findings = diagnose(observed, context, desired)
         plan = plan_repair(observed, findings, desired)
         if unreached is not None:
             # What our policies should say depends on all buckets; trust and the instance profile do not.
-            plan = RepairPlan(tuple(s for s in plan.steps if isinstance(s, (TrustStep, InstanceProfileStep))), ())
-        proposed = (*plan.steps, *plan.removals)
+            plan = RepairPlan(tuple(each for each in plan.writes if each.document.kind in _BESIDE_BUCKETS), ())
+        proposed = (*plan.writes, *plan.removals)
         hold = self._hold(enrollment)
         contest: Contest | None = None
         if proposed and hold is None and not self.own:
-            contest = self._contest(memory, findings)
+            contest = self._contest(findings)
             if contest is None:
-                proposed = self._apply(plan, observed, findings, enrollment, progress)
-                hold = progress.hold
+                proposed = self._carry_out(plan, observed, enrollment, context)
+                hold = self.hold
         if unreached is not None:
             raise unreached
         if contest is not None or not findings:
-            progress.memory = replace(memory, contest=contest)
-        all_findings = tuple(dict.fromkeys((*progress.repaired, *findings)))
-        results = tuple(progress.results.values())
+            self.memory = replace(self.memory, contest=contest)
+        findings = tuple(dict.fromkeys((*self.repaired, *findings)))
+        results = tuple(self.results.values())
         kind = conclude(
-            findings=all_findings,
-            proposed=proposed,
-            results=results,
-            withheld=plan.withheld,
-            settled=progress.settled,
+            findings=findings, proposed=proposed, results=results, withheld=plan.withheld, settled=self.recovered
         )
-        return Outcome(
-            kind=kind if contest is None else OutcomeKind.CONTESTED,
-            account=self.account,
-            role_name=self.role_name,
-            causes=self.causes,
-            role_arn=str(role.arn),
-            cloud=cloud.name,
-            findings=all_findings,
+        return replace(
+            self._outcome(kind if contest is None else OutcomeKind.CONTESTED, role, cloud.name),
+            findings=findings,
             proposed=proposed,
-            results=results,
             withheld=plan.withheld,
             notes=(*enrollment.notes, *self._why_held(hold)),
-            own=self.own,
-            again=progress.again,
             hold=hold if proposed else None,
             contest=contest,
-            settled=progress.settled,
-            instance_profile=usable_instance_profile(observed, desired.instance_profile) if looks_at_profiles else None,
-            untold=progress.told,
-            remembered=progress.remembered,
-            memory=progress.memory,
+            instance_profile=usable_instance_profile(observed, desired.instance_profile) if reads_profiles else None,
         )
 
     def _hold(self, enrollment: Enrolled) -> Hold | None:
         if enrollment.mode is Mode.OBSERVE:
             return Hold.OBSERVE
-        return Hold.PAUSED if self.paused.holds(enrollment.cloud.name) else None
+        return Hold.PAUSED if self.world.paused.holds(enrollment.cloud.name) else None
 
     def _why_held(self, hold: Hold | None) -> tuple[str, ...]:
         match hold:
             case Hold.PAUSED:
-                return (self.paused.why,)
+                return (self.world.paused.why,)
             case Hold.CAPPED:
-                limit = self.settings.write_limit
+                limit = self.world.settings.write_limit
                 return (f"No more than {limit.writes} writes are made within {limit.minutes} minutes.",)
             case Hold.OBSERVE | None:
                 return ()
             case _ as never:
                 assert_never(never)
 
-    def _contest(self, memory: RoleMemory, findings: tuple[Finding, ...]) -> Contest | None:
+    def _contest(self, findings: tuple[Finding, ...]) -> Contest | None:
         """The contest that keeps us from writing: the one that is going on, or one that begins now."""
-        if memory.contest is not None:
-            return counted(memory.contest, self.causes, own_role_arn=self.own_role_arn)
-        limit = self.settings.contest
-        return contested_by(
-            self.history.changes_since(self.role_name, counted_since(memory, limit, self.now)),
-            findings,
-            self.causes,
-            limit=limit,
-            now=self.now,
-            own_role_arn=self.own_role_arn,
-        )
+        own_role_arn, limit = self.world.own_role_arn, self.world.settings.contest
+        if self.memory.contest is not None:
+            return counted(self.memory.contest, self.causes, own_role_arn=own_role_arn)
+        since = counted_since(self.memory, limit, self.now)
+        recent = self.world.history.changes_since(self.role_name, since)
+        return contested_by(recent, findings, self.causes, limit=limit, now=self.now, own_role_arn=own_role_arn)
 
-    def _apply(
-        self,
-        plan: RepairPlan,
-        observed: Observed,
-        findings: tuple[Finding, ...],
-        enrollment: Enrolled,
-        progress: _Progress,
-    ) -> tuple[Step, ...]:
-        """Apply the steps one by one, and the removals once every step was seen to have taken effect.
+    def _carry_out(
+        self, plan: RepairPlan, observed: Observed, enrollment: Enrolled, context: EvaluationContext
+    ) -> tuple[Write, ...]:
+        """Make the writes one by one, and the removals once every write was seen to have taken effect.
 
-        Gives the steps that were left undone, because no more may be written within this window.
+        Gives the writes that were not made, because no more may be made within this window.
         """
-        created = observed.role.created
-        recorder = Recorder(
-            self.history,
-            observed.role,
-            enrollment.cloud.name,
-            self.causes,
-            __version__,
-            self.clock,
-            self.on_trouble,
-            progress.untold,
+        role = observed.role
+        occasion = Occasion.for_role(role, enrollment.cloud.name, self.causes)
+        recorder = Recorder(self.world, occasion, self.untold)
+        engine = Engine(
+            self.world,
+            recorder,
+            is_enrolled_alike=lambda now: self._enrollment(now) == enrollment,
+            tag_may_lag=self.is_recent(within=TAG_LAG),
+            role_may_lag=self.is_recent() or (role.created is not None and self.now - role.created < FRESH),
         )
-        writer = Writer(
-            observed,
-            self.roles,
-            self.buckets,
-            self.surroundings,
-            recorder=recorder,
-            is_enrolled_alike=lambda role: self._enrollment(role) == enrollment,
-            pause=self.pause,
-            tag_may_lag=self.tag_may_lag,
-            role_may_lag=self.fresh or (created is not None and self.now - created < FRESH),
-        )
-        grant = enrollment.cloud.grant
-        held = {withheld.finding for withheld in plan.withheld}
-        findings = tuple(finding for finding in findings if finding not in held)
+        left = [*plan.writes, *plan.removals]
         complete = True
-        left = [*plan.steps, *plan.removals]
         try:
-            for step in plan.steps:
-                repaired = tuple(finding for finding in findings if _is_repaired_by(finding, step, grant))
-                progress.results[str(document_of(step))] = result = writer.apply(step, repaired)
-                left.remove(step)
-                if not isinstance(result, NotApplied):
-                    progress.repaired.extend(repaired)
+            for write in plan.writes:
+                result = engine.carry_out(write, ChangeKind.REPAIR, effect_of(write, observed, context))
+                self._note(str(write.document), result)
+                left.remove(write)
                 complete = complete and isinstance(result, Applied)
             for removal in plan.removals if complete else ():
-                repaired = tuple(finding for finding in findings if _is_taken_back_by(finding, removal))
-                # Under a name of its own: before the removal, a step may have been written to the same document.
-                result = writer.apply(removal, repaired, removal=True)
-                progress.results[f"removal from {document_of(removal)}"] = result
+                effect = effect_of(removal, observed, context, is_removal=True)
+                # Under a name of its own: the same document may have been written before the removal.
+                self._note(f"removal from {removal.document}", engine.carry_out(removal, ChangeKind.REMOVAL, effect))
                 left.remove(removal)
-                if not isinstance(result, NotApplied):
-                    progress.repaired.extend(repaired)
         except WritesCapped:
-            progress.hold = Hold.CAPPED
+            self.hold = Hold.CAPPED
             return tuple(left)
         finally:
-            progress.again = not recorder.conclude_again() or progress.again
+            self.again = not recorder.conclude_again() or self.again
         return ()
+
+    def _note(self, what: str, result: WriteResult) -> None:
+        self.results[what] = result
+        if not isinstance(result, NotApplied):
+            self.repaired.extend(result.write.findings)
 
     def _read_buckets(self, cloud: Cloud) -> tuple[tuple[tuple[str, Reading[Bucket]], ...], TransientError | None]:
         """The buckets that could be reached, and the error of one that could not be reached for now."""
         reached: list[tuple[str, Reading[Bucket]]] = []
         unreached: TransientError | None = None
         for bucket in cloud.buckets:
-            account = bucket.account or cloud.account or self.account
+            account = bucket.account or cloud.account or self.world.account
             try:
-                reading = self.buckets.read_bucket(bucket.name, region=bucket.region, account=account, key=bucket.key)
+                reading = self.world.buckets.read_bucket(
+                    bucket.name, region=bucket.region, account=account, key=bucket.key
+                )
             except TransientError as error:
                 unreached = error
             else:
                 reached.append((bucket.name, reading))
         return tuple(reached), unreached
 
-    def _refused(self, progress: _Progress, role: Role, refused: Refused) -> Outcome:
-        ended = self._ended(progress, OutcomeKind.REFUSED, role, cloud=refused.cloud, why=refused.why)
+    def _refused(self, role: Role, refused: Refused) -> Outcome:
+        ended = self._ended(OutcomeKind.REFUSED, role, cloud=refused.cloud, why=refused.why)
         return replace(ended, refusal=refused.refusal)
 
-    def interrupted(self, progress: _Progress, *, why: str) -> Outcome:
+    def interrupted(self, *, why: str) -> Outcome:
         """The outcome of a reconcile that was cut short after something was, or may have been, written."""
-        return replace(self._ended(progress, OutcomeKind.FAILED, why=why), kind=OutcomeKind.FAILED, again=True)
+        return replace(self._ended(OutcomeKind.FAILED, why=why), kind=OutcomeKind.FAILED, again=True)
 
-    def _ended(
-        self, progress: _Progress, kind: OutcomeKind, role: Role | None = None, *, cloud: str | None = None, why: str
-    ) -> Outcome:
-        """The outcome for a role that is not ours to repair (any more); what was written before that is still told."""
-        results = tuple(progress.results.values())
-        known = role or progress.role
-        written = bool(results) or any(change.may_have_taken_effect for change in progress.settled)
+    def _ended(self, kind: OutcomeKind, role: Role | None = None, *, cloud: str | None = None, why: str) -> Outcome:
+        """The outcome for a role that is not ours to repair (any more), with what was written before that."""
+        results = tuple(self.results.values())
+        written = bool(results) or any(change.may_have_taken_effect for change in self.recovered)
+        if written and kind is not OutcomeKind.REFUSED:
+            kind = conclude(results=results, settled=self.recovered)
+        return replace(self._outcome(kind, role or self.role, cloud or self.cloud), why=why)
+
+    def _outcome(self, kind: OutcomeKind, role: Role | None, cloud: str | None) -> Outcome:
+        shown = {result.change_id for result in self.results.values()} | {each.change_id for each in self.recovered}
         return Outcome(
-            kind=conclude(results=results, settled=progress.settled) if written else kind,
-            account=self.account,
+            kind=kind,
+            account=self.world.account,
             role_name=self.role_name,
             causes=self.causes,
-            role_arn=None if known is None else str(known.arn),
-            cloud=cloud or progress.cloud,
-            why=why,
-            findings=tuple(progress.repaired),
-            results=results,
+            role_arn=None if role is None else str(role.arn),
+            cloud=cloud,
+            findings=tuple(self.repaired),
+            results=tuple(self.results.values()),
             own=self.own,
-            again=progress.again,
-            settled=progress.settled,
-            untold=progress.told,
-            remembered=progress.remembered,
-            memory=progress.memory,
+            again=self.again,
+            settled=self.recovered,
+            # One whose document was written once more in a later attempt is left to the next reconcile.
+            untold=tuple(change_id for change_id in self.untold if change_id in shown),
+            remembered=self.stored,
+            memory=self.memory if self.stored is not None else None,
         )
-
-
-def _is_repaired_by(finding: Finding, step: Step, grant: GrantSide) -> bool:
-    """Whether a step repairs the finding, where missing grants are put on the side ``grant``."""
-    match finding.code:
-        case FindingCode.GRANT_MISSING if grant is GrantSide.BUCKET_POLICY:
-            return isinstance(step, BucketPolicyStep) and step.bucket == finding.subject
-        case FindingCode.GRANT_MISSING | FindingCode.KEY_MISSING:
-            return isinstance(step, InlinePolicyStep)
-        case FindingCode.TRUST_MISSING | FindingCode.GRANT_ALTERED | FindingCode.PROFILE_MISSING:
-            return finding.subject == str(document_of(step))
-        case _:
-            return False
-
-
-def _is_taken_back_by(finding: Finding, removal: Step) -> bool:
-    return finding.code is FindingCode.GRANT_LEFTOVER and finding.subject == str(document_of(removal))

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from remediator.core.history.role_record import Contest
 from remediator.core.history.undo import is_held_back
 from remediator.core.model.role import Role
-from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
+from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.errors import AwsError, RemediatorError, TransientError
-from remediator.flows.history import History
+from remediator.gateways.world import World
 from remediator.settings import MODE_TAG, Mode
 
 _ATTEMPTS = 5
 _OFF = "off"
-
-
-class TaggedRoles(Protocol):
-    """Where roles are read and tagged; it promises what ``gateways.iam.IamGateway`` promises."""
-
-    def read_role(self, role_name: str) -> Reading[Role]:
-        """The role with its tags."""
-        ...
-
-    def tag_role(self, role_name: str, key: str, value: str) -> None:
-        """Set a tag of the role."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +37,14 @@ class NotResumed:
     why: str
 
 
-def resume(
-    role_name: str, *, roles: TaggedRoles, history: History, now: datetime
-) -> Resumed | NothingToResume | NotResumed:
+def resume(role_name: str, world: World) -> Resumed | NothingToResume | NotResumed:
     """End a role's contest, and set its tag to repair, which has the remediator look at it at once.
 
-    Repairs before ``now`` do not count towards another contest. A role whose tag is ``off`` is left as it is: that it
+    Repairs before that do not count towards another contest. A role whose tag is ``off`` is left as it is: that it
     must be left alone was somebody's decision, and not one that an undo or a contest takes. Raises TransientError, and
     any other AwsError of the history, where nothing was changed.
     """
-    match roles.read_role(role_name):
+    match world.roles.read_role(role_name):
         case Absent():
             return NotResumed(f"there is no role {role_name} in the account of your credentials")
         case Unreadable(why=why):
@@ -74,12 +59,12 @@ def resume(
             f"the tag {MODE_TAG} of role {role_name} is {tag!r}: somebody wants it left alone altogether. If that is "
             f"over: aws iam tag-role --role-name {role_name} --tags Key={MODE_TAG},Value={Mode.REPAIR}"
         )
-    contest = history.read_memory(role_name).of(role.role_id).contest
+    contest = world.history.read_memory(role_name).of(role.role_id).contest
     if contest is None and not is_held_back(role):
         return NothingToResume()
-    contest = _forget_contest(role, history, now)
+    contest = _forget_contest(role, world)
     try:
-        roles.tag_role(role_name, MODE_TAG, Mode.REPAIR)
+        world.roles.tag_role(role_name, MODE_TAG, Mode.REPAIR)
     except AwsError as error:
         done = "its contest is ended, but " if contest is not None else ""
         comes = "" if contest is None or is_held_back(role) else ". Without it, the role waits for the next sweep"
@@ -89,12 +74,13 @@ def resume(
     return Resumed(contest, tag)
 
 
-def _forget_contest(role: Role, history: History, now: datetime) -> Contest | None:
+def _forget_contest(role: Role, world: World) -> Contest | None:
     """End the contest and count anew, whoever else writes what is remembered of the role at the same time."""
+    now = world.clock()
     for _ in range(_ATTEMPTS):
-        memory = history.read_memory(role.arn.name).of(role.role_id)
+        memory = world.history.read_memory(role.arn.name).of(role.role_id)
         try:
-            history.write_memory(role.arn.name, replace(memory, contest=None, counted_from=now))
+            world.history.write_memory(role.arn.name, replace(memory, contest=None, counted_from=now))
         except TransientError:
             continue
         return memory.contest

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from remediator.core.enrollment.decide import Enrolled, NotEnrolled, Refusal, Refused
 from remediator.core.enrollment.misconfigured import NearMiss, near_miss
@@ -12,7 +11,8 @@ from remediator.core.model.scan import Scanned, ScannedRole, UnreadableRole
 from remediator.core.policy.arn import RoleArn
 from remediator.core.repair.outcome import TOLD
 from remediator.errors import TransientError
-from remediator.flows.judge import BucketReader, Judge, Judgement, PolicyReader, RoleScan
+from remediator.flows.judge import Judge, Judgement
+from remediator.gateways.world import World
 from remediator.settings import Mode, Settings
 
 _OUTDATED = "one of its policies was detached and deleted while the account was looked at; look once more"
@@ -79,32 +79,21 @@ def is_surveyed(settings: Settings, names: frozenset[str]) -> Callable[[RoleArn,
     return lambda arn, tags: arn.name in names or near_miss(arn, tags, settings) is not None
 
 
-def survey(
-    *,
-    account: str,
-    scan: RoleScan,
-    policies: PolicyReader,
-    buckets: BucketReader,
-    settings: Settings,
-    own_roles: frozenset[str],
-    names: frozenset[str],
-    now: datetime,
-    on_roles: Callable[[int], None],
-) -> Survey:
-    """Look at the roles of ``account``, those of these ``names`` only if there are any.
+def survey(world: World, names: frozenset[str], *, on_roles: Callable[[int], None]) -> Survey:
+    """Assess the roles of the account, those of these ``names`` only if there are any.
 
-    ``scan`` has to keep the roles of which ``is_surveyed`` says so. ``own_roles`` are the ARNs of the remediator's own
-    roles, ``now`` (with its zone) is the time at which conditions on the date are judged. ``on_roles`` is told after
-    each page how many roles were looked at so far.
+    ``world.scan`` has to keep the roles of which ``is_surveyed`` says so. ``on_roles`` is called after each page with
+    how many roles were read so far.
     Raises any AwsError of the scan. What cannot be reached for now leaves the roles that need it unjudged.
     """
-    judge = Judge(account, scan, policies, buckets, settings, own_roles, now)
+    settings = world.settings
+    judge = Judge(world)
     scanned = 0
     surveyed: list[Surveyed] = []
     unjudged: list[UnreadableRole] = []
     marker: str | None = None
     while True:
-        page = scan.page(marker)
+        page = world.scan.page(marker)
         for each in page.roles:
             if names and _name_of(each) not in names:
                 continue

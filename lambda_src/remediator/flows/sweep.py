@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from enum import StrEnum
-from typing import Final, Protocol, TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from remediator.core.enrollment.decide import Enrolled, NotEnrolled, Off, Refused
 from remediator.core.events.request import ReconcileRequest
 from remediator.core.events.sweep import Sweep, SweepCounts, is_sweep
 from remediator.core.model.scan import Scanned, ScannedPage, ScannedRole, UnreadableRole
 from remediator.errors import RejectedError, TransientError, UnknownAwsError
-from remediator.flows.judge import BucketReader, Judge, Judgement, PolicyReader, RoleScan
-from remediator.settings import Mode, Settings
+from remediator.flows.judge import Judge, Judgement
+from remediator.gateways.world import World
+from remediator.settings import Mode
 
 ENOUGH_FOR_A_PAGE: Final = 100_000
 """Milliseconds that must be left where a page is begun: three tries of the call that reads it, each of 30 seconds."""
@@ -24,22 +24,6 @@ ENOUGH_FOR_A_ROLE: Final = 30_000
 
 Both are a small part of the function's timeout, so that a sweep that is cut off has come further before that.
 """
-
-
-class RequestSink(Protocol):
-    """Where requests to reconcile roles go."""
-
-    def send_all(self, requests: tuple[ReconcileRequest, ...]) -> None:
-        """Queue the requests."""
-        ...
-
-
-class SweepSink(Protocol):
-    """Where a sweep goes that another invocation has to go on with."""
-
-    def send(self, request: Sweep) -> None:
-        """Queue the sweep."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,25 +75,15 @@ class _Judged:
 
 def sweep(
     asked: Sweep,
+    world: World,
     *,
-    account: str,
-    scan: RoleScan,
-    policies: PolicyReader,
-    buckets: BucketReader,
-    queue: RequestSink,
-    sweeps: SweepSink,
-    settings: Settings,
-    own_roles: frozenset[str],
-    unsettled: Callable[[], tuple[str, ...]],
-    now: datetime,
     remaining: Callable[[], int],
     on_unreadable: Callable[[UnreadableRole, Exception | None], None],
 ) -> Swept:
-    """Sweep the roles of ``account`` to the end, or as far as the time allows; doing it again does no harm.
+    """Sweep the roles of the account to the end, or as far as the time allows; doing it again does no harm.
 
-    ``own_roles`` are the ARNs of the remediator's own roles. ``unsettled`` names the roles of which people believe that
-    something is open, or of which a change was interrupted: they are queued when the last page is done, whatever was
-    found, so that an end is noticed that no event of the role itself has told of.
+    The roles that the history has something open of are queued when the last page is done, whatever was found, so that
+    an end is noticed that no event of the role itself has shown.
     ``remaining`` says how many milliseconds are left. ``on_unreadable`` is told of each role that could not be judged,
     with the exception that kept us from it, if there was one; it is being handled then.
 
@@ -119,22 +93,18 @@ def sweep(
     looked at for nothing, and to do without those roles would lose what an event has asked for; so the whole is tried
     again.
     """
-    judge = Judge(account, scan, policies, buckets, settings, own_roles, now)
-    return _Run(asked, account, scan, judge, settings, queue, sweeps, unsettled, remaining, on_unreadable).to_the_end()
+    return _SweepInvocation(asked, world, remaining, on_unreadable, Judge(world)).to_the_end()
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _SweepInvocation:
+    """What one invocation does of a sweep."""
+
     asked: Sweep
-    account: str
-    scan: RoleScan
-    judge: Judge
-    settings: Settings
-    queue: RequestSink
-    sweeps: SweepSink
-    unsettled: Callable[[], tuple[str, ...]]
+    world: World
     remaining: Callable[[], int]
     on_unreadable: Callable[[UnreadableRole, Exception | None], None]
+    judge: Judge
     judged: dict[str, _Judged] = field(default_factory=dict)
     """The roles that were judged here, by name."""
     queued: set[str] = field(default_factory=set)
@@ -157,18 +127,18 @@ class _Run:
     def _page(self, current: Sweep) -> tuple[Sweep, ScannedPage]:
         """The next page; the first one, where AWS refuses the marker that another invocation has left."""
         try:
-            return current, self.scan.page(current.marker)
+            return current, self.world.scan.page(current.marker)
         except (RejectedError, UnknownAwsError):
             if current is not self.asked or current.marker is None or current.restarted:
                 raise
         anew = replace(current, marker=None, counts=SweepCounts(), restarted=True)
-        return anew, self.scan.page(None)
+        return anew, self.world.scan.page(None)
 
     def _stopped(self, current: Sweep) -> Continued:
         self._raise_for_what_was_not_reached()
         if current.marker == self.asked.marker:
             raise TransientError("sweep", "too little time", "not one page of roles was done before the time was up")
-        self.sweeps.send(current)
+        self.world.sweeps.send(current)
         return Continued(current)
 
     def _unsettled_queued(self) -> SweepCounts:
@@ -177,10 +147,14 @@ class _Run:
         A sweep because of events leaves out those that it has not judged: they are of other clouds, or gone.
         """
         sees_all = self.asked.scheduled or self.asked.thorough
-        names = [name for name in self.unsettled() if name not in self.queued and (sees_all or name in self.judged)]
+        names = [
+            name
+            for name in self.world.history.unsettled_roles()
+            if name not in self.queued and (sees_all or name in self.judged)
+        ]
         requests = tuple(
             ReconcileRequest(
-                self.account,
+                self.world.account,
                 name,
                 self.asked.cause_for(None if judged is None else judged.cloud),
                 None if judged is None else judged.bucket,
@@ -188,7 +162,7 @@ class _Run:
             for name in names
             for judged in [self.judged.get(name)]
         )
-        self.queue.send_all(requests)
+        self.world.work.send_all(requests)
         return SweepCounts(queued=len(requests), unsettled=len(requests))
 
     def _raise_for_what_was_not_reached(self) -> None:
@@ -210,9 +184,7 @@ class _Run:
             in_time = self.remaining() >= ENOUGH_FOR_A_ROLE
             if not in_time:
                 break
-            judged = (
-                self._judged(scanned) if self.asked.covers(_cloud_of(scanned, self.settings.enrollment_tag)) else None
-            )
+            judged = self._judged(scanned) if self.asked.covers(self._cloud_of(scanned)) else None
             if judged is None:
                 continue
             cause = self.asked.cause_for(judged.cloud)
@@ -224,8 +196,8 @@ class _Run:
                 self.judged[judged.name] = judged
                 if self._is_queued(judged):
                     self.queued.add(judged.name)
-                    requests.append(ReconcileRequest(self.account, judged.name, cause, judged.bucket))
-        self.queue.send_all(tuple(requests))
+                    requests.append(ReconcileRequest(self.world.account, judged.name, cause, judged.bucket))
+        self.world.work.send_all(tuple(requests))
         return SweepCounts(**counts, queued=len(requests)) if in_time else None
 
     def _is_queued(self, judged: _Judged) -> bool:
@@ -245,17 +217,26 @@ class _Run:
                     return None
                 except Exception as error:  # noqa: BLE001 - whatever is wrong with one role must not hide the others
                     why = f"{type(error).__name__}: {error}"
-                    unreadable = UnreadableRole(role.arn.name, _cloud_of(scanned, self.settings.enrollment_tag), why)
+                    unreadable = UnreadableRole(role.arn.name, self._cloud_of(scanned), why)
                     self.on_unreadable(unreadable, error)
                     return self._unreadable(unreadable)
                 return None if judgement is None else self._told_apart(judgement)
             case _ as never:
                 assert_never(never)
 
+    def _cloud_of(self, scanned: Scanned) -> str | None:
+        match scanned:
+            case UnreadableRole(cloud=cloud):
+                return cloud
+            case ScannedRole(role=role):
+                return role.tags.get(self.world.settings.enrollment_tag)
+            case _ as never:
+                assert_never(never)
+
     def _unreadable(self, role: UnreadableRole) -> _Judged:
         """What comes of a role of which nothing certain can be said."""
-        cloud = None if role.cloud is None else self.settings.cloud(role.cloud)
-        bucket = None if cloud is None else self.settings.shared_bucket(cloud)
+        cloud = None if role.cloud is None else self.world.settings.cloud(role.cloud)
+        bucket = None if cloud is None else self.world.settings.shared_bucket(cloud)
         return _Judged(role.name, role.cloud, _Verdict.UNREADABLE, bucket=bucket)
 
     def _told_apart(self, judgement: Judgement) -> _Judged | None:
@@ -265,7 +246,7 @@ class _Run:
             case NotEnrolled():
                 return None
             case Off():
-                return _Judged(role.arn.name, role.tags[self.settings.enrollment_tag], _Verdict.OFF)
+                return _Judged(role.arn.name, role.tags[self.world.settings.enrollment_tag], _Verdict.OFF)
             case Refused(cloud=cloud_name):
                 return _Judged(role.arn.name, cloud_name, _Verdict.REFUSED)
             case Enrolled(cloud=cloud, mode=mode):
@@ -276,7 +257,7 @@ class _Run:
                     verdict,
                     is_enrolled=True,
                     pressing=must_be_looked_at and mode is Mode.REPAIR,
-                    bucket=self.settings.shared_bucket(cloud),
+                    bucket=self.world.settings.shared_bucket(cloud),
                 )
             case _ as never:
                 assert_never(never)
@@ -291,14 +272,4 @@ def _verdict_on(judgement: Judgement) -> tuple[_Verdict, bool]:
     if not judgement.findings:
         return _Verdict.CLEAN, False
     plan = judgement.plan
-    return (_Verdict.DRIFTED, True) if plan.steps or plan.removals else (_Verdict.UNDECIDED, False)
-
-
-def _cloud_of(scanned: Scanned, tag: str) -> str | None:
-    match scanned:
-        case UnreadableRole(cloud=cloud):
-            return cloud
-        case ScannedRole(role=role):
-            return role.tags.get(tag)
-        case _ as never:
-            assert_never(never)
+    return (_Verdict.DRIFTED, True) if plan.writes or plan.removals else (_Verdict.UNDECIDED, False)

@@ -1,65 +1,21 @@
-"""Undo a change: hold the role back, record it, put the document back, and see that it is as it was."""
+"""Undo a change: set the role to observe, then put the document back as the engine of writes does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import partial
-from typing import Protocol, assert_never
+from dataclasses import dataclass
 
-from remediator import __version__
 from remediator.core.events.event import Cause
-from remediator.core.history.change import Change, ChangeState, DocumentKind, same_document
-from remediator.core.history.undo import Undo, UndoRefused, decide_undo, is_held_back, undoing
-from remediator.core.policy.document import Json, PolicyDocument, read_policy
-from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
-from remediator.errors import AwsError, RemediatorError, ThrottledError, TransientError
-from remediator.flows.apply import READ_BACK_PAUSES, Changed
-from remediator.flows.documents import BucketPolicies, RoleDocuments, read_document
-from remediator.flows.history import History
-from remediator.flows.writing import send
+from remediator.core.history.change import Change, ChangeKind, Occasion
+from remediator.core.history.undo import UndoRefused, decide_undo, is_held_back
+from remediator.core.model.write import Write
+from remediator.core.policy.reading import Absent, Present
+from remediator.core.repair.outcome import Applied, NotApplied, Unconfirmed, WriteResult
+from remediator.errors import RemediatorError
+from remediator.flows.documents import read_document
+from remediator.flows.recorder import Recorder
+from remediator.flows.write import READ_BACK_PAUSES, Changed, Engine
+from remediator.gateways.world import World
 from remediator.settings import MODE_TAG, Mode
-
-
-class UndoneRoles(RoleDocuments, Protocol):
-    """Where documents of a role are put back; it promises what ``gateways.iam.IamGateway`` promises."""
-
-    def tag_role(self, role_name: str, key: str, value: str) -> None:
-        """Set a tag of the role."""
-        ...
-
-    def write_trust(self, role_name: str, document: PolicyDocument) -> None:
-        """Replace the trust policy."""
-        ...
-
-    def write_inline_policy(self, role_name: str, policy_name: str, document: PolicyDocument) -> None:
-        """Create or replace an inline policy."""
-        ...
-
-    def delete_inline_policy(self, role_name: str, policy_name: str) -> None:
-        """Delete an inline policy."""
-        ...
-
-    def remove_role_from_instance_profile(self, name: str, role_name: str) -> None:
-        """Take the role out of an instance profile."""
-        ...
-
-    def delete_instance_profile(self, name: str) -> None:
-        """Delete an empty instance profile."""
-        ...
-
-
-class UndoneBuckets(BucketPolicies, Protocol):
-    """Where bucket policies are put back; it promises what ``gateways.s3.S3Gateway`` promises."""
-
-    def write_policy(self, name: str, document: PolicyDocument, *, region: str, account: str) -> None:
-        """Create or replace the policy of the bucket."""
-        ...
-
-    def delete_policy(self, name: str, *, region: str, account: str) -> None:
-        """Delete the policy of the bucket."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,174 +44,92 @@ class NotUndone:
     diff: str = ""
 
 
-def plan_undo(change: Change, *, roles: RoleDocuments, buckets: BucketPolicies) -> Undo | UndoRefused:
-    """Say what undoing a change would write now, or why it cannot be undone.
+def plan_undo(change: Change, world: World) -> Write | UndoRefused:
+    """What undoing a change would write now, or why it cannot be undone.
 
     Raises TransientError where trying again later can help.
     """
-    return decide_undo(
-        change,
-        roles.read_role(change.role_name),
-        read_document(change.document, change.role_name, roles=roles, buckets=buckets),
-    )
+    role = world.roles.read_role(change.role_name)
+    return decide_undo(change, role, read_document(change.document, change.role_name, world))
 
 
-def undo(
-    planned: Undo,
-    cause: Cause,
-    *,
-    roles: UndoneRoles,
-    buckets: UndoneBuckets,
-    history: History,
-    clock: Callable[[], datetime],
-    pause: Callable[[float], None],
-) -> Undone | NotUndone:
-    """Undo a change, and say what came of it; ``cause`` is who does it.
+def undo(change: Change, planned: Write, cause: Cause, world: World) -> Undone | NotUndone:
+    """Undo a change as ``planned``, and give the result; ``cause`` is who does it.
 
-    First the role is set to observe, so that the remediator does not make the repair again at once. The record is made
-    before the last look, so that as little time as possible lies between that and the write. ``clock`` gives the time
-    of each record, and ``pause`` waits for some seconds. Raises no AwsError: whatever happens, it says what was done.
+    First the role is set to observe, so that the remediator does not make the repair again. Raises no AwsError:
+    whatever happens, the result says what was done.
     """
-    change = planned.change
     try:
-        _hold_back(change.role_name, roles, pause)
+        _hold_back(change.role_name, world)
     except RemediatorError as error:
         why = f"Nothing was undone. The role could not be set to observe, which comes first: {error}"
         return NotUndone(why, is_held_back=False)
-    record = undoing(planned, cause, code_version=__version__, at=clock())
+    recorder = Recorder(world, Occasion.for_change(change, (cause,)))
     try:
-        history.intend(record)
+        result = Engine(world, recorder).carry_out(planned, ChangeKind.UNDO)
+    except Changed as changed:
+        return _changed(change, changed, recorder.changes[-1])
     except RemediatorError as error:
-        why = f"Nothing was undone. It could not be recorded, and nothing is written without a record: {error}"
-        return NotUndone(why, is_held_back=True)
-    try:
-        again = plan_undo(change, roles=roles, buckets=buckets)
-    except AwsError as error:
-        again = UndoRefused(f"The document could not be looked at before it was to be written: {error}")
-    if isinstance(again, UndoRefused):
-        record, _ = concluded_as(record, ChangeState.NOT_WRITTEN, again.why, history, clock)
-        return NotUndone(f"Nothing was undone. {again.why}", is_held_back=True, change=record, diff=again.diff)
-    state, why = put_back(planned, roles, buckets, pause)
-    record, trouble = concluded_as(record, state, why, history, clock)
-    if state is ChangeState.COMPLETED:
+        if not recorder.changes:
+            why = f"It could not be recorded, and nothing is written without a record: {error}"
+            return NotUndone(f"Nothing was undone. {why}", is_held_back=True)
+        why = f"What is there could not be looked at again before it was to be written: {error}"
+        return NotUndone(f"Nothing was undone. {why}", is_held_back=True, change=recorder.changes[-1])
+    return _result(result, recorder)
+
+
+def _result(result: WriteResult, recorder: Recorder) -> Undone | NotUndone:
+    record = recorder.changes[-1] if recorder.changes else None
+    trouble = trouble_of(recorder)
+    if isinstance(result, Applied) and record is not None:
         return Undone(record, trouble)
-    beginning = "Nothing was undone." if state is ChangeState.NOT_WRITTEN else ""
-    return NotUndone(" ".join(filter(None, (beginning, why, trouble))), is_held_back=True, change=record)
+    why = why_not(result, nothing="Nothing was undone.")
+    return NotUndone(" ".join(filter(None, (why, trouble))), is_held_back=True, change=record)
 
 
-def _hold_back(role_name: str, roles: UndoneRoles, pause: Callable[[float], None]) -> None:
+def why_not(result: WriteResult, nothing: str) -> str:
+    """What is to be said of a write that an operator asked for; ``nothing`` says that nothing was done."""
+    match result:
+        case NotApplied(is_lost=True, why=why):
+            return f"{why}. The document is as it was, and may still change: look in a minute."
+        case NotApplied(why=why):
+            return f"{nothing} {why}".strip()
+        case Unconfirmed(why=why):
+            return why
+        case Applied():
+            return ""
+
+
+def trouble_of(recorder: Recorder) -> str:
+    """What kept the results from being recorded, in sentences; empty where nothing did."""
+    return " ".join(
+        f"The result could not be recorded: {error}. The remediator finds it when it reads the role the next time."
+        for error in recorder.unrecorded.values()
+    )
+
+
+def _changed(change: Change, changed: Changed, record: Change) -> NotUndone:
+    """Why nothing was undone, where the role or its document is not what it was when the undo was planned."""
+    why, diff = "Meanwhile another principal has changed the document.", ""
+    if changed.is_retry:
+        why = "AWS did not take it for now, and meanwhile another principal has changed the document."
+    elif changed.role is not None:
+        refused = decide_undo(change, changed.role, changed.document or Absent())
+        if isinstance(refused, UndoRefused):
+            why, diff = refused.why, refused.diff
+    return NotUndone(f"Nothing was undone. {why}", is_held_back=True, change=record, diff=diff)
+
+
+def _hold_back(role_name: str, world: World) -> None:
     """Set the role to observe, unless its tag holds the remediator back already. Raises RemediatorError."""
-    reading = roles.read_role(role_name)
+    reading = world.roles.read_role(role_name)
     if isinstance(reading, Present) and is_held_back(reading.value):
         return
-    roles.tag_role(role_name, MODE_TAG, Mode.OBSERVE)
+    world.roles.tag_role(role_name, MODE_TAG, Mode.OBSERVE)
     for seconds in READ_BACK_PAUSES:
         if seconds:
-            pause(seconds)
-        reading = roles.read_role(role_name)
+            world.sleep(seconds)
+        reading = world.roles.read_role(role_name)
         if isinstance(reading, Present) and is_held_back(reading.value):
             return
     raise RemediatorError(f"the tag {MODE_TAG} was set, but reading it back does not show it yet. Try again")
-
-
-def put_back(
-    planned: Undo, roles: UndoneRoles, buckets: UndoneBuckets, pause: Callable[[float], None]
-) -> tuple[ChangeState, str]:
-    """Write what was planned, and say what came of it, with a sentence for people; it is read back to see that.
-
-    Raises no AwsError: one that a call meets is in the sentence.
-    """
-    look = partial(read_document, planned.change.document, planned.change.role_name, roles=roles, buckets=buckets)
-    try:
-        failed = send(partial(_write, planned, roles, buckets), partial(_must_be_as_planned, planned, look), pause)
-    except Changed:
-        return ChangeState.NOT_WRITTEN, "AWS did not take it for now, and meanwhile somebody has changed the document."
-    except AwsError as error:
-        return ChangeState.NOT_WRITTEN, f"AWS did not take it for now, and it could not be looked at again: {error}"
-    # What a failed write left is looked at, too: an answer can be lost, and of two calls one can be made.
-    reading: Reading[Json] = Absent()
-    for seconds in (0.0,) if failed else READ_BACK_PAUSES:
-        if seconds:
-            pause(seconds)
-        try:
-            reading = look()
-        except AwsError as error:
-            reading = Unreadable(str(error))
-        if _is(reading, planned.after):
-            return ChangeState.COMPLETED, ""
-    if failed is None:
-        return ChangeState.UNCONFIRMED, "It was written, but reading it back does not show it yet."
-    if not _is(reading, planned.now):
-        return ChangeState.UNCONFIRMED, f"{failed}. What is there now is neither what it was nor what it should be."
-    if isinstance(failed, TransientError) and not isinstance(failed, ThrottledError):
-        return ChangeState.UNKNOWN, f"{failed}. The document is as it was, and may still change: look in a minute."
-    return ChangeState.NOT_WRITTEN, str(failed)
-
-
-def _must_be_as_planned(planned: Undo, look: Callable[[], Reading[Json]]) -> None:
-    """Raises Changed where the document is not what was to be replaced any more.
-
-    Of an instance profile nothing is replaced: AWS takes our role out, and deletes it only if it is empty.
-    """
-    if planned.change.document.kind is not DocumentKind.INSTANCE_PROFILE and not _is(look(), planned.now):
-        raise Changed
-
-
-def _write(planned: Undo, roles: UndoneRoles, buckets: UndoneBuckets) -> None:
-    document, role_name = planned.change.document, planned.change.role_name
-    match document.kind:
-        case DocumentKind.TRUST_POLICY:
-            roles.write_trust(role_name, _policy(planned.after))
-        case DocumentKind.INLINE_POLICY:
-            if planned.after is None:
-                roles.delete_inline_policy(role_name, document.name)
-            else:
-                roles.write_inline_policy(role_name, document.name, _policy(planned.after))
-        case DocumentKind.BUCKET_POLICY:
-            region, account = document.region or "", document.account or ""  # without them it could not be read
-            if planned.after is None:
-                buckets.delete_policy(document.name, region=region, account=account)
-            else:
-                buckets.write_policy(document.name, _policy(planned.after), region=region, account=account)
-        case DocumentKind.INSTANCE_PROFILE:
-            if planned.now is not None and planned.now.get("Roles"):
-                roles.remove_role_from_instance_profile(document.name, role_name)
-            if planned.after is None:
-                roles.delete_instance_profile(document.name)
-        case _ as never:
-            assert_never(never)
-
-
-def _policy(document: Json | None) -> PolicyDocument:
-    reading = read_policy(document)
-    assert isinstance(reading, Present)  # noqa: S101 - it was planned so
-    return reading.value
-
-
-def _is(reading: Reading[Json], document: Json | None) -> bool:
-    match reading:
-        case Present(value=now):
-            return same_document(now, document)
-        case Absent():
-            return document is None
-        case Unreadable():
-            return False
-        case _ as never:
-            assert_never(never)
-
-
-def concluded_as(
-    record: Change, state: ChangeState, why: str, history: History, clock: Callable[[], datetime]
-) -> tuple[Change, str]:
-    """The record with what came of it, and what kept that from being recorded, if anything did."""
-    at = clock()
-    concluded = replace(record, state=state, why=why, concluded_at=at)
-    try:
-        history.conclude(record.change_id, state, why, at)
-        history.close(record.change_id)
-    except AwsError as error:
-        return concluded, (
-            f"What came of it could not be recorded: {error}. The remediator finds it out when it looks at the role "
-            "the next time."
-        )
-    return concluded, ""

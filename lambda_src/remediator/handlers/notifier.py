@@ -1,4 +1,4 @@
-"""The notifier: posts to Slack what people are told. It writes nothing but that it has."""
+"""The notifier: posts to Slack what people are notified of. It writes nothing but that it has."""
 
 from __future__ import annotations
 
@@ -7,35 +7,21 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
-from typing import Any
 
-import boto3
-from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from aws_lambda_powertools.utilities.idempotency import (
-    DynamoDBPersistenceLayer,
-    IdempotencyConfig,
-    idempotent_function,
-)
-from aws_lambda_powertools.utilities.idempotency.exceptions import (
-    IdempotencyAlreadyInProgressError,
-    IdempotencyPersistenceLayerError,
-)
+from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyAlreadyInProgressError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from remediator.core.alerts.slack_message import slack_message
 from remediator.core.alerts.topic_messages import published_layout
-from remediator.errors import AwsError, TransientError, WebhookThrottled
+from remediator.errors import WebhookThrottled
 from remediator.flows.post import PostedAs, post
-from remediator.gateways.queue import ConsumedQueue
 from remediator.gateways.secret import WebhookSecret
 from remediator.gateways.webhook import Webhook
-from remediator.handlers.runtime import CLIENT_CONFIG, failed_deliveries
+from remediator.handlers.consumer import Event, client, consume, count, function, logger, require_time, sleep
+from remediator.handlers.once import once
 
 ENOUGH_MILLISECONDS = 40_000
 """What is left for a message that is begun: at worst both its forms are posted to two URLs, and each answer is late."""
@@ -46,13 +32,6 @@ PACE_SECONDS = 2
 https://docs.slack.dev/apis/web-api/rate-limits#incoming-webhooks
 """
 
-REMEMBERED_SECONDS = 24 * 60 * 60
-"""How long what was posted is not posted again; no queue delivers a message for the second time later than that."""
-
-logger = Logger()
-metrics = Metrics()
-tracer = Tracer(patch_modules=("botocore",))
-
 
 @cache
 def _webhook() -> Webhook:
@@ -61,9 +40,7 @@ def _webhook() -> Webhook:
 
 @cache
 def _secret() -> WebhookSecret:
-    return WebhookSecret(
-        boto3.client("secretsmanager", config=CLIENT_CONFIG), os.environ["WEBHOOK_SECRET"], clock=time.monotonic
-    )
+    return WebhookSecret(client("secretsmanager"), os.environ["WEBHOOK_SECRET"], clock=time.monotonic)
 
 
 @cache
@@ -71,28 +48,8 @@ def _closed() -> _Closed:
     return _Closed(clock=time.monotonic)
 
 
-@cache
-def _posted() -> DynamoDBPersistenceLayer:
-    """What was posted, in the history table."""
-    return DynamoDBPersistenceLayer(
-        os.environ["HISTORY_TABLE"],
-        key_attr="pk",
-        sort_key_attr="sk",
-        static_pk_value="NOTIFIER",
-        expiry_attr="expires",
-        boto3_client=boto3.client("dynamodb", config=CLIENT_CONFIG),
-    )
-
-
-@cache
-def _consumed_queue() -> ConsumedQueue:
-    return ConsumedQueue(boto3.client("sqs", config=CLIENT_CONFIG), os.environ["CONSUMED_QUEUE_URL"])
-
-
-@tracer.capture_lambda_handler(capture_response=False)
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+@function
+def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
     """Post a batch of the queue to Slack, each message once; one that fails is retried and ends in the dead letters.
 
     After Slack has said that it takes no more, nothing else is posted, and all of it comes back, one after the other,
@@ -103,8 +60,8 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
 
     def work(record: SQSRecord) -> None:
         logger.append_keys(message_id=record.message_id)
-        if not _closed().seconds_left and context.get_remaining_time_in_millis() < ENOUGH_MILLISECONDS:
-            raise TransientError("post", "too little time", "the invocation is about to end; the next one does it")
+        if not _closed().seconds_left:
+            require_time(context, ENOUGH_MILLISECONDS, "post")
         try:
             posted = _post_once(record.body, context, is_first=not counts["SlackPosted"])
         except IdempotencyAlreadyInProgressError:
@@ -122,19 +79,8 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
         else:
             logger.info("posted", form=posted)
 
-    processor = BatchProcessor(
-        event_type=EventType.SQS,
-        raise_on_entire_batch_failure=False,  # the reason is the router's
-        logger=logger,  # type: ignore[arg-type]  # Powertools' Logger has the one method of logging.Logger that is used
-    )
-    answer = process_partial_response(event=event, record_handler=work, processor=processor, context=context)
-    for name in ("SlackPosted", "SlackThrottled", "SlackFailed"):
-        metrics.add_metric(name, MetricUnit.Count, counts[name])
-    failed = (replace(delivery, after=put_off.get(delivery.receipt)) for delivery in failed_deliveries(event, answer))
-    try:
-        _consumed_queue().deliver_again(failed)
-    except AwsError as error:
-        logger.warning("failed messages come back later than they could", why=str(error))
+    answer = consume(event, context, work, delays=put_off)
+    count(**{name: counts[name] for name in ("SlackPosted", "SlackThrottled", "SlackFailed")})
     return answer
 
 
@@ -165,30 +111,14 @@ def _post_once(body: str, context: LambdaContext, *, is_first: bool) -> PostedAs
         raise WebhookThrottled(left)
     posted: list[PostedAs] = []
 
-    def post_it(*, body: str) -> None:  # noqa: ARG001 - Powertools takes the key of the record from it
+    def post_it() -> None:
         if not is_first:
-            time.sleep(PACE_SECONDS)
+            sleep(PACE_SECONDS)
         try:
             posted.append(post(message, webhook=_webhook(), secret=_secret()))
         except WebhookThrottled as error:
             _closed().close(error.seconds)
             raise
 
-    once = idempotent_function(
-        post_it,
-        data_keyword_argument="body",
-        persistence_store=_posted(),
-        # The context says when this invocation ends, after which another one may post what this one has begun.
-        config=IdempotencyConfig(
-            expires_after_seconds=REMEMBERED_SECONDS, hash_function="sha256", lambda_context=context
-        ),
-        key_prefix="posted",
-    )
-    try:
-        once(body=body)
-    except IdempotencyPersistenceLayerError as error:
-        if not posted:
-            raise
-        # It is done with, and would be posted twice if it were delivered again.
-        logger.warning("that the message was posted could not be noted", why=str(error))
+    once(post_it, body, context, function="NOTIFIER", done="posted")
     return posted[0] if posted else None

@@ -1,18 +1,16 @@
-"""The reconciler: repairs the roles named in the work queue and tells people. The only function that may repair."""
+"""The reconciler: repairs the roles named in the work queue and notifies people. The only function that may repair."""
 
 from __future__ import annotations
 
 import os
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
-from typing import Any, assert_never
+from typing import assert_never
 
-import boto3
-from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, SqsFifoPartialProcessor, process_partial_response
+from aws_lambda_powertools.utilities.batch import BatchProcessor, SqsFifoPartialProcessor
 from aws_lambda_powertools.utilities.batch.base import FailureResponse
 from aws_lambda_powertools.utilities.batch.exceptions import ExceptionInfo
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -31,8 +29,8 @@ from remediator.core.repair.outcome import (
     NotApplied,
     Outcome,
     OutcomeKind,
-    StepResult,
     Unconfirmed,
+    WriteResult,
     after_the_last_try,
     gave_up,
 )
@@ -43,18 +41,25 @@ from remediator.gateways.history import HistoryTable
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.kms import KmsGateway
 from remediator.gateways.parameter import PauseParameter
-from remediator.gateways.queue import ConsumedQueue, WorkQueue
+from remediator.gateways.queue import WorkQueue
 from remediator.gateways.s3 import S3Gateway
 from remediator.gateways.topic import PUBLISH, AlertsTopic
-from remediator.handlers.deployed_history import history_of
-from remediator.handlers.runtime import (
-    CLIENT_CONFIG,
+from remediator.gateways.world import World
+from remediator.handlers.consumer import (
     WRITE_CLIENT_CONFIG,
+    Event,
     account_of,
-    failed_deliveries,
-    own_roles,
+    client,
+    consume,
+    count,
+    function,
+    logger,
+    metrics,
+    now,
+    require_time,
+    settings,
+    sleep,
 )
-from remediator.settings import Settings, load_settings
 
 ENOUGH_MILLISECONDS = 45_000
 """What is left for a role that is begun: at most a hundred calls, for a role of ten policies and a cloud of five
@@ -64,112 +69,78 @@ Most roles need a dozen calls and a second. One that AWS keeps waiting longer is
 which is a multiple of this, and is looked at again when the message's visibility timeout ends.
 """
 
-logger = Logger()
-metrics = Metrics()
-tracer = Tracer(patch_modules=("botocore",))
-
-
-@cache
-def _settings() -> Settings:
-    return load_settings()
-
 
 @cache
 def _roles() -> IamGateway:
-    return IamGateway(
-        boto3.client("iam", config=CLIENT_CONFIG), lambda: boto3.client("iam", config=WRITE_CLIENT_CONFIG)
-    )
-
-
-@cache
-def _buckets() -> S3Gateway:
-    return S3Gateway(
-        lambda region: boto3.client("s3", region_name=region, config=CLIENT_CONFIG),
-        KmsGateway(lambda region: boto3.client("kms", region_name=region, config=CLIENT_CONFIG)),
-        lambda region: boto3.client("s3", region_name=region, config=WRITE_CLIENT_CONFIG),
-    )
-
-
-@cache
-def _topic() -> AlertsTopic:
-    return AlertsTopic(boto3.client("sns", config=CLIENT_CONFIG), os.environ["ALERTS_TOPIC_ARN"])
-
-
-@cache
-def _history() -> HistoryTable:
-    return history_of(_settings())
+    return IamGateway(client("iam"), lambda: client("iam", config=WRITE_CLIENT_CONFIG))
 
 
 @cache
 def _pause_parameter() -> PauseParameter:
-    return PauseParameter(
-        boto3.client("ssm", config=CLIENT_CONFIG), os.environ["PAUSE_PARAMETER"], clock=time.monotonic
+    return PauseParameter(client("ssm"), os.environ["PAUSE_PARAMETER"], clock=time.monotonic)
+
+
+def _world(context: LambdaContext) -> World:
+    deployed = settings()
+    keys = KmsGateway(lambda region: client("kms", region))
+    return World(
+        account=account_of(context),
+        settings=deployed,
+        clock=now,
+        sleep=sleep,
+        own_role_arn=os.environ["REMEDIATOR_ROLE_ARN"],
+        on_unrecorded=_log_unrecorded,
+        roles=_roles(),
+        buckets=S3Gateway(
+            lambda region: client("s3", region), keys, lambda region: client("s3", region, WRITE_CLIENT_CONFIG)
+        ),
+        history=HistoryTable(
+            client("dynamodb"),
+            os.environ["HISTORY_TABLE"],
+            limit=deployed.write_limit,
+            keep_days=deployed.history_days,
+        ),
+        work=WorkQueue(client("sqs"), os.environ["CONSUMED_QUEUE_URL"]),
+        alerts=AlertsTopic(client("sns"), os.environ["ALERTS_TOPIC_ARN"]),
     )
 
 
-@cache
-def _work_queue() -> WorkQueue:
-    return WorkQueue(boto3.client("sqs", config=CLIENT_CONFIG), os.environ["CONSUMED_QUEUE_URL"])
-
-
-@cache
-def _consumed_queue() -> ConsumedQueue:
-    return ConsumedQueue(boto3.client("sqs", config=CLIENT_CONFIG), os.environ["CONSUMED_QUEUE_URL"])
-
-
-@tracer.capture_lambda_handler(capture_response=False)
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+@function
+def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
     """Reconcile a batch of the work queue: each role once, in order; a failing role holds up only its own group.
 
     A group is one role, or all roles whose repair writes the policy of a common bucket.
     """
-    account = account_of(context.invoked_function_arn)
-    # All messages of the batch were sent before we look, so that looking once answers all of a role's causes.
+    world = _world(context)
+    # All messages of the batch were sent before the role is read, so that one reconcile answers all of its causes.
     causes = _causes_by_role(event)
-    metrics.add_metric("RolesReceived", MetricUnit.Count, len(causes))
+    count(RolesReceived=len(causes))
     done: set[str] = set()
 
     def work(record: SQSRecord) -> None:
         logger.append_keys(message_id=record.message_id, role=None, event_id=None)
         request = parse_request(record.body)
         logger.append_keys(role=request.role_name, event_id=request.cause.event_id)
-        if request.account != account:
-            raise RemediatorError(f"the request is for account {request.account}, and this is account {account}")
+        if request.account != world.account:
+            raise RemediatorError(f"the request is for account {request.account}, and this is account {world.account}")
         if request.role_name in done:
             logger.info("reconciled already with an earlier message of this batch")
             return
         try:
-            _must_have_time(context)
-            outcome = reconcile(
-                request.role_name,
-                causes[request.role_name],
-                account=account,
-                group=request.bucket,
-                roles=_roles(),
-                buckets=_buckets(),
-                history=_history(),
-                settings=_settings(),
-                own_role_arn=os.environ["REMEDIATOR_ROLE_ARN"],
-                own_roles=own_roles(),
-                paused=_paused(),
-                now=datetime.now(UTC),
-                clock=lambda: datetime.now(UTC),
-                pause=time.sleep,
-                on_trouble=_log_open_change,
-            )
+            require_time(context, ENOUGH_MILLISECONDS, "reconcile")
+            role_causes = causes[request.role_name]
+            outcome = reconcile(request.role_name, role_causes, replace(world, paused=_paused()), group=request.bucket)
         except Misrouted as error:
             # Tags or configuration have changed since it was queued. Its cause goes with it, and so does its turn.
-            _work_queue().send(replace(request, bucket=error.bucket))
+            world.work.send(replace(request, bucket=error.bucket))
             logger.info("queued again in another group", why=str(error))
             return
         except Exception as error:
             if _is_last_try(record):
-                _tell(gave_up(request, _in_words(error)))
+                _tell(gave_up(request, _in_words(error)), world)
             raise
         retried = outcome.to_be_retried
-        _tell(after_the_last_try(outcome) if retried and _is_last_try(record) else outcome)
+        _tell(after_the_last_try(outcome) if retried and _is_last_try(record) else outcome, world)
         if retried:
             raise TransientError("repair", "to be retried", "what could be done was told, the rest is tried again")
         done.add(request.role_name)
@@ -178,13 +149,8 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
         skip_group_on_error=True,
         logger=logger,  # type: ignore[arg-type]  # Powertools' Logger has the one method of logging.Logger that is used
     )
-    processor.raise_on_entire_batch_failure = False  # the constructor does not take it; the reason is the router's
-    answer = process_partial_response(event=event, record_handler=work, processor=processor, context=context)
-    try:
-        _consumed_queue().deliver_again(failed_deliveries(event, answer))
-    except AwsError as error:
-        logger.warning("failed messages come back later than they could", why=str(error))
-    return answer
+    processor.raise_on_entire_batch_failure = False  # the constructor does not take it
+    return consume(event, context, work, processor=processor)
 
 
 class _GroupProcessor(SqsFifoPartialProcessor):
@@ -200,11 +166,6 @@ class _GroupProcessor(SqsFifoPartialProcessor):
         return super().failure_handler(record, exception)
 
 
-def _must_have_time(context: LambdaContext) -> None:
-    if context.get_remaining_time_in_millis() < ENOUGH_MILLISECONDS:
-        raise TransientError("reconcile", "too little time", "the invocation is about to end; the next one does it")
-
-
 def _in_words(error: Exception) -> str:
     """Why a try failed; what was not foreseen may quote anything, and is told by its kind alone."""
     if isinstance(error, RemediatorError):
@@ -217,7 +178,7 @@ def _is_last_try(record: SQSRecord) -> bool:
     return int(record.attributes.approximate_receive_count) >= int(os.environ["MAX_RECEIVE_COUNT"])
 
 
-def _causes_by_role(event: dict[str, Any]) -> dict[str, tuple[Cause, ...]]:
+def _causes_by_role(event: Event) -> dict[str, tuple[Cause, ...]]:
     causes: dict[str, tuple[Cause, ...]] = {}
     for record in event.get("Records", ()):
         try:
@@ -231,7 +192,7 @@ def _causes_by_role(event: dict[str, Any]) -> dict[str, tuple[Cause, ...]]:
 def _paused() -> Pause:
     """What must not be written now; everything, where that cannot be found out."""
     try:
-        return parse_pause(_pause_parameter().read()).under(_settings())
+        return parse_pause(_pause_parameter().read()).under(settings())
     except TransientError:
         raise  # the next try may know
     except AwsError as error:
@@ -239,39 +200,36 @@ def _paused() -> Pause:
         return Pause(everything=True, why=f"Nothing is written, because whether writes are paused is unknown: {error}")
 
 
-def _log_open_change(change_id: str, error: AwsError) -> None:
+def _log_unrecorded(change_id: str, error: AwsError) -> None:
     logger.warning("what came of a change is recorded at the next look", change_id=change_id, why=str(error))
 
 
-def _tell(outcome: Outcome) -> None:
-    now = datetime.now(UTC)
-    _log(outcome, now)
+def _tell(outcome: Outcome, world: World) -> None:
+    _log(outcome, world.clock())
     try:
-        telling = deliver(outcome, topic=_topic(), history=_history(), settings=_settings(), now=now)
+        telling = deliver(outcome, world)
     except AwsError as error:
         if error.operation != PUBLISH:
             logger.warning("what was told could not be remembered, and may be told once more", why=str(error))
             raise
         # What was written is told with the next look, since its changes are still open; anything else, if it stays.
-        metrics.add_metric("AlertsLost", MetricUnit.Count, 1)
-        logger.exception("the alert could not be published", why=str(error), alert=_text_of(outcome, now))
+        count(AlertsLost=1)
+        logger.exception("the alert could not be published", why=str(error), alert=_text_of(outcome, world))
         raise
     logger.info("told", news=telling.news, incident=telling.incident_id)
 
 
-def _text_of(outcome: Outcome, now: datetime) -> str:
-    notification = notification_of(outcome, decide_telling(outcome, now), _settings())
+def _text_of(outcome: Outcome, world: World) -> str:
+    notification = notification_of(outcome, decide_telling(outcome, world.clock()), world.settings)
     return "" if notification is None else email_text(layout_of(notification))
 
 
 def _log(outcome: Outcome, now: datetime) -> None:
-    metrics.add_metric("Reconciled", MetricUnit.Count, 1)
-    metrics.add_metric(_METRICS[outcome.kind], MetricUnit.Count, 1)
-    metrics.add_metric("Writes", MetricUnit.Count, sum(map(_counts_as_write, outcome.results)))
+    count(**{"Reconciled": 1, _METRICS[outcome.kind]: 1, "Writes": sum(map(_counts_as_write, outcome.results))})
     if outcome.kind is OutcomeKind.REPAIRED:
         # One value for each repair, so that their average is the share of the repairs that no event has asked for.
         missed = all(map(is_sweep, outcome.causes))
-        metrics.add_metric("RepairsMissedByEvents", MetricUnit.Count, int(missed))
+        count(RepairsMissedByEvents=int(missed))
         if (waited := seconds_since_event(outcome.causes, now)) is not None:
             metrics.add_metric("SecondsToRepair", MetricUnit.Seconds, waited)
     logger.info(
@@ -281,7 +239,7 @@ def _log(outcome: Outcome, now: datetime) -> None:
         why=outcome.why,
         own_event=outcome.own,
         findings=[{"code": finding.code, "subject": finding.subject} for finding in outcome.findings],
-        applied=[type(step).__name__ for step in outcome.applied],
+        applied=[write.document.kind for write in outcome.applied],
         changes=[result.change_id for result in outcome.results if result.change_id],
         settled=[change.change_id for change in outcome.settled],
         hold=outcome.hold,
@@ -290,7 +248,7 @@ def _log(outcome: Outcome, now: datetime) -> None:
     )
 
 
-def _counts_as_write(result: StepResult) -> bool:
+def _counts_as_write(result: WriteResult) -> bool:
     """Whether the result counts towards the limit of writes: it was written, or may have been."""
     match result:
         case Applied() | Unconfirmed():

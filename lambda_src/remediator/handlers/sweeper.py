@@ -6,116 +6,81 @@ import os
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, assert_never
+from typing import assert_never
 
-import boto3
-from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from remediator.core.events.sweep import Sweep, SweepCounts, SweepRequest, begin_sweep, parse_sweep
 from remediator.core.model.scan import UnreadableRole
-from remediator.errors import AwsError, MalformedRequest
+from remediator.errors import MalformedRequest
 from remediator.flows.sweep import Completed, Continued, Swept, sweep
 from remediator.gateways.account import AccountScan
 from remediator.gateways.history import HistoryTable
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.kms import KmsGateway
-from remediator.gateways.queue import ConsumedQueue, SweepQueue, WorkQueue
+from remediator.gateways.queue import SweepQueue, WorkQueue
 from remediator.gateways.s3 import S3Gateway
-from remediator.handlers.deployed_history import history_of
-from remediator.handlers.runtime import (
-    CLIENT_CONFIG,
+from remediator.gateways.world import World
+from remediator.handlers.consumer import (
     SCAN_CLIENT_CONFIG,
+    Event,
     account_of,
-    failed_deliveries,
-    own_roles,
+    client,
+    consume,
+    count,
+    function,
+    logger,
+    now,
+    settings,
+    sleep,
 )
-from remediator.settings import Settings, load_settings
-
-logger = Logger()
-metrics = Metrics()
-tracer = Tracer(patch_modules=("botocore",))
 
 
 @cache
-def _settings() -> Settings:
-    return load_settings()
+def _roles() -> IamGateway:
+    return IamGateway(client("iam"))
 
 
-@cache
-def _scan() -> AccountScan:
-    return AccountScan(boto3.client("iam", config=SCAN_CLIENT_CONFIG), _settings().enrollment_tag)
-
-
-@cache
-def _policies() -> IamGateway:
-    return IamGateway(boto3.client("iam", config=CLIENT_CONFIG))
-
-
-@cache
-def _buckets() -> S3Gateway:
-    return S3Gateway(
-        lambda region: boto3.client("s3", region_name=region, config=CLIENT_CONFIG),
-        KmsGateway(lambda region: boto3.client("kms", region_name=region, config=CLIENT_CONFIG)),
+def _world(context: LambdaContext) -> World:
+    deployed = settings()
+    keys = KmsGateway(lambda region: client("kms", region))
+    return World(
+        account=account_of(context),
+        settings=deployed,
+        clock=now,
+        sleep=sleep,
+        roles=_roles(),
+        buckets=S3Gateway(lambda region: client("s3", region), keys),
+        scan=AccountScan(client("iam", config=SCAN_CLIENT_CONFIG), deployed.enrollment_tag),
+        history=HistoryTable(
+            client("dynamodb"),
+            os.environ["HISTORY_TABLE"],
+            limit=deployed.write_limit,
+            keep_days=deployed.history_days,
+        ),
+        work=WorkQueue(client("sqs"), os.environ["WORK_QUEUE_URL"]),
+        sweeps=SweepQueue(client("sqs"), os.environ["SWEEP_QUEUE_URL"]),
     )
 
 
-@cache
-def _history() -> HistoryTable:
-    return history_of(_settings())
-
-
-@cache
-def _queue() -> WorkQueue:
-    return WorkQueue(boto3.client("sqs", config=CLIENT_CONFIG), os.environ["WORK_QUEUE_URL"])
-
-
-@cache
-def _sweeps() -> SweepQueue:
-    return SweepQueue(boto3.client("sqs", config=CLIENT_CONFIG), os.environ["SWEEP_QUEUE_URL"])
-
-
-@cache
-def _consumed_queue() -> ConsumedQueue:
-    return ConsumedQueue(boto3.client("sqs", config=CLIENT_CONFIG), os.environ["CONSUMED_QUEUE_URL"])
-
-
-@tracer.capture_lambda_handler(capture_response=False)
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+@function
+def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
     """Answer a batch of the sweep queue: all that ask for a sweep with one, and each unfinished sweep with its rest."""
-    account = account_of(context.invoked_function_arn)
-    now = datetime.now(UTC)
-    metrics.add_metric("SweepRequestsReceived", MetricUnit.Count, len(event.get("Records", ())))
+    world = _world(context)
+    count(SweepRequestsReceived=len(event.get("Records", ())))
     errors: dict[Sweep, Exception | None] = {}
 
     @cache
     def begun() -> Sweep:
-        return _begin(event, now)
+        return _begin(event, world)
 
     def answer_to(asked: Sweep) -> Exception | None:
         logger.append_keys(sweep_id=asked.sweep_id)
         try:
-            swept = sweep(
-                asked,
-                account=account,
-                scan=_scan(),
-                policies=_policies(),
-                buckets=_buckets(),
-                queue=_queue(),
-                sweeps=_sweeps(),
-                settings=_settings(),
-                own_roles=own_roles(),
-                unsettled=_history().unsettled_roles,
-                now=now,
-                remaining=context.get_remaining_time_in_millis,
-                on_unreadable=_log_unreadable,
-            )
+            remaining = context.get_remaining_time_in_millis
+            swept = sweep(asked, world, remaining=remaining, on_unreadable=_log_unreadable)
         except Exception as error:  # noqa: BLE001 - every message that asked for this sweep fails with it
             return error
         _log(swept, asked)
@@ -131,25 +96,15 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
         if error is not None:
             raise error
 
-    processor = BatchProcessor(
-        event_type=EventType.SQS,
-        raise_on_entire_batch_failure=False,  # the reason is the router's
-        logger=logger,  # type: ignore[arg-type]  # Powertools' Logger has the one method of logging.Logger that is used
-    )
-    answer = process_partial_response(event=event, record_handler=work, processor=processor, context=context)
-    try:
-        _consumed_queue().deliver_again(failed_deliveries(event, answer))
-    except AwsError as error:
-        logger.warning("failed messages come back later than they could", why=str(error))
-    return answer
+    return consume(event, context, work)
 
 
-def _begin(event: dict[str, Any], now: datetime) -> Sweep:
+def _begin(event: Event, world: World) -> Sweep:
     """The one sweep that all messages of the batch ask for, except those that stand for an unfinished one.
 
     It is named after the first of them, so that it keeps its name when the batch is delivered once more.
     """
-    interval = timedelta(minutes=_settings().sweep_minutes)
+    interval = timedelta(minutes=world.settings.sweep_minutes)
     asking: dict[str, SweepRequest] = {}
     for record in event["Records"]:
         try:
@@ -160,7 +115,7 @@ def _begin(event: dict[str, Any], now: datetime) -> Sweep:
             sent = record["attributes"].get("SentTimestamp")
             known = message.time or (None if sent is None else datetime.fromtimestamp(int(sent) / 1000, UTC))
             asking[record["messageId"]] = replace(message, time=known)
-    return begin_sweep(asking.values(), sweep_id=next(iter(asking)), started=now, interval=interval)
+    return begin_sweep(asking.values(), sweep_id=next(iter(asking)), started=world.clock(), interval=interval)
 
 
 def _log_unreadable(role: UnreadableRole, error: Exception | None) -> None:
@@ -173,12 +128,10 @@ def _log(swept: Swept, asked: Sweep) -> None:
     counts = swept.sweep.counts
     match swept:
         case Completed():
-            metrics.add_metric("SweepsCompleted", MetricUnit.Count, 1)
-            for name, count in _metrics(counts).items():
-                metrics.add_metric(name, MetricUnit.Count, count)
+            count(SweepsCompleted=1, **_metrics(counts))
             message = "sweep completed"
         case Continued():
-            metrics.add_metric("SweepsContinued", MetricUnit.Count, 1)
+            count(SweepsContinued=1)
             message = "sweep to be continued"
         case _ as never:
             assert_never(never)

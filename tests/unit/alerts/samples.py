@@ -23,8 +23,7 @@ from remediator.core.events.request import ReconcileRequest
 from remediator.core.events.sweep import sweep_cause
 from remediator.core.history.change import ChangeState
 from remediator.core.history.role_record import Contest, RoleMemory
-from remediator.core.model.finding import Finding, FindingCode
-from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, TrustStep, Withheld
+from remediator.core.model.finding import Finding, FindingCode, Withheld
 from remediator.core.policy.reading import Absent
 from remediator.core.repair.outcome import (
     Applied,
@@ -41,11 +40,12 @@ from remediator.settings import GrantSide, WriteLimit
 from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, ROLE_ARN, a_cause, document
 from tests.unit.history.changes import NOW, TRUST_STEP, a_change
 from tests.unit.policy.documents import KEY_ARN, our_bucket_policy, our_policy
+from tests.writes import bucket_write, inline_write, profile_write, trust_write
 
 TRUST_MISSING = Finding(FindingCode.TRUST_MISSING, "trust policy", ("no statement names EC2",), ("sts:AssumeRole",))
 GRANT_MISSING = Finding(FindingCode.GRANT_MISSING, BUCKET, (), ("s3:GetObject", "s3:PutObject"))
 GRANT_BLOCKED = Finding(FindingCode.GRANT_BLOCKED, BUCKET, ("statement `Freeze` denies it",), ("s3:PutObject",))
-GRANT_STEP = InlinePolicyStep("AnyscaleRemediatorS3Access", None, our_policy(Absent(), BUCKET))
+GRANT_STEP = inline_write("AnyscaleRemediatorS3Access", None, our_policy(Absent(), BUCKET))
 
 HOSTILE = 'x\r\nBcc: all@example.com\n<!channel> \u202eevil\u2028"}\x1b[31m'
 
@@ -153,7 +153,7 @@ def longest() -> Told:
         {**LAMBDA_STATEMENT, "Sid": f"S{n}", "Condition": {"StringEquals": {"k": "v" * 90}}} for n in range(60)
     ]
     big = document(*statements)
-    step = InlinePolicyStep("n" * 128, big, add_ec2_trust(big, "aws"))
+    step = inline_write("n" * 128, big, add_ec2_trust(big, "aws"))
     long_actor = Actor(kind="k" * 1024, arn="a" * 1024, invoked_by="i" * 1024, user_agent="é" * 1024)
     return alert(
         outcome(
@@ -176,7 +176,7 @@ def longest() -> Told:
 
 
 _LONG_TRUST = document(*({**LAMBDA_STATEMENT, "Sid": f"Lambda{n}"} for n in range(2_000)))
-_LONG_STEP = TrustStep(_LONG_TRUST, add_ec2_trust(_LONG_TRUST, "aws"))
+_LONG_STEP = trust_write(_LONG_TRUST, add_ec2_trust(_LONG_TRUST, "aws"))
 
 
 def long(of: Outcome) -> Outcome:
@@ -199,7 +199,7 @@ def long(of: Outcome) -> Outcome:
             for finding in of.findings
         ),
         proposed=of.proposed and (_LONG_STEP, GRANT_STEP),
-        results=tuple(replace(result, step=_LONG_STEP) for result in of.results),
+        results=tuple(replace(result, write=_LONG_STEP) for result in of.results),
         withheld=tuple(replace(each, because=("it does not fit, " * 90,) * 40) for each in of.withheld),
         contest=of.contest and replace(of.contest, actors=(f"Terraform, as {session}",) * 5),
     )
@@ -360,7 +360,7 @@ ALERTS = {
             findings=(GRANT_MISSING,),
             results=(
                 Applied(
-                    BucketPolicyStep(BUCKET, ACCOUNT, "us-east-1", None, our_bucket_policy(Absent(), ROLE_ARN)),
+                    bucket_write(BUCKET, ACCOUNT, "us-east-1", None, our_bucket_policy(Absent(), ROLE_ARN)),
                     _GRANT_CHANGE,
                 ),
             ),
@@ -371,14 +371,14 @@ ALERTS = {
         outcome(
             causes=(a_cause("DeleteInstanceProfile"),),
             findings=(_PROFILE,),
-            results=(Applied(InstanceProfileStep("head-node", "/anyscale/production/", is_new=True), _TRUST_CHANGE),),
+            results=(Applied(profile_write("head-node", "/anyscale/production/", is_new=True), _TRUST_CHANGE),),
         )
     ),
     "repaired-long-diff": alert(
         outcome(
             findings=(TRUST_MISSING,),
             results=(
-                Applied(TrustStep(_MANY_LAMBDAS, add_ec2_trust(document(LAMBDA_STATEMENT), "aws")), _TRUST_CHANGE),
+                Applied(trust_write(_MANY_LAMBDAS, add_ec2_trust(document(LAMBDA_STATEMENT), "aws")), _TRUST_CHANGE),
             ),
         )
     ),

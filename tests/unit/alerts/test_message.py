@@ -19,12 +19,11 @@ from remediator.core.events.event import APPLY_CALL, Actor, Cause
 from remediator.core.events.sweep import sweep_cause
 from remediator.core.history.change import ChangeState
 from remediator.core.history.role_record import Contest
-from remediator.core.model.finding import REPAIRABLE, Finding, FindingCode
+from remediator.core.model.finding import REPAIRABLE, Finding, FindingCode, Withheld
 from remediator.core.model.plain_text import document_diff, plain
-from remediator.core.model.step import InlinePolicyStep, TrustStep, Withheld
 from remediator.core.policy.edit import raw_statements
 from remediator.core.policy.reading import Absent
-from remediator.core.repair.outcome import TOLD, Applied, Hold, NotApplied, OutcomeKind, StepResult, Unconfirmed
+from remediator.core.repair.outcome import TOLD, Applied, Hold, NotApplied, OutcomeKind, Unconfirmed, WriteResult
 from remediator.core.repair.trust import add_ec2_trust
 from remediator.settings import WriteLimit
 from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, OUTSIDE, ROLE_ARN, a_cause, document
@@ -41,6 +40,7 @@ from tests.unit.alerts.samples import (
 )
 from tests.unit.history.changes import NOW, TRUST_STEP, a_change
 from tests.unit.policy.documents import our_policy
+from tests.writes import inline_write, trust_write
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -91,7 +91,7 @@ def test_machines_get_the_same_as_json() -> None:
     assert [finding["code"] for finding in told["findings"]] == ["trust-missing", "grant-missing"]
     assert [change["state"] for change in told["changes"]] == ["applied", "applied"]
     assert told["changes"][0]["before"] == document(LAMBDA_STATEMENT).raw
-    assert told["changes"][0]["after"] == TRUST_STEP.after.raw
+    assert told["changes"][0]["after"] == TRUST_STEP.after
     assert told["changes"][1]["before"] is None
 
 
@@ -226,7 +226,7 @@ def test_that_the_limit_of_writes_is_reached_is_told_with_what_to_do() -> None:
 
 @pytest.mark.parametrize("text", ["<!channel>", "<@U123>", "@here now", "a @everyone", "@Channel"])
 def test_foreign_text_mentions_nobody_in_a_chat(text: str) -> None:
-    step = InlinePolicyStep("p", None, document({**LAMBDA_STATEMENT, "Sid": text}))
+    step = inline_write("p", None, document({**LAMBDA_STATEMENT, "Sid": text}))
     actor = Actor(kind="AssumedRole", arn=text, user_agent=text)
     told = alert(
         outcome(why=text, cloud=text, causes=(Cause("e", "c", "t", actor),), results=(Applied(step),), notes=(text,))
@@ -295,7 +295,7 @@ def test_of_a_long_user_agent_people_read_the_tool_or_else_its_beginning_and_mac
     ],
 )
 def test_what_was_written_wakes_nobody_as_long_as_it_only_has_to_be_seen_or_finished(
-    results: tuple[StepResult, ...], again: bool, severity: str, subject: str
+    results: tuple[WriteResult, ...], again: bool, severity: str, subject: str
 ) -> None:
     told = alert(outcome(OutcomeKind.FAILED, results=results, again=again))
     assert ("nothing for you to do now" in told.text.splitlines()[0]) == (severity == "warning")
@@ -310,7 +310,7 @@ def test_a_failed_write_that_is_tried_again_says_so_in_its_first_line() -> None:
 
 
 @pytest.mark.parametrize("result", [Unconfirmed(TRUST_STEP, "not seen"), NotApplied(TRUST_STEP, "lost", retried=True)])
-def test_what_is_tried_again_beside_a_finding_for_a_person_needs_the_person(result: StepResult) -> None:
+def test_what_is_tried_again_beside_a_finding_for_a_person_needs_the_person(result: WriteResult) -> None:
     told = alert(outcome(OutcomeKind.FAILED, findings=(TRUST_MISSING, GRANT_BLOCKED), results=(result,)))
     assert told.text.startswith("Please look: a repair failed.")
     assert told.attributes["severity"] == "error"
@@ -372,7 +372,7 @@ def test_the_longest_possible_alert_fits_a_message_of_sns() -> None:
 
 
 def test_a_diff_shows_what_was_added_and_nothing_as_removed_for_an_appended_statement() -> None:
-    diff = document_diff(TRUST_STEP.before.raw, TRUST_STEP.after.raw).splitlines()[2:]
+    diff = document_diff(TRUST_STEP.before, TRUST_STEP.after).splitlines()[2:]
     removed = [line for line in diff if line.startswith("-")]
     assert removed == []
     assert any("ec2.amazonaws.com" in line for line in diff if line.startswith("+"))
@@ -394,7 +394,7 @@ def test_a_diff_of_120_lines_of_200_signs_is_whole() -> None:
 
 def test_documents_that_do_not_fit_are_left_out_with_a_pointer_to_the_history() -> None:
     many = document(*({**LAMBDA_STATEMENT, "Sid": f"S{n}"} for n in range(2_000)))
-    step = TrustStep(many, add_ec2_trust(many, "aws"))
+    step = trust_write(many, add_ec2_trust(many, "aws"))
     told = alert(outcome(results=(Applied(step, "head-node/20260304T100020000000Z-0a1b2c3d"),)))
     assert "(too long to be shown here: remediator history head-node/20260304T100020000000Z-0a1b2c3d)" in told.text
     content = json.loads(told.json)
@@ -443,7 +443,7 @@ def test_the_cloudformation_of_the_permanent_fix_is_yaml_that_says_what_our_own_
     written = raw_statements(our_policy(Absent(), BUCKET))
     ours = [{key: value for key, value in each.items() if key != "Sid"} for each in written]
     assert resource["Properties"]["PolicyDocument"]["Statement"] == ours
-    assert resource["Properties"]["PolicyName"] != GRANT_STEP.name
+    assert resource["Properties"]["PolicyName"] != GRANT_STEP.document.name
 
 
 def test_the_terraform_of_the_permanent_fix_is_hcl_that_names_role_and_bucket() -> None:

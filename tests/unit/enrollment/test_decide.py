@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from remediator.core.enrollment.decide import Enrolled, NotEnrolled, Off, Refusal, Refused, decide_enrollment
+from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.reading import Absent, Unreadable
 from remediator.settings import Mode
 from tests.examples import ACCOUNT, EC2_STATEMENT, ENROLLED, LAMBDA_STATEMENT, OUTSIDE, a_role, settings
@@ -128,12 +130,16 @@ def test_every_refusal_has_a_case() -> None:
 
 
 def test_our_own_roles_are_refused_whatever_the_configuration_allows() -> None:
-    ours = a_role(EC2_STATEMENT)
-    enrollment = decide_enrollment(ours, settings(), account=ACCOUNT, own_roles=frozenset({str(ours.arn)}))
-    assert isinstance(enrollment, Refused)
-    assert enrollment.refusal is Refusal.OWN_ROLE
-    others = frozenset({str(ours.arn).upper(), f"{ours.arn}-2"})
-    assert isinstance(decide_enrollment(ours, settings(), account=ACCOUNT, own_roles=others), Enrolled)
+    configuration = settings(roles=["*nyscale*emediator*"])
+    arn = f"arn:aws:iam::{ACCOUNT}:role/"
+    for name in ("AnyscaleRemediator-RouterRole1", "AnyscaleRemediatorForwarder-eu-west-1-Role1"):
+        ours = replace(a_role(EC2_STATEMENT), arn=RoleArn.parse(f"{arn}{name}"))
+        enrollment = decide_enrollment(ours, configuration, account=ACCOUNT)
+        assert isinstance(enrollment, Refused)
+        assert enrollment.refusal is Refusal.OWN_ROLE
+    for name in ("anyscaleremediator-RouterRole1", "team/AnyscaleRemediator-RouterRole1", "MyAnyscaleRemediator-Role"):
+        others = replace(a_role(EC2_STATEMENT), arn=RoleArn.parse(f"{arn}{name}"))
+        assert isinstance(decide_enrollment(others, configuration, account=ACCOUNT), Enrolled)
 
 
 def test_every_refusal_has_its_row_in_the_documentation() -> None:

@@ -13,39 +13,38 @@ from hypothesis import strategies as st
 from remediator.core.history.change import (
     Change,
     ChangeState,
-    DocumentId,
-    DocumentKind,
-    before_and_after,
-    document_of,
     documents_json,
     head_json,
-    instance_profile_json,
     intended_of,
     parse_change,
-    same_document,
     settlement,
     split_change_id,
     time_key,
 )
-from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step
+from remediator.core.model.write import DocumentId, DocumentKind, Write, instance_profile_json, same_document
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.errors import MalformedRecord
 from tests.examples import BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, ROLE_ARN, document, policy
 from tests.unit.history.changes import NOW, TRUST_STEP, a_change
+from tests.writes import bucket_write, inline_write, profile_write
 
-STEPS: tuple[Step, ...] = (
+STEPS: tuple[Write, ...] = (
     TRUST_STEP,
-    InlinePolicyStep("AnyscaleRemediatorS3Access", None, document(LAMBDA_STATEMENT)),
-    InlinePolicyStep("AnyscaleRemediatorS3Access", document(LAMBDA_STATEMENT), None),
-    BucketPolicyStep(BUCKET, "111122223333", "us-west-2", None, document(LAMBDA_STATEMENT)),
-    InstanceProfileStep("head-node", "/anyscale/", is_new=True),
-    InstanceProfileStep("head-node", "/anyscale/", is_new=False),
+    inline_write("AnyscaleRemediatorS3Access", None, document(LAMBDA_STATEMENT)),
+    inline_write("AnyscaleRemediatorS3Access", document(LAMBDA_STATEMENT), None),
+    bucket_write(BUCKET, "111122223333", "us-west-2", None, document(LAMBDA_STATEMENT)),
+    profile_write("head-node", "/anyscale/", is_new=True),
+    profile_write("head-node", "/anyscale/", is_new=False),
 )
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
+
+
+def both(write: Write) -> tuple[Any, Any]:
+    return write.before, write.after
 
 
 def read_back(change: Change) -> Change:
@@ -61,17 +60,17 @@ def read_back(change: Change) -> Change:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_what_was_written_is_read_back(step: Step) -> None:
+def test_what_was_written_is_read_back(step: Write) -> None:
     change = a_change(step, state=ChangeState.UNCONFIRMED, why="not seen", concluded_at=NOW + timedelta(seconds=3))
     assert read_back(change) == change
-    assert (change.before, change.after) == before_and_after(step)
+    assert (change.before, change.after) == both(step)
 
 
 def test_an_instance_profile_that_is_new_was_not_there_before() -> None:
     holding = {"InstanceProfileName": "head-node", "Path": "/anyscale/", "Roles": ["head-node"]}
-    assert before_and_after(InstanceProfileStep("head-node", "/anyscale/", is_new=True)) == (None, holding)
+    assert both(profile_write("head-node", "/anyscale/", is_new=True)) == (None, holding)
     empty = {**holding, "Roles": []}
-    assert before_and_after(InstanceProfileStep("head-node", "/anyscale/", is_new=False)) == (empty, holding)
+    assert both(profile_write("head-node", "/anyscale/", is_new=False)) == (empty, holding)
 
 
 def test_without_its_documents_a_change_has_none() -> None:
@@ -143,7 +142,7 @@ def test_every_field_of_a_record_is_needed(key: str) -> None:
 
 
 def test_documents_are_named_as_findings_name_them() -> None:
-    assert [str(document_of(step)) for step in STEPS] == [
+    assert [str(step.document) for step in STEPS] == [
         "trust policy",
         "inline policy AnyscaleRemediatorS3Access",
         "inline policy AnyscaleRemediatorS3Access",
@@ -151,26 +150,26 @@ def test_documents_are_named_as_findings_name_them() -> None:
         "instance profile head-node",
         "instance profile head-node",
     ]
-    assert document_of(STEPS[3]) == DocumentId(
+    assert STEPS[3].document == DocumentId(
         DocumentKind.BUCKET_POLICY, BUCKET, account="111122223333", region="us-west-2"
     )
 
 
 class TestSettlement:
     @pytest.mark.parametrize("step", STEPS)
-    def test_a_document_that_is_as_it_should_become_was_written(self, step: Step) -> None:
+    def test_a_document_that_is_as_it_should_become_was_written(self, step: Write) -> None:
         change = a_change(step)
         now = Absent() if change.after is None else Present(change.after)
         assert settlement(change, now)[0] is ChangeState.COMPLETED
 
     @pytest.mark.parametrize("step", STEPS)
-    def test_a_document_that_is_as_it_was_was_not_written_for_all_that_can_be_seen(self, step: Step) -> None:
+    def test_a_document_that_is_as_it_was_was_not_written_for_all_that_can_be_seen(self, step: Write) -> None:
         change = a_change(step)
         now = Absent() if change.before is None else Present(change.before)
         assert settlement(change, now)[0] is ChangeState.UNKNOWN
 
     @pytest.mark.parametrize("step", STEPS)
-    def test_of_any_other_document_nobody_can_say(self, step: Step) -> None:
+    def test_of_any_other_document_nobody_can_say(self, step: Write) -> None:
         assert settlement(a_change(step), Present(policy(EC2_STATEMENT)))[0] is ChangeState.SUPERSEDED
 
     def test_a_document_that_cannot_be_read_settles_nothing(self) -> None:
@@ -192,7 +191,7 @@ class TestSameDocument:
         assert not same_document(policy(), None)
 
     def test_an_instance_profile_is_another_one_with_a_role_in_it_or_under_another_path(self) -> None:
-        empty, filled = before_and_after(STEPS[5])
+        empty, filled = both(STEPS[5])
         assert same_document(filled, json.loads(json.dumps(filled)))
         assert not same_document(empty, filled)
         assert not same_document(filled, instance_profile_json("head-node", "/", "head-node"))

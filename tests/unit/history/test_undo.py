@@ -6,25 +6,35 @@ from dataclasses import replace
 
 import pytest
 
-from remediator.core.history.change import Change, ChangeKind, ChangeState, change_id, split_change_id
-from remediator.core.history.undo import Undo, UndoRefused, decide_undo, is_held_back, undoing
+from remediator import __version__
+from remediator.core.history.change import (
+    Change,
+    ChangeKind,
+    ChangeState,
+    Occasion,
+    change_id,
+    intended,
+    split_change_id,
+)
+from remediator.core.history.undo import UndoRefused, decide_undo, is_held_back
 from remediator.core.model.role import Role
-from remediator.core.model.step import InlinePolicyStep, InstanceProfileStep
+from remediator.core.model.write import Write
 from remediator.core.policy.document import Json
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.settings import MODE_TAG
 from tests.examples import EC2_STATEMENT, ENROLLED, LAMBDA_STATEMENT, a_cause, a_role, document, policy
 from tests.unit.history.changes import NOW, a_change
+from tests.writes import inline_write, profile_write
 
 ROLE = a_role(LAMBDA_STATEMENT)
 MADE = a_change(state=ChangeState.COMPLETED)
 CREATED = a_change(
-    InlinePolicyStep("AnyscaleRemediatorS3Access", None, document(LAMBDA_STATEMENT)), state=ChangeState.COMPLETED
+    inline_write("AnyscaleRemediatorS3Access", None, document(LAMBDA_STATEMENT)), state=ChangeState.COMPLETED
 )
 DELETED = a_change(
-    InlinePolicyStep("AnyscaleRemediatorS3Access", document(LAMBDA_STATEMENT), None), state=ChangeState.COMPLETED
+    inline_write("AnyscaleRemediatorS3Access", document(LAMBDA_STATEMENT), None), state=ChangeState.COMPLETED
 )
-PROFILE = a_change(InstanceProfileStep("head-node", "/anyscale/", is_new=True), state=ChangeState.COMPLETED)
+PROFILE = a_change(profile_write("head-node", "/anyscale/", is_new=True), state=ChangeState.COMPLETED)
 
 
 def reading_of(document: Json | None) -> Reading[Json]:
@@ -40,9 +50,9 @@ def refused(change: Change, now: Reading[Json], role: Reading[Role] | None = Non
 @pytest.mark.parametrize("change", [MADE, CREATED, DELETED, PROFILE])
 def test_what_the_change_left_becomes_what_was_there_before_it(change: Change) -> None:
     decided = decide_undo(change, Present(ROLE), reading_of(change.after))
-    assert isinstance(decided, Undo)
-    assert (decided.now, decided.after) == (change.after, change.before)
-    assert ("lose the role's credentials" in decided.warning) == (change is PROFILE)
+    assert isinstance(decided, Write)
+    assert (decided.before, decided.after) == (change.after, change.before)
+    assert ("lose the role's credentials" in decided.note) == (change is PROFILE)
 
 
 @pytest.mark.parametrize("change", [MADE, CREATED, DELETED, PROFILE])
@@ -67,14 +77,14 @@ def test_what_somebody_has_changed_since_stays_and_the_difference_is_shown(now: 
 def test_an_undo_that_had_only_emptied_the_instance_profile_it_was_to_delete_goes_on() -> None:
     assert PROFILE.after is not None
     emptied = {**PROFILE.after, "Roles": []}
-    assert decide_undo(PROFILE, Present(ROLE), Present(emptied)) == Undo(PROFILE, emptied, None)
+    assert decide_undo(PROFILE, Present(ROLE), Present(emptied)) == Write(PROFILE.document, emptied, None)
 
 
 def test_a_change_of_an_instance_profile_is_undone_though_what_was_there_before_is_no_policy() -> None:
     assert PROFILE.after is not None
     before = {**PROFILE.after, "Roles": []}
     undone = decide_undo(replace(PROFILE, before=before), Present(ROLE), Present(PROFILE.after))
-    assert isinstance(undone, Undo)
+    assert isinstance(undone, Write)
     assert undone.after == before
 
 
@@ -113,12 +123,12 @@ def test_an_undo_and_what_is_not_known_to_have_been_written_are_not_undone(chang
 
 def test_the_undo_is_a_change_of_its_own_that_goes_the_other_way() -> None:
     decided = decide_undo(MADE, Present(ROLE), reading_of(MADE.after))
-    assert isinstance(decided, Undo)
-    cause = a_cause("Undo")
-    made = undoing(decided, cause, code_version="1.3.0", at=NOW)
+    assert isinstance(decided, Write)
+    cause = replace(a_cause("Undo"), event_id=MADE.change_id)
+    made = intended(decided, Occasion.for_change(MADE, (cause,)), ChangeKind.UNDO, NOW)
     assert (made.kind, made.state, made.causes, made.findings) == (ChangeKind.UNDO, ChangeState.INTENDED, (cause,), ())
     assert (made.document, made.before, made.after) == (MADE.document, MADE.after, MADE.before)
-    assert (made.role_name, made.role_id, made.code_version) == (MADE.role_name, MADE.role_id, "1.3.0")
+    assert (made.role_name, made.role_id, made.code_version) == (MADE.role_name, MADE.role_id, __version__)
     assert made.change_id != MADE.change_id
     assert split_change_id(made.change_id)[0] == "head-node"
     assert made.change_id == change_id("head-node", NOW, MADE.document, 0, MADE.change_id)

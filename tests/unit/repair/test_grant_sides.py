@@ -14,11 +14,11 @@ from remediator.core.access.actions import (
     WANTED_OBJECT_ACTIONS,
 )
 from remediator.core.model.evaluation_context import EvaluationContext
-from remediator.core.model.finding import OWN_POLICY_SUBJECT, Finding, FindingCode
+from remediator.core.model.finding import OWN_POLICY_SUBJECT, Finding, FindingCode, Withheld
 from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import OWN_POLICY_NAME
 from remediator.core.model.role import InlinePolicy, RolePolicies
-from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, Withheld
+from remediator.core.model.write import DocumentKind
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.edit import raw_statements
 from remediator.core.policy.reading import Absent, Present, Unreadable
@@ -43,6 +43,7 @@ from tests.unit.policy.documents import (
     role,
     trust,
 )
+from tests.writes import after_of, inline_write
 
 ON_BUCKET = Desired(GrantSide.BUCKET_POLICY, writes_bucket_policies=True)
 ON_ROLE = Desired(GrantSide.ROLE_POLICY)
@@ -76,32 +77,32 @@ def codes(findings: tuple[Finding, ...]) -> list[tuple[str, str]]:
 def test_on_the_buckets_side_one_statement_names_the_role_and_all_else_stays(before: PolicyDocument | None) -> None:
     findings, plan = looked_at(observed(before), ON_BUCKET)
     assert codes(findings) == [("grant-missing", BUCKET)]
-    (step,) = plan.steps
-    assert isinstance(step, BucketPolicyStep)
+    (step,) = plan.writes
+    assert step.document.kind is DocumentKind.BUCKET_POLICY
     assert step.after is not None
-    assert (step.bucket, step.account, step.region) == (BUCKET, ACCOUNT, "us-west-2")
+    assert (step.document.name, step.document.account, step.document.region) == (BUCKET, ACCOUNT, "us-west-2")
     foreign = () if before is None else raw_statements(before)
-    assert raw_statements(step.after) == (*foreign, our_bucket_statement())
-    assert looked_at(observed(step.after), ON_BUCKET) == ((), RepairPlan((), ()))
+    assert raw_statements(after_of(step)) == (*foreign, our_bucket_statement())
+    assert looked_at(observed(after_of(step)), ON_BUCKET) == ((), RepairPlan((), ()))
 
 
 def test_further_roles_join_the_statement_in_its_place() -> None:
     before = document(our_bucket_statement(OTHER_ROLE_ARN), FOREIGN)
     _, plan = looked_at(observed(before), ON_BUCKET)
-    (step,) = plan.steps
-    assert isinstance(step, BucketPolicyStep)
+    (step,) = plan.writes
+    assert step.document.kind is DocumentKind.BUCKET_POLICY
     assert step.after is not None
-    assert raw_statements(step.after) == (our_bucket_statement(ROLE_ARN, OTHER_ROLE_ARN), FOREIGN)
+    assert raw_statements(after_of(step)) == (our_bucket_statement(ROLE_ARN, OTHER_ROLE_ARN), FOREIGN)
 
 
 def test_a_role_that_was_deleted_is_dropped_from_our_statement() -> None:
     stale = document({**our_bucket_statement(ROLE_ARN), "Principal": {"AWS": [DELETED, ROLE_ARN]}})
     findings, plan = looked_at(observed(stale), ON_BUCKET)
     assert codes(findings) == [("grant-altered", f"bucket policy of {BUCKET}")]
-    (step,) = plan.steps
-    assert isinstance(step, BucketPolicyStep)
+    (step,) = plan.writes
+    assert step.document.kind is DocumentKind.BUCKET_POLICY
     assert step.after is not None
-    assert raw_statements(step.after) == (our_bucket_statement(ROLE_ARN),)
+    assert raw_statements(after_of(step)) == (our_bucket_statement(ROLE_ARN),)
 
 
 def test_what_a_cluster_requires_is_found_to_be_missing_and_what_it_only_wants_is_not() -> None:
@@ -115,17 +116,17 @@ def test_what_a_cluster_requires_is_found_to_be_missing_and_what_it_only_wants_i
 def test_a_role_that_others_grant_the_bucket_does_not_join_our_statement_when_that_is_restored() -> None:
     altered = document({**our_bucket_statement(OTHER_ROLE_ARN), "Condition": {"Bool": {"aws:SecureTransport": "true"}}})
     _, plan = looked_at(observed(altered, others=(document(allow()),)), ON_BUCKET)
-    (step,) = plan.steps
-    assert isinstance(step, BucketPolicyStep)
+    (step,) = plan.writes
+    assert step.document.kind is DocumentKind.BUCKET_POLICY
     assert step.after is not None
-    assert named_roles(step.after, ACCOUNT) == {OTHER_ROLE_ARN}
+    assert named_roles(after_of(step), ACCOUNT) == {OTHER_ROLE_ARN}
 
 
 def test_a_role_that_was_deleted_is_not_dropped_from_anybody_elses_statement() -> None:
     theirs = allow(Sid="Theirs", Principal={"AWS": DELETED}, Action="s3:GetObject")
     findings, plan = looked_at(observed(document(theirs)), ON_BUCKET)
     assert codes(findings) == [("grant-missing", BUCKET)]
-    assert plan.steps == ()
+    assert plan.writes == ()
     assert (
         plan.withheld[0].because[0].startswith(f"Statement `Theirs` of the bucket policy names {DELETED}, the id of ")
     )
@@ -149,7 +150,7 @@ def test_a_policy_that_could_not_be_read_is_not_written() -> None:
 def test_where_20_kilobytes_are_full_the_way_out_is_told() -> None:
     names = tuple(f"arn:aws:iam::{ACCOUNT}:role/anyscale/{number:04}-{'n' * 40}" for number in range(250))
     _, plan = looked_at(observed(our_bucket_policy(Absent(), *names)), ON_BUCKET)
-    assert plan.steps == ()
+    assert plan.writes == ()
     assert "20,480" in plan.withheld[0].because[0]
     assert "role-policy" in plan.withheld[0].because[0]
 
@@ -157,36 +158,36 @@ def test_where_20_kilobytes_are_full_the_way_out_is_told() -> None:
 def test_two_hundred_roles_fit_into_one_statement() -> None:
     names = tuple(f"arn:aws:iam::{ACCOUNT}:role/anyscale/production/cluster-node-{number:03}" for number in range(200))
     _, plan = looked_at(observed(our_bucket_policy(Absent(), *names)), ON_BUCKET)
-    (step,) = plan.steps
-    assert isinstance(step, BucketPolicyStep)
+    (step,) = plan.writes
+    assert step.document.kind is DocumentKind.BUCKET_POLICY
     assert step.after is not None
-    assert named_roles(step.after, ACCOUNT) == {*names, ROLE_ARN}
+    assert named_roles(after_of(step), ACCOUNT) == {*names, ROLE_ARN}
 
 
 def test_going_over_to_the_bucket_adds_there_first_and_then_takes_our_policy_back() -> None:
     state = observed(own=our_policy(Absent(), BUCKET))
     findings, plan = looked_at(state, ON_BUCKET)
     assert codes(findings) == [("grant-missing", BUCKET), ("grant-leftover", f"inline policy {OWN_POLICY_NAME}")]
-    assert [type(step) for step in plan.steps] == [BucketPolicyStep]
-    assert plan.removals == (InlinePolicyStep(OWN_POLICY_NAME, our_policy(Absent(), BUCKET), None),)
+    assert [step.document.kind for step in plan.writes] == [DocumentKind.BUCKET_POLICY]
+    assert plan.removals == (inline_write(OWN_POLICY_NAME, our_policy(Absent(), BUCKET), None),)
 
 
 def test_what_somebody_put_into_our_policy_stays_when_ours_is_taken_back() -> None:
     foreign = allow(Sid="Somebody", Action="ec2:DescribeInstances", Resource="*")
     own = our_policy(Present(document(foreign)), BUCKET)
     _, plan = looked_at(observed(our_bucket_policy(Absent(), ROLE_ARN), own=own), ON_BUCKET)
-    assert plan.steps == ()
+    assert plan.writes == ()
     (removal,) = plan.removals
-    assert isinstance(removal, InlinePolicyStep)
+    assert removal.document.kind is DocumentKind.INLINE_POLICY
     assert removal.after is not None
-    assert raw_statements(removal.after) == (foreign,)
+    assert raw_statements(after_of(removal)) == (foreign,)
 
 
 def test_a_grant_of_somebody_else_lets_ours_be_taken_back_without_a_new_one() -> None:
     state = observed(own=our_policy(Absent(), BUCKET), others=(document(allow()),))
     findings, plan = looked_at(state, ON_BUCKET)
     assert codes(findings) == [("grant-leftover", f"inline policy {OWN_POLICY_NAME}")]
-    assert plan.steps == ()
+    assert plan.writes == ()
     assert len(plan.removals) == 1
 
 
@@ -194,7 +195,7 @@ def test_our_policy_stays_where_the_bucket_cannot_be_granted() -> None:
     theirs = allow(Sid="Theirs", Principal={"AWS": DELETED}, Action="s3:GetObject")
     findings, plan = looked_at(observed(document(theirs), own=our_policy(Absent(), BUCKET)), ON_BUCKET)
     assert codes(findings) == [("grant-missing", BUCKET), ("grant-leftover", f"inline policy {OWN_POLICY_NAME}")]
-    assert plan.steps == plan.removals == ()
+    assert plan.writes == plan.removals == ()
     assert [each.finding.code for each in plan.withheld] == [FindingCode.GRANT_MISSING, FindingCode.GRANT_LEFTOVER]
     assert "does not yet" in plan.withheld[1].because[0]
 
@@ -203,17 +204,17 @@ def test_going_back_to_the_role_adds_there_first_and_then_takes_the_role_out_of_
     state = observed(our_bucket_policy(Present(document(FOREIGN)), ROLE_ARN, OTHER_ROLE_ARN))
     findings, plan = looked_at(state, BACK_TO_ROLE)
     assert codes(findings) == [("grant-missing", BUCKET), ("grant-leftover", f"bucket policy of {BUCKET}")]
-    assert [type(step) for step in plan.steps] == [InlinePolicyStep]
+    assert [step.document.kind for step in plan.writes] == [DocumentKind.INLINE_POLICY]
     (removal,) = plan.removals
-    assert isinstance(removal, BucketPolicyStep)
+    assert removal.document.kind is DocumentKind.BUCKET_POLICY
     assert removal.after is not None
-    assert raw_statements(removal.after) == (FOREIGN, our_bucket_statement(OTHER_ROLE_ARN))
+    assert raw_statements(after_of(removal)) == (FOREIGN, our_bucket_statement(OTHER_ROLE_ARN))
 
 
 def test_the_last_role_takes_our_statement_with_it_and_an_empty_policy_too() -> None:
     _, plan = looked_at(observed(our_bucket_policy(Absent(), ROLE_ARN), own=our_policy(Absent(), BUCKET)), BACK_TO_ROLE)
     (removal,) = plan.removals
-    assert isinstance(removal, BucketPolicyStep)
+    assert removal.document.kind is DocumentKind.BUCKET_POLICY
     assert removal.after is None
 
 
@@ -222,14 +223,14 @@ def test_our_statement_stays_where_the_role_cannot_be_granted() -> None:
     state = observed(our_bucket_policy(Absent(), ROLE_ARN), others=(full,))
     findings, plan = looked_at(state, BACK_TO_ROLE)
     assert codes(findings) == [("grant-missing", BUCKET), ("grant-leftover", f"bucket policy of {BUCKET}")]
-    assert plan.steps == plan.removals == ()
+    assert plan.writes == plan.removals == ()
     assert "does not yet" in plan.withheld[1].because[0]
 
 
 def test_without_the_permission_to_write_the_bucket_the_leftover_is_told_and_the_grant_counts() -> None:
     findings, plan = looked_at(observed(our_bucket_policy(Absent(), ROLE_ARN)), ON_ROLE)
     assert codes(findings) == [("grant-leftover", f"bucket policy of {BUCKET}")]
-    assert plan.steps == plan.removals == ()
+    assert plan.writes == plan.removals == ()
     assert "formerGrant" in plan.withheld[0].because[0]
 
 
@@ -239,16 +240,16 @@ def test_a_deny_under_our_sid_is_never_touched_on_either_side(effect: str) -> No
     for desired in (ON_BUCKET, BACK_TO_ROLE):
         findings, plan = looked_at(observed(document(changed), own=our_policy(Absent(), BUCKET)), desired)
         assert FindingCode.GRANT_BLOCKED in {finding.code for finding in findings}
-        assert plan.steps == plan.removals == ()
+        assert plan.writes == plan.removals == ()
 
 
 def test_a_bucket_that_everybody_may_read_is_neither_opened_nor_closed() -> None:
     world = allow(Sid="World", Principal="*", Action="s3:GetObject")
     _, plan = looked_at(observed(document(world)), ON_BUCKET)
-    (step,) = plan.steps
-    assert isinstance(step, BucketPolicyStep)
+    (step,) = plan.writes
+    assert step.document.kind is DocumentKind.BUCKET_POLICY
     assert step.after is not None
-    assert raw_statements(step.after)[0] == world
+    assert raw_statements(after_of(step))[0] == world
 
 
 @pytest.mark.parametrize("own", [None, our_policy(Absent(), BUCKET)])
@@ -258,10 +259,10 @@ def test_a_statement_of_ours_that_was_opened_to_everybody_is_restored_and_names_
     opened = document({**our_bucket_statement(OTHER_ROLE_ARN), "Principal": "*"})
     findings, plan = looked_at(observed(opened, own=own), ON_BUCKET)
     assert ("grant-altered", f"bucket policy of {BUCKET}") in codes(findings)
-    (step,) = plan.steps
-    assert isinstance(step, BucketPolicyStep)
+    (step,) = plan.writes
+    assert step.document.kind is DocumentKind.BUCKET_POLICY
     assert step.after is not None
-    assert raw_statements(step.after) == (our_bucket_statement(ROLE_ARN),)
+    assert raw_statements(after_of(step)) == (our_bucket_statement(ROLE_ARN),)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +295,7 @@ def test_our_policy_is_not_taken_back_where_somebody_has_made_a_deny_of_one_of_i
     own = document(*own_grant_statements((BUCKET,), "aws"), denied)
     findings, plan = looked_at(observed(our_bucket_policy(Absent(), ROLE_ARN), own=own), ON_BUCKET)
     assert codes(findings) == [("grant-leftover", OWN_POLICY_SUBJECT)]
-    assert plan.steps == plan.removals == ()
+    assert plan.writes == plan.removals == ()
     (withheld,) = plan.withheld
     assert withheld.finding == findings[0]
     assert "a Deny is never removed" in withheld.because[0]
@@ -302,11 +303,11 @@ def test_our_policy_is_not_taken_back_where_somebody_has_made_a_deny_of_one_of_i
 
 def test_our_statement_that_was_altered_earlier_is_written_anew_where_the_bucket_policy_is_gone_by_now() -> None:
     altered = Finding(FindingCode.GRANT_ALTERED, f"bucket policy of {BUCKET}")
-    (step,) = plan_repair(observed(others=(document(allow()),)), (altered,), ON_BUCKET).steps
-    assert isinstance(step, BucketPolicyStep)
+    (step,) = plan_repair(observed(others=(document(allow()),)), (altered,), ON_BUCKET).writes
+    assert step.document.kind is DocumentKind.BUCKET_POLICY
     assert step.before is None
     assert step.after is not None
-    assert raw_statements(step.after) == (our_bucket_statement(ROLE_ARN),)
+    assert raw_statements(after_of(step)) == (our_bucket_statement(ROLE_ARN),)
 
 
 @pytest.mark.parametrize("desired", [ON_BUCKET, ON_ROLE, BACK_TO_ROLE])
@@ -329,5 +330,5 @@ def test_our_policy_that_somebody_has_widened_is_put_back_as_we_write_it() -> No
     widened = document({**on_bucket, "Action": "s3:*"}, on_objects)
     findings, plan = looked_at(observed(own=widened), ON_ROLE)
     assert codes(findings) == [("grant-altered", OWN_POLICY_SUBJECT)]
-    assert plan == RepairPlan((InlinePolicyStep(OWN_POLICY_NAME, widened, ours),), ())
+    assert plan == RepairPlan((inline_write(OWN_POLICY_NAME, widened, ours),), ())
     assert looked_at(observed(own=ours), ON_ROLE) == ((), RepairPlan((), ()))

@@ -12,7 +12,6 @@ from remediator.core.alerts.describe import describe
 from remediator.core.history.role_record import RoleMemory
 from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.model.observed import Observed
-from remediator.core.model.step import InstanceProfileStep
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.desired import Desired
 from remediator.core.repair.diagnose import diagnose
@@ -27,6 +26,7 @@ from remediator.core.repair.plan import plan_repair
 from remediator.settings import InstanceProfileMode, RolePattern
 from tests.unit.alerts.samples import published
 from tests.unit.policy.documents import ACCOUNT, BUCKET, ROLE_ARN, allow, bucket, document, policies, role, trust
+from tests.writes import profile_write
 
 NAME = "cluster"
 ARN = f"arn:aws:iam::{ACCOUNT}:instance-profile/anyscale/{NAME}"
@@ -79,35 +79,35 @@ def test_with_repair_it_is_created_under_the_roles_path_and_holds_the_role(
 ) -> None:
     state = observed(Present(()), namesake)
     plan = plan_repair(state, diagnose(state, None, REPAIR), REPAIR)
-    assert plan.steps == (InstanceProfileStep(NAME, "/anyscale/", is_new),)
+    assert plan.writes == (profile_write(NAME, "/anyscale/", is_new=is_new),)
     assert plan.withheld == ()
 
 
 def test_an_empty_instance_profile_under_another_allowed_path_is_filled() -> None:
     blue = InstanceProfile(f"arn:aws:iam::{ACCOUNT}:instance-profile/anyscale/blue/{NAME}", NAME, ())
     state = observed(Present(()), Present(blue))
-    assert len(plan_repair(state, diagnose(state, None, REPAIR), REPAIR).steps) == 1
+    assert len(plan_repair(state, diagnose(state, None, REPAIR), REPAIR).writes) == 1
 
 
 def test_an_empty_instance_profile_under_a_path_that_is_not_allowed_is_told() -> None:
     elsewhere = InstanceProfile(f"arn:aws:iam::{ACCOUNT}:instance-profile/{NAME}", NAME, ())
     state = observed(Present(()), Present(elsewhere))
     plan = plan_repair(state, diagnose(state, None, REPAIR), REPAIR)
-    assert plan.steps == ()
+    assert plan.writes == ()
     assert elsewhere.arn in plan.withheld[0].because[0]
 
 
 def test_with_report_it_is_told_and_the_setting_is_named() -> None:
     state = observed(Present(()), Absent())
     plan = plan_repair(state, diagnose(state, None, REPORT), REPORT)
-    assert plan.steps == ()
+    assert plan.writes == ()
     assert "instanceProfile" in plan.withheld[0].because[0]
 
 
 def test_nothing_is_taken_out_of_an_instance_profile() -> None:
     state = observed(Present(()), Present(TAKEN))
     plan = plan_repair(state, diagnose(state, None, REPAIR), REPAIR)
-    assert plan.steps == ()
+    assert plan.writes == ()
 
 
 def test_another_instance_profile_that_holds_the_role_is_named() -> None:
@@ -123,7 +123,7 @@ def test_the_compute_configuration_names_the_instance_profile_and_not_the_role()
 @pytest.mark.parametrize("kind", [OutcomeKind.REPAIRED, OutcomeKind.NEEDS_PERSON])
 def test_the_alert_gives_the_compute_configuration_ready_to_paste(kind: OutcomeKind) -> None:
     findings = diagnose(observed(Present(()), Absent()), None, REPAIR)
-    results = (Applied(InstanceProfileStep(NAME, "/anyscale/", is_new=True)),) if kind is OutcomeKind.REPAIRED else ()
+    results = (Applied(profile_write(NAME, "/anyscale/", is_new=True)),) if kind is OutcomeKind.REPAIRED else ()
     outcome = Outcome(kind, ACCOUNT, NAME, (), role_arn=ROLE_ARN, findings=findings, results=results)
     alert = published(describe(outcome, TOLD))
     assert f'"Arn": "{ARN}"' in alert.text
@@ -174,7 +174,7 @@ def test_where_instance_profiles_were_not_looked_at_nothing_is_found_and_what_wa
     assert diagnose(state, None, REPAIR) == ()
     earlier = diagnose(observed(Present(()), Absent()), None, REPAIR)
     plan = plan_repair(state, earlier, REPAIR)
-    assert plan.steps == ()
+    assert plan.writes == ()
     (withheld,) = plan.withheld
     assert withheld.finding == earlier[0]
     assert "was not looked at" in withheld.because[0]

@@ -13,7 +13,7 @@ from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import OWN_POLICY_NAME
 from remediator.core.model.role import InlinePolicy, RolePolicies
-from remediator.core.model.step import InlinePolicyStep
+from remediator.core.model.write import DocumentKind
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.edit import raw_statements
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
@@ -36,6 +36,7 @@ from tests.unit.policy.documents import (
     role,
     trust,
 )
+from tests.writes import after_of
 
 TO_IAM = allow(Sid="Root", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, Action="kms:*", Resource="*")
 DELEGATING = document(TO_IAM)
@@ -76,26 +77,26 @@ def test_a_key_whose_policy_is_not_seen_is_blocked_by_a_deny_of_the_role_and_not
     denying = (allow(), deny(Action="kms:*", Resource="*"))
     findings, plan = looked_at(observed(Unreadable("denied"), others=denying))
     assert codes(findings) == [("key-blocked", KEY_ARN)]
-    assert plan.steps == ()
+    assert plan.writes == ()
 
 
 def test_where_the_key_policy_leaves_it_to_iam_the_role_is_granted_the_key() -> None:
     findings, plan = looked_at(observed(Present(DELEGATING)))
     assert codes(findings) == [("key-missing", KEY_ARN)]
-    (step,) = plan.steps
-    assert isinstance(step, InlinePolicyStep)
+    (step,) = plan.writes
+    assert step.document.kind is DocumentKind.INLINE_POLICY
     assert step.after is not None
-    assert raw_statements(step.after) == (own_key_statement((KEY_ARN,), "aws"),)
-    assert looked_at(observed(Present(DELEGATING), own=step.after)) == ((), RepairPlan((), ()))
+    assert raw_statements(after_of(step)) == (own_key_statement((KEY_ARN,), "aws"),)
+    assert looked_at(observed(Present(DELEGATING), own=after_of(step))) == ((), RepairPlan((), ()))
 
 
 def test_bucket_and_key_are_granted_by_one_write() -> None:
     findings, plan = looked_at(observed(Present(DELEGATING), others=()))
     assert codes(findings) == [("grant-missing", BUCKET), ("key-missing", KEY_ARN)]
-    (step,) = plan.steps
-    assert isinstance(step, InlinePolicyStep)
+    (step,) = plan.writes
+    assert step.document.kind is DocumentKind.INLINE_POLICY
     assert step.after is not None
-    assert [each.sid for each in step.after.statements] == [
+    assert [each.sid for each in after_of(step).statements] == [
         "AnyscaleRemediatorBucket",
         "AnyscaleRemediatorObjects",
         "AnyscaleRemediatorKeys",
@@ -105,20 +106,20 @@ def test_bucket_and_key_are_granted_by_one_write() -> None:
 def test_a_cloud_that_grants_on_the_bucket_still_grants_the_key_on_the_role() -> None:
     desired = Desired(GrantSide.BUCKET_POLICY, writes_bucket_policies=True)
     _, plan = looked_at(observed(Present(DELEGATING), own=our_policy(Absent(), BUCKET), others=()), desired)
-    own = next(step for step in plan.steps if isinstance(step, InlinePolicyStep))
+    own = next(step for step in plan.writes if step.document.kind is DocumentKind.INLINE_POLICY)
     assert own.after is not None
-    assert len(own.after.statements) == 3  # the buckets stay until the bucket's side is seen to grant
+    assert len(after_of(own).statements) == 3  # the buckets stay until the bucket's side is seen to grant
     (removal,) = plan.removals
-    assert isinstance(removal, InlinePolicyStep)
+    assert removal.document.kind is DocumentKind.INLINE_POLICY
     assert removal.before == own.after
     assert removal.after is not None
-    assert raw_statements(removal.after) == (own_key_statement((KEY_ARN,), "aws"),)
+    assert raw_statements(after_of(removal)) == (own_key_statement((KEY_ARN,), "aws"),)
 
 
 def test_a_key_policy_that_leaves_nothing_to_iam_is_told_with_the_statement_that_it_needs() -> None:
     findings, plan = looked_at(observed(Present(SILENT)))
     assert codes(findings) == [("key-beyond-role", KEY_ARN)]
-    assert plan.steps == ()
+    assert plan.writes == ()
     fix = permanent_fix(ROLE_ARN, findings, (BUCKET,))
     assert fix is not None
     for text in (fix.terraform, fix.cloudformation):
@@ -137,7 +138,7 @@ def test_a_key_policy_that_leaves_nothing_to_iam_is_told_with_the_statement_that
 def test_what_an_allow_does_not_help_is_for_a_person(key_policy: Reading[PolicyDocument], code: str) -> None:
     findings, plan = looked_at(observed(key_policy))
     assert codes(findings) == [(code, KEY_ARN)]
-    assert plan.steps == ()
+    assert plan.writes == ()
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_a_key_that_cannot_be_used_is_told_before_anything_is_granted_on_it(
 ) -> None:
     findings, plan = looked_at(observed(Present(DELEGATING), state=state))
     assert codes(findings) == [(code, KEY_ARN)]
-    assert plan.steps == ()
+    assert plan.writes == ()
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_a_bucket_that_turns_to_another_key_is_told(encryption: Reading[DefaultE
     own = our_policy(Absent(), BUCKET, keys=(KEY_ARN,))
     findings, plan = looked_at(observed(Present(DELEGATING), encryption=encryption, own=own))
     assert codes(findings) == ([] if code is None else [(code, f"encryption of {BUCKET}")])
-    assert plan.steps == ()
+    assert plan.writes == ()
 
 
 def test_a_bucket_with_a_customers_key_that_is_not_configured_is_told() -> None:
@@ -186,7 +187,7 @@ def test_the_key_of_a_blocked_bucket_waits_for_the_person_who_looks_at_the_bucke
     blocked = bucket(document(deny(Principal="*")))
     findings, plan = looked_at(observed(Present(DELEGATING), of=blocked))
     assert [finding.code for finding in findings] == [FindingCode.GRANT_BLOCKED, FindingCode.KEY_MISSING]
-    assert plan.steps == ()
+    assert plan.writes == ()
     assert "for a person first" in plan.withheld[0].because[0]
 
 
@@ -198,15 +199,15 @@ def test_a_key_is_granted_as_soon_as_one_of_its_buckets_can_be_used() -> None:
     findings, plan = looked_at(replace(state, buckets=(("data-bucket", there), ("shut", shut))))
     assert ("key-missing", KEY_ARN) in codes(findings)
     assert [each.finding.code.value for each in plan.withheld] == []
-    (step,) = plan.steps
-    assert isinstance(step, InlinePolicyStep)
+    (step,) = plan.writes
+    assert step.document.kind is DocumentKind.INLINE_POLICY
 
 
 def test_a_deny_in_our_policy_under_the_sid_of_the_key_is_never_removed() -> None:
     denied: Any = {**own_key_statement((KEY_ARN,), "aws"), "Effect": "Deny"}
     findings, plan = looked_at(observed(Present(DELEGATING), own=document(denied)))
     assert [finding.code for finding in findings] == [FindingCode.KEY_BLOCKED]
-    assert plan.steps == ()
+    assert plan.writes == ()
 
 
 def test_a_key_of_several_buckets_is_told_once_and_keys_are_told_by_their_arns() -> None:
@@ -223,7 +224,7 @@ def test_a_key_of_several_buckets_is_told_once_and_keys_are_told_by_their_arns()
     ]
     findings, plan = looked_at(state)
     assert codes(findings) == [("key-missing", earlier.arn), ("key-missing", later.arn)]
-    (step,) = plan.steps
-    assert isinstance(step, InlinePolicyStep)
+    (step,) = plan.writes
+    assert step.document.kind is DocumentKind.INLINE_POLICY
     assert step.after is not None
-    assert raw_statements(step.after) == (own_key_statement((earlier.arn, later.arn), "aws"),)
+    assert raw_statements(after_of(step)) == (own_key_statement((earlier.arn, later.arn), "aws"),)

@@ -7,25 +7,26 @@ from typing import Any
 import pytest
 
 from remediator.core.history.change import ChangeState
-from remediator.core.model.step import InstanceProfileStep, Withheld
+from remediator.core.model.finding import Withheld
 from remediator.core.repair.outcome import Applied, NotApplied, OutcomeKind, Unconfirmed, after_the_last_try, conclude
 from tests.unit.alerts.samples import GRANT_BLOCKED, GRANT_STEP, TRUST_MISSING, outcome
 from tests.unit.history.changes import TRUST_STEP, a_change
+from tests.writes import profile_write
 
-PROFILE_STEP = InstanceProfileStep("head-node", "/anyscale/production/", is_new=True)
+PROFILE_STEP = profile_write("head-node", "/anyscale/production/", is_new=True)
 
 
 def test_the_steps_are_those_that_were_left_undone_and_those_that_were_tried_whatever_came_of_them() -> None:
     held = outcome(OutcomeKind.WOULD_REPAIR, proposed=(TRUST_STEP, GRANT_STEP), results=())
-    assert held.steps == (TRUST_STEP, GRANT_STEP)
+    assert held.writes == (TRUST_STEP, GRANT_STEP)
     tried = outcome(
         OutcomeKind.FAILED,
         proposed=(PROFILE_STEP,),
         results=(Applied(TRUST_STEP), Unconfirmed(GRANT_STEP, "not seen")),
     )
-    assert tried.steps == (PROFILE_STEP, TRUST_STEP, GRANT_STEP)
-    assert outcome(OutcomeKind.FAILED, results=(NotApplied(GRANT_STEP, "denied"),)).steps == (GRANT_STEP,)
-    assert outcome(OutcomeKind.CLEAN, results=()).steps == ()
+    assert tried.writes == (PROFILE_STEP, TRUST_STEP, GRANT_STEP)
+    assert outcome(OutcomeKind.FAILED, results=(NotApplied(GRANT_STEP, "denied"),)).writes == (GRANT_STEP,)
+    assert outcome(OutcomeKind.CLEAN, results=()).writes == ()
 
 
 def test_the_last_attempt_is_not_tried_again() -> None:

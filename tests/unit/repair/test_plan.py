@@ -12,11 +12,11 @@ from remediator.core.alerts.decide import News, Telling
 from remediator.core.alerts.describe import describe
 from remediator.core.history.role_record import RoleMemory
 from remediator.core.model.bucket import Bucket
-from remediator.core.model.finding import OWN_POLICY_SUBJECT, Finding, FindingCode
+from remediator.core.model.finding import OWN_POLICY_SUBJECT, Finding, FindingCode, Withheld
 from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import OWN_POLICY_NAME
 from remediator.core.model.role import InlinePolicy, RolePolicies
-from remediator.core.model.step import InlinePolicyStep, TrustStep, Withheld
+from remediator.core.model.write import DocumentKind
 from remediator.core.policy.document import policy_size
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.core.repair.desired import Desired
@@ -26,6 +26,7 @@ from remediator.core.repair.plan import RepairPlan, plan_repair
 from remediator.core.repair.role_policy import OwnGrant, own_policy
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, a_role, bucket_grant, document
 from tests.unit.alerts.samples import published
+from tests.writes import after_of
 
 GRANTED = RolePolicies(Present((InlinePolicy("granted", Present(document(bucket_grant()))),)), Present(()), Absent())
 
@@ -45,11 +46,11 @@ def padding(size: int) -> dict[str, Any]:
 def test_where_one_more_statement_does_not_fit_ec2_joins_a_plain_list_of_services_and_that_is_said() -> None:
     near = observed(LAMBDA_STATEMENT, padding(1_800))
     assert policy_size(near.role.trust.value) < 2_048  # type: ignore[union-attr]  # it was just read
-    (step,) = plan_repair(near, diagnose(near)).steps
-    assert isinstance(step, TrustStep)
-    assert step.merged
-    assert "2,048" in step.merged
-    assert policy_size(step.after) <= 2_048
+    (step,) = plan_repair(near, diagnose(near)).writes
+    assert step.document.kind is DocumentKind.TRUST_POLICY
+    assert step.note
+    assert "2,048" in step.note
+    assert policy_size(after_of(step)) <= 2_048
     told = describe(
         Outcome(OutcomeKind.REPAIRED, ACCOUNT, "head-node", (), role_arn=str(near.role.arn), results=(Applied(step),)),
         Telling(News.NEW, None, RoleMemory()),
@@ -61,7 +62,7 @@ def test_where_nothing_fits_the_repair_is_withheld_with_the_numbers() -> None:
     full = observed(padding(1_950))
     findings = diagnose(full)
     plan = plan_repair(full, findings)
-    assert plan.steps == ()
+    assert plan.writes == ()
     (withheld,) = plan.withheld
     assert withheld.finding.code is FindingCode.TRUST_MISSING
     assert "2,048" in withheld.because[0]
@@ -69,10 +70,10 @@ def test_where_nothing_fits_the_repair_is_withheld_with_the_numbers() -> None:
 
 def test_where_it_fits_ec2_gets_a_statement_of_its_own() -> None:
     roomy = observed(LAMBDA_STATEMENT)
-    (step,) = plan_repair(roomy, diagnose(roomy)).steps
-    assert isinstance(step, TrustStep)
-    assert step.merged == ""
-    assert len(step.after.statements) == 2
+    (step,) = plan_repair(roomy, diagnose(roomy)).writes
+    assert step.document.kind is DocumentKind.TRUST_POLICY
+    assert step.note == ""
+    assert len(after_of(step).statements) == 2
 
 
 def test_a_role_without_room_for_one_more_inline_policy_is_told_so() -> None:
@@ -86,17 +87,17 @@ def test_a_role_without_room_for_one_more_inline_policy_is_told_so() -> None:
     policies = RolePolicies(Present((InlinePolicy("filler", Present(filler)),)), Present(()), Absent())
     full = observed(EC2_STATEMENT, policies=policies)
     plan = plan_repair(full, diagnose(full))
-    assert plan.steps == ()
+    assert plan.writes == ()
     assert "10,240" in plan.withheld[0].because[0]
 
 
 def test_a_role_of_which_aws_says_that_it_has_no_inline_policies_gets_ours() -> None:
     bare = observed(EC2_STATEMENT, policies=RolePolicies(Absent(), Present(()), Absent()))
     assert own_policy_reading(bare.policies) == Absent()
-    (step,) = plan_repair(bare, diagnose(bare)).steps
-    assert isinstance(step, InlinePolicyStep)
-    assert (step.name, step.before) == (OWN_POLICY_NAME, None)
-    assert step.after == own_policy(Absent(), OwnGrant.of((BUCKET,)), "aws")
+    (step,) = plan_repair(bare, diagnose(bare)).writes
+    assert step.document.kind is DocumentKind.INLINE_POLICY
+    assert (step.document.name, step.before) == (OWN_POLICY_NAME, None)
+    assert after_of(step) == own_policy(Absent(), OwnGrant.of((BUCKET,)), "aws")
 
 
 UNREAD = Unreadable("iam:GetRolePolicy was denied")

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from remediator.core.history.change import ChangeKind, ChangeState, DocumentId, DocumentKind, split_change_id
+from remediator import __version__
+from remediator.core.history.change import ChangeKind, ChangeState, intended, split_change_id
 from remediator.core.model.instance_profile import InstanceProfile
 from remediator.core.model.own_names import OWN_POLICY_NAME, TRUST_SID
 from remediator.core.model.role import InlinePolicy
 from remediator.core.model.scan import ScannedRole
-from remediator.core.model.step import InstanceProfileStep
+from remediator.core.model.write import DocumentId, DocumentKind
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.removal import (
     Left,
-    Taking,
-    change_of,
+    Removal,
     take_back_from_bucket,
     take_back_from_role,
     take_back_profile,
@@ -42,6 +42,7 @@ from tests.unit.policy.documents import (
     role,
     trust,
 )
+from tests.writes import profile_write
 
 CLOUDS = ("production",)
 LAMBDA = trust(Principal={"Service": "lambda.amazonaws.com"})
@@ -67,11 +68,11 @@ def scanned(
     return ScannedRole(found if reading is None else replace(found, trust=reading), inline, (), ())
 
 
-def in_role(of: ScannedRole) -> tuple[Taking | Left, ...]:
+def in_role(of: ScannedRole) -> tuple[Removal | Left, ...]:
     return take_back_from_role(of, CLOUDS)
 
 
-def in_bucket(policy: Reading[PolicyDocument], *names: str, there: tuple[str, ...] = (ROLE_ARN,)) -> Taking | Left:
+def in_bucket(policy: Reading[PolicyDocument], *names: str, there: tuple[str, ...] = (ROLE_ARN,)) -> Removal | Left:
     """The one thing of ours in the policy of the bucket."""
     (found,) = all_in_bucket(policy, *names, there=there)
     return found
@@ -79,7 +80,7 @@ def in_bucket(policy: Reading[PolicyDocument], *names: str, there: tuple[str, ..
 
 def all_in_bucket(
     policy: Reading[PolicyDocument], *names: str, there: tuple[str, ...] = (ROLE_ARN,)
-) -> tuple[Taking | Left, ...]:
+) -> tuple[Removal | Left, ...]:
     return take_back_from_bucket(
         BucketSettings(BUCKET, "us-west-2"),
         ACCOUNT,
@@ -92,7 +93,7 @@ def all_in_bucket(
     )
 
 
-def reason(found: tuple[Taking | Left, ...]) -> tuple[str, str]:
+def reason(found: tuple[Removal | Left, ...]) -> tuple[str, str]:
     """What is left, and why: the only thing that was found."""
     (left,) = found
     assert isinstance(left, Left)
@@ -103,20 +104,20 @@ class TestARole:
     def test_loses_our_inline_policy_and_our_trust_statement_and_nothing_of_others(self) -> None:
         ours = our_policy(Absent(), BUCKET)
         inline, trusting = in_role(scanned(LAMBDA, OUR_TRUST, own=Present(ours)))
-        assert isinstance(inline, Taking)
-        assert (inline.document, inline.before, inline.after) == (INLINE, ours.raw, None)
-        assert isinstance(trusting, Taking)
-        assert trusting.document == TRUST
-        assert trusting.before == document(LAMBDA, OUR_TRUST).raw
-        assert trusting.after == document(LAMBDA).raw
+        assert isinstance(inline, Removal)
+        assert (inline.write.document, inline.write.before, inline.write.after) == (INLINE, ours.raw, None)
+        assert isinstance(trusting, Removal)
+        assert trusting.write.document == TRUST
+        assert trusting.write.before == document(LAMBDA, OUR_TRUST).raw
+        assert trusting.write.after == document(LAMBDA).raw
         for taking in (inline, trusting):
             assert (str(taking.role), taking.role_id, taking.clouds) == (ROLE_ARN, ROLE_ID, CLOUDS)
 
     def test_keeps_what_somebody_put_into_our_inline_policy(self) -> None:
         foreign = allow(Sid="Somebody", Action="ec2:DescribeInstances", Resource="*")
         (taking,) = in_role(scanned(own=Present(our_policy(Present(document(foreign)), BUCKET))))
-        assert isinstance(taking, Taking)
-        assert taking.after == document(foreign).raw
+        assert isinstance(taking, Removal)
+        assert taking.write.after == document(foreign).raw
         assert in_role(scanned(own=Present(document(foreign)))) == ()
 
     @pytest.mark.parametrize(
@@ -142,8 +143,8 @@ class TestARole:
         self, reading: Reading[PolicyDocument]
     ) -> None:
         (taking,) = in_role(scanned(reading=reading, own=Present(our_policy(Absent(), BUCKET))))
-        assert isinstance(taking, Taking)
-        assert taking.document == INLINE
+        assert isinstance(taking, Removal)
+        assert taking.write.document == INLINE
 
     @pytest.mark.parametrize(
         ("trusting", "why"),
@@ -161,29 +162,33 @@ class TestARole:
     def test_whose_trust_policy_holds_a_statement_under_a_numbered_sid_loses_that(self) -> None:
         theirs = trust(Sid=TRUST_SID, Principal={"Service": "lambda.amazonaws.com"})
         (taking,) = in_role(scanned(theirs, {**OUR_TRUST, "Sid": f"{TRUST_SID}2"}))
-        assert isinstance(taking, Taking)
-        assert taking.after == document(theirs).raw
+        assert isinstance(taking, Removal)
+        assert taking.write.after == document(theirs).raw
 
 
 class TestABucket:
     def test_loses_our_statement_and_nothing_of_others(self) -> None:
         before = our_bucket_policy(Present(document(FOREIGN)), ROLE_ARN)
         taking = in_bucket(Present(before))
-        assert isinstance(taking, Taking)
-        assert (taking.document, taking.before, taking.after) == (IN_BUCKET, before.raw, document(FOREIGN).raw)
+        assert isinstance(taking, Removal)
+        assert (taking.write.document, taking.write.before, taking.write.after) == (
+            IN_BUCKET,
+            before.raw,
+            document(FOREIGN).raw,
+        )
         assert taking.loses == f"cluster may lose the bucket {BUCKET}."
         assert (str(taking.role), taking.role_id, taking.clouds) == (ROLE_ARN, ROLE_ID, CLOUDS)
 
     def test_has_no_policy_any_more_where_nothing_else_is_in_it(self) -> None:
         taking = in_bucket(Present(our_bucket_policy(Absent(), ROLE_ARN)))
-        assert isinstance(taking, Taking)
-        assert taking.after is None
+        assert isinstance(taking, Removal)
+        assert taking.write.after is None
 
     def test_keeps_the_other_roles_in_our_statement_where_some_are_named(self) -> None:
         before = Present(our_bucket_policy(Absent(), ROLE_ARN, OTHER_ROLE_ARN))
         taking = in_bucket(before, "cluster-2", there=(ROLE_ARN, OTHER_ROLE_ARN))
-        assert isinstance(taking, Taking)
-        assert taking.after == document(our_bucket_statement(ROLE_ARN)).raw
+        assert isinstance(taking, Removal)
+        assert taking.write.after == document(our_bucket_statement(ROLE_ARN)).raw
         assert str(taking.role) == OTHER_ROLE_ARN
         assert all_in_bucket(before, "somebody-elses") == ()
 
@@ -196,7 +201,7 @@ class TestABucket:
     )
     def test_of_which_no_role_is_left_is_recorded_under_none(self, statement: dict[str, Any], losing: str) -> None:
         taking = in_bucket(Present(document(statement)), there=())
-        assert isinstance(taking, Taking)
+        assert isinstance(taking, Removal)
         assert (taking.role, taking.role_id) == (None, None)
         assert taking.loses.startswith(losing)
 
@@ -221,14 +226,14 @@ class TestABucket:
 
 
 class TestAnInstanceProfile:
-    MADE = a_change(InstanceProfileStep("head-node", "/anyscale/", is_new=True), state=ChangeState.COMPLETED)
+    MADE = a_change(profile_write("head-node", "/anyscale/", is_new=True), state=ChangeState.COMPLETED)
     ARN = f"arn:aws:iam::{ACCOUNT}:instance-profile/anyscale/head-node"
 
     def test_that_is_empty_goes(self) -> None:
         taking = take_back_profile(self.MADE, Present(InstanceProfile(self.ARN, "head-node", ())))
-        assert isinstance(taking, Taking)
-        assert taking.before == {"InstanceProfileName": "head-node", "Path": "/anyscale/", "Roles": []}
-        assert taking.after is None
+        assert isinstance(taking, Removal)
+        assert taking.write.before == {"InstanceProfileName": "head-node", "Path": "/anyscale/", "Roles": []}
+        assert taking.write.after is None
         assert (str(taking.role), taking.role_id) == (self.MADE.role_arn, self.MADE.role_id)
 
     def test_that_holds_a_role_stays_with_the_commands_that_remove_it(self) -> None:
@@ -251,30 +256,30 @@ class TestTheRecord:
 
     def test_stands_under_the_role_and_is_an_undo_that_names_who_takes_it_back(self) -> None:
         taking = in_bucket(Present(our_bucket_policy(Absent(), ROLE_ARN)))
-        assert isinstance(taking, Taking)
+        assert isinstance(taking, Removal)
         cause = a_cause("RemoveGrants")
-        change = change_of(taking, cause, account=ACCOUNT, sequence=0, code_version="1.2.3", at=self.AT)
+        change = intended(taking.write, taking.occasion(ACCOUNT, cause), ChangeKind.UNDO, self.AT, 0)
         assert split_change_id(change.change_id)[0] == "cluster"
         assert (change.role_name, change.role_arn, change.role_id) == ("cluster", ROLE_ARN, ROLE_ID)
         assert (change.kind, change.state, change.causes) == (ChangeKind.UNDO, ChangeState.INTENDED, (cause,))
-        assert (change.document, change.before, change.after) == (IN_BUCKET, taking.before, None)
-        assert (change.account, change.cloud, change.code_version) == (ACCOUNT, "production", "1.2.3")
+        assert (change.document, change.before, change.after) == (IN_BUCKET, taking.write.before, None)
+        assert (change.account, change.cloud, change.code_version) == (ACCOUNT, "production", __version__)
         assert change.intended_at == datetime(2026, 3, 4, 10, 0, 20, tzinfo=UTC)
         assert change.intended_at.tzinfo is UTC
 
     def test_has_no_role_where_none_is_left(self) -> None:
         taking = in_bucket(Present(our_bucket_policy(Absent(), ROLE_ARN)), there=())
-        assert isinstance(taking, Taking)
+        assert isinstance(taking, Removal)
         nameless = replace(taking, clouds=())
-        change = change_of(nameless, a_cause(), account=ACCOUNT, sequence=0, code_version="1.2.3", at=NOW)
+        change = intended(nameless.write, nameless.occasion(ACCOUNT, a_cause()), ChangeKind.UNDO, NOW, 0)
         assert (change.role_name, change.role_arn, change.role_id, change.cloud) == ("", "", "", None)
         assert change.change_id.startswith("/20260304T100020")
 
-    def test_of_two_takings_of_one_moment_has_two_ids(self) -> None:
+    def test_of_two_removals_of_one_moment_has_two_ids(self) -> None:
         taking = in_bucket(Present(our_bucket_policy(Absent(), ROLE_ARN)))
-        assert isinstance(taking, Taking)
+        assert isinstance(taking, Removal)
         ids = {
-            change_of(taking, a_cause(), account=ACCOUNT, sequence=number, code_version="1", at=NOW).change_id
+            intended(taking.write, taking.occasion(ACCOUNT, a_cause()), ChangeKind.UNDO, NOW, number).change_id
             for number in range(3)
         }
         assert len(ids) == 3

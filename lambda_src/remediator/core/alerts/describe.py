@@ -12,10 +12,10 @@ from remediator.core.alerts.finding_texts import FINDING_TEXTS
 from remediator.core.alerts.notification import Change, Notification, Point, WriteState
 from remediator.core.alerts.permanent_fix import permanent_fix
 from remediator.core.alerts.severity import Severity
-from remediator.core.history.change import ChangeState, before_and_after, document_of
+from remediator.core.history.change import ChangeState
 from remediator.core.history.conflict import how_to_resume
 from remediator.core.model.finding import Finding, FindingCode
-from remediator.core.model.step import Step, TrustStep
+from remediator.core.model.write import Write
 from remediator.core.policy.arn import RoleArn
 from remediator.core.repair.instance_profile import compute_configuration, own_instance_profile_arn
 from remediator.core.repair.outcome import Applied, Hold, NotApplied, Outcome, OutcomeKind, Unconfirmed, is_retried
@@ -220,24 +220,23 @@ def _changes(outcome: Outcome) -> Iterable[Change]:
         if settled.may_have_taken_effect:
             state = WriteState.APPLIED if settled.state is ChangeState.COMPLETED else WriteState.UNCONFIRMED
             yield Change(str(settled.document), state, settled.before, settled.after, settled.why, settled.change_id)
-    for step in outcome.proposed:
-        yield _change(step, WriteState.PROPOSED)
+    for write in outcome.proposed:
+        yield _change(write, WriteState.PROPOSED)
     for result in outcome.results:
         match result:
-            case Applied(step=step, change_id=change_id):
-                yield _change(step, WriteState.APPLIED, change_id=change_id)
-            case Unconfirmed(step=step, why=why, change_id=change_id):
-                yield _change(step, WriteState.UNCONFIRMED, why, change_id)
-            case NotApplied(step=step, why=why, change_id=change_id):
-                yield _change(step, WriteState.NOT_APPLIED, why, change_id)
+            case Applied(write=write, change_id=change_id):
+                yield _change(write, WriteState.APPLIED, change_id=change_id)
+            case Unconfirmed(write=write, why=why, change_id=change_id):
+                yield _change(write, WriteState.UNCONFIRMED, why, change_id)
+            case NotApplied(write=write, why=why, change_id=change_id):
+                yield _change(write, WriteState.NOT_APPLIED, why, change_id)
             case _ as never:
                 assert_never(never)
 
 
-def _change(step: Step, state: WriteState, note: str = "", change_id: str = "") -> Change:
-    merged = step.merged if isinstance(step, TrustStep) else ""
-    before, after = before_and_after(step)
-    return Change(str(document_of(step)), state, before, after, " ".join(filter(None, (merged, note))), change_id)
+def _change(write: Write, state: WriteState, note: str = "", change_id: str = "") -> Change:
+    note = " ".join(filter(None, (write.note, note)))
+    return Change(str(write.document), state, write.before, write.after, note, change_id)
 
 
 def _written(outcome: Outcome) -> Iterable[str]:
@@ -267,7 +266,7 @@ def _to_do(outcome: Outcome) -> Iterable[Point]:
                 if is_retried(result)
                 else "It is not tried again by itself. Mend what AWS complains of, or make the change below."
             )
-            yield Point(f"{document_of(result.step)}: {again}", (result.why,))
+            yield Point(f"{result.write.document}: {again}", (result.why,))
     for settled in outcome.settled:
         if settled.state is ChangeState.SUPERSEDED:
             yield Point(f"{settled.document}: See whether what we meant to write, below, is still wanted.")

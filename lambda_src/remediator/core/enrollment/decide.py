@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 
+from remediator.core.enrollment.own_roles import is_own_role
 from remediator.core.model.role import Role
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.reading import Absent, Present, Unreadable
@@ -76,12 +77,8 @@ class Enrolled:
 Enrollment: TypeAlias = NotEnrolled | Off | Refused | Enrolled
 
 
-def decide_enrollment(
-    role: Role, settings: Settings, *, account: str, own_roles: frozenset[str] = frozenset()
-) -> Enrollment:
+def decide_enrollment(role: Role, settings: Settings, *, account: str) -> Enrollment:
     """Say whether the role is enrolled, by its tags, its name and its trust policy; ``account`` is ours.
-
-    ``own_roles`` are the ARNs of the remediator's own roles.
 
     The tag names the cloud, the configuration must allow the role for that cloud, and the tag ``anyscale:remediation``
     may narrow what the configuration permits, never widen it.
@@ -92,7 +89,7 @@ def decide_enrollment(
     asked = role.tags.get(MODE_TAG)
     if asked is not None and asked.strip().casefold() == _OFF:
         return Off(f"the tag {MODE_TAG} of the role is {asked!r}")
-    if str(role.arn) in own_roles:
+    if is_own_role(role.arn):
         return Refused(Refusal.OWN_ROLE, "The role is one of the remediator's own, which it never touches.", name)
     refusal = _refusal(role, name, settings, account)
     if refusal is not None:

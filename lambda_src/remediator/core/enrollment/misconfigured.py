@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from remediator.core.enrollment.own_roles import is_own_role
 from remediator.core.policy.arn import RoleArn
 from remediator.settings import Settings
 
@@ -54,6 +55,8 @@ class NearMiss:
 def near_miss(arn: RoleArn, tags: Mapping[str, str], settings: Settings) -> NearMiss | None:
     """What keeps a role from being enrolled, by its ARN and tags; None where nothing does, or nobody meant it to be."""
     key = settings.enrollment_tag
+    if is_own_role(arn):
+        return None
     if key in tags:
         return _tagged(arn, tags[key], settings)
     if arn.path.startswith(_AWS_OWNED_PATHS):

@@ -9,18 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import assert_never
 
+from remediator import __version__
 from remediator.core.events.event import Cause
 from remediator.core.events.message_fields import read_cause, read_list, read_object, read_optional_text, read_text
-from remediator.core.model.finding import TRUST_SUBJECT, Finding, FindingCode, bucket_policy_subject
+from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.role import Role
-from remediator.core.model.step import BucketPolicyStep, InlinePolicyStep, InstanceProfileStep, Step, TrustStep
-from remediator.core.policy.document import Json, PolicyDocument
+from remediator.core.model.write import DocumentId, DocumentKind, Write, same_document
+from remediator.core.policy.document import Json
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import MalformedRecord
 
@@ -60,43 +60,6 @@ class ChangeState(StrEnum):
     """It was interrupted, and when we came back the document was as before: it was never made, or undone since."""
 
 
-class DocumentKind(StrEnum):
-    """What is changed."""
-
-    TRUST_POLICY = "trust-policy"
-    INLINE_POLICY = "inline-policy"
-    BUCKET_POLICY = "bucket-policy"
-    INSTANCE_PROFILE = "instance-profile"
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentId:
-    """Which document is changed; its text is the subject of the findings about it.
-
-    ``name`` is that of the inline policy, the bucket or the instance profile, and empty for the trust policy of the
-    role. ``account`` and ``region`` are those of a bucket, ``path`` that of an instance profile, None elsewhere.
-    """
-
-    kind: DocumentKind
-    name: str = ""
-    account: str | None = None
-    region: str | None = None
-    path: str | None = None
-
-    def __str__(self) -> str:
-        match self.kind:
-            case DocumentKind.TRUST_POLICY:
-                return TRUST_SUBJECT
-            case DocumentKind.INLINE_POLICY:
-                return f"inline policy {self.name}"
-            case DocumentKind.BUCKET_POLICY:
-                return bucket_policy_subject(self.name)
-            case DocumentKind.INSTANCE_PROFILE:
-                return f"instance profile {self.name}"
-            case _ as never:
-                assert_never(never)
-
-
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change of one document.
@@ -132,68 +95,52 @@ class Change:
         return self.state not in (ChangeState.INTENDED, ChangeState.NOT_WRITTEN)
 
 
-def document_of(step: Step) -> DocumentId:
-    """What a step writes."""
-    match step:
-        case TrustStep():
-            return DocumentId(DocumentKind.TRUST_POLICY)
-        case InlinePolicyStep(name=name):
-            return DocumentId(DocumentKind.INLINE_POLICY, name)
-        case BucketPolicyStep(bucket=bucket, account=account, region=region):
-            return DocumentId(DocumentKind.BUCKET_POLICY, bucket, account=account, region=region)
-        case InstanceProfileStep(name=name, path=path):
-            return DocumentId(DocumentKind.INSTANCE_PROFILE, name, path=path)
-        case _ as never:
-            assert_never(never)
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """For which role documents are changed, and because of which calls.
 
-
-def before_and_after(step: Step) -> tuple[Json | None, Json | None]:
-    """What a step's document is before and after it, as JSON objects; None where there is none."""
-    match step:
-        case TrustStep() | InlinePolicyStep() | BucketPolicyStep():
-            return _raw(step.before), _raw(step.after)
-        case InstanceProfileStep(name=name, path=path, is_new=is_new):
-            return None if is_new else instance_profile_json(name, path), instance_profile_json(name, path, name)
-        case _ as never:
-            assert_never(never)
-
-
-def instance_profile_json(name: str, path: str, *roles: str) -> Json:
-    """An instance profile as the history shows it."""
-    return {"InstanceProfileName": name, "Path": path, "Roles": list(roles)}
-
-
-def intended(
-    step: Step,
-    role: Role,
-    *,
-    kind: ChangeKind,
-    cloud: str | None,
-    findings: Iterable[Finding],
-    causes: tuple[Cause, ...],
-    code_version: str,
-    at: datetime,
-    sequence: int,
-) -> Change:
-    """The change that a step is about to make to a role, or for it.
-
-    ``sequence`` counts the steps that are tried in one reconcile, so that no two changes have the same id.
+    The fields about the role are empty where no role is left for which a document is changed; ``cloud`` is None where
+    it is not known.
     """
-    before, after = before_and_after(step)
+
+    account: str
+    role_name: str
+    role_id: str
+    role_arn: str
+    cloud: str | None
+    causes: tuple[Cause, ...]
+
+    @classmethod
+    def for_role(cls, role: Role, cloud: str | None, causes: tuple[Cause, ...]) -> Occasion:
+        """The occasion to change documents of a role as it was read, or for it."""
+        return cls(role.arn.account, role.arn.name, role.role_id, str(role.arn), cloud, causes)
+
+    @classmethod
+    def for_change(cls, change: Change, causes: tuple[Cause, ...]) -> Occasion:
+        """The occasion to change once more what a change was about."""
+        return cls(change.account, change.role_name, change.role_id, change.role_arn, change.cloud, causes)
+
+
+def intended(write: Write, occasion: Occasion, kind: ChangeKind, at: datetime, sequence: int = 0) -> Change:
+    """The change that a write is about to make, at a time with its zone.
+
+    ``sequence`` counts the writes of one occasion, so that no two changes have the same id.
+    """
+    seeds = (cause.event_id for cause in occasion.causes)
     return Change(
-        change_id=change_id(role.arn.name, at, document_of(step), sequence, *(cause.event_id for cause in causes)),
+        change_id=change_id(occasion.role_name, at, write.document, sequence, *seeds),
         kind=kind,
-        document=document_of(step),
-        before=before,
-        after=after,
-        account=role.arn.account,
-        role_name=role.arn.name,
-        role_id=role.role_id,
-        role_arn=str(role.arn),
-        cloud=cloud,
-        findings=tuple(Finding(finding.code, finding.subject) for finding in findings),
-        causes=causes,
-        code_version=code_version,
+        document=write.document,
+        before=write.before,
+        after=write.after,
+        account=occasion.account,
+        role_name=occasion.role_name,
+        role_id=occasion.role_id,
+        role_arn=occasion.role_arn,
+        cloud=occasion.cloud,
+        findings=tuple(Finding(finding.code, finding.subject) for finding in write.findings),
+        causes=occasion.causes,
+        code_version=__version__,
         intended_at=at.astimezone(UTC),
     )
 
@@ -247,29 +194,6 @@ def settlement(change: Change, now: Reading[Json]) -> tuple[ChangeState, str]:
             "It was interrupted: it was never written, or somebody has undone it since, or AWS does not show it yet.",
         )
     return ChangeState.SUPERSEDED, "It was interrupted, and somebody has changed the document since."
-
-
-def same_document(one: Json | None, other: Json | None) -> bool:
-    """Whether two documents are the same JSON value; None stands for a document that does not exist.
-
-    Policies are compared as policies: S3 does not keep how a list of one principal or action was spelt.
-    """
-    return _loosely(one) == _loosely(other)
-
-
-def _loosely(value: object) -> object:
-    """A JSON value in which a list of one text is that text, and the order of a list of texts means nothing."""
-    match value:
-        case Mapping():
-            return {key: _loosely(inner) for key, inner in value.items()}
-        case list() | tuple():
-            inner = [_loosely(item) for item in value]
-            if all(isinstance(item, str) for item in inner):
-                texts = sorted(str(item) for item in inner)
-                return texts[0] if len(texts) == 1 else texts
-            return inner
-        case _:
-            return value
 
 
 def head_json(change: Change) -> str:
@@ -349,7 +273,3 @@ def parse_change(
 def _finding(value: object) -> Finding:
     code, subject = read_list(value)
     return Finding(FindingCode(str(code)), str(subject))
-
-
-def _raw(document: PolicyDocument | None) -> Json | None:
-    return None if document is None else document.raw

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import assert_never
 
-from remediator.core.events.event import Cause
-from remediator.core.history.change import Change, ChangeKind, ChangeState, DocumentKind, change_id, same_document
+from remediator.core.history.change import Change, ChangeKind, ChangeState
 from remediator.core.model.plain_text import document_diff
 from remediator.core.model.role import Role
+from remediator.core.model.write import DocumentKind, Write, same_document
 from remediator.core.policy.document import Json, read_policy
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.settings import MODE_TAG, Mode
@@ -19,19 +18,6 @@ _NOT_IN_EFFECT = {
     ChangeState.INTENDED: "Whether it was made is not known yet. The remediator finds out when it looks at the role "
     "the next time, within one interval between two sweeps at the latest.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Undo:
-    """What undoing a change writes: its document, which is ``now``, becomes ``after``; None stands for no document.
-
-    ``warning`` is a sentence for people on what else it does, empty where it does nothing else.
-    """
-
-    change: Change
-    now: Json | None
-    after: Json | None
-    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +31,8 @@ class UndoRefused:
     diff: str = ""
 
 
-def decide_undo(change: Change, role: Reading[Role], now: Reading[Json]) -> Undo | UndoRefused:
-    """Say whether a change can be undone, by the role and the changed document as they are now.
+def decide_undo(change: Change, role: Reading[Role], now: Reading[Json]) -> Write | UndoRefused:
+    """What undoing a change writes, by the role and the changed document as they are now, or why it cannot be undone.
 
     Only what the change left is ever replaced, and only for the role that it was made for: putting a bucket policy back
     for a role that was created again under the same name would grant the bucket to another one.
@@ -73,7 +59,7 @@ def decide_undo(change: Change, role: Reading[Role], now: Reading[Json]) -> Undo
     return _of_document(change, now)
 
 
-def _of_document(change: Change, reading: Reading[Json]) -> Undo | UndoRefused:
+def _of_document(change: Change, reading: Reading[Json]) -> Write | UndoRefused:
     now: Json | None
     match reading:
         case Unreadable(why=why):
@@ -87,7 +73,7 @@ def _of_document(change: Change, reading: Reading[Json]) -> Undo | UndoRefused:
     if same_document(now, change.before):
         return UndoRefused("It is undone already: the document is what it was before the change.")
     if _is_emptied_profile(change, now):
-        return Undo(change, now, change.before)
+        return Write(change.document, now, change.before)
     if not same_document(now, change.after):
         return UndoRefused(
             "The document has changed since. What the change left is marked with -, what is there now with +:",
@@ -95,7 +81,7 @@ def _of_document(change: Change, reading: Reading[Json]) -> Undo | UndoRefused:
         )
     if change.document.kind is not DocumentKind.INSTANCE_PROFILE and not _can_be_written(change.before):
         return UndoRefused("What was there before is no policy that AWS would take.")
-    return Undo(change, now, change.before, _warning(change))
+    return Write(change.document, now, change.before, note=_warning(change))
 
 
 def _is_emptied_profile(change: Change, now: Json | None) -> bool:
@@ -125,22 +111,3 @@ def _warning(change: Change) -> str:
 def is_held_back(role: Role) -> bool:
     """Whether the role's own tag keeps the remediator from writing to it: it is there, and does not say repair."""
     return role.tags.get(MODE_TAG, Mode.REPAIR).strip().casefold() != Mode.REPAIR
-
-
-def undoing(undo: Undo, cause: Cause, *, code_version: str, at: datetime) -> Change:
-    """The change that undoing makes, as it is about to be made; ``cause`` is who undoes what."""
-    undone = undo.change
-    return replace(
-        undone,
-        change_id=change_id(undone.role_name, at, undone.document, 0, undone.change_id),
-        kind=ChangeKind.UNDO,
-        before=undo.now,
-        after=undo.after,
-        findings=(),
-        causes=(cause,),
-        code_version=code_version,
-        intended_at=at.astimezone(UTC),
-        state=ChangeState.INTENDED,
-        why="",
-        concluded_at=None,
-    )

@@ -72,3 +72,11 @@ class Finding:
     subject: str
     because: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A finding that could be repaired as such, but not here; ``because`` says what stands in the way."""
+
+    finding: Finding
+    because: tuple[str, ...]

@@ -10,8 +10,8 @@ from remediator.core.events.event import Cause
 from remediator.core.events.request import ReconcileRequest
 from remediator.core.history.change import Change, ChangeState
 from remediator.core.history.role_record import Contest, RoleMemory
-from remediator.core.model.finding import REPAIRABLE, Finding
-from remediator.core.model.step import Step, Withheld
+from remediator.core.model.finding import REPAIRABLE, Finding, Withheld
+from remediator.core.model.write import Write
 
 
 class OutcomeKind(StrEnum):
@@ -54,39 +54,39 @@ TOLD = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The step was written, and reading it back showed that it does what it was written for.
+    """It was written, and reading it back showed that it does what it was written for.
 
     ``change_id`` is the id of its record in the history, here and in the other results.
     """
 
-    step: Step
+    write: Write
     change_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Unconfirmed:
-    """The step was, or may have been, written, but its effect could not be seen yet; it is looked at again."""
+    """It was, or may have been, written, but its effect could not be seen yet; it is looked at again."""
 
-    step: Step
+    write: Write
     why: str
     change_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class NotApplied:
-    """The step was not written; ``why`` is what AWS answered. ``retried``: trying again later can help.
+    """It was not written; ``why`` is what AWS answered. ``retried``: trying again later can help.
 
-    ``is_lost``: no answer came, and the step was not seen to take effect either, which it may still do.
+    ``is_lost``: no answer came, and the write was not seen to take effect either, which it may still do.
     """
 
-    step: Step
+    write: Write
     why: str
     retried: bool = False
     is_lost: bool = False
     change_id: str = field(default="", compare=False)
 
 
-StepResult: TypeAlias = Applied | Unconfirmed | NotApplied
+WriteResult: TypeAlias = Applied | Unconfirmed | NotApplied
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Outcome:
     """The result of reconciling one role.
 
     ``role_arn`` is None where the role could not be read. ``cloud`` is None where it is unknown. ``results`` are the
-    steps that were tried, ``proposed`` the steps that were left undone, and ``hold`` why, if not because only we
+    writes that were tried, ``proposed`` those that were not, and ``hold`` why, if not because only we
     ourselves made us look. ``refusal`` is the word for a refusal, ``contest`` the contest that keeps us from writing.
     ``settled`` are earlier changes that were interrupted, with what became of them. ``causes`` are the calls that made
     us look, oldest first; ``own`` says that all of them were our own writes. ``notes`` are further sentences for a
@@ -114,8 +114,8 @@ class Outcome:
     cloud: str | None = None
     why: str = ""
     findings: tuple[Finding, ...] = ()
-    proposed: tuple[Step, ...] = ()
-    results: tuple[StepResult, ...] = ()
+    proposed: tuple[Write, ...] = ()
+    results: tuple[WriteResult, ...] = ()
     withheld: tuple[Withheld, ...] = ()
     notes: tuple[str, ...] = ()
     own: bool = False
@@ -131,9 +131,9 @@ class Outcome:
     memory: RoleMemory | None = field(default=None, compare=False)
 
     @property
-    def steps(self) -> tuple[Step, ...]:
-        """All steps of the plan, tried or only proposed."""
-        return (*self.proposed, *(result.step for result in self.results))
+    def writes(self) -> tuple[Write, ...]:
+        """All writes of the plan, tried or only proposed."""
+        return (*self.proposed, *(result.write for result in self.results))
 
     @property
     def for_a_person(self) -> tuple[Finding, ...]:
@@ -142,9 +142,9 @@ class Outcome:
         return tuple(finding for finding in self.findings if finding.code not in REPAIRABLE or finding in held)
 
     @property
-    def applied(self) -> tuple[Step, ...]:
-        """The steps that were written and seen."""
-        return tuple(result.step for result in self.results if isinstance(result, Applied))
+    def applied(self) -> tuple[Write, ...]:
+        """The documents that were written and read back."""
+        return tuple(result.write for result in self.results if isinstance(result, Applied))
 
     @property
     def to_be_retried(self) -> bool:
@@ -162,7 +162,7 @@ class Outcome:
         )
 
 
-def is_retried(result: StepResult) -> bool:
+def is_retried(result: WriteResult) -> bool:
     """Whether looking again later can turn the result into a better one."""
     match result:
         case Applied():
@@ -178,8 +178,8 @@ def is_retried(result: StepResult) -> bool:
 def conclude(
     *,
     findings: tuple[Finding, ...] = (),
-    proposed: tuple[Step, ...] = (),
-    results: tuple[StepResult, ...] = (),
+    proposed: tuple[Write, ...] = (),
+    results: tuple[WriteResult, ...] = (),
     withheld: tuple[Withheld, ...] = (),
     settled: tuple[Change, ...] = (),
 ) -> OutcomeKind:

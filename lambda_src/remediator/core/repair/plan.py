@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from remediator.core.access.actions import REQUIRED_ACTIONS
 from remediator.core.access.grants import GrantVerdict, judge_grants
@@ -14,19 +14,13 @@ from remediator.core.model.finding import (
     REPAIRABLE,
     Finding,
     FindingCode,
+    Withheld,
     bucket_policy_subject,
 )
 from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import OWN_POLICY_NAME
-from remediator.core.model.step import (
-    BucketPolicyStep,
-    InlinePolicyStep,
-    InstanceProfileStep,
-    Step,
-    TrustStep,
-    Withheld,
-)
-from remediator.core.policy.document import PolicyDocument
+from remediator.core.model.write import DocumentId, DocumentKind, Write, instance_profile_json, policy_write
+from remediator.core.policy.document import PolicyDocument, read_mapping
 from remediator.core.policy.explain import Obstacle
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.core.repair.bucket_policy import bucket_policy_write_obstacles, granting_bucket_policy, named_roles
@@ -37,6 +31,9 @@ from remediator.core.repair.role_policy import OwnGrant, granted_by, inline_writ
 from remediator.core.repair.trust import add_ec2_trust, merged_ec2_trust, trust_write_obstacles
 from remediator.settings import GrantSide, InstanceProfileMode
 
+TRUST_POLICY: Final = DocumentId(DocumentKind.TRUST_POLICY)
+OWN_POLICY: Final = DocumentId(DocumentKind.INLINE_POLICY, OWN_POLICY_NAME)
+
 
 @dataclass(frozen=True, slots=True)
 class RepairPlan:
@@ -46,9 +43,9 @@ class RepairPlan:
     step was applied and seen.
     """
 
-    steps: tuple[Step, ...]
+    writes: tuple[Write, ...]
     withheld: tuple[Withheld, ...]
-    removals: tuple[Step, ...] = ()
+    removals: tuple[Write, ...] = ()
 
 
 def plan_repair(
@@ -58,28 +55,28 @@ def plan_repair(
 ) -> RepairPlan:
     """The writes that repair the findings: none for a finding that is not repairable, none on a role that was shut.
 
-    Planning again with the state that the steps and the removals leave behind gives neither.
+    Planning again with the state that the writes and the removals leave behind gives neither.
     """
     if any(finding.code is FindingCode.QUARANTINED for finding in findings):
         why = "Somebody has shut the role."
         return RepairPlan((), tuple(Withheld(each, (why,)) for each in findings if each.code in REPAIRABLE))
-    planned: list[Step | Withheld] = [
+    planned: list[Write | Withheld] = [
         *(_trust(observed, finding) for finding in findings if finding.code is FindingCode.TRUST_MISSING),
         *_own_policy(observed, findings, desired),
         *(_bucket_policies(observed, findings, desired) if desired.grant is GrantSide.BUCKET_POLICY else ()),
         *(_profile(observed, finding, desired) for finding in findings if finding.code is FindingCode.PROFILE_MISSING),
     ]
-    steps = tuple(part for part in planned if not isinstance(part, Withheld))
+    writes = tuple(part for part in planned if not isinstance(part, Withheld))
     withheld = tuple(part for part in planned if isinstance(part, Withheld))
-    taken_back = _leftovers(observed, findings, desired, steps, withheld)
+    taken_back = _leftovers(observed, findings, desired, writes, withheld)
     return RepairPlan(
-        steps=steps,
+        writes=writes,
         withheld=(*withheld, *(part for part in taken_back if isinstance(part, Withheld))),
         removals=tuple(part for part in taken_back if not isinstance(part, Withheld)),
     )
 
 
-def _trust(observed: Observed, finding: Finding) -> Step | Withheld:
+def _trust(observed: Observed, finding: Finding) -> Write | Withheld:
     role = observed.role
     if not isinstance(role.trust, Present):
         return Withheld(finding, ("the trust policy could not be read",))
@@ -90,16 +87,15 @@ def _trust(observed: Observed, finding: Finding) -> Step | Withheld:
         merged = merged_ec2_trust(before, role.arn.partition)
         if merged is not None and not trust_write_obstacles(role, merged):
             why = " ".join(_texts(obstacles))
-            return TrustStep(
-                before, merged, f"EC2 joins the services of an existing statement, because one more does not fit. {why}"
-            )
+            note = f"EC2 joins the services of an existing statement, because one more does not fit. {why}"
+            return policy_write(TRUST_POLICY, before, merged, (finding,), note)
         return Withheld(finding, _texts(obstacles))
-    return TrustStep(before, after)
+    return policy_write(TRUST_POLICY, before, after, (finding,))
 
 
-def _own_policy(observed: Observed, findings: tuple[Finding, ...], desired: Desired) -> list[Step | Withheld]:
+def _own_policy(observed: Observed, findings: tuple[Finding, ...], desired: Desired) -> list[Write | Withheld]:
     granted = keys_to_grant(observed, findings)
-    waiting: list[Step | Withheld] = [
+    waiting: list[Write | Withheld] = [
         Withheld(finding, ("Its bucket is for a person first; a grant on the key would not make it usable.",))
         for finding in findings
         if finding.code is FindingCode.KEY_MISSING and finding not in granted
@@ -112,7 +108,7 @@ def _own_policy(observed: Observed, findings: tuple[Finding, ...], desired: Desi
 
 def _own_policy_written(
     observed: Observed, findings: tuple[Finding, ...], desired: Desired, concerned: list[Finding]
-) -> list[Step | Withheld]:
+) -> list[Write | Withheld]:
     wanted = desired_own_policy(observed, findings, desired)
     before: PolicyDocument | None
     match own_policy_reading(observed.policies):
@@ -129,7 +125,7 @@ def _own_policy_written(
     obstacles = inline_write_obstacles(observed.role, observed.policies, wanted)
     if obstacles:
         return [Withheld(finding, _texts(obstacles)) for finding in concerned]
-    return [InlinePolicyStep(OWN_POLICY_NAME, before, wanted)]
+    return [policy_write(OWN_POLICY, before, wanted, tuple(concerned))]
 
 
 def _is_for_own_policy(finding: Finding, desired: Desired) -> bool:
@@ -142,7 +138,7 @@ def _is_for_own_policy(finding: Finding, desired: Desired) -> bool:
             return False
 
 
-def _bucket_policies(observed: Observed, findings: tuple[Finding, ...], desired: Desired) -> Iterable[Step | Withheld]:
+def _bucket_policies(observed: Observed, findings: tuple[Finding, ...], desired: Desired) -> Iterable[Write | Withheld]:
     """The policy of each bucket that is missing the role in our statement, or in which our statement was changed."""
     role = observed.role.arn
     missing = {finding.subject: finding for finding in findings if finding.code is FindingCode.GRANT_MISSING}
@@ -173,7 +169,7 @@ def _is_granted_by_others(observed: Observed, bucket: Bucket, before: PolicyDocu
     )
 
 
-def _bucket_policy(observed: Observed, bucket: Bucket, roles: Iterable[str], finding: Finding) -> Step | Withheld:
+def _bucket_policy(observed: Observed, bucket: Bucket, roles: Iterable[str], finding: Finding) -> Write | Withheld:
     if isinstance(bucket.policy, Unreadable):
         return Withheld(finding, (f"The bucket policy could not be read: {bucket.policy.why}",))
     before = bucket.policy.value if isinstance(bucket.policy, Present) else None
@@ -181,10 +177,11 @@ def _bucket_policy(observed: Observed, bucket: Bucket, roles: Iterable[str], fin
     obstacles = bucket_policy_write_obstacles(observed.role, bucket, after)
     if obstacles:
         return Withheld(finding, _texts(obstacles))
-    return BucketPolicyStep(bucket.name, bucket.account, bucket.region, before, after)
+    document = DocumentId(DocumentKind.BUCKET_POLICY, bucket.name, account=bucket.account, region=bucket.region)
+    return policy_write(document, before, after, (finding,))
 
 
-def _profile(observed: Observed, finding: Finding, desired: Desired) -> Step | Withheld:
+def _profile(observed: Observed, finding: Finding, desired: Desired) -> Write | Withheld:
     if desired.instance_profile is not InstanceProfileMode.REPAIR:
         why = "The configuration does not let us: `instanceProfile` of the cloud is not `repair`."
         return Withheld(finding, (why,))
@@ -200,19 +197,20 @@ def _profile(observed: Observed, finding: Finding, desired: Desired) -> Step | W
             )
             return Withheld(finding, (why,))
     arn = observed.role.arn
-    if isinstance(namesake, Present):
-        return InstanceProfileStep(arn.name, path_of_instance_profile(namesake.value.arn), is_new=False)
-    return InstanceProfileStep(arn.name, arn.path, is_new=True)
+    path = path_of_instance_profile(namesake.value.arn) if isinstance(namesake, Present) else arn.path
+    before = instance_profile_json(arn.name, path) if isinstance(namesake, Present) else None
+    document = DocumentId(DocumentKind.INSTANCE_PROFILE, arn.name, path=path)
+    return Write(document, before, instance_profile_json(arn.name, path, arn.name), (finding,))
 
 
 def _leftovers(
     observed: Observed,
     findings: tuple[Finding, ...],
     desired: Desired,
-    steps: tuple[Step, ...],
+    writes: tuple[Write, ...],
     withheld: tuple[Withheld, ...],
-) -> tuple[Step | Withheld, ...]:
-    """What is ours on the former side is taken back where the new side grants, or will after the steps."""
+) -> tuple[Write | Withheld, ...]:
+    """What is ours on the former side is taken back where the new side grants, or will after the writes."""
     leftovers = [finding for finding in findings if finding.code is FindingCode.GRANT_LEFTOVER]
     if not leftovers:
         return ()
@@ -221,7 +219,7 @@ def _leftovers(
         finding.subject for finding in findings if finding.code is not FindingCode.GRANT_MISSING or finding in held
     }
     if desired.grant is GrantSide.BUCKET_POLICY:
-        return tuple(_own_policy_taken_back(observed, finding, not_granted, steps) for finding in leftovers)
+        return tuple(_own_policy_taken_back(observed, finding, not_granted, writes) for finding in leftovers)
     return tuple(_role_taken_back(observed, finding, not_granted, desired) for finding in leftovers)
 
 
@@ -229,13 +227,13 @@ _NOT_GRANTED_YET = "It goes when the side where grants are put now grants the bu
 
 
 def _own_policy_taken_back(
-    observed: Observed, finding: Finding, not_granted: set[str], steps: tuple[Step, ...]
-) -> Step | Withheld:
+    observed: Observed, finding: Finding, not_granted: set[str], writes: tuple[Write, ...]
+) -> Write | Withheld:
     if any(name in not_granted for name, _ in observed.buckets):
         return Withheld(finding, (_NOT_GRANTED_YET,))
     own = own_policy_reading(observed.policies)
-    written = next((step.after for step in steps if isinstance(step, InlinePolicyStep)), None)
-    before = written or (own.value if isinstance(own, Present) else None)
+    written = next((write.after for write in writes if write.document == OWN_POLICY), None)
+    before = read_mapping(written) if written is not None else (own.value if isinstance(own, Present) else None)
     if before is None:
         return Withheld(finding, ("what our policy should say cannot be told",))
     partition = observed.role.arn.partition
@@ -243,10 +241,10 @@ def _own_policy_taken_back(
     obstacles = inline_write_obstacles(observed.role, observed.policies, after)
     if obstacles:
         return Withheld(finding, _texts(obstacles))
-    return InlinePolicyStep(OWN_POLICY_NAME, before, after)
+    return policy_write(OWN_POLICY, before, after, (finding,))
 
 
-def _role_taken_back(observed: Observed, finding: Finding, not_granted: set[str], desired: Desired) -> Step | Withheld:
+def _role_taken_back(observed: Observed, finding: Finding, not_granted: set[str], desired: Desired) -> Write | Withheld:
     if not desired.writes_bucket_policies:
         why = (
             "The configuration does not let us write bucket policies. Set `formerGrant` of the cloud to bucket-policy "

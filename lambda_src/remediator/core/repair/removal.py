@@ -7,23 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import assert_never
 
 from remediator.core.events.event import Cause
-from remediator.core.history.change import (
-    Change,
-    ChangeKind,
-    DocumentId,
-    DocumentKind,
-    change_id,
-    instance_profile_json,
-)
+from remediator.core.history.change import Change, Occasion
 from remediator.core.model.instance_profile import InstanceProfile
 from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME, TRUST_SID
 from remediator.core.model.scan import ScannedRole
+from remediator.core.model.write import DocumentId, DocumentKind, Write, instance_profile_json, policy_write
 from remediator.core.policy.arn import RoleArn
-from remediator.core.policy.document import NEW_VERSION, Json, PolicyDocument, read_mapping, same_policy
+from remediator.core.policy.document import NEW_VERSION, PolicyDocument, read_mapping, same_policy
 from remediator.core.policy.edit import raw_statements
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.bucket_policy import granting_bucket_policy, is_turned_into_deny, named_roles
@@ -35,21 +28,25 @@ _DELETED = "a role that does not exist any more"
 
 
 @dataclass(frozen=True, slots=True)
-class Taking:
-    """One document that ours is taken out of: it is ``before``, and becomes ``after``, None where it is deleted.
+class Removal:
+    """One write that takes what is ours out of a document, or deletes it.
 
     ``loses`` says in a sentence what stops working. ``role`` is the one that it is recorded under, with its unique id
     in ``role_id``; both are None where the roles that it was made for do not exist any more. ``clouds`` are those whose
     roles the remediator would repair so that it came back, as long as it runs.
     """
 
-    document: DocumentId
-    before: Json
-    after: Json | None
+    write: Write
     loses: str
     role: RoleArn | None
     role_id: str | None
     clouds: tuple[str, ...] = ()
+
+    def occasion(self, account: str, cause: Cause) -> Occasion:
+        """The occasion under which it is recorded; ``cause`` is who removes it."""
+        name, arn = ("", "") if self.role is None else (self.role.name, str(self.role))
+        cloud = self.clouds[0] if self.clouds else None
+        return Occasion(account, name, self.role_id or "", arn, cloud, causes=(cause,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +57,11 @@ class Left:
     why: str
 
 
-def take_back_from_role(scanned: ScannedRole, clouds: tuple[str, ...]) -> tuple[Taking | Left, ...]:
+def take_back_from_role(scanned: ScannedRole, clouds: tuple[str, ...]) -> tuple[Removal | Left, ...]:
     """What is ours in a role: our inline policy, and our statement in its trust policy."""
     role = scanned.role
     name = role.arn.name
-    found: list[Taking | Left] = []
+    found: list[Removal | Left] = []
     for policy in scanned.inline:
         if policy.name != OWN_POLICY_NAME:
             continue
@@ -101,7 +98,7 @@ def take_back_from_bucket(
     partition: str,
     names: frozenset[str],
     clouds: tuple[str, ...],
-) -> tuple[Taking | Left, ...]:
+) -> tuple[Removal | Left, ...]:
     """Our statement in the policy of a bucket that ``account`` owns; of some roles only where there are ``names``.
 
     ``roles`` are all roles of ``role_account``, by their ARNs.
@@ -133,7 +130,7 @@ def take_back_from_bucket(
     return (_taking(identity, document, after, f"{losing} may lose the bucket {bucket.name}.", recorded, clouds),)
 
 
-def take_back_profile(made: Change, profile: Reading[InstanceProfile]) -> Taking | Left | None:
+def take_back_profile(made: Change, profile: Reading[InstanceProfile]) -> Removal | Left | None:
     """An instance profile that the change ``made`` created: only an empty one goes; None where there is none any more.
 
     What a person put there after us is theirs, and instances may be running with it.
@@ -153,10 +150,8 @@ def take_back_profile(made: Change, profile: Reading[InstanceProfile]) -> Taking
                 f"{found.role_names[0]} && aws iam delete-instance-profile --instance-profile-name {name}",
             )
         case Present():
-            return Taking(
-                made.document,
-                instance_profile_json(name, made.document.path or "/"),
-                None,
+            return Removal(
+                Write(made.document, instance_profile_json(name, made.document.path or "/"), None),
                 "It is empty, so that nothing uses it.",
                 RoleArn.parse(made.role_arn),
                 made.role_id,
@@ -165,33 +160,7 @@ def take_back_profile(made: Change, profile: Reading[InstanceProfile]) -> Taking
             assert_never(never)
 
 
-def change_of(taking: Taking, cause: Cause, *, account: str, sequence: int, code_version: str, at: datetime) -> Change:
-    """The change that taking back makes in ``account``, as it is about to be made; ``sequence`` counts those of a run.
-
-    It is of the kind that a person makes: it counts towards no contest, and no limit of writes holds it back. Where no
-    role is left to record it under, its fields about the role are empty.
-    """
-    role = taking.role
-    name = "" if role is None else role.name
-    return Change(
-        change_id=change_id(name, at, taking.document, sequence, cause.event_id),
-        kind=ChangeKind.UNDO,
-        document=taking.document,
-        before=taking.before,
-        after=taking.after,
-        account=account,
-        role_name=name,
-        role_id=taking.role_id or "",
-        role_arn="" if role is None else str(role),
-        cloud=taking.clouds[0] if taking.clouds else None,
-        findings=(),
-        causes=(cause,),
-        code_version=code_version,
-        intended_at=at.astimezone(UTC),
-    )
-
-
-def _trust(scanned: ScannedRole, document: PolicyDocument, clouds: tuple[str, ...]) -> Iterable[Taking | Left]:
+def _trust(scanned: ScannedRole, document: PolicyDocument, clouds: tuple[str, ...]) -> Iterable[Removal | Left]:
     name = scanned.role.arn.name
     what = f"trust policy of {name}"
     statements = raw_statements(document)
@@ -232,12 +201,10 @@ def _taking(
     loses: str,
     scanned: ScannedRole | None,
     clouds: tuple[str, ...],
-) -> Taking:
+) -> Removal:
     role = None if scanned is None else scanned.role
-    return Taking(
-        document,
-        before.raw,
-        None if after is None else after.raw,
+    return Removal(
+        policy_write(document, before, after),
         loses,
         None if role is None else role.arn,
         None if role is None else role.role_id,

@@ -1,32 +1,23 @@
-"""Settle changes that were interrupted between their record and its conclusion."""
+"""Recover changes that were interrupted between their record and their result."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from remediator.core.events.event import APPLY_CALL
 from remediator.core.history.change import Change, ChangeKind, ChangeState, settlement
 from remediator.core.model.role import Role
-from remediator.flows.documents import BucketPolicies, RoleDocuments, read_document
-from remediator.flows.history import History
+from remediator.flows.documents import read_document
+from remediator.gateways.world import World
 
 _UNDER_WAY: Final = timedelta(minutes=2)
 """A person writes beside the reconciler, in no turn of its: either may be about to write what the other finds open."""
 
 
-def settle(
-    open_changes: Iterable[str],
-    role: Role | None,
-    *,
-    history: History,
-    roles: RoleDocuments,
-    buckets: BucketPolicies,
-    now: datetime,
-    by_hand: bool,
-) -> tuple[Change, ...]:
+def recover(open_changes: Iterable[str], role: Role | None, world: World, *, by_hand: bool) -> tuple[Change, ...]:
     """Find out what became of a role's open changes, record it, and give those of which it is known now.
 
     ``by_hand`` says that a person has us look, in no turn of the reconciler's.
@@ -38,7 +29,8 @@ def settle(
     so does one that somebody beside us may still be about to write.
     Raises any AwsError of the history, and TransientError where a document cannot be reached for now.
     """
-    settled: list[Change] = []
+    history, now = world.history, world.clock()
+    recovered: list[Change] = []
     for change_id in sorted(open_changes):
         change = history.read_change(change_id)
         if change is None:
@@ -47,24 +39,22 @@ def settle(
         if change.state is ChangeState.INTENDED:
             if (by_hand or _is_by_hand(change)) and now - change.intended_at < _UNDER_WAY:
                 continue
-            state, why = _found_out(change, role, roles=roles, buckets=buckets)
+            state, why = _found_out(change, role, world)
             if state is ChangeState.INTENDED:
                 continue
             history.conclude(change_id, state, why, now)
             change = replace(change, state=state, why=why, concluded_at=now)
         if change.kind is ChangeKind.UNDO or not change.may_have_taken_effect:
             history.close(change_id)  # a person undid it and knows, or there is nothing to tell
-        settled.append(change)
-    return tuple(settled)
+        recovered.append(change)
+    return tuple(recovered)
 
 
 def _is_by_hand(change: Change) -> bool:
     return change.kind is ChangeKind.UNDO or any(cause.call == APPLY_CALL for cause in change.causes)
 
 
-def _found_out(
-    change: Change, role: Role | None, *, roles: RoleDocuments, buckets: BucketPolicies
-) -> tuple[ChangeState, str]:
+def _found_out(change: Change, role: Role | None, world: World) -> tuple[ChangeState, str]:
     if role is None or role.role_id != change.role_id:
         return ChangeState.SUPERSEDED, "It was interrupted, and the role was deleted since."
-    return settlement(change, read_document(change.document, change.role_name, roles=roles, buckets=buckets))
+    return settlement(change, read_document(change.document, change.role_name, world))

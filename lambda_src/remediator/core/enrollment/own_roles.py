@@ -1,0 +1,27 @@
+"""Which roles are our own: the one answer for the functions, the command line and the stack's policies.
+
+Our stacks give their roles no names, so CloudFormation makes them: the name of the stack comes first. It may be cut
+short, but never to less than ``STACK_PREFIX``, with which the names of all our stacks begin.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#aws-resource-iam-role-return-values
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from remediator.core.policy.arn import RoleArn
+
+STACK_PREFIX: Final = "AnyscaleRemediator"
+"""What the names of all our stacks begin with, and so those of their roles."""
+
+_PATH: Final = "/"
+
+
+def is_own_role(role: RoleArn) -> bool:
+    """Whether a role is one of ours, so that it must never be enrolled or written to."""
+    return role.path == _PATH and role.name.startswith(STACK_PREFIX)
+
+
+def own_roles_pattern(account: str) -> str:
+    """The pattern, for the Resource element of a policy, of the ARNs of all our roles in an account."""
+    return f"arn:aws:iam::{account}:role{_PATH}{STACK_PREFIX}*"

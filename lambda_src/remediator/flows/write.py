@@ -1,0 +1,305 @@
+"""THE engine of writes: record the intent, look again, write once, read back, record the result.
+
+Repairs, removals and undos all go through it; nothing else writes a document to IAM or S3. The clients that write do
+not try again by themselves (``gateways.iam``, ``gateways.s3``): a document that the SDK sends again, seconds after it
+was read, could overwrite what another principal has written meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final, assert_never
+
+from remediator.core.history.change import Change, ChangeKind
+from remediator.core.model.role import Role
+from remediator.core.model.write import DocumentKind, Write, instance_profile_json, same_document
+from remediator.core.policy.document import Json, PolicyDocument, read_policy
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
+from remediator.core.repair.outcome import Applied, NotApplied, Unconfirmed, WriteResult
+from remediator.errors import AwsError, DeniedError, NotFoundError, RejectedError, ThrottledError, TransientError
+from remediator.flows.documents import read_document, trust_of
+from remediator.flows.recorder import Recorder
+from remediator.gateways.world import World
+
+READ_BACK_PAUSES: Final = (0.0, 0.2, 0.5, 1.0, 2.0)
+"""Seconds before each try to see a write: IAM is eventually consistent, and AWS gives no number.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+"""
+
+THROTTLE_PAUSES: Final = (0.5, 1.5)
+"""Seconds before each further try of a write that AWS refused for now; after that the queue tries again."""
+
+_NEITHER: Final = "What is there now is neither what it was nor what it should be."
+
+_OF_THE_ROLE: Final = frozenset({DocumentKind.TRUST_POLICY, DocumentKind.INLINE_POLICY})
+
+
+class Changed(Exception):
+    """What is there is not what the write was planned for: the role, or the document, is another one now.
+
+    ``document`` is None where it was not read, because of the role. ``is_retry`` says that AWS had refused the write
+    for now, so that some time had passed since the document was read the first time.
+    """
+
+    def __init__(self, role: Reading[Role] | None, document: Reading[Json] | None) -> None:
+        super().__init__()
+        self.role = role
+        self.document = document
+        self.is_retry = False
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Carries out writes that are for one occasion, which ``recorder`` records.
+
+    ``is_enrolled_alike`` says whether a role, as it is now, is still enrolled in the way that the write was planned
+    for. ``tag_may_lag`` says that the role may have been tagged so recently that IAM does not authorize us yet,
+    ``role_may_lag`` that it may have been created so recently that S3 does not know it yet.
+    """
+
+    world: World
+    recorder: Recorder
+    is_enrolled_alike: Callable[[Role], bool] = lambda _: True
+    tag_may_lag: bool = False
+    role_may_lag: bool = False
+
+    def carry_out(
+        self,
+        write: Write,
+        kind: ChangeKind,
+        is_in_effect: Callable[[Reading[Json]], bool] | None = None,
+    ) -> WriteResult:
+        """Record one write; carry it out if everything is as planned; see that it took effect.
+
+        ``is_in_effect`` says of the document, as it was read back, whether it does what it was written for; by default
+        it has to be what was written. The record is made before the last look, so that as little time as possible lies
+        between that and the write.
+
+        Raises Changed where something is not as planned any more, NotFoundError where something has gone in the
+        meantime, TransientError where it could not be asked for, or recorded, and WritesCapped where no more may be
+        written within this window; in none of these cases was the document written.
+        """
+        try:
+            change = self.recorder.intend(write, kind)
+        except TransientError:
+            raise
+        except AwsError as error:
+            return NotApplied(write, f"It could not be recorded, and nothing is written without a record: {error}")
+        try:
+            result = self._written(write, change, is_in_effect or partial(_is, document=write.after))
+        except Changed:
+            self.recorder.abandon(change, "The document, or the role, had changed before it was to be written.")
+            raise
+        except AwsError as error:
+            self.recorder.abandon(change, f"What is there could not be looked at before it was to be written: {error}")
+            raise
+        self.recorder.conclude(change, result)
+        return replace(result, change_id=change.change_id)
+
+    def _written(self, write: Write, change: Change, is_in_effect: Callable[[Reading[Json]], bool]) -> WriteResult:
+        sending = _Sending(write, change, self.world)
+        self._look(change, sending)
+        failed = sending.send()
+        for seconds in THROTTLE_PAUSES:
+            if not isinstance(failed, ThrottledError):
+                break
+            self.world.sleep(seconds)
+            try:
+                self._look(change, sending)
+            except Changed as changed:
+                changed.is_retry = True
+                raise
+            failed = sending.send()
+        if failed is not None and _is_refusal(failed) and write.document.kind is not DocumentKind.INSTANCE_PROFILE:
+            return self._refused(write, change, failed)
+        return self._read_back(write, change, sending, is_in_effect)
+
+    def _look(self, change: Change, sending: _Sending) -> None:
+        """Look just before a write whether everything is as planned. Raises Changed where it is not."""
+        role = self.world.roles.read_role(change.role_name) if change.role_name else None
+        if role is not None and not (
+            isinstance(role, Present) and role.value.role_id == change.role_id and self.is_enrolled_alike(role.value)
+        ):
+            raise Changed(role, None)
+        if role is not None and change.document.kind is DocumentKind.TRUST_POLICY:
+            now = trust_of(role)
+        else:
+            now = read_document(change.document, change.role_name, self.world)
+        if not _is(now, sending.planned_for):
+            raise Changed(role, now)
+
+    def _read_back(
+        self, write: Write, change: Change, sending: _Sending, is_in_effect: Callable[[Reading[Json]], bool]
+    ) -> WriteResult:
+        """What became of a write that was made, or may have been: an answer can be lost, and of two calls one made."""
+        failed = sending.failed
+        now: Reading[Json] = Absent()
+        try:
+            for seconds in (0.0,) if failed is not None and _is_refusal(failed) else READ_BACK_PAUSES:
+                if seconds:
+                    self.world.sleep(seconds)
+                now = read_document(change.document, change.role_name, self.world)
+                if is_in_effect(now):
+                    return Applied(write)
+        except (TransientError, NotFoundError) as error:
+            return Unconfirmed(write, f"Reading it back failed: {error}")
+        match failed:
+            case None:
+                return Unconfirmed(write, "Reading it back does not show it yet; or somebody has undone it at once.")
+            case _ if sending.is_begun:
+                return Unconfirmed(write, sending.why_not_finished(failed))
+            case _ if _is_refusal(failed):
+                return self._refused(write, change, failed)
+            case _ if change.kind is ChangeKind.UNDO and not _is(now, change.before):
+                return Unconfirmed(write, f"{failed}. {_NEITHER}")
+            case _:
+                return NotApplied(write, str(failed), retried=True, is_lost=True)
+
+    def _refused(self, write: Write, change: Change, error: AwsError) -> NotApplied:
+        """AWS has refused the write. Raises NotFoundError where what was to be written is gone."""
+        match error:
+            case ThrottledError():
+                return NotApplied(write, str(error), retried=True)
+            case DeniedError():
+                # Our permission to write to the role hangs on the enrollment tag; IAM may not know of a recent one yet.
+                by_tag = write.document.kind in _OF_THE_ROLE
+                return NotApplied(write, str(error), retried=by_tag and self.tag_may_lag)
+            case RejectedError() if write.document.kind is DocumentKind.BUCKET_POLICY:
+                # It may name a principal that S3 does not know (any more). A role that was deleted shows as its id
+                # when the policy is read again, and then it can be left out.
+                # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-roles
+                now = read_document(change.document, change.role_name, self.world)
+                if not _is(now, change.before):
+                    raise Changed(None, now)
+                return NotApplied(write, str(error), retried=self.role_may_lag)
+            case NotFoundError():
+                raise error
+            case _:
+                return NotApplied(write, str(error))
+
+
+@dataclass(slots=True)
+class _Sending:
+    """Sends one write: one call, or two where an instance profile is created or deleted along with its role.
+
+    ``failed`` is the error of the last call. ``begun`` is what the first of two calls has left.
+    """
+
+    write: Write
+    change: Change
+    world: World
+    failed: AwsError | None = None
+    begun: Json | None = None
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the first of two calls was made."""
+        return self.begun is not None
+
+    @property
+    def planned_for(self) -> Json | None:
+        """What the document has to be for the next call."""
+        return self.write.before if self.begun is None else self.begun
+
+    def why_not_finished(self, failed: AwsError) -> str:
+        """What the first of two calls has left."""
+        if self.write.before is None:
+            return f"It was created, and the role could not be put into it: {failed}"
+        return f"{failed}. {_NEITHER}"
+
+    def send(self) -> AwsError | None:
+        """Make the calls that are left, and give the error of the one that failed; None where none did."""
+        try:
+            self._send()
+        except AwsError as error:
+            self.failed = error
+        else:
+            self.failed = None
+        return self.failed
+
+    def _send(self) -> None:
+        document, after = self.write.document, self.write.after
+        roles, role_name = self.world.roles, self.change.role_name
+        match document.kind:
+            case DocumentKind.TRUST_POLICY:
+                roles.write_trust(role_name, _policy(after))
+            case DocumentKind.INLINE_POLICY if after is None:
+                roles.delete_inline_policy(role_name, document.name)
+            case DocumentKind.INLINE_POLICY:
+                roles.write_inline_policy(role_name, document.name, _policy(after))
+            case DocumentKind.BUCKET_POLICY:
+                region, account = document.region or "", document.account or ""  # without them it was not read
+                if after is None:
+                    self.world.buckets.delete_policy(document.name, region=region, account=account)
+                else:
+                    self.world.buckets.write_policy(document.name, _policy(after), region=region, account=account)
+            case DocumentKind.INSTANCE_PROFILE:
+                self._send_instance_profile(document.name, document.path or "/")
+            case _ as never:
+                assert_never(never)
+
+    def _send_instance_profile(self, name: str, path: str) -> None:
+        roles = self.world.roles
+        if self.planned_for is None:
+            self._create_instance_profile(name, path)
+        held, wanted = _roles_in(self.planned_for), _roles_in(self.write.after)
+        for role_name in held - wanted:
+            roles.remove_role_from_instance_profile(name, role_name)
+            if self.write.after is None:
+                self.begun = instance_profile_json(name, path)
+        if self.write.after is None:
+            roles.delete_instance_profile(name)
+        for role_name in wanted - held:
+            roles.add_role_to_instance_profile(name, role_name)
+
+    def _create_instance_profile(self, name: str, path: str) -> None:
+        """Create it, and wait until IAM shows it; one whose answer was lost and that is there was created."""
+        lost: TransientError | None = None
+        try:
+            self.world.roles.create_instance_profile(name, path)
+        except ThrottledError:
+            raise
+        except TransientError as error:
+            lost = error
+        else:
+            self.begun = instance_profile_json(name, path)
+        for seconds in READ_BACK_PAUSES:
+            if seconds:
+                self.world.sleep(seconds)
+            if isinstance(self.world.roles.read_instance_profile(name), Present):
+                self.begun = instance_profile_json(name, path)
+                return
+        if lost is not None:
+            raise lost
+
+
+def _roles_in(profile: Json | None) -> frozenset[str]:
+    listed = None if profile is None else profile.get("Roles")
+    return frozenset(map(str, listed)) if isinstance(listed, (list, tuple)) else frozenset()
+
+
+def _is_refusal(error: AwsError) -> bool:
+    """Whether AWS did nothing: any answer but one that may have been lost."""
+    return isinstance(error, ThrottledError) or not isinstance(error, TransientError)
+
+
+def _policy(document: Json | None) -> PolicyDocument:
+    reading = read_policy(document)
+    assert isinstance(reading, Present)  # noqa: S101 - it was planned so
+    return reading.value
+
+
+def _is(reading: Reading[Json], document: Json | None) -> bool:
+    """Whether this was read; None stands for a document that does not exist."""
+    match reading:
+        case Present(value=now):
+            return same_document(now, document)
+        case Absent():
+            return document is None
+        case Unreadable():
+            return False
+        case _ as never:
+            assert_never(never)
