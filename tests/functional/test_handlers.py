@@ -146,6 +146,7 @@ def test_a_write_is_sent_once_after_each_look_and_a_read_up_to_three_times(
     session = boto3.Session()
     session.events.register_first("before-send", on_the_wire)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
+    forget(reconciler)
     assert failures(reconcile_queued(world)) == ["m0"]
     assert [sent[number - 1] for number, each in enumerate(sent) if each == call] == after
 
@@ -238,7 +239,7 @@ def test_a_configuration_that_is_wrong_fails_the_messages_and_loses_none(
     def broken() -> None:
         raise SettingsError(["clouds: missing"])
 
-    monkeypatch.setattr(router, "load_settings", broken)
+    monkeypatch.setattr(consumer, "load_settings", broken)
     assert failures(route(load("TagRole"))) == ["m0"]
 
 
@@ -327,7 +328,7 @@ def test_a_request_that_keeps_failing_is_told_with_its_last_try(world: World, mo
     world.create_role(EC2_STATEMENT)
     route(load("TagRole"))
     (message,) = world.queued()
-    monkeypatch.setattr(reconciler, "_buckets", Broken)
+    monkeypatch.setattr(reconciler, "S3Gateway", lambda *_: Broken())
     for count in range(1, 9):
         event = batch(message["Body"])
         event["Records"][0]["attributes"]["ApproximateReceiveCount"] = str(count)
@@ -440,7 +441,7 @@ def test_an_alert_that_cannot_be_published_stands_in_the_log_and_is_counted(
 ) -> None:
     world.create_role(LAMBDA_STATEMENT)
     route(load("TagRole"))
-    monkeypatch.setattr(reconciler, "_topic", Deaf)
+    monkeypatch.setattr(reconciler, "AlertsTopic", lambda *_: Deaf())
     log = io.StringIO()
     handler = consumer.logger.registered_handler
     assert isinstance(handler, logging.StreamHandler)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -10,8 +9,8 @@ import pytest
 
 from remediator.core.alerts.decide import News
 from remediator.core.model.finding import FindingCode
-from remediator.core.model.instance_profile import InstanceProfiles
-from remediator.core.policy.reading import Absent, Unreadable
+from remediator.core.model.instance_profile import InstanceProfile
+from remediator.core.policy.reading import Absent, Reading
 from remediator.core.repair.outcome import NotApplied, Outcome, OutcomeKind, Unconfirmed
 from remediator.errors import DeniedError, NotFoundError, QuotaError, ThrottledError, TransientError
 from remediator.gateways.iam import IamGateway
@@ -219,7 +218,7 @@ def test_a_throttled_creation_goes_back_to_the_queue(world: World) -> None:
     assert world.profiles() == []
 
 
-@pytest.mark.parametrize("read", ["read_instance_profiles_1", "read_instance_profiles_2"])
+@pytest.mark.parametrize("read", ["read_instance_profiles_1", "read_instance_profile_2"])
 def test_a_throttled_read_before_the_write_goes_back_to_the_queue(world: World, read: str) -> None:
     create_role(world)
     with pytest.raises(TransientError):
@@ -291,10 +290,9 @@ class Late(IamGateway):
         super().create_instance_profile(name, path)
         self._hidden = 2
 
-    def read_instance_profiles(self, role_name: str) -> InstanceProfiles:
-        profiles = super().read_instance_profiles(role_name)
+    def read_instance_profile(self, name: str) -> Reading[InstanceProfile]:
         self._hidden -= 1
-        return replace(profiles, namesake=Absent()) if self._hidden >= 0 else profiles
+        return Absent() if self._hidden >= 0 else super().read_instance_profile(name)
 
 
 def test_an_instance_profile_that_shows_late_is_waited_for(world: World) -> None:
@@ -309,7 +307,7 @@ def test_an_instance_profile_that_shows_late_is_waited_for(world: World) -> None
 def test_an_instance_profile_that_somebody_makes_between_the_look_and_the_write_is_filled(world: World) -> None:
     create_role(world)
     make = once(lambda: create_profile(world, path="/anyscale/production/"))
-    assert world.reconcile(roles=world.disturbed_roles(before_read_instance_profiles_2=make)).kind is (
+    assert world.reconcile(roles=world.disturbed_roles(before_read_instance_profile_2=make)).kind is (
         OutcomeKind.REPAIRED
     )
     assert world.writes == ["AddRoleToInstanceProfile"]
@@ -328,7 +326,7 @@ def test_an_instance_profile_that_somebody_fills_between_the_look_and_the_write_
     world.create_role(EC2_STATEMENT, name="other", profile=False)
     create_role(world)
     take = once(lambda: create_profile(world, "other"))
-    outcome = world.reconcile(roles=world.disturbed_roles(before_read_instance_profiles_2=take))
+    outcome = world.reconcile(roles=world.disturbed_roles(before_read_instance_profile_2=take))
     assert codes(outcome) == [FindingCode.PROFILE_OCCUPIED]
     assert world.writes == []
     assert world.profiles("other") == [ROLE]

@@ -542,7 +542,7 @@ def test_an_interrupted_repair_tells_all_that_was_repaired_and_nothing_more(worl
     bucket = {"name": BUCKET, "region": "us-east-1", "key": key}
     world.settings = settings(buckets=[bucket], grant=grant, instanceProfile="repair")
     world.create_role(LAMBDA_STATEMENT, profile=False)
-    outcome = world.reconcile(roles=world.disturbed_roles(before_read_instance_profiles_2=throttled()))
+    outcome = world.reconcile(roles=world.disturbed_roles(before_read_instance_profile_2=throttled()))
     assert outcome.kind is OutcomeKind.FAILED
     assert outcome.to_be_retried
     assert {(finding.code, finding.subject) for finding in outcome.findings} == {
@@ -565,7 +565,7 @@ def test_an_interrupted_repair_tells_what_was_restored(world: World, grant: str)
     else:
         world.put_bucket_policy(*({**each, "Action": "s3:*"} for each in world.bucket_policy()["Statement"]))
     world.settings = settings(grant=grant, instanceProfile="repair")
-    outcome = world.reconcile(roles=world.disturbed_roles(before_read_instance_profiles_2=throttled()))
+    outcome = world.reconcile(roles=world.disturbed_roles(before_read_instance_profile_2=throttled()))
     assert codes(outcome.findings) == [FindingCode.GRANT_ALTERED]
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
+from itertools import count
 from typing import Any
 
 import boto3
@@ -71,6 +72,7 @@ class World:
         self.paused = Pause()
         self.unconcluded: list[str] = []
         self.time = NOW
+        self._ticks = count()
         self.dynamodb = client("dynamodb")
         create_history_table(self.dynamodb)
         self.ssm = client("ssm")
@@ -256,7 +258,9 @@ class World:
         """What the flows are given of this account; ``overrides`` replace single collaborators."""
         if "now" in overrides:
             now = overrides.pop("now")
-            overrides["clock"] = lambda: now
+            overrides["clock"] = lambda: now + timedelta(milliseconds=next(self._ticks))
+        if "topic" in overrides:
+            overrides["alerts"] = overrides.pop("topic")
         given: dict[str, Any] = {
             "account": ACCOUNT,
             "settings": self.settings,

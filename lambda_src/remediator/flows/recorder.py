@@ -91,7 +91,8 @@ class Recorder:
         self.unrecorded.pop(change.change_id, None)
         is_closed = change.state is ChangeState.NOT_WRITTEN or change.kind is ChangeKind.UNDO
         try:
-            self.world.history.conclude(change.change_id, change.state, change.why, self.world.clock())
+            at = change.concluded_at or self.world.clock()
+            self.world.history.conclude(change.change_id, change.state, change.why, at)
             if is_closed:
                 self.world.history.close(change.change_id)
         except AwsError as error:

@@ -147,6 +147,8 @@ class Engine:
         except (TransientError, NotFoundError) as error:
             return Unconfirmed(write, f"Reading it back failed: {error}")
         match failed:
+            case None if change.kind is ChangeKind.UNDO:
+                return Unconfirmed(write, "It was written, but reading it back does not show it yet.")
             case None:
                 return Unconfirmed(write, "Reading it back does not show it yet; or somebody has undone it at once.")
             case _ if sending.is_begun:

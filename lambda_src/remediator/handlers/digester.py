@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import Final, assert_never
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -35,8 +35,6 @@ ENOUGH_MILLISECONDS: Final = 12_000
 def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
     """Announce a batch of the digest queue; a record that fails is retried alone and ends in the dead-letter queue."""
     counts: Counter[str] = Counter()
-    limit = settings().digest
-    windows = DigestWindows(client("dynamodb"), os.environ["HISTORY_TABLE"], alone=limit.alone, minutes=limit.minutes)
     ends = DigestQueue(client("sqs"), os.environ["CONSUMED_QUEUE_URL"])
     topic = PeopleTopic(client("sns"), os.environ["PEOPLE_TOPIC_ARN"])
 
@@ -46,11 +44,16 @@ def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
         else:
             logger.info("told already", told_as=told_as)
 
+    @cache
+    def windows() -> DigestWindows:
+        limit = settings().digest
+        return DigestWindows(client("dynamodb"), os.environ["HISTORY_TABLE"], alone=limit.alone, minutes=limit.minutes)
+
     def work(record: SQSRecord) -> None:
         logger.append_keys(message_id=record.message_id)
         require_time(context, ENOUGH_MILLISECONDS, "announce")
         sent_at = datetime.fromtimestamp(int(record.attributes.sent_timestamp) / 1000, UTC)
-        announced = announce(record.body, sent_at=sent_at, now=now(), windows=windows, ends=ends, tell=tell)
+        announced = announce(record.body, sent_at=sent_at, now=now(), windows=windows(), ends=ends, tell=tell)
         counts["AlertsHeld"] += isinstance(announced, HeldBack)
         _log(announced)
 

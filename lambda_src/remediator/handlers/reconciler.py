@@ -111,7 +111,7 @@ def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
 
     A group is one role, or all roles whose repair writes the policy of a common bucket.
     """
-    world = _world(context)
+    made = cache(lambda: _world(context))  # a configuration that cannot be read fails the messages
     # All messages of the batch were sent before the role is read, so that one reconcile answers all of its causes.
     causes = _causes_by_role(event)
     count(RolesReceived=len(causes))
@@ -121,6 +121,7 @@ def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
         logger.append_keys(message_id=record.message_id, role=None, event_id=None)
         request = parse_request(record.body)
         logger.append_keys(role=request.role_name, event_id=request.cause.event_id)
+        world = made()
         if request.account != world.account:
             raise RemediatorError(f"the request is for account {request.account}, and this is account {world.account}")
         if request.role_name in done:

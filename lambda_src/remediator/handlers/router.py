@@ -55,7 +55,7 @@ def _world(context: LambdaContext) -> World:
 @function
 def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
     """Dispatch a batch of the intake queue; a record that fails is retried alone and ends in the dead-letter queue."""
-    world = _world(context)
+    world = cache(lambda: _world(context))  # a configuration that cannot be read fails the messages
     count(EventsReceived=len(event.get("Records", ())))
 
     def route(record: SQSRecord) -> None:
@@ -66,7 +66,7 @@ def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
         except (ValueError, RecursionError) as error:
             raise MalformedEvent(f"the message is not JSON: {error}") from error
         logger.append_keys(event_id=_named(envelope, "eventID"), call=_named(envelope, "eventName"))
-        dispatched = dispatch(envelope, world)
+        dispatched = dispatch(envelope, world())
         count(**{_metric(dispatched): 1})
         for each in dispatched:
             _log(each)

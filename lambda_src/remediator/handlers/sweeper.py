@@ -68,19 +68,19 @@ def _world(context: LambdaContext) -> World:
 @function
 def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
     """Answer a batch of the sweep queue: all that ask for a sweep with one, and each unfinished sweep with its rest."""
-    world = _world(context)
+    world = cache(lambda: _world(context))  # a configuration that cannot be read fails the messages
     count(SweepRequestsReceived=len(event.get("Records", ())))
     errors: dict[Sweep, Exception | None] = {}
 
     @cache
     def begun() -> Sweep:
-        return _begin(event, world)
+        return _begin(event, world())
 
     def answer_to(asked: Sweep) -> Exception | None:
         logger.append_keys(sweep_id=asked.sweep_id)
         try:
             remaining = context.get_remaining_time_in_millis
-            swept = sweep(asked, world, remaining=remaining, on_unreadable=_log_unreadable)
+            swept = sweep(asked, world(), remaining=remaining, on_unreadable=_log_unreadable)
         except Exception as error:  # noqa: BLE001 - every message that asked for this sweep fails with it
             return error
         _log(swept, asked)
