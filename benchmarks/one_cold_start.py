@@ -76,7 +76,7 @@ def _start(function: str, answers: _Answers) -> Callable[[Any], float | None]:
     if function not in {"empty", "powertools"}:
         module = import_module(f"remediator.handlers.{function}")
         answers.listen()
-        module._consumed_queue()  # noqa: SLF001 - as the function does for itself
+        import_module("remediator.handlers.consumer").client("sqs")  # as the function does for itself
         return lambda event: _handled(module, event)
     import boto3
     from aws_lambda_powertools import Logger

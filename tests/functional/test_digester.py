@@ -40,7 +40,7 @@ from remediator.flows.announce import (
     announce,
 )
 from remediator.gateways.digests import DigestQueue, DigestWindows
-from remediator.gateways.people_topic import PeopleMessage, PeopleTopic
+from remediator.gateways.people_topic import PeopleTopic
 from remediator.handlers import consumer, digester
 from remediator.settings import DigestLimit, WriteLimit
 from tests.examples import ACCOUNT, ROLE_ARN, settings
@@ -184,20 +184,10 @@ class Outside:
         arguments: dict[str, Any] = {
             "windows": DigestWindows(table, TABLE, alone=self.limit.alone, minutes=self.limit.minutes),
             "ends": DigestQueue(boto3.client("sqs"), self.queue_url),
-            "people": Everybody(PeopleTopic(boto3.client("sns"), self.topic_arn)),
+            "tell": lambda message, told_as: PeopleTopic(boto3.client("sns"), self.topic_arn).publish(message),
             **overrides,
         }
         return announce(message.body, sent_at=message.sent, now=now, **arguments)
-
-
-class Everybody:
-    """People who are told whatever there is, however often."""
-
-    def __init__(self, topic: PeopleTopic) -> None:
-        self._topic = topic
-
-    def tell(self, message: PeopleMessage, *, told_as: str) -> None:
-        self._topic.publish(message)
 
 
 @pytest.fixture(scope="module")

@@ -131,7 +131,7 @@ def test_one_of_our_own_roles_is_refused_whatever_the_pattern_allows(world: Worl
     world.create_role(LAMBDA_STATEMENT, name=name, path="/")
     assert [world.look(role=name)[1] for _ in range(3)] == [News.NEW, News.NONE, News.NONE]
     (alert,) = world.alerts()
-    assert (alert["outcome"], alert["wrong"][0]["text"]) == (
+    assert (alert["outcome"], alert["wrong"][0]) == (
         "refused",
         "The role is one of the remediator's own, which it never touches.",
     )

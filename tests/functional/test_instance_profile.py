@@ -9,8 +9,8 @@ import pytest
 
 from remediator.core.alerts.decide import News
 from remediator.core.model.finding import FindingCode
-from remediator.core.model.instance_profile import InstanceProfile
-from remediator.core.policy.reading import Absent, Reading
+from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
+from remediator.core.policy.reading import Absent, Reading, Unreadable
 from remediator.core.repair.outcome import NotApplied, Outcome, OutcomeKind, Unconfirmed
 from remediator.errors import DeniedError, NotFoundError, QuotaError, ThrottledError, TransientError
 from remediator.gateways.iam import IamGateway

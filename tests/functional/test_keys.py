@@ -286,7 +286,7 @@ def test_a_key_that_waits_for_its_bucket_is_not_told_as_granted_when_the_repair_
     freeze = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{logs}/*"}
     world.put_bucket_policy(freeze, bucket=logs)
     world.create_role(EC2_STATEMENT, profile=False)
-    outcome = world.reconcile(roles=world.disturbed_roles(before_read_instance_profiles_2=throttled()))
+    outcome = world.reconcile(roles=world.disturbed_roles(before_read_instance_profile_2=throttled()))
     assert KEYS_SID not in own_statements(world)
     assert codes(outcome) == [FindingCode.GRANT_MISSING]
     assert FindingCode.KEY_MISSING in codes(world.reconcile())

@@ -648,7 +648,7 @@ def test_messages_come_back_even_if_their_delay_cannot_be_set(
         def deliver_again(self, failed: object) -> None:
             raise TransientError("sqs:ChangeMessageVisibility", "RequestThrottled", "")
 
-    monkeypatch.setattr(notifier, "_consumed_queue", Deaf)
+    monkeypatch.setattr(consumer, "ConsumedQueue", lambda *_: Deaf())
     slack.script.append(BROKEN)
     queue.send(REPAIRED)
     assert queue.deliver() == 0

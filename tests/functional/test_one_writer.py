@@ -97,7 +97,7 @@ def test_a_role_that_fails_holds_up_the_others_of_its_group_and_none_is_lost(
     for record in event["Records"]:
         record["attributes"]["MessageGroupId"] = "one group"
     disturbed = world.disturbed_buckets(before_read_bucket_1=throttled())
-    monkeypatch.setattr(reconciler, "_buckets", lambda: disturbed)
+    monkeypatch.setattr(reconciler, "S3Gateway", lambda *_: disturbed)
     assert failures(reconciler.handle(event, Context())) == ["m0", "m1"]
     assert world.bucket_policy() is None
     assert failures(reconciler.handle(event, Context())) == []

@@ -153,7 +153,7 @@ class Deaf:
 def test_a_sweep_that_cannot_be_queued_fails_its_message_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.create_role(LAMBDA_STATEMENT)
     world.settings = two_clouds()
-    monkeypatch.setattr(router, "_sweeps", Deaf)
+    monkeypatch.setattr(router, "SweepQueue", lambda *_: Deaf())
     assert failures(route(load("DeleteBucket"), load("TagRole"))) == ["m0"]
     assert [request.role_name for request in requests(world)] == ["head-node"]
 

@@ -536,13 +536,16 @@ class TestUnsettledRoles:
         found.counts()
         assert [request.bucket for request in found.queued] == [BUCKET]
 
-    def test_that_cannot_be_read_fail_the_sweep_after_the_others_were_queued(self) -> None:
-        def unreadable() -> tuple[str, ...]:
+    def test_that_cannot_be_read_fail_the_sweep_after_the_others_were_queued(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def unreadable(_: Sweeper) -> tuple[str, ...]:
             raise ThrottledError("dynamodb:Query", "ThrottlingException", "slow down")
 
         found = sweeper(raw_role("broken", LAMBDA_STATEMENT))
+        monkeypatch.setattr(Sweeper, "unsettled_roles", unreadable)
         with pytest.raises(TransientError):
-            found.run(unsettled=unreadable)
+            found.run()
         assert found.names == ["broken"]
 
 

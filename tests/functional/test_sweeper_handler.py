@@ -209,7 +209,7 @@ def test_a_configuration_that_is_wrong_fails_the_messages_and_loses_none(monkeyp
     def broken() -> None:
         raise SettingsError(["clouds: missing"])
 
-    monkeypatch.setattr(sweeper, "load_settings", broken)
+    monkeypatch.setattr(consumer, "load_settings", broken)
     assert handle(SCHEDULED, DEPLOYED) == ["m0", "m1"]
 
 
