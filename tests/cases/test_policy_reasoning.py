@@ -15,7 +15,7 @@ from remediator.core.access.actions import (
     WANTED_OBJECT_ACTIONS,
 )
 from remediator.core.access.calls import ec2_assumes, kms_context, s3_contexts
-from remediator.core.access.grants import GrantVerdict
+from remediator.core.access.decision import GrantVerdict
 from remediator.core.model.bucket import Bucket
 from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.role import Role

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from remediator.core.alerts.alert_json import Record
+from remediator.core.alerts.alert_json import record_json
+from remediator.core.alerts.notification import Notice, Notification
 from remediator.core.history.change import Change, ChangeKind, ChangeState, split_change_id
 from remediator.core.history.role_record import RoleMemory
-from remediator.core.model.bucket import Bucket, DefaultEncryption
+from remediator.core.model.bucket import Bucket
 from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME
 from remediator.core.model.role import InlinePolicy, ManagedPolicy, Role, RolePolicies
@@ -222,7 +223,7 @@ class KeptAccount:
                 account=account,
                 region=region,
                 policy=_reading(self._behind().bucket),
-                encryption=Present(DefaultEncryption()),
+                encryption=Present(None),
             )
         )
 
@@ -307,8 +308,8 @@ class KeptTopic:
     def __init__(self) -> None:
         self.alerts: list[Json] = []
 
-    def publish(self, record: Record) -> None:
-        self.alerts.append(json.loads(record.json))
+    def publish(self, alert: Notification | Notice) -> None:
+        self.alerts.append(json.loads(record_json(alert)))
 
 
 def named_roles(bucket: Json | None) -> list[str]:

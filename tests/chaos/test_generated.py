@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from remediator.core.alerts.topic_messages import published_layout
-from remediator.core.events.event import Ignored, RoleTrigger, Trigger, parse_event
+from remediator.core.events.event import Ignored, RoleTrigger, SharedTrigger, Trigger, parse_event
 from remediator.core.events.request import parse_request, request_for, request_json
 from remediator.core.events.sweep import parse_sweep
 from remediator.errors import MalformedAlert, MalformedEvent, MalformedRequest
@@ -46,7 +46,7 @@ ROLE_TRIGGERS: Final = tuple(
 MESSAGES: Final = (
     *((WRITTEN_EVENT, WRITTEN_SWEEP) * 16),
     *(json.loads(request_json(request_for(trigger))) for trigger in ROLE_TRIGGERS[:4]),
-    *(json.loads(told.record.json) for told in (*ALERTS.values(), storm(), alarm())),
+    *(json.loads(told.json) for told in (*ALERTS.values(), storm(), alarm())),
 )
 
 damage: Final = json_values | st.sampled_from(
@@ -103,6 +103,8 @@ def answer_of_event(value: Any) -> str:
     if isinstance(trigger, RoleTrigger):
         request = request_for(trigger)
         assert parse_request(request_json(request)) == request
+    if isinstance(trigger, SharedTrigger):
+        return trigger.concern
     return type(trigger).__name__
 
 
@@ -156,7 +158,7 @@ KIND_OF: Final[dict[str, tuple[Callable[[Any], str], tuple[Any, ...], frozenset[
     "events": (
         answer_of_event,
         EVENTS,
-        frozenset({"malformed", "Ignored", "RoleTrigger", "PolicyTrigger", "BucketTrigger", "KeyTrigger"}),
+        frozenset({"malformed", "Ignored", "RoleTrigger", "managed policy", "bucket", "key"}),
     ),
     "messages": (
         answer_of_message,

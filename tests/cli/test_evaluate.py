@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from remediator.core.access.actions import KEY_ACTIONS, REQUIRED_BUCKET_ACTIONS, REQUIRED_OBJECT_ACTIONS
-from remediator.core.access.grants import GrantVerdict
+from remediator.core.access.decision import GrantVerdict
 from remediator.core.model.finding import FindingCode
 from remediator.core.repair.trust import TrustVerdict
 from remediator_cli.checks.evaluation import Edit

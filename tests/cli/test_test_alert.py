@@ -12,7 +12,7 @@ import botocore.client
 import pytest
 
 from remediator.core.alerts.alert_json import parse_record
-from remediator.core.alerts.notice import Notice, NoticeKind
+from remediator.core.alerts.notification import Notice, NoticeKind
 from remediator_cli.deployment.subscriptions import Subscriptions, sort_subscriptions
 from tests.cli.deployed import NOW, STACK, Deployed
 from tests.cli.schemas import schema_errors

@@ -12,12 +12,9 @@ import pytest
 from demo.embedded import EmbeddedAws, allow, policy_document
 from demo.embedded_aws import ACCOUNT, REGION
 from remediator.core.events.event import (
-    AccountTrigger,
-    BucketTrigger,
     Ignored,
-    KeyTrigger,
-    PolicyTrigger,
     RoleTrigger,
+    SharedTrigger,
     Trigger,
     parse_event,
 )
@@ -207,14 +204,8 @@ def concerned(trigger: Trigger) -> tuple[str, str]:
     match trigger:
         case RoleTrigger(role_name=name):
             return "role", name
-        case PolicyTrigger(policy_arn=arn):
-            return "policy", arn
-        case BucketTrigger(bucket=name):
-            return "bucket", name
-        case KeyTrigger(key_arn=arn):
-            return "key", arn
-        case AccountTrigger(account=account):
-            return "account", account
+        case SharedTrigger(concern=concern, name=name):
+            return ("policy" if concern is Concern.MANAGED_POLICY else concern.value), name
         case Ignored(why=why):
             return "nothing", why
 

@@ -19,13 +19,11 @@ from moto import mock_aws
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
-from remediator.core.alerts.alert_json import record_json
+from remediator.core.alerts.alert_json import parse_record, record_json
 from remediator.core.alerts.decide import News
-from remediator.core.alerts.digest import parse_window_end, window_end_json
-from remediator.core.alerts.notice import limit_reached
-from remediator.core.alerts.notification import Change, Notification, Point, WriteState
-from remediator.core.alerts.topic_messages import parse_record, published_layout
-from remediator.core.alerts.window import Window, window_of
+from remediator.core.alerts.notification import DocumentChange, Notification, WriteState, limit_reached
+from remediator.core.alerts.topic_messages import published_layout
+from remediator.core.alerts.window import Window, parse_window_end, window_end_json, window_of
 from remediator.core.repair.outcome import Applied, OutcomeKind
 from remediator.errors import MalformedRecord
 from remediator.flows.announce import (
@@ -650,7 +648,9 @@ def with_documents(count: int, lines: int) -> str:
     message = parse_record(record())
     assert isinstance(message, Notification)
     document = {f"key{n}": '"quoted" é' * 15 for n in range(lines)}
-    changes = tuple(Change(f"policy {n}", WriteState.APPLIED, None, document, change_id=f"c{n}") for n in range(count))
+    changes = tuple(
+        DocumentChange(f"policy {n}", WriteState.APPLIED, None, document, change_id=f"c{n}") for n in range(count)
+    )
     return record_json(replace(message, changes=changes))
 
 
@@ -659,7 +659,7 @@ def with_notes(count: int) -> str:
     message = parse_record(record())
     assert isinstance(message, Notification)
     note = "It may have been written. " * 23
-    changes = (Change(f"policy {n}", WriteState.UNCONFIRMED, None, None, note, f"c{n}") for n in range(count))
+    changes = (DocumentChange(f"policy {n}", WriteState.UNCONFIRMED, None, None, note, f"c{n}") for n in range(count))
     return record_json(replace(message, changes=tuple(changes)))
 
 
@@ -668,7 +668,7 @@ def with_reasons(count: int, length: int) -> str:
     message = parse_record(record())
     assert isinstance(message, Notification)
     reasons = tuple("because " * (length // 8) for _ in range(8))
-    wrong = tuple(Point(f"{n} is wrong", reasons) for n in range(count))
+    wrong = tuple((f"{n} is wrong", *reasons) for n in range(count))
     findings = tuple(replace(GRANT_BLOCKED, subject=f"bucket-{n}", because=reasons) for n in range(count))
     return record_json(replace(message, wrong=wrong, findings=findings))
 

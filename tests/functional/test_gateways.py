@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
 from botocore.stub import Stubber
 
-from remediator.core.model.bucket import Bucket, CustomerKey, DefaultEncryption, KeyState, PublicAccessBlock
+from remediator.core.model.bucket import Bucket, CustomerKey, KeyState, PublicAccessBlock
 from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.model.role import Role
 from remediator.core.policy.document import read_policy
@@ -258,7 +258,7 @@ def present(reading: Reading[Bucket]) -> Bucket:
 def test_a_bucket_without_policy_and_encryption_is_present_and_its_policy_absent() -> None:
     bucket = present(read_bucket(NO_POLICY, NO_ENCRYPTION))
     assert bucket.policy == Absent()
-    assert bucket.encryption == Present(DefaultEncryption())
+    assert bucket.encryption == Present(None)
     assert bucket.public_access_block is None
     assert bucket.key is None
 
@@ -316,7 +316,7 @@ def test_a_bucket_that_s3_refuses_to_show_for_any_reason_is_unreadable(code: str
     ],
 )
 def test_the_key_of_a_bucket_is_that_of_a_customer_and_none_of_aws(encryption: Answer, key: str | None) -> None:
-    assert present(read_bucket(NO_POLICY, encryption)).encryption == Present(DefaultEncryption(key))
+    assert present(read_bucket(NO_POLICY, encryption)).encryption == Present(key)
 
 
 ENABLED = (key_in_state("Enabled"), ("get_key_policy", {"Policy": json.dumps(PUBLIC)}))
@@ -340,7 +340,7 @@ def test_an_id_or_an_alias_of_the_configured_key_counts_as_the_key(
     named: str, resolved: tuple[Answer, ...], key: str
 ) -> None:
     bucket = present(read_bucket(NO_POLICY, encrypted_with("aws:kms", named), keys=(*resolved, *ENABLED), key=KEY))
-    assert bucket.encryption == Present(DefaultEncryption(key))
+    assert bucket.encryption == Present(key)
     assert bucket.key == CustomerKey(KEY, read_policy(PUBLIC), Present(KeyState.ENABLED))
 
 

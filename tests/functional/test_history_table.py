@@ -16,7 +16,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from remediator.core.history.change import Change, ChangeKind, ChangeState
-from remediator.core.history.role_record import Contest, Incident, RoleMemory, Told
+from remediator.core.history.role_record import Contest, Incident, RoleMemory
 from remediator.errors import (
     AwsError,
     DeniedError,
@@ -39,7 +39,7 @@ ROLE = "head-node"
 LATER = NOW + timedelta(seconds=3)
 INCIDENT = Incident("incident-1", "fingerprint-1", NOW, told=True)
 CONTEST = Contest(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ("Terraform (role ci)",), events=2)
-SETTLED = RoleMemory(role_id="AROAEXAMPLEHEADNODE01", told=(Told("fingerprint-1", NOW),))
+SETTLED = RoleMemory(role_id="AROAEXAMPLEHEADNODE01", told=(("fingerprint-1", NOW),))
 UNSETTLED = replace(SETTLED, incident=INCIDENT)
 
 

@@ -11,8 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from remediator.core.alerts.digest import window_end_json
-from remediator.core.alerts.window import window_of
+from remediator.core.alerts.window import window_end_json, window_of
 from remediator.core.events.request import ReconcileRequest, request_json
 from remediator.gateways.webhook import Webhook
 from remediator.handlers import consumer, digester, notifier, reconciler, router, sweeper

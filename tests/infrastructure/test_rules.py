@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from moto.events.models import EventPattern
 
-from remediator.core.events.event import AccountTrigger, BucketTrigger, Ignored, KeyTrigger, parse_event
+from remediator.core.events.event import Ignored, SharedTrigger, parse_event
 from remediator.core.events.watched import BUS_SOURCES, UNWATCHED, WATCHED_CALLS, Concern, WatchedCall
 from remediator.settings import Settings, parse_settings
 from stacks.watched_rules import LONGEST_PATTERN, WatchedRule, forwarded_rule, watched_rules
@@ -190,11 +190,11 @@ class TestRecords:
         ours = not isinstance(trigger, Ignored)
         assert len(at(event, event["region"])) == ours
         match trigger:
-            case BucketTrigger(bucket=bucket):
+            case SharedTrigger(concern=Concern.BUCKET, name=bucket):
                 assert bucket in (DATA, DATASETS)
-            case KeyTrigger(key_arn=key):
+            case SharedTrigger(concern=Concern.KEY, name=key):
                 assert key == KEY
-            case AccountTrigger():
+            case SharedTrigger(concern=Concern.ACCOUNT):
                 assert at(event | {"region": ELSEWHERE}, ELSEWHERE) == ["Account-Forwarded"]
             case _:
                 pass

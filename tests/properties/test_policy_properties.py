@@ -18,9 +18,9 @@ from remediator.core.model.bucket import Bucket, CustomerKey, PublicAccessBlock
 from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME, TRUST_SID
 from remediator.core.model.role import InlinePolicy, ManagedPolicy, Role, RolePolicies
 from remediator.core.policy.document import PolicyDocument, policy_size, policy_text, read_policy, same_policy
-from remediator.core.policy.edit import append_statement, raw_statements, upsert_statements
+from remediator.core.policy.edit import append_statement, raw_statements
 from remediator.core.policy.extent import ALWAYS, NEVER
-from remediator.core.policy.matching import Target, glob, glob_extent
+from remediator.core.policy.matching import Resource, glob, glob_extent
 from remediator.core.policy.public import public_statements
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.bucket_policy import (
@@ -56,6 +56,7 @@ from tests.unit.policy.documents import (
     our_bucket_statement,
     our_policy,
     role,
+    upserted,
 )
 
 QUICK = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -154,7 +155,7 @@ def test_the_smaller_edit_adds_ec2_to_one_list_of_services_and_changes_nothing_e
 def test_every_statement_of_others_survives_the_repair_of_the_grant_in_order(raw: Json, names: list[str]) -> None:
     before = parsed(raw)
     ours = own_grant_statements(tuple(names), "aws")
-    after = upsert_statements(before, ours)
+    after = upserted(before, ours)
     own_sids = {each["Sid"] for each in ours}
 
     def foreign(of: PolicyDocument) -> list[Json]:
@@ -165,14 +166,14 @@ def test_every_statement_of_others_survives_the_repair_of_the_grant_in_order(raw
         list(ours),
         list(reversed(ours)),
     )
-    again = upsert_statements(after, ours)
+    again = upserted(after, ours)
     assert json.dumps(again.raw) == json.dumps(after.raw)
 
 
 @QUICK
 @given(documents(kind="bucket"))
 def test_edits_and_what_is_sent_survive_the_way_to_aws_and_back(raw: Json) -> None:
-    after = upsert_statements(parsed(raw), (our_bucket_statement(),))
+    after = upserted(parsed(raw), (our_bucket_statement(),))
     back = parsed(policy_text(after))
     assert same_policy(back, after)
     assert policy_size(back) == policy_size(after)
@@ -221,7 +222,7 @@ def test_after_the_repair_of_the_role_what_was_missing_is_allowed(raw: Json, pol
 def test_the_repair_across_accounts_is_on_the_sides_that_are_named(raw: Json, policy: Json) -> None:
     of = bucket(policy, account="222222222222")
     ours = our_policy(Absent(), BUCKET)
-    theirs = upsert_statements(parsed(policy), (our_bucket_statement(),))
+    theirs = upserted(parsed(policy), (our_bucket_statement(),))
     for each in judge_grants(trusting(None), holding(raw), of):
         if each.verdict == "missing":
             (fix,) = each.fix_by
@@ -283,7 +284,7 @@ def test_the_share_of_a_family_is_what_trying_all_short_keys_finds(pattern: str,
     keys = ["".join(key) for length in range(1, 6) for key in itertools.product("abc", repeat=length)]
     keys.append("abcabcabcabc/abc")
     found = [naive.wildcard(pattern, start + key) for key in keys]
-    extent = glob_extent(glob(pattern), Target(start, family=True))
+    extent = glob_extent(glob(pattern), Resource(start, family=True))
     assert (extent is ALWAYS) == all(found)
     if extent is NEVER:
         assert not any(found)

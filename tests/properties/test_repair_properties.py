@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
-from remediator.core.model.bucket import Bucket, CustomerKey, DefaultEncryption, KeyState, PublicAccessBlock
+from remediator.core.model.bucket import Bucket, CustomerKey, KeyState, PublicAccessBlock
 from remediator.core.model.finding import REPAIRABLE, FindingCode
 from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.model.observed import Observed
@@ -92,9 +92,7 @@ def bucket_readings(name: str) -> st.SearchStrategy[Reading[Bucket]]:
     ).map(lambda roles: Present(our_bucket_policy(Absent(), *roles)) if roles else Absent())
     policy = st.none().map(read_policy) | documents(kind="bucket").map(read_policy) | ours
     owner = st.sampled_from([ACCOUNT, ACCOUNT, ACCOUNT, OTHER_ACCOUNT])
-    encryption = st.sampled_from(
-        [None, Present(DefaultEncryption()), Present(DefaultEncryption(KEY_ARN)), Unreadable("denied")]
-    )
+    encryption = st.sampled_from([None, Present(None), Present(KEY_ARN), Unreadable("denied")])
     present = st.builds(
         lambda reading, account, key, encryption: Present(
             Bucket(name, account, "us-west-2", reading, PublicAccessBlock(), key, encryption)

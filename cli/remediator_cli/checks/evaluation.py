@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-from remediator.core.access.grants import GrantJudgement, judge_grants, judge_key
+from remediator.core.access.decision import GrantJudgement
+from remediator.core.access.grants import judge_grants, judge_key
 from remediator.core.enrollment.decide import sign_of_others
 from remediator.core.enrollment.privilege import sign_of_power
 from remediator.core.model.bucket import Bucket
@@ -119,7 +120,7 @@ def _refusal(case: Case) -> str | None:
     match role.trust:
         case Present(value=document):
             power = sign_of_power(role, case.policies)
-            return sign_of_others(document, account=role.arn.account) or (None if power is None else power.why)
+            return sign_of_others(document, account=role.arn.account) or (None if power is None else power[1])
         case Absent():
             return "The role has no trust policy to look at."
         case Unreadable(why=why):

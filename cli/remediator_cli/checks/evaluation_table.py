@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from remediator.core.access.grants import GrantJudgement, GrantVerdict
+from remediator.core.access.decision import GrantJudgement, GrantVerdict
 from remediator.core.alerts.finding_texts import FINDING_TEXTS
 from remediator.core.model.finding import FindingCode
 from remediator.core.model.plain_text import document_diff, plain
@@ -64,7 +64,7 @@ def _rows(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:
 
 
 def _reasons(judgement: TrustJudgement | GrantJudgement) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(plain(str(reason)) for reason in judgement.because))
+    return tuple(dict.fromkeys(plain(reason) for reason in judgement.because))
 
 
 def _sides(judgement: GrantJudgement) -> Iterator[str]:

@@ -8,12 +8,9 @@ from typing import assert_never
 
 from remediator.core.events.event import (
     DETAIL_TYPE,
-    AccountTrigger,
-    BucketTrigger,
     Ignored,
-    KeyTrigger,
-    PolicyTrigger,
     RoleTrigger,
+    SharedTrigger,
     Trigger,
     parse_event,
 )
@@ -86,14 +83,8 @@ def _concerns(trigger: Trigger) -> tuple[str, str] | None:
     match trigger:
         case RoleTrigger(role_name=name):
             return "role", name
-        case PolicyTrigger(policy_arn=arn):
-            return "policy", arn
-        case BucketTrigger(bucket=bucket):
-            return "bucket", bucket
-        case KeyTrigger(key_arn=arn):
-            return "key", arn
-        case AccountTrigger(account=account):
-            return "account", account
+        case SharedTrigger(concern=concern, name=name):
+            return ("policy" if concern is Concern.MANAGED_POLICY else concern.value), name
         case Ignored():
             return None
         case _ as never:
@@ -102,7 +93,7 @@ def _concerns(trigger: Trigger) -> tuple[str, str] | None:
 
 def _followed(
     explanation: Explanation,
-    trigger: RoleTrigger | PolicyTrigger | BucketTrigger | KeyTrigger | AccountTrigger,
+    trigger: RoleTrigger | SharedTrigger,
     detail: Mapping[str, object],
     settings: Settings | None,
 ) -> Explanation:
@@ -118,12 +109,12 @@ def _followed(
             if namesake is not None:
                 role = f"role {name}, and the role {namesake}, which has the name of the instance profile"
             return replace(explanation, next=f"The router reads the {role}. {_if_enrolled(settings)}")
-        case PolicyTrigger(policy_arn=arn):
+        case SharedTrigger(concern=Concern.MANAGED_POLICY, name=arn):
             then = f"{_if_enrolled(settings)} Where there are more than {MOST_ROLES_OF_A_POLICY}, a sweep does that."
             return replace(
                 explanation, next=f"The router reads each role that {arn} is attached to, or that it bounds. {then}"
             )
-        case BucketTrigger() | KeyTrigger() | AccountTrigger():
+        case SharedTrigger():
             return _swept(explanation, trigger, settings)
         case _ as never:
             assert_never(never)
@@ -134,17 +125,13 @@ def _if_enrolled(settings: Settings | None) -> str:
     return f"If it carries {tag}, which is not known offline, the reconciler looks at it and repairs what it may."
 
 
-def _swept(
-    explanation: Explanation, trigger: BucketTrigger | KeyTrigger | AccountTrigger, settings: Settings | None
-) -> Explanation:
-    what, name = explanation.concerns or ("account", trigger.account)
+def _swept(explanation: Explanation, trigger: SharedTrigger, settings: Settings | None) -> Explanation:
     if settings is None:
-        if isinstance(trigger, AccountTrigger):
+        if trigger.concern is Concern.ACCOUNT:
             return replace(explanation, next="A sweep looks at every enrolled role.")
-        return replace(
-            explanation,
-            next=f"If the {what} {name} is in the configuration, a sweep looks at every enrolled role of its clouds.",
-        )
+        what = f"the {trigger.concern} {trigger.name}"
+        then = f"If {what} is in the configuration, a sweep looks at every enrolled role of its clouds."
+        return replace(explanation, next=then)
     request = sweep_for(trigger, settings)
     if isinstance(request, Dropped):
         return replace(explanation, clouds=(), ignored=request.why)

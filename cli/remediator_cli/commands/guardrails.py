@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from remediator.core.enrollment.guardrails import Form, Guarded, bootstrap_roles, guardrails_text
+from remediator.core.enrollment.guardrails import Guarded, PolicyType, bootstrap_roles, guardrails_text
 from remediator.errors import RemediatorError
 from remediator.settings import DEFAULT_ENROLLMENT_TAG, DEFAULT_REGION, HOME_REGIONS
 from remediator_cli.terminal.options import SettingsFile
@@ -87,11 +87,11 @@ def guardrails(
         partition=partition,
         account=account,
     )
-    text = guardrails_text(guarded, Form[form.name])
+    text = guardrails_text(guarded, PolicyType[form.name])
     if text is None:
         raise RemediatorError(
-            f"the policy would be longer than the {Form[form.name].value:,} characters that it may have. Name fewer "
-            "approvers or deployers, by patterns such as arn:aws:iam::111122223333:role/platform/*"
+            f"the policy would be longer than the {PolicyType[form.name].value:,} characters that it may have. Name "
+            "fewer approvers or deployers, by patterns such as arn:aws:iam::111122223333:role/platform/*"
         )
     put(f"{json_text.dumps(_record(guarded, form, text))}\n" if json else f"{text}\n")
 

@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from remediator.core.alerts.alert_json import record_of
-from remediator.core.alerts.notice import test_notice
+from remediator.core.alerts.notification import test_notice
 from remediator.core.model.plain_text import plain
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.stack_outputs import Deployment, find_deployment
@@ -49,7 +48,7 @@ def send_test_alert(
         sender = deployment.account.caller(deployment.region)
         now = clock.now()
         notice = test_notice(deployment.account_id, sender.arn or sender.kind, now)
-        topic.publish(record_of(notice))
+        topic.publish(notice)
     show(
         Form.JSON if json else Form.HUMAN,
         {

@@ -6,26 +6,17 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias, assert_never
+from typing import Final, TypeAlias
 
-from remediator.core.alerts.alert_json import attributes_of, record_json
+from remediator.core.alerts.alert_json import attributes_of, parse_record, record_json
+from remediator.core.alerts.alert_layout import layout_of
 from remediator.core.alerts.amazon_q import amazon_q_json
-from remediator.core.alerts.digest import (
-    DIGEST,
-    Alone,
-    Digest,
-    Held,
-    digest_item,
-    digest_json,
-    digest_layout,
-    digest_of,
-    parse_window_end,
-)
-from remediator.core.alerts.email_text import email_text
-from remediator.core.alerts.notice import Notice
-from remediator.core.alerts.notification import Notification, Point
-from remediator.core.alerts.topic_messages import layout_of, parse_record
-from remediator.core.alerts.window import Window
+from remediator.core.alerts.digest import DIGEST, Digest, digest_item
+from remediator.core.alerts.digest_json import digest_json, digest_of
+from remediator.core.alerts.digest_layout import digest_layout
+from remediator.core.alerts.layout import email_text
+from remediator.core.alerts.notification import Notice, Notification
+from remediator.core.alerts.window import Window, parse_window_end
 from remediator.gateways.digests import DigestQueue, DigestWindows
 from remediator.gateways.people_topic import MESSAGE_LIMIT, PeopleMessage
 
@@ -97,18 +88,15 @@ def announce(
     if isinstance(message, Notice):
         tell(_message(message, text), alert_id)
         return ToldAlone(alert_id)
-    match windows.place(alert_id, digest_item(message), sent_at=sent_at, now=now):
-        case Alone():
-            tell(_message(message, text), alert_id)
-            return ToldAlone(alert_id)
-        case Held(window):
-            # Asked first: a crash in between leads to two messages for one digest, and never to none.
-            if not windows.is_asked(window):
-                ends.ask(window, after=window.end + LATE - now)
-                windows.note_asked(window)
-            return HeldBack(alert_id, window)
-        case _ as never:
-            assert_never(never)
+    window = windows.place(alert_id, digest_item(message), sent_at=sent_at, now=now)
+    if window is None:
+        tell(_message(message, text), alert_id)
+        return ToldAlone(alert_id)
+    # Asked first: a crash in between leads to two messages for one digest, and never to none.
+    if not windows.is_asked(window):
+        ends.ask(window, after=window.end + LATE - now)
+        windows.note_asked(window)
+    return HeldBack(alert_id, window)
 
 
 def _end(window: Window, *, now: datetime, windows: DigestWindows, ends: DigestQueue, tell: Tell) -> Announced:
@@ -170,8 +158,8 @@ def _barest(alert: Notification) -> Notification:
     return replace(
         alert,
         documents=False,
-        wrong=tuple(Point(point.text) for point in alert.wrong),
-        to_do=tuple(Point(point.text) for point in alert.to_do),
+        wrong=tuple(point[:1] for point in alert.wrong),
+        to_do=tuple(point[:1] for point in alert.to_do),
         findings=tuple(replace(finding, because=()) for finding in alert.findings),
         changes=tuple(replace(change, note="") for change in alert.changes),
     )

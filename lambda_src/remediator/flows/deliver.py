@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from remediator.core.alerts.alert_json import record_of
 from remediator.core.alerts.decide import News, Telling, decide_telling
 from remediator.core.alerts.describe import describe
-from remediator.core.alerts.notice import limit_reached
-from remediator.core.alerts.notification import Notification
+from remediator.core.alerts.notification import Notification, limit_reached
 from remediator.core.repair.outcome import Hold, Outcome
 from remediator.gateways.world import World
 from remediator.settings import Settings
@@ -36,10 +34,10 @@ def deliver(outcome: Outcome, world: World) -> Telling:
     notification = notification_of(outcome, telling, world.settings)
     if outcome.hold is Hold.CAPPED and not world.history.is_limit_told(now):
         # Two at the same time publish the same notice, with the same id, and people are shown one of them.
-        world.alerts.publish(record_of(limit_reached(outcome.account, world.settings.write_limit, now)))
+        world.alerts.publish(limit_reached(outcome.account, world.settings.write_limit, now))
         world.history.note_limit_told(now)
     if notification is not None:
-        world.alerts.publish(record_of(notification))
+        world.alerts.publish(notification)
     for change_id in outcome.untold:
         world.history.close(change_id)
     remembered = outcome.remembered

@@ -7,19 +7,17 @@ from typing import TypeAlias, assert_never
 
 from remediator.core.enrollment.decide import Enrolled, NotEnrolled, Off, Refused, decide_enrollment
 from remediator.core.events.event import (
-    AccountTrigger,
-    BucketTrigger,
     Cause,
     Ignored,
-    KeyTrigger,
-    PolicyTrigger,
     RoleTrigger,
+    SharedTrigger,
     is_fresh,
     parse_event,
     parse_time,
 )
 from remediator.core.events.request import ReconcileRequest, request_for
 from remediator.core.events.sweep import SweepReason, SweepRequest
+from remediator.core.events.watched import Concern
 from remediator.core.model.role import Role
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.errors import NotYetVisible, RemediatorError
@@ -75,38 +73,36 @@ def dispatch(envelope: object, world: World) -> tuple[Dispatched, ...]:
             return (Dropped(why),)
         case RoleTrigger():
             return each_role.of_trigger(trigger)
-        case PolicyTrigger():
+        case SharedTrigger(concern=Concern.MANAGED_POLICY):
             return _dispatch_policy(trigger, each_role, world)
-        case BucketTrigger(bucket=bucket, cause=cause) if cause.actor.issuer_arn == world.own_role_arn:
+        case SharedTrigger(concern=Concern.BUCKET, name=bucket, cause=cause) if (
+            cause.actor.issuer_arn == world.own_role_arn
+        ):
             # A repair reads back what it wrote; a sweep after each would look at every role for nothing.
             return (Dropped(f"the policy of bucket {bucket} was written by ourselves"),)
-        case BucketTrigger() | KeyTrigger() | AccountTrigger():
+        case SharedTrigger():
             swept = sweep_for(trigger, world.settings)
             return (swept if isinstance(swept, Dropped) else _sweep(swept, world),)
         case _ as never:
             assert_never(never)
 
 
-def sweep_for(trigger: BucketTrigger | KeyTrigger | AccountTrigger, settings: Settings) -> SweepRequest | Dropped:
+def sweep_for(trigger: SharedTrigger, settings: Settings) -> SweepRequest | Dropped:
     """The sweep that a call on a bucket, a key or the account asks for; dropped where none of our clouds is concerned.
 
     A sweep because of the account as a whole is one of all clouds.
     """
-    match trigger:
-        case BucketTrigger(bucket=bucket, cause=cause):
-            return _sweep_of_clouds(settings.clouds_of_bucket(bucket), cause, f"bucket {bucket}")
-        case KeyTrigger(key_arn=arn, cause=cause):
-            return _sweep_of_clouds(settings.clouds_of_key(arn), cause, f"key {arn}")
-        case AccountTrigger(cause=cause):
-            return SweepRequest(SweepReason.EVENT, None, cause)
-        case _ as never:
-            assert_never(never)
+    if trigger.concern is Concern.BUCKET:
+        return _sweep_of_clouds(settings.clouds_of_bucket(trigger.name), trigger)
+    if trigger.concern is Concern.KEY:
+        return _sweep_of_clouds(settings.clouds_of_key(trigger.name), trigger)
+    return SweepRequest(SweepReason.EVENT, None, trigger.cause)
 
 
-def _sweep_of_clouds(clouds: tuple[Cloud, ...], cause: Cause, what: str) -> SweepRequest | Dropped:
+def _sweep_of_clouds(clouds: tuple[Cloud, ...], trigger: SharedTrigger) -> SweepRequest | Dropped:
     if not clouds:
-        return Dropped(f"{what} is not in the configuration")
-    return SweepRequest(SweepReason.EVENT, tuple(cloud.name for cloud in clouds), cause)
+        return Dropped(f"{trigger.concern} {trigger.name} is not in the configuration")
+    return SweepRequest(SweepReason.EVENT, tuple(cloud.name for cloud in clouds), trigger.cause)
 
 
 def _sweep(request: SweepRequest, world: World) -> SweepQueued:
@@ -114,8 +110,8 @@ def _sweep(request: SweepRequest, world: World) -> SweepQueued:
     return SweepQueued(request)
 
 
-def _dispatch_policy(trigger: PolicyTrigger, each_role: _EachRole, world: World) -> tuple[Dispatched, ...]:
-    arn = trigger.policy_arn
+def _dispatch_policy(trigger: SharedTrigger, each_role: _EachRole, world: World) -> tuple[Dispatched, ...]:
+    arn = trigger.name
     match world.roles.roles_of_policy(arn):
         case Absent():
             return (Dropped(f"the managed policy {arn} does not exist (any more)"),)

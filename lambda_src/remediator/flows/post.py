@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from remediator.core.alerts.slack_message import SlackMessage
 from remediator.errors import MessageRefused, WebhookRefused
 from remediator.gateways.secret import WebhookSecret
 from remediator.gateways.webhook import Webhook, WebhookUrl
@@ -17,26 +16,26 @@ class PostedAs(StrEnum):
     PLAIN = "plain"
 
 
-def post(message: SlackMessage, *, webhook: Webhook, secret: WebhookSecret) -> PostedAs:
-    """Post the message once.
+def post(blocks: str, plain: str, *, webhook: Webhook, secret: WebhookSecret) -> PostedAs:
+    """Post a message once, ``plain`` in place of ``blocks`` only where Slack does not take them.
 
     Raises any WebhookError, AwsError or UnusableSecret; WebhookRefused only where the URL is refused that the secret
     holds now.
     """
     url = secret.read()
     try:
-        return _in_any_form(message, webhook, url)
+        return _in_any_form(blocks, plain, webhook, url)
     except WebhookRefused:
         renewed = secret.read_anew()
         if renewed == url:
             raise
-    return _in_any_form(message, webhook, renewed)
+    return _in_any_form(blocks, plain, webhook, renewed)
 
 
-def _in_any_form(message: SlackMessage, webhook: Webhook, url: WebhookUrl) -> PostedAs:
+def _in_any_form(blocks: str, plain: str, webhook: Webhook, url: WebhookUrl) -> PostedAs:
     try:
-        webhook.post(url, message.blocks)
+        webhook.post(url, blocks)
     except MessageRefused:
-        webhook.post(url, message.plain)
+        webhook.post(url, plain)
         return PostedAs.PLAIN
     return PostedAs.BLOCKS

@@ -7,16 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from remediator.core.alerts.digest import (
-    Alone,
-    DigestItem,
-    Held,
-    Placement,
-    digest_item_json,
-    parse_digest_item,
-    window_end_json,
-)
-from remediator.core.alerts.window import Window, parse_window, window_of
+from remediator.core.alerts.digest import DigestItem
+from remediator.core.alerts.digest_json import digest_item_json, parse_digest_item
+from remediator.core.alerts.window import Window, parse_window, window_end_json, window_of
 from remediator.errors import MalformedRecord, RejectedError
 from remediator.gateways.aws_errors import translated
 
@@ -61,8 +54,8 @@ class DigestWindows:
         self._alone = alone
         self._minutes = minutes
 
-    def place(self, alert_id: str, item: DigestItem, *, sent_at: datetime, now: datetime) -> Placement:
-        """Whether an alert is told on its own or with a digest, and with which one.
+    def place(self, alert_id: str, item: DigestItem, *, sent_at: datetime, now: datetime) -> Window | None:
+        """The window whose digest the alert is told with; None where it is told on its own.
 
         It is the same for one id as long as nobody has sent it again more than a day after the first time. ``sent_at``
         says which window the alert is in; one that comes when the digest of that was made is in the window of ``now``.
@@ -70,9 +63,9 @@ class DigestWindows:
         window = self._first_window(alert_id, sent_at)
         while True:
             if self._is_alone(window, alert_id):
-                return Alone()
+                return None
             if self._is_held(window, alert_id, item, sent_at):
-                return Held(window)
+                return window
             window = self._moved(alert_id, window, now)
 
     def is_asked(self, window: Window) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, NoReturn
 
-from remediator.core.model.bucket import Bucket, DefaultEncryption, PublicAccessBlock
+from remediator.core.model.bucket import Bucket, PublicAccessBlock
 from remediator.core.policy.document import PolicyDocument, policy_text, read_policy
 from remediator.core.policy.public import public_statements
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
@@ -121,14 +121,14 @@ class S3Gateway:
             raise
         return read_policy(answer["Policy"])
 
-    def _encryption(self, name: str, region: str, account: str, key: str | None) -> Reading[DefaultEncryption]:
+    def _encryption(self, name: str, region: str, account: str, key: str | None) -> Reading[str | None]:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketEncryption.html"""
         try:
             with translated("s3:GetBucketEncryption"):
                 answer = self._client_in(region).get_bucket_encryption(Bucket=name, ExpectedBucketOwner=account)
         except NotFoundError as error:
             if error.code == "ServerSideEncryptionConfigurationNotFoundError":
-                return Present(DefaultEncryption())  # S3 then uses its own key
+                return Present(None)  # S3 then uses its own key
             raise
         except TransientError:
             raise
@@ -136,7 +136,7 @@ class S3Gateway:
             return Unreadable(str(error))
         rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
         named = (rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID") for rule in rules)
-        return Present(DefaultEncryption(self._key_named(next(filter(None, named), None), region, key)))
+        return Present(self._key_named(next(filter(None, named), None), region, key))
 
     def _key_named(self, name: str | None, region: str, key: str | None) -> str | None:
         """The customer managed key that a bucket names by its ARN, its id or an alias; None for a key of AWS.

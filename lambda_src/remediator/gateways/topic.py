@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from remediator.core.alerts.alert_json import Record
+from remediator.core.alerts.alert_json import attributes_of, record_json
+from remediator.core.alerts.notification import Notice, Notification
 from remediator.gateways.aws_errors import translated
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class AlertsTopic:
         self._client = client
         self._arn = arn
 
-    def publish(self, record: Record) -> None:
+    def publish(self, alert: Notification | Notice) -> None:
         """Publish one alert as JSON, with attributes to filter on.
 
         https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
@@ -30,8 +31,8 @@ class AlertsTopic:
         with translated(PUBLISH):
             self._client.publish(
                 TopicArn=self._arn,
-                Message=record.json,
+                Message=record_json(alert),
                 MessageAttributes={
-                    name: {"DataType": "String", "StringValue": value} for name, value in record.attributes.items()
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes_of(alert).items()
                 },
             )

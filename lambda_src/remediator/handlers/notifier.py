@@ -106,7 +106,7 @@ def _post_once(body: str, context: LambdaContext, *, is_first: bool) -> PostedAs
 
     Nothing is posted before Slack takes messages again. All but the first of an invocation wait a little.
     """
-    message = slack_message(published_layout(body))
+    blocks, plain = slack_message(published_layout(body))
     if left := _closed().seconds_left:
         raise WebhookThrottled(left)
     posted: list[PostedAs] = []
@@ -115,7 +115,7 @@ def _post_once(body: str, context: LambdaContext, *, is_first: bool) -> PostedAs
         if not is_first:
             sleep(PACE_SECONDS)
         try:
-            posted.append(post(message, webhook=_webhook(), secret=_secret()))
+            posted.append(post(blocks, plain, webhook=_webhook(), secret=_secret()))
         except WebhookThrottled as error:
             _closed().close(error.seconds)
             raise

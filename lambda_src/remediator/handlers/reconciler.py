@@ -19,7 +19,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from remediator.core.alerts.alert_layout import layout_of
 from remediator.core.alerts.decide import decide_telling
-from remediator.core.alerts.email_text import email_text
+from remediator.core.alerts.layout import email_text
 from remediator.core.events.event import Cause
 from remediator.core.events.request import parse_request
 from remediator.core.events.sweep import is_sweep, seconds_since_event

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from remediator.core.access.grants import GrantJudgement, GrantVerdict, judge_grants, judge_key
+from remediator.core.access.decision import GrantJudgement, GrantVerdict
+from remediator.core.access.grants import judge_grants, judge_key
 from remediator.core.model.bucket import PublicAccessBlock
 from remediator.core.model.evaluation_context import EvaluationContext, Network
 from remediator.core.model.role import InlinePolicy, ManagedPolicy, RolePolicies

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from remediator.core.alerts.alert_json import Record, record_of
+from remediator.core.alerts.alert_json import attributes_of, record_json
 from remediator.core.alerts.decide import News, Telling
 from remediator.core.alerts.describe import describe
-from remediator.core.alerts.digest import DIGEST, digest_item, digest_json, digest_of
-from remediator.core.alerts.email_text import email_text
-from remediator.core.alerts.layout import Layout
-from remediator.core.alerts.notice import Notice, limit_reached, test_notice
-from remediator.core.alerts.notification import Notification
+from remediator.core.alerts.digest import DIGEST, digest_item
+from remediator.core.alerts.digest_json import digest_json, digest_of
+from remediator.core.alerts.layout import Layout, email_text
+from remediator.core.alerts.notification import Notice, Notification, limit_reached, test_notice
 from remediator.core.alerts.topic_messages import published_layout
 from remediator.core.alerts.window import window_of
 from remediator.core.events.event import Actor, Cause
@@ -94,19 +93,12 @@ def outcome(kind: OutcomeKind = OutcomeKind.REPAIRED, **fields: Any) -> Outcome:
 class Told:
     """An alert as machines get it, and as people read what is made of that."""
 
-    record: Record
-
-    @property
-    def json(self) -> str:
-        return self.record.json
-
-    @property
-    def attributes(self) -> Mapping[str, str]:
-        return self.record.attributes
+    json: str
+    attributes: Mapping[str, str]
 
     @property
     def layout(self) -> Layout:
-        return published_layout(self.record.json)
+        return published_layout(self.json)
 
     @property
     def subject(self) -> str:
@@ -119,7 +111,7 @@ class Told:
 
 def published(message: Notification | Notice) -> Told:
     """What is published of a message."""
-    return Told(record_of(message))
+    return Told(record_json(message), attributes_of(message))
 
 
 def telling(news: News) -> Telling:
@@ -498,7 +490,7 @@ def storm() -> Told:
     items = tuple(digest_item(describe(each, telling(News.NEW))) for each in (*broken, *blocked))
     digest = digest_of(window_of(NOW, 5), items)
     attributes = {"outcome": DIGEST, "severity": digest.severity.value, "account": ACCOUNT}
-    return Told(Record(digest_json(digest), attributes))
+    return Told(digest_json(digest), attributes)
 
 
 def alarm() -> Told:
@@ -513,4 +505,4 @@ def alarm() -> Told:
         "StateChangeTime": "2026-03-04T10:00:20.000+0000",
         "Region": "US East (N. Virginia)",
     }
-    return Told(Record(json.dumps(content), {}))
+    return Told(json.dumps(content), {})

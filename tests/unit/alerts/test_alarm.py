@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from remediator.core.alerts.alarm import alarm_layout, is_alarm
-from remediator.core.alerts.email_text import email_text
-from remediator.core.alerts.severity import Severity
+from remediator.core.alerts.layout import email_text
+from remediator.core.alerts.notification import Severity
+from remediator.core.alerts.topic_messages import alarm_layout, is_alarm
 from tests.examples import ACCOUNT
 
 

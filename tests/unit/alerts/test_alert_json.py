@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from remediator.core.alerts.alert_json import FORMAT, parse_record, record_json, record_of
+from remediator.core.alerts.alert_json import FORMAT, attributes_of, parse_record, record_json
 from remediator.core.alerts.alert_layout import layout_of
 from remediator.core.alerts.decide import News
 from remediator.core.alerts.describe import describe
-from remediator.core.alerts.email_text import email_text
-from remediator.core.alerts.notice import Notice
-from remediator.core.alerts.notification import Notification, Point
+from remediator.core.alerts.layout import email_text
+from remediator.core.alerts.notification import Notice, Notification, Point
 from remediator.core.repair.outcome import OutcomeKind
 from remediator.errors import MalformedAlert
 from tests.unit.alerts.samples import ALERTS, alert, longest, outcome, telling
@@ -23,8 +22,9 @@ EVERY = {**ALERTS, "longest": longest()}
 
 @pytest.mark.parametrize("name", EVERY)
 def test_what_is_read_back_is_published_as_the_same_again(name: str) -> None:
-    record = EVERY[name].record
-    assert record_of(parse_record(record.json)) == record
+    told = EVERY[name]
+    read = parse_record(told.json)
+    assert (record_json(read), attributes_of(read)) == (told.json, told.attributes)
 
 
 @pytest.mark.parametrize("kind", list(OutcomeKind))
@@ -37,10 +37,10 @@ def test_what_fits_is_told_as_if_it_had_not_been_published_in_between(kind: Outc
 
 def test_what_was_left_out_already_is_counted_once_when_more_is_left_out() -> None:
     described = describe(outcome(), telling(News.NEW))
-    many = Point("a reason", tuple(f"because {n}" for n in range(20)))
+    many = ("a reason", *(f"because {n}" for n in range(20)))
     once = parse_record(record_json(_with(described, many)))
     assert isinstance(once, Notification)
-    assert once.wrong[-1].details[-1] == "… and 12 more of this kind"
+    assert once.wrong[-1][-1] == "… and 12 more of this kind"
     twice = parse_record(record_json(once))
     assert isinstance(twice, Notification)
     assert twice.wrong == once.wrong

@@ -13,8 +13,7 @@ import pytest
 
 from remediator.core.alerts.alert_json import FORMAT
 from remediator.core.alerts.decide import News
-from remediator.core.alerts.notice import NoticeKind
-from remediator.core.alerts.severity import Severity
+from remediator.core.alerts.notification import NoticeKind, Severity
 from remediator.core.model.finding import FindingCode
 from remediator.core.repair.outcome import Hold, OutcomeKind
 from tests.unit.alerts.samples import ALERTS, Told, longest

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from remediator.core.alerts.amazon_q import amazon_q_json
-from remediator.core.alerts.layout import Form, Layout, Section
+from remediator.core.alerts.layout import Layout, Section, SectionForm
 from remediator.core.alerts.slack_markup import length
 from tests.unit.alerts.samples import ALERTS
 from tests.unit.alerts.test_slack_message import LAYOUT, assert_is_only_text, layouts, long
@@ -49,7 +49,7 @@ def test_it_has_the_form_that_amazon_q_asks_for() -> None:
 
 
 def test_the_colon_after_the_title_of_commands_makes_no_emoji_of_it() -> None:
-    layout = replace(LAYOUT, sections=(Section(":wave", ("do",), Form.COMMANDS),))
+    layout = replace(LAYOUT, sections=(Section(":wave", ("do",), SectionForm.COMMANDS),))
     assert notification(layout)["content"]["nextSteps"] == ["\u2236wave: `do`"]
 
 
@@ -70,14 +70,14 @@ def test_a_headline_that_is_too_long_for_the_title_stands_in_the_description() -
 
 @pytest.mark.parametrize(("lines", "line"), [(11, "remediator undo 1"), (1, "x" * 400)])
 def test_commands_that_are_no_steps_stand_in_the_description(lines: int, line: str) -> None:
-    sections = tuple(long(each, lines, line) if each.form is Form.COMMANDS else each for each in LAYOUT.sections)
+    sections = tuple(long(each, lines, line) if each.form is SectionForm.COMMANDS else each for each in LAYOUT.sections)
     content = notification(replace(LAYOUT, sections=sections))["content"]
     assert content["nextSteps"] == []
     assert content["description"].count(line) == lines
 
 
 def test_what_does_not_fit_is_named_with_where_it_is_found() -> None:
-    sections = tuple(long(each) if each.form is Form.DIFF else each for each in LAYOUT.sections)
+    sections = tuple(long(each) if each.form is SectionForm.DIFF else each for each in LAYOUT.sections)
     description = notification(replace(LAYOUT, sections=sections))["content"]["description"]
     assert description.endswith(
         "Left out here: To make it permanent in Terraform; To make it permanent in CloudFormation. "

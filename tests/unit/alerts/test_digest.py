@@ -10,25 +10,20 @@ from typing import Any
 
 import pytest
 
-from remediator.core.alerts.digest import (
-    Digest,
-    DigestItem,
-    digest_item,
+from remediator.core.alerts.alert_json import parse_record
+from remediator.core.alerts.digest import Digest, DigestItem, digest_item
+from remediator.core.alerts.digest_json import (
     digest_item_json,
     digest_json,
-    digest_layout,
     digest_of,
     parse_digest,
     parse_digest_item,
-    parse_window_end,
-    window_end_json,
 )
-from remediator.core.alerts.email_text import email_text
-from remediator.core.alerts.layout import Rank
-from remediator.core.alerts.notification import Notification
-from remediator.core.alerts.severity import Severity
-from remediator.core.alerts.topic_messages import parse_record, published_layout
-from remediator.core.alerts.window import Window, parse_window, window_of
+from remediator.core.alerts.digest_layout import digest_layout
+from remediator.core.alerts.layout import Rank, email_text
+from remediator.core.alerts.notification import Notification, Severity
+from remediator.core.alerts.topic_messages import published_layout
+from remediator.core.alerts.window import Window, parse_window, parse_window_end, window_end_json, window_of
 from remediator.core.events.sweep import sweep_cause
 from remediator.core.repair.outcome import Applied, Hold, Outcome, OutcomeKind
 from remediator.errors import MalformedAlert
@@ -43,7 +38,7 @@ TERRAFORM = f"Terraform, as arn:aws:sts::{ACCOUNT}:assumed-role/ci/apply"
 def an_item(role: str = "head-node", **fields: Any) -> DigestItem:
     """What a digest says of a repair."""
     item = DigestItem(
-        role_name=role,
+        role=role,
         account=ACCOUNT,
         cloud="production",
         outcome=OutcomeKind.REPAIRED,
@@ -51,7 +46,7 @@ def an_item(role: str = "head-node", **fields: Any) -> DigestItem:
         severity=Severity.INFO,
         title="repaired",
         headline="Repaired; nothing for you to do now. To keep it so, change the code that broke it.",
-        incident_id="0123456789abcdef",
+        incident="0123456789abcdef",
         actors=(TERRAFORM,),
         undo=(f"remediator undo {role}/20260304T100020000000Z-0a1b2c3d",),
     )
@@ -68,7 +63,7 @@ def from_outcome(of: Outcome) -> DigestItem:
 def of_kind(kind: OutcomeKind, *roles: str, **fields: Any) -> tuple[DigestItem, ...]:
     """What a digest says of the example alerts of a kind, about these roles."""
     item = from_outcome(outcome(kind, **fields))
-    return tuple(replace(item, role_name=role) for role in roles)
+    return tuple(replace(item, role=role) for role in roles)
 
 
 def repaired(count: int) -> tuple[DigestItem, ...]:
@@ -141,7 +136,7 @@ def test_the_first_line_says_whether_anybody_must_do_anything(items: tuple[Diges
 def test_a_digest_asks_for_something_where_its_alerts_do(name: str) -> None:
     message = parse_record(ALERTS[name].json)
     assert isinstance(message, Notification)
-    items = (replace(digest_item(message), role_name="one"), replace(digest_item(message), role_name="two"))
+    items = (replace(digest_item(message), role="one"), replace(digest_item(message), role="two"))
     line = headline(*items)
     assert ("nothing for you to do" in line) is ("nothing for you to do" in message.headline), line
     assert ("nothing for you to do" in line) is not line.startswith("Please look"), line
@@ -215,7 +210,7 @@ def test_errors_come_first_and_then_warnings_whatever_is_more() -> None:
 
 def test_the_last_state_of_a_role_is_what_counts() -> None:
     (broken,) = needing_a_person(1)
-    mended = replace(an_item(), role_name=broken.role_name)
+    mended = replace(an_item(), role=broken.role)
     assert digest_of(WINDOW, (broken, mended)).severity is Severity.INFO
     assert digest_of(WINDOW, (mended, broken)).severity is Severity.ERROR
     digest = digest_of(WINDOW, (mended, broken, mended, mended))
@@ -227,7 +222,7 @@ def test_who_caused_the_most_is_named_first_and_each_role_counts_once() -> None:
     items = [an_item(f"role-{n}", actors=tuple(f"actor-{m}" for m in range(n, 8))) for n in range(1, 8)]
     items.append(an_item("role-1", actors=("actor-1",)))
     digest = digest_of(WINDOW, tuple(items))
-    assert [(caused.actor, caused.roles) for caused in digest.actors] == [(f"actor-{n}", n) for n in range(7, 2, -1)]
+    assert list(digest.actors) == [(f"actor-{n}", n) for n in range(7, 2, -1)]
 
 
 def test_a_role_that_a_sweep_found_was_caused_by_nobody_that_we_heard_of() -> None:
@@ -290,7 +285,7 @@ def test_alerts_that_differ_in_their_first_line_are_counted_together() -> None:
 
 MANY = (
     *repaired(5_000),
-    *(replace(item, cloud="é" * 60, role_name=f"{item.role_name}-{'r' * 50}") for item in needing_a_person(5_000)),
+    *(replace(item, cloud="é" * 60, role=f"{item.role}-{'r' * 50}") for item in needing_a_person(5_000)),
 )
 
 
@@ -354,7 +349,7 @@ def test_foreign_text_is_harmless_in_a_digest() -> None:
     message = parse_record(hostile().json)
     assert isinstance(message, Notification)
     item = digest_item(message)
-    digest = digest_of(WINDOW, (item, replace(item, role_name="other", actors=(HOSTILE,), title=HOSTILE)))
+    digest = digest_of(WINDOW, (item, replace(item, role="other", actors=(HOSTILE,), title=HOSTILE)))
     layout = digest_layout(parse_digest(digest_json(digest)))
     shown = email_text(layout) + layout.subject
     assert "<!channel>" not in shown
@@ -463,4 +458,4 @@ def test_a_digest_of_any_alerts_says_everything_that_it_counts() -> None:
     shown = text(*items)
     assert digest.roles == 15
     for item in items:
-        assert f"  {item.role_name} (production)\n" in shown
+        assert f"  {item.role} (production)\n" in shown

@@ -24,7 +24,7 @@ UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
 
 def rendered(name: str, alert: Told) -> dict[Path, str]:
     """The files that show an alert: the e-mail, the JSON with its attributes, and both ways into Slack."""
-    slack = indented(readable(json.loads(slack_message(alert.layout).blocks)))
+    slack = indented(readable(json.loads(slack_message(alert.layout)[0])))
     if not alert.attributes:  # an alarm: CloudWatch itself words the e-mail, and Amazon Q what it shows of it
         return {GOLDEN / f"{name}.slack.json": slack}
     machines = {"attributes": alert.attributes, "message": json.loads(alert.json)}

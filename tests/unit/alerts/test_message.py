@@ -12,8 +12,7 @@ import pytest
 
 from remediator.core.alerts.decide import News
 from remediator.core.alerts.finding_texts import FINDING_TEXTS
-from remediator.core.alerts.notice import limit_reached
-from remediator.core.alerts.notification import PermanentFix
+from remediator.core.alerts.notification import PermanentFix, limit_reached
 from remediator.core.alerts.permanent_fix import permanent_fix
 from remediator.core.events.event import APPLY_CALL, Actor, Cause
 from remediator.core.events.sweep import sweep_cause

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.core.alerts.layout import Form, Layout, Rank, Section
-from remediator.core.alerts.severity import Severity
+from remediator.core.alerts.layout import Layout, Rank, Section, SectionForm
+from remediator.core.alerts.notification import Severity
 from remediator.core.alerts.slack_markup import bold, clipped, code, length, literal, prose
 from remediator.core.alerts.slack_message import slack_message
 from tests.unit.alerts.samples import ALERTS
@@ -26,10 +26,12 @@ LAYOUT = Layout(
         Section("What is wrong", ("The role is kept from using the bucket.", "  statement `Freeze` denies it")),
         Section("What you can do", ("Change what is named above.",)),
         Section("Who caused it", ("PutBucketPolicy by user/alice",), rank=Rank.TELLING),
-        Section("What would be done: trust policy", ("--- before", "+++ after"), Form.DIFF, Rank.TELLING),
-        Section("To pause the remediator", ("aws iam tag-role --tags Key=a,Value=off",), Form.COMMANDS, Rank.HANDY),
-        Section("To make it permanent in Terraform", ('resource "x" "y" {', "}"), Form.CODE, Rank.LASTING),
-        Section("To make it permanent in CloudFormation", ("X:", "  Type: Y"), Form.CODE, Rank.SPARE),
+        Section("What would be done: trust policy", ("--- before", "+++ after"), SectionForm.DIFF, Rank.TELLING),
+        Section(
+            "To pause the remediator", ("aws iam tag-role --tags Key=a,Value=off",), SectionForm.COMMANDS, Rank.HANDY
+        ),
+        Section("To make it permanent in Terraform", ('resource "x" "y" {', "}"), SectionForm.CODE, Rank.LASTING),
+        Section("To make it permanent in CloudFormation", ("X:", "  Type: Y"), SectionForm.CODE, Rank.SPARE),
     ),
     thread="0123456789ab",
     keywords=("needs-person", "error"),
@@ -50,7 +52,7 @@ sections = st.builds(
     title=texts,
     lines=st.lists(texts, max_size=8).map(tuple)
     | st.tuples(texts, st.integers(0, 400)).map(lambda each: (each[0],) * each[1]),
-    form=st.sampled_from(Form),
+    form=st.sampled_from(SectionForm),
     rank=st.sampled_from(Rank),
     note=texts,
 )
@@ -68,7 +70,7 @@ layouts = st.builds(
 
 
 def blocks_of(layout: Layout) -> list[dict[str, Any]]:
-    blocks: list[dict[str, Any]] = json.loads(slack_message(layout).blocks)["blocks"]
+    blocks: list[dict[str, Any]] = json.loads(slack_message(layout)[0])["blocks"]
     return blocks
 
 
@@ -124,12 +126,12 @@ def test_what_is_needed_is_parted_from_what_is_only_handy() -> None:
 
 
 def test_diffs_commands_and_code_stand_as_they_are() -> None:
-    section = Section("To do", ("x = a < b && c[*] _y_ `z`",), Form.COMMANDS)
+    section = Section("To do", ("x = a < b && c[*] _y_ `z`",), SectionForm.COMMANDS)
     assert "```\nx = a &lt; b &amp;&amp; c[*] _y_ `z`\n```" in shown(replace(LAYOUT, sections=(section,)))
 
 
-@pytest.mark.parametrize("form", [Form.DIFF, Form.CODE, Form.COMMANDS])
-def test_nothing_gets_out_of_a_block_of_code(form: Form) -> None:
+@pytest.mark.parametrize("form", [SectionForm.DIFF, SectionForm.CODE, SectionForm.COMMANDS])
+def test_nothing_gets_out_of_a_block_of_code(form: SectionForm) -> None:
     section = Section("Code", ("x ```", "````", "*free* @here"), form)
     text = shown(replace(LAYOUT, facts=(), sections=(section,)))
     _, inside, outside = text.split("```")
@@ -142,13 +144,13 @@ def test_an_emoji_counts_as_two_characters_because_slack_counts_so() -> None:
 
 
 def test_a_notification_says_whom_it_is_about_and_what_to_do() -> None:
-    payload = json.loads(slack_message(LAYOUT).blocks)
+    payload = json.loads(slack_message(LAYOUT)[0])
     assert payload["text"] == f"🚨 {LAYOUT.subject}\n{LAYOUT.headline}"
     assert (payload["unfurl_links"], payload["unfurl_media"]) == (False, False)
 
 
 def test_the_plain_form_says_the_same_without_blocks() -> None:
-    payload = json.loads(slack_message(LAYOUT).plain)
+    payload = json.loads(slack_message(LAYOUT)[1])
     assert set(payload) == {"text", "unfurl_links", "unfurl_media"}
     for part in (LAYOUT.subject, LAYOUT.headline, "*Cloud* `production`", "'Freeze'", LAYOUT.record, "+++ after"):
         assert part in payload["text"]
@@ -182,7 +184,7 @@ def test_where_not_all_fits_the_highest_rank_goes_first_as_a_whole(number: int) 
 
 
 def test_of_a_diff_that_is_too_long_the_beginning_is_shown_and_the_lasting_sections_are_left_out() -> None:
-    sections = tuple(long(each) if each.form is Form.DIFF else each for each in LAYOUT.sections)
+    sections = tuple(long(each) if each.form is SectionForm.DIFF else each for each in LAYOUT.sections)
     layout = replace(LAYOUT, sections=sections)
     assert titles(layout) == [section.title for section in sections[:4]]
     text = shown(layout)
@@ -202,8 +204,8 @@ def test_code_is_never_cut_because_half_of_it_would_do_something_else() -> None:
     assert titles(layout) == [section.title for section in sections[:5]]
 
 
-@pytest.mark.parametrize("form", [Form.COMMANDS, Form.CODE])
-def test_commands_and_code_with_a_line_that_no_block_can_hold_are_left_out_as_a_whole(form: Form) -> None:
+@pytest.mark.parametrize("form", [SectionForm.COMMANDS, SectionForm.CODE])
+def test_commands_and_code_with_a_line_that_no_block_can_hold_are_left_out_as_a_whole(form: SectionForm) -> None:
     *others, last = LAYOUT.sections
     section = replace(last, lines=("Short:", "x" * 2801, "Short too."), form=form)
     layout = replace(LAYOUT, sections=(*others, section))
@@ -278,13 +280,13 @@ def test_a_text_is_cut_after_it_was_made_harmless(text: str, form: Any) -> None:
 
 @given(layouts)
 def test_every_layout_keeps_the_limits_of_slack(layout: Layout) -> None:
-    message = slack_message(layout)
-    payload = json.loads(message.blocks)
+    blocks, plain = slack_message(layout)
+    payload = json.loads(blocks)
     blocks = payload["blocks"]
     assert len(blocks) <= 50
     assert length(json.dumps(blocks, ensure_ascii=False)) <= 12_000
     assert 0 < length(payload["text"]) <= 3000
-    assert 0 < length(json.loads(message.plain)["text"]) <= 13_000
+    assert 0 < length(json.loads(plain)["text"]) <= 13_000
     for block in blocks:
         limit = {"header": 150, "section": 2000 if "fields" in block else 3000, "context": 3000}
         assert len(block.get("fields", ())) <= 10
@@ -296,10 +298,10 @@ def test_every_layout_keeps_the_limits_of_slack(layout: Layout) -> None:
 
 @given(layouts)
 def test_nothing_in_a_message_is_more_than_text(layout: Layout) -> None:
-    message = slack_message(layout)
-    payload = json.loads(message.blocks)
+    blocks, plain = slack_message(layout)
+    payload = json.loads(blocks)
     assert_is_only_text(payload["text"])
-    assert_is_only_text(json.loads(message.plain)["text"])
+    assert_is_only_text(json.loads(plain)["text"])
     for block in payload["blocks"]:
         for each in text_objects(block):
             if each["type"] == "mrkdwn":

@@ -11,17 +11,17 @@ import pytest
 from remediator.core.enrollment.guardrails import (
     NAME,
     PARAMETERS,
-    Form,
     Guarded,
+    PolicyType,
     bootstrap_roles,
     guardrails,
     guardrails_text,
 )
 from remediator.core.policy.context import Context, Gap, Value
 from remediator.core.policy.document import read_policy
-from remediator.core.policy.evaluate import Request, Source, weigh
+from remediator.core.policy.evaluate import Request, Side, Source, weigh
 from remediator.core.policy.extent import ALWAYS
-from remediator.core.policy.matching import Target
+from remediator.core.policy.matching import Resource
 from remediator.core.policy.reading import Present
 from remediator.settings import DEFAULT_ENROLLMENT_TAG, MODE_TAG
 from stacks.alerts import ALARM_PREFIX, CHANNEL_NAME
@@ -142,7 +142,8 @@ def denied(
         **keys,
     }
     context = Context((values,), (("", Gap.ABSENT),))
-    weighed = weigh((Source("guardrails", reading.value),), Request((action,), Target(resource), context, action))
+    side = Side("guardrails", (Source("guardrails", reading.value),))
+    weighed = weigh(side, Request((action,), Resource(resource), context, action))
     assert not weighed.allows
     assert all(denial.extent is ALWAYS for denial in weighed.denials)
     return bool(weighed.denials)
@@ -213,13 +214,15 @@ class TestOurResources:
 
 
 class TestTheText:
-    @pytest.mark.parametrize("form", list(Form))
-    def test_is_the_policy_and_within_the_limit(self, form: Form) -> None:
+    @pytest.mark.parametrize("form", list(PolicyType))
+    def test_is_the_policy_and_within_the_limit(self, form: PolicyType) -> None:
         text = guardrails_text(guarded(), form)
         assert text is not None
         assert json.loads(text) == json.loads(json.dumps(guardrails(guarded())))
         assert "\n" in text
-        assert len(text if form is Form.SCP else json.dumps(json.loads(text), separators=(",", ":"))) <= form.value
+        assert (
+            len(text if form is PolicyType.SCP else json.dumps(json.loads(text), separators=(",", ":"))) <= form.value
+        )
 
     @pytest.mark.parametrize(
         ("changes", "indent"),
@@ -228,27 +231,29 @@ class TestTheText:
     def test_for_an_organization_is_indented_as_far_as_it_fits(self, changes: Any, indent: int | None) -> None:
         policy = guardrails(guarded(**changes))
         separators = (",", ":") if indent is None else None
-        assert guardrails_text(guarded(**changes), Form.SCP) == json.dumps(policy, indent=indent, separators=separators)
+        assert guardrails_text(guarded(**changes), PolicyType.SCP) == json.dumps(
+            policy, indent=indent, separators=separators
+        )
 
     @pytest.mark.parametrize("approvers", [1, 8])
     def test_for_iam_is_indented_by_two_whatever_that_takes_because_white_space_does_not_count(
         self, approvers: int
     ) -> None:
         names = tuple(f"arn:aws:iam::{ACCOUNT}:role/team-{number:02}" for number in range(approvers))
-        text = guardrails_text(guarded(approvers=names), Form.IAM)
+        text = guardrails_text(guarded(approvers=names), PolicyType.IAM)
         assert text == json.dumps(guardrails(guarded(approvers=names)), indent=2)
-        assert (len(text) > Form.IAM.value) == (approvers == 8)
+        assert (len(text) > PolicyType.IAM.value) == (approvers == 8)
 
     def test_is_compact_where_it_would_not_fit_otherwise(self) -> None:
         approvers = tuple(f"arn:aws:iam::{ACCOUNT}:role/team-{number:02}" for number in range(6))
-        text = guardrails_text(guarded(approvers=approvers), Form.SCP)
+        text = guardrails_text(guarded(approvers=approvers), PolicyType.SCP)
         assert text is not None
-        assert len(text) <= Form.SCP.value
+        assert len(text) <= PolicyType.SCP.value
         assert "\n" not in text
 
     def test_is_none_where_it_does_not_fit(self) -> None:
         approvers = tuple(f"arn:aws:iam::{ACCOUNT}:role/team-{number:02}" for number in range(60))
-        assert guardrails_text(guarded(approvers=approvers), Form.SCP) is None
+        assert guardrails_text(guarded(approvers=approvers), PolicyType.SCP) is None
 
     @pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov"])
     def test_names_resources_of_its_partition(self, partition: str) -> None:

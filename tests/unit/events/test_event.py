@@ -16,13 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remediator.core.events.event import (
-    AccountTrigger,
-    BucketTrigger,
     Cause,
     Ignored,
-    KeyTrigger,
-    PolicyTrigger,
     RoleTrigger,
+    SharedTrigger,
     Trigger,
     is_fresh,
     parse_event,
@@ -68,19 +65,23 @@ BUCKETS = {
 }
 
 
+def concern_of(trigger: Trigger) -> Concern | None:
+    return trigger.concern if isinstance(trigger, SharedTrigger) else None
+
+
 def expected(call: WatchedCall, cause: Cause) -> Trigger:
     """The trigger that the fixture of a watched call leads to; its hints on tags have tests of their own."""
     match call.concern:
         case Concern.ROLE | Concern.INSTANCE_PROFILE:
             return RoleTrigger(ACCOUNT, "head-node", cause)
         case Concern.MANAGED_POLICY:
-            return PolicyTrigger(ACCOUNT, POLICY, cause)
+            return SharedTrigger(ACCOUNT, call.concern, POLICY, cause)
         case Concern.BUCKET:
-            return BucketTrigger(ACCOUNT, BUCKETS.get(call.name, "anyscale-production-data"), cause)
+            return SharedTrigger(ACCOUNT, call.concern, BUCKETS.get(call.name, "anyscale-production-data"), cause)
         case Concern.KEY:
-            return KeyTrigger(ACCOUNT, KEY, cause)
+            return SharedTrigger(ACCOUNT, call.concern, KEY, cause)
         case Concern.ACCOUNT:
-            return AccountTrigger(ACCOUNT, cause)
+            return SharedTrigger(ACCOUNT, call.concern, ACCOUNT, cause)
 
 
 @pytest.mark.parametrize("call", WATCHED_CALLS, ids=lambda call: call.name)
@@ -215,7 +216,7 @@ def test_a_policy_version_matters_if_it_is_the_default_or_if_nobody_can_tell(
     if answered is not ABSENT:
         event["detail"]["responseElements"] = {"policyVersion": {"versionId": "v4", "isDefaultVersion": answered}}
     trigger = read(event)
-    assert isinstance(trigger, PolicyTrigger if looked_at else Ignored)
+    assert isinstance(trigger, SharedTrigger if looked_at else Ignored)
 
 
 def test_a_version_that_is_no_default_is_ignored_with_the_call_that_would_make_it_one() -> None:
@@ -237,13 +238,13 @@ def test_the_key_is_taken_from_the_resources_because_the_parameters_may_name_it_
         ["what", None, {"ARN": 7}, {"ARN": "arn:aws:s3:::bucket"}, {"arn": KEY}, {"ARN": KEY}],
     ):
         event["detail"]["resources"] = resources
-        assert read(event) == KeyTrigger(ACCOUNT, KEY, cause_of(event))
+        assert read(event) == SharedTrigger(ACCOUNT, Concern.KEY, KEY, cause_of(event))
 
 
 def test_a_key_without_resources_must_be_named_by_its_arn() -> None:
     event = load("EnableKey")
     del event["detail"]["resources"]
-    assert read(event) == KeyTrigger(ACCOUNT, KEY, cause_of(event))
+    assert read(event) == SharedTrigger(ACCOUNT, Concern.KEY, KEY, cause_of(event))
     event["detail"]["requestParameters"]["keyId"] = "1234abcd-12ab-34cd-56ef-1234567890ab"
     with pytest.raises(MalformedEvent, match="keyId"):
         read(event)
@@ -254,20 +255,20 @@ def test_a_multi_region_key_is_a_key() -> None:
     event["detail"]["resources"] = [
         {"ARN": f"arn:aws:kms:us-west-2:{ACCOUNT}:key/mrk-1234abcd12ab34cd56ef1234567890ab"}
     ]
-    assert isinstance(read(event), KeyTrigger)
+    assert concern_of(read(event)) is Concern.KEY
 
 
 @pytest.mark.parametrize("parameters", [None, {}, {"bucketName": "HIDDEN_DUE_TO_SECURITY_REASONS"}, "cut off"])
 def test_a_call_on_the_whole_account_names_nothing_that_could_be_malformed(parameters: object) -> None:
     event = load("PutAccountPublicAccessBlock")
     event["detail"]["requestParameters"] = parameters
-    assert read(event) == AccountTrigger(ACCOUNT, cause_of(event))
+    assert read(event) == SharedTrigger(ACCOUNT, Concern.ACCOUNT, ACCOUNT, cause_of(event))
 
 
 def test_a_bucket_with_an_old_name_is_a_bucket() -> None:
     event = load("DeleteBucket")
     event["detail"]["requestParameters"]["bucketName"] = "Logs_of.2009" + "x" * 200
-    assert isinstance(read(event), BucketTrigger)
+    assert concern_of(read(event)) is Concern.BUCKET
 
 
 IGNORED: dict[str, tuple[Callable[[Event], None], str]] = {

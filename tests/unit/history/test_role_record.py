@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from remediator.core.history.role_record import Approval, Contest, Incident, RoleMemory, Told, memory_json, parse_memory
+from remediator.core.history.role_record import Approval, Contest, Incident, RoleMemory, memory_json, parse_memory
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.errors import MalformedRecord
 from tests.unit.history.changes import NOW
@@ -21,7 +21,7 @@ FULL = RoleMemory(
     ),
     counted_from=NOW,
     incident=Incident("i1", "f1", NOW, told=True),
-    told=(Told("f1", NOW), Told("f2", NOW)),
+    told=(("f1", NOW), ("f2", NOW)),
 )
 
 

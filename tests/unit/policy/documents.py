@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from remediator.core.model.bucket import Bucket, CustomerKey, PublicAccessBlock
 from remediator.core.model.role import InlinePolicy, ManagedPolicy, Role, RolePolicies
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, read_mapping
+from remediator.core.policy.edit import replace_own_statements
 from remediator.core.policy.reading import Absent, Present, Reading
 from remediator.core.repair.bucket_policy import bucket_policy_statement, granting_bucket_policy
 from remediator.core.repair.role_policy import OwnGrant, own_policy
@@ -90,3 +92,10 @@ def our_bucket_policy(current: Reading[PolicyDocument], *roles: str) -> PolicyDo
 def our_bucket_statement(*roles: str) -> Statement:
     """Our statement in the policy of the bucket."""
     return bucket_policy_statement(BUCKET, roles or (ROLE_ARN,), "aws")
+
+
+def upserted(before: PolicyDocument | None, statements: tuple[Mapping[str, object], ...]) -> PolicyDocument:
+    """The document with statements of ours, whatever else of ours is in it."""
+    after = replace_own_statements(before, frozenset(str(each["Sid"]) for each in statements), statements)
+    assert after is not None
+    return after

@@ -8,9 +8,7 @@ import pytest
 
 from remediator.core.policy.extent import (
     ALWAYS,
-    AT_LEAST_PARTLY,
     NEVER,
-    PARTLY_IF_AT_ALL,
     SOMETIMES,
     UNKNOWN,
     Extent,
@@ -19,13 +17,13 @@ from remediator.core.policy.extent import (
     opposite,
 )
 
-ALL = (NEVER, SOMETIMES, ALWAYS, UNKNOWN, PARTLY_IF_AT_ALL, AT_LEAST_PARTLY)
+ALL = tuple(Extent)
 
 
 @pytest.mark.parametrize(("one", "other"), tuple(product(ALL, ALL)))
 def test_both_hold_as_far_as_the_rarer_one_and_either_as_far_as_the_more_frequent(one: Extent, other: Extent) -> None:
-    assert both(one, other) == Extent(min(one.least, other.least), min(one.most, other.most))
-    assert either(one, other) == Extent(max(one.least, other.least), max(one.most, other.most))
+    assert both(one, other).value == (min(one.least, other.least), min(one.most, other.most))
+    assert either(one, other).value == (max(one.least, other.least), max(one.most, other.most))
 
 
 @pytest.mark.parametrize(("one", "other"), tuple(product(ALL, ALL)))
@@ -36,7 +34,7 @@ def test_every_answer_is_one_of_those_that_have_a_name(one: Extent, other: Exten
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [(NEVER, ALWAYS), (SOMETIMES, SOMETIMES), (UNKNOWN, UNKNOWN), (PARTLY_IF_AT_ALL, AT_LEAST_PARTLY)],
+    [(NEVER, ALWAYS), (SOMETIMES, SOMETIMES), (UNKNOWN, UNKNOWN), (Extent.PARTLY_IF_AT_ALL, Extent.AT_LEAST_PARTLY)],
 )
 def test_what_does_not_hold_is_the_rest(one: Extent, other: Extent) -> None:
     assert opposite(one) is other

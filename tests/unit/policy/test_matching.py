@@ -7,9 +7,9 @@ import time
 import pytest
 
 from remediator.core.policy.extent import ALWAYS, NEVER, SOMETIMES, Extent
-from remediator.core.policy.matching import Target, glob, glob_extent, matches, text_extent, text_matches
+from remediator.core.policy.matching import Resource, glob, glob_extent, matches, text_extent, text_matches
 
-OBJECTS = Target("arn:aws:s3:::data/", family=True)
+OBJECTS = Resource("arn:aws:s3:::data/", family=True)
 
 
 @pytest.mark.parametrize(
@@ -82,5 +82,5 @@ def test_a_pattern_of_many_stars_takes_no_time() -> None:
     pattern = "arn:aws:s3:::" + "*a" * 60 + "*b"
     before = time.process_time()
     assert not matches(glob(pattern), "arn:aws:s3:::" + "a" * 1_000)
-    assert text_extent(pattern, Target("arn:aws:s3:::" + "a" * 60 + "/", family=True)) is SOMETIMES
+    assert text_extent(pattern, Resource("arn:aws:s3:::" + "a" * 60 + "/", family=True)) is SOMETIMES
     assert time.process_time() - before < 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from remediator.core.alerts.permanent_fix import permanent_fix
-from remediator.core.model.bucket import Bucket, CustomerKey, DefaultEncryption, KeyState
+from remediator.core.model.bucket import Bucket, CustomerKey, KeyState
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import OWN_POLICY_NAME
@@ -50,7 +50,7 @@ def observed(
     key_policy: Reading[PolicyDocument],
     *,
     state: Reading[KeyState] | None = None,
-    encryption: Reading[DefaultEncryption] | None = None,
+    encryption: Reading[str | None] | None = None,
     own: PolicyDocument | None = None,
     others: tuple[dict[str, Any], ...] = (allow(),),
     of: Bucket | None = None,
@@ -162,14 +162,14 @@ def test_a_key_that_cannot_be_used_is_told_before_anything_is_granted_on_it(
 @pytest.mark.parametrize(
     ("encryption", "code"),
     [
-        (Present(DefaultEncryption(KEY_ARN)), None),
-        (Present(DefaultEncryption()), None),
-        (Present(DefaultEncryption(KEY_ARN.replace("1234abcd", "99999999"))), "key-unknown"),
-        (Present(DefaultEncryption("alias/somebody-elses")), "key-unknown"),
+        (Present(KEY_ARN), None),
+        (Present(None), None),
+        (Present(KEY_ARN.replace("1234abcd", "99999999")), "key-unknown"),
+        (Present("alias/somebody-elses"), "key-unknown"),
         (Unreadable("denied"), "key-undecided"),
     ],
 )
-def test_a_bucket_that_turns_to_another_key_is_told(encryption: Reading[DefaultEncryption], code: str | None) -> None:
+def test_a_bucket_that_turns_to_another_key_is_told(encryption: Reading[str | None], code: str | None) -> None:
     own = our_policy(Absent(), BUCKET, keys=(KEY_ARN,))
     findings, plan = looked_at(observed(Present(DELEGATING), encryption=encryption, own=own))
     assert codes(findings) == ([] if code is None else [(code, f"encryption of {BUCKET}")])
@@ -177,7 +177,7 @@ def test_a_bucket_that_turns_to_another_key_is_told(encryption: Reading[DefaultE
 
 
 def test_a_bucket_with_a_customers_key_that_is_not_configured_is_told() -> None:
-    there = replace(bucket(), encryption=Present(DefaultEncryption(KEY_ARN)))
+    there = replace(bucket(), encryption=Present(KEY_ARN))
     state = replace(observed(Present(DELEGATING)), buckets=((BUCKET, Present(there)),))
     findings, _ = looked_at(state)
     assert codes(findings) == [("key-unknown", f"encryption of {BUCKET}")]

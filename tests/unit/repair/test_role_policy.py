@@ -12,7 +12,6 @@ from remediator.core.model.bucket import PublicAccessBlock
 from remediator.core.model.own_names import OWN_POLICY_NAME
 from remediator.core.model.role import InlinePolicy, RolePolicies
 from remediator.core.policy.document import PolicyDocument, policy_size, policy_text
-from remediator.core.policy.edit import upsert_statements
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.core.repair.bucket_policy import (
     bucket_policy_write_obstacles,
@@ -46,6 +45,7 @@ from tests.unit.policy.documents import (
     policies,
     role,
     trust,
+    upserted,
 )
 
 
@@ -81,7 +81,7 @@ def test_our_policy_grants_what_a_cluster_needs() -> None:
 
 def test_foreign_statements_in_our_policy_stay() -> None:
     foreign = deny(Sid="Somebody", Action="s3:DeleteObject")
-    before = upsert_statements(document(foreign), own_grant_statements(("old",), "aws"))
+    before = upserted(document(foreign), own_grant_statements(("old",), "aws"))
     after = our_policy(Present(before), "old", "new")
     assert after.raw["Statement"] == [foreign, *own_grant_statements(("new", "old"), "aws")]
 

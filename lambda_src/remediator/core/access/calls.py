@@ -34,66 +34,30 @@ _UNNAMED_INSTANCE = "i-0" + "\N{REPLACEMENT CHARACTER}" * 16
 
 _NOT_SENT: dict[str, Value] = dict.fromkeys(
     (
-        "aws:assumedroot",
-        "aws:calledvia",
-        "aws:calledviafirst",
-        "aws:calledvialast",
-        "aws:chatbotsourcearn",
-        "aws:federatedprovider",
-        "aws:multifactorauthage",
-        "aws:multifactorauthpresent",
-        "aws:referer",
-        "aws:sourceaccount",
-        "aws:sourcearn",
-        "aws:sourceidentity",
-        "aws:sourceorgid",
-        "aws:sourceorgpaths",
-        "aws:sourcevpc",
-        "aws:sourcevpcarn",
-        "aws:sourcevpce",
-        "aws:tagkeys",
-        "aws:username",
-        "aws:vpceaccount",
-        "aws:vpceorgid",
-        "aws:vpceorgpaths",
-        "aws:vpcsourceip",
+        *("aws:assumedroot", "aws:chatbotsourcearn", "aws:federatedprovider", "aws:referer", "aws:username"),
+        *("aws:calledvia", "aws:calledviafirst", "aws:calledvialast", "aws:tagkeys"),
+        *("aws:multifactorauthage", "aws:multifactorauthpresent"),
+        *("aws:sourceaccount", "aws:sourcearn", "aws:sourceidentity", "aws:sourceorgid", "aws:sourceorgpaths"),
+        *("aws:sourcevpc", "aws:sourcevpcarn", "aws:sourcevpce", "aws:vpcsourceip"),
+        *("aws:vpceaccount", "aws:vpceorgid", "aws:vpceorgpaths"),
     ),
     Gap.ABSENT,
 )
 
+_Families = tuple[tuple[str, Value], ...]
+
+
+def _absent(*starts: str) -> _Families:
+    """No request carries a key that begins so."""
+    return tuple((start, Gap.ABSENT) for start in starts)
+
+
 # Keys that belong to other services, or to other ways of signing in, are in no request judged here.
-_FOREIGN: tuple[tuple[str, Value], ...] = tuple(
-    (start, Gap.ABSENT)
-    for start in (
-        "aws:requesttag/",
-        "aws::",
-        "saml:",
-        "cognito-identity.amazonaws.com:",
-        "accounts.google.com:",
-        "graph.facebook.com:",
-        "www.amazon.com:",
-        "token.actions.githubusercontent.com:",
-        "oidc.eks.",
-        "autoscaling:",
-        "cloudformation:",
-        "dynamodb:",
-        "ec2:",
-        "ecr:",
-        "ecs:",
-        "elasticloadbalancing:",
-        "glue:",
-        "iam:",
-        "kms:",
-        "lambda:",
-        "organizations:",
-        "rds:",
-        "s3:",
-        "secretsmanager:",
-        "sns:",
-        "sqs:",
-        "ssm:",
-        "sts:",
-    )
+_FOREIGN: _Families = _absent(
+    *("aws:requesttag/", "aws::", "saml:", "cognito-identity.amazonaws.com:", "accounts.google.com:"),
+    *("graph.facebook.com:", "www.amazon.com:", "token.actions.githubusercontent.com:", "oidc.eks."),
+    *("autoscaling:", "cloudformation:", "dynamodb:", "ec2:", "ecr:", "ecs:", "elasticloadbalancing:", "glue:"),
+    *("iam:", "kms:", "lambda:", "organizations:", "rds:", "s3:", "secretsmanager:", "sns:", "sqs:", "ssm:", "sts:"),
 )
 
 _SESSION: dict[str, Value] = _NOT_SENT | {
@@ -138,21 +102,12 @@ LISTING_KEYS = frozenset({"s3:prefix", "s3:delimiter", "s3:max-keys"})
 _LISTING: dict[str, Value] = dict.fromkeys(LISTING_KEYS, Gap.VARYING)
 """One role lists under many prefixes, and without one."""
 
-_S3_FAMILIES: tuple[tuple[str, Value], ...] = (
-    ("s3:x-amz-", Gap.ABSENT),
-    ("s3:existingobjecttag/", Gap.ABSENT),
-    ("s3:requestobjecttag", Gap.ABSENT),
-    ("s3:object-lock-", Gap.ABSENT),
-    ("s3:dataaccesspoint", Gap.ABSENT),
-    ("s3:accesspoint", Gap.ABSENT),
-    ("s3:accessgrants", Gap.ABSENT),
-    ("s3:versionid", Gap.ABSENT),
-    ("s3:locationconstraint", Gap.ABSENT),
-    ("s3:prefix", Gap.ABSENT),
-    ("s3:delimiter", Gap.ABSENT),
-    ("s3:max-keys", Gap.ABSENT),
+_S3_FAMILIES: _Families = (
+    *_absent("s3:x-amz-", "s3:existingobjecttag/", "s3:requestobjecttag", "s3:object-lock-", "s3:dataaccesspoint"),
+    *_absent("s3:accesspoint", "s3:accessgrants", "s3:versionid", "s3:locationconstraint"),
+    *_absent("s3:prefix", "s3:delimiter", "s3:max-keys"),
     ("s3:", Gap.UNKNOWN),
-    ("aws:principaltag/", Gap.ABSENT),
+    *_absent("aws:principaltag/"),
     *_FOREIGN,
 )
 
@@ -170,12 +125,10 @@ _TO_KMS: dict[str, Value] = _SESSION | {
     "kms:encryptioncontextkeys": ("aws:s3:arn",),
     "kms:encryptionalgorithm": ("SYMMETRIC_DEFAULT",),
 }
-_KMS_FAMILIES: tuple[tuple[str, Value], ...] = (
-    ("kms:encryptioncontext:", Gap.ABSENT),
-    ("kms:grant", Gap.ABSENT),
-    ("kms:recipientattestation:", Gap.ABSENT),
+_KMS_FAMILIES: _Families = (
+    *_absent("kms:encryptioncontext:", "kms:grant", "kms:recipientattestation:"),
     ("kms:", Gap.UNKNOWN),
-    ("aws:principaltag/", Gap.ABSENT),
+    *_absent("aws:principaltag/"),
     *_FOREIGN,
 )
 
@@ -197,12 +150,7 @@ _TO_STS: dict[str, Value] = _NOT_SENT | {
     "aws:viaawsservice": ("false",),
     "sts:rolesessionname": (_UNNAMED_INSTANCE,),
 }
-_STS_FAMILIES: tuple[tuple[str, Value], ...] = (
-    ("aws:resourcetag/", Gap.ABSENT),
-    ("iam:resourcetag/", Gap.ABSENT),
-    ("aws:principaltag/", Gap.ABSENT),
-    *_FOREIGN,
-)
+_STS_FAMILIES: _Families = (*_absent("aws:resourcetag/", "iam:resourcetag/", "aws:principaltag/"), *_FOREIGN)
 
 
 def ec2_assumes(role: Role, surroundings: EvaluationContext) -> Context:
@@ -276,27 +224,14 @@ def kms_context(role: Role, bucket: Bucket, account: str, surroundings: Evaluati
     return Context((_given(surroundings), values, _times(surroundings), _TO_KMS), _KMS_FAMILIES)
 
 
-_UNTAGGED: tuple[tuple[str, Value], ...] = (
-    ("aws:resourcetag/", Gap.ABSENT),
-    ("iam:resourcetag/", Gap.ABSENT),
-    ("aws:principaltag/", Gap.ABSENT),
-)
+_UNTAGGED: _Families = _absent("aws:resourcetag/", "iam:resourcetag/", "aws:principaltag/")
 
 # The way that a call takes: straight to AWS or through a service such as CloudFormation, and from which network.
 _CHOSEN_BY_THE_CALLER: dict[str, Value] = dict.fromkeys(
     (
-        "aws:calledvia",
-        "aws:calledviafirst",
-        "aws:calledvialast",
-        "aws:sourcevpc",
-        "aws:sourcevpcarn",
-        "aws:sourcevpce",
-        "aws:tagkeys",
-        "aws:viaawsservice",
-        "aws:vpceaccount",
-        "aws:vpceorgid",
-        "aws:vpceorgpaths",
-        "aws:vpcsourceip",
+        *("aws:calledvia", "aws:calledviafirst", "aws:calledvialast", "aws:tagkeys", "aws:viaawsservice"),
+        *("aws:sourcevpc", "aws:sourcevpcarn", "aws:sourcevpce", "aws:vpcsourceip"),
+        *("aws:vpceaccount", "aws:vpceorgid", "aws:vpceorgpaths"),
     ),
     Gap.UNKNOWN,
 )

@@ -11,15 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
 
-from remediator.core.policy.evaluate import Hit, Source, Weighed
-from remediator.core.policy.explain import Reason, conditions_in_words, reason
+from remediator.core.policy.evaluate import Answer, Hit, Request, Weighed
+from remediator.core.policy.explain import conditions_in_words, reason
 from remediator.core.policy.extent import ALWAYS, NEVER
 from remediator.core.policy.principals import Named
-
-Answer: TypeAlias = bool | None
-"""Yes, no, or None: nobody can say."""
 
 _MOST_REASONS = 4
 
@@ -27,8 +23,8 @@ _MOST_REASONS = 4
 class GrantVerdict(StrEnum):
     """Whether the role may make a request.
 
-    MISSING: not granted, and an Allow on the right side would help. BLOCKED: an Allow would not help. UNDECIDED:
-    nobody can say.
+    MISSING: not granted, and an Allow on the right side would help. BLOCKED: an Allow would not help. UNDECIDED: the
+    policies do not say, or could not be read.
     """
 
     ALLOWED = "allowed"
@@ -38,81 +34,46 @@ class GrantVerdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """The documents of one side of the decision; ``unreadable`` are those that could not be read, with the reason."""
+class GrantJudgement:
+    """The verdict on one action of the role on a bucket (for a KMS action: on the key of the bucket).
 
-    sources: tuple[Source, ...] = ()
-    unreadable: tuple[Reason, ...] = ()
+    ``fix_by`` holds the sides where an Allow would help: ``identity``, ``bucket_policy`` or
+    ``identity+bucket_policy`` where both are needed; several where any of them will do; empty unless it is missing.
+    """
 
+    action: str
+    verdict: GrantVerdict
+    because: tuple[str, ...]
+    fix_by: tuple[str, ...] = ()
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What one side says about one request."""
-
-    side: Side
-    weighed: Weighed
-
-    def allows(self, at_least: Named = Named.ROLE) -> Answer:
-        """Whether it grants the request, to a caller that is named at least so directly."""
-        answer: Answer = None if self.side.unreadable else False
-        for hit in self.weighed.allows:
-            if hit.named >= at_least:
-                if hit.extent is ALWAYS:
-                    return True
-                if hit.extent.is_possible_everywhere:
-                    answer = None
-        return answer
-
-    def denies(self) -> Answer:
-        """Whether it denies the request, or part of what the request stands for, explicitly."""
-        if not self.weighed.denials:
-            return None if self.side.unreadable else False
-        return True if any(hit.extent.is_certain_somewhere for hit in self.weighed.denials) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """Something that grants nothing by itself, but without whose Allow nothing is granted; ``name`` is for people."""
-
-    name: str
-    said: Said
+    def __str__(self) -> str:
+        return f"{self.verdict}: {'; '.join(self.because)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
     """All that is said about one request.
 
-    ``what`` is the request in words. ``controls`` are the SCPs level by level, ``boundary`` the permissions boundary.
-    ``cut_off`` says whether something else (Block Public Access) keeps the caller out whatever the policies say, and
-    ``cut_off_because`` why.
+    ``boundary`` is the permissions boundary, ``controls`` are the SCPs level by level: they grant nothing, but nothing
+    is granted without them. ``cut_off`` says whether something else (Block Public Access) keeps the caller out
+    whatever the policies say, and ``cut_off_because`` why; it is empty where nothing may.
     """
 
-    what: str
-    identity: Said
-    resource: Said
-    boundary: Limit | None = None
-    controls: tuple[Limit, ...] = ()
+    request: Request
+    identity: Weighed
+    resource: Weighed
+    boundary: Weighed | None = None
+    controls: tuple[Weighed, ...] = ()
     cut_off: Answer = False
-    cut_off_because: Reason | None = None
+    cut_off_because: str = ""
 
-    def parts(self) -> tuple[Said, ...]:
+    def all(self) -> tuple[Weighed, ...]:
         """Every side that can deny."""
-        if not self.controls and not self.boundary:
-            return (self.identity, self.resource)
-        return (self.identity, self.resource, *[limit.said for limit in self.limits()])
+        return (self.identity, self.resource, *self.limits())
 
-    def limits(self) -> tuple[Limit, ...]:
+    def limits(self) -> tuple[Weighed, ...]:
         """The SCPs and the boundary."""
         return (*self.controls, self.boundary) if self.boundary else self.controls
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The verdict on one request, why, and on which side an Allow would help (``identity``, ``bucket_policy``)."""
-
-    verdict: GrantVerdict
-    because: tuple[Reason, ...]
-    fix_by: tuple[str, ...] = ()
 
 
 def all_of(answers: Iterable[Answer]) -> Answer:
@@ -137,139 +98,148 @@ def any_of(answers: Iterable[Answer]) -> Answer:
     return result
 
 
-def bucket_access(sides: Sides, *, crosses_accounts: bool) -> Decision:
-    """Decide a request to S3.
+def bucket_access(sides: Sides, *, crosses_accounts: bool) -> tuple[GrantJudgement, ...]:
+    """Decide a request to S3, for each of its actions.
 
     Within the account, a bucket policy that names the role grants as the role's own policies do, and the boundary
     limits both; one that names the session, or everybody, grants past the boundary. One that names the account only
     leaves it to the role's policies.
     """
-    boundary = sides.boundary.said.allows() if sides.boundary else True
-    controls = all_of([limit.said.allows() for limit in sides.controls])
-    identity = sides.identity.allows()
+    controls, boundary = _limits_allow(sides)
+    identity = sides.identity.is_granted()
     if crosses_accounts:
         is_in = None if sides.cut_off is None else not sides.cut_off
-        resource = sides.resource.allows(Named.PERHAPS)
+        resource = sides.resource.is_granted(Named.PERHAPS)
         possible = all_of((controls, boundary, is_in))
         granted = all_of((possible, identity, resource))
         lacking = [name for name, answer in (("identity", identity), ("bucket_policy", resource)) if not answer]
-        fix_by: tuple[str, ...] = ("+".join(lacking),)
-    else:
-        direct = sides.resource.allows(Named.SESSION)
-        possible = all_of((controls, any_of((direct, boundary))))
-        granted = all_of((controls, any_of((direct, all_of((boundary, any_of((identity, sides.resource.allows()))))))))
-        fix_by = ("bucket_policy", "identity")
-    return _decided(sides, granted, possible, fix_by)
+        return _decided(sides, granted, possible, ("+".join(lacking),))
+    direct, as_role = sides.resource.is_granted(Named.SESSION), sides.resource.is_granted()
+    possible = all_of((controls, any_of((direct, boundary))))
+    within_boundary = all_of((boundary, any_of((identity, as_role))))
+    granted = all_of((controls, any_of((direct, within_boundary))))
+    return _decided(sides, granted, possible, ("bucket_policy", "identity"))
 
 
-def key_access(sides: Sides, *, crosses_accounts: bool) -> Decision:
+def key_access(sides: Sides, *, crosses_accounts: bool) -> tuple[GrantJudgement, ...]:
     """Decide a request to KMS: the key policy has the first word, the role's policies count only if it lets them.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html#key-policy-default-allow-root-enable-iam
     """
-    boundary = sides.boundary.said.allows() if sides.boundary else True
-    controls = all_of([limit.said.allows() for limit in sides.controls])
-    identity = sides.identity.allows()
-    delegated = sides.resource.allows(Named.ACCOUNT)
+    controls, boundary = _limits_allow(sides)
+    identity = sides.identity.is_granted()
+    delegated = sides.resource.is_granted(Named.ACCOUNT)
     if crosses_accounts:
         possible = all_of((controls, boundary, delegated))
-        granted = all_of((possible, identity))
-    else:
-        direct, as_role = sides.resource.allows(Named.SESSION), sides.resource.allows()
-        possible = all_of((controls, any_of((direct, all_of((boundary, delegated))))))
-        granted = all_of(
-            (controls, any_of((direct, all_of((boundary, any_of((as_role, all_of((delegated, identity)))))))))
-        )
+        return _decided(sides, all_of((possible, identity)), possible, ("identity",))
+    direct, as_role = sides.resource.is_granted(Named.SESSION), sides.resource.is_granted()
+    possible = all_of((controls, any_of((direct, all_of((boundary, delegated))))))
+    within_boundary = all_of((boundary, any_of((as_role, all_of((delegated, identity))))))
+    granted = all_of((controls, any_of((direct, within_boundary))))
     return _decided(sides, granted, possible, ("identity",))
 
 
-def _decided(sides: Sides, granted: Answer, possible: Answer, fix_by: tuple[str, ...]) -> Decision:
-    denied = any_of([part.denies() for part in sides.parts()])
+def _limits_allow(sides: Sides) -> tuple[Answer, Answer]:
+    """Whether the SCPs allow the request, and whether the boundary does."""
+    controls = all_of([level.is_granted() for level in sides.controls])
+    return controls, sides.boundary.is_granted() if sides.boundary else True
+
+
+def _decided(sides: Sides, granted: Answer, possible: Answer, fix_by: tuple[str, ...]) -> tuple[GrantJudgement, ...]:
+    denied = any_of([side.is_denied() for side in sides.all()])
+    verdict = _verdict(denied, granted, possible)
+    reasons = tuple(_REASONS[verdict](sides))
+    if verdict is not GrantVerdict.MISSING:
+        fix_by = ()
+    return tuple([GrantJudgement(action, verdict, reasons, fix_by) for action in sides.request.actions])
+
+
+def _verdict(denied: Answer, granted: Answer, possible: Answer) -> GrantVerdict:
     if denied is True or possible is False:
-        return Decision(GrantVerdict.BLOCKED, _why_blocked(sides))
-    if granted is True and denied is False:
-        return Decision(GrantVerdict.ALLOWED, _why_allowed(sides))
-    if granted is False and denied is False and possible is True:
-        return Decision(GrantVerdict.MISSING, _why_missing(sides), fix_by)
-    return Decision(GrantVerdict.UNDECIDED, _why_undecided(sides))
+        return GrantVerdict.BLOCKED
+    if denied is False and granted is True:
+        return GrantVerdict.ALLOWED
+    if denied is False and granted is False and possible is True:
+        return GrantVerdict.MISSING
+    return GrantVerdict.UNDECIDED
 
 
-def _why_allowed(sides: Sides) -> tuple[Reason, ...]:
-    hits = [hit for said in (sides.identity, sides.resource) for hit in said.weighed.allows if hit.extent is ALWAYS]
-    return tuple([reason(hit.source.name, hit.statement, f"allows {sides.what}") for hit in hits[:_MOST_REASONS]])
+def _why_allowed(sides: Sides) -> list[str]:
+    hits = [hit for hit in (*sides.identity.allows, *sides.resource.allows) if hit.extent is ALWAYS]
+    return [reason(hit.source.name, hit.statement, f"allows {sides.request.what}") for hit in hits[:_MOST_REASONS]]
 
 
-def _why_blocked(sides: Sides) -> tuple[Reason, ...]:
-    because = [
-        _denial(hit, "denies", sides.what)
-        for part in sides.parts()
-        for hit in part.weighed.denials
-        if hit.extent.is_certain_somewhere
-    ]
-    if because:
-        return tuple(because[:_MOST_REASONS])
-    because = [
-        Reason(limit.name, None, f"does not allow {sides.what}")
-        for limit in sides.limits()
-        if limit.said.allows() is False
-    ]
-    if sides.cut_off and sides.cut_off_because:
-        because.append(sides.cut_off_because)
-    if not because:
-        because.append(
-            Reason(
-                _name_of(sides.resource, "the key policy"),
-                None,
-                f"does not let the role's own policies decide on {sides.what}",
-            )
-        )
-    return tuple(because)
-
-
-def _why_missing(sides: Sides) -> tuple[Reason, ...]:
-    because = [Reason("no policy", None, f"allows {sides.what}")]
-    for said in (sides.identity, sides.resource):
-        for hit in (*said.weighed.allows, *said.weighed.misses):
-            words = conditions_in_words(hit.statement)
-            if hit.is_elsewhere:
-                text = "allows it on other resources only"
-            elif hit.extent is NEVER:
-                text = f"allows it only{words}, which these requests do not meet"
-            elif hit.extent is ALWAYS:
-                text = "allows it, which is not enough by itself"
-            else:
-                text = f"allows a part of it only{words}"
-            because.append(reason(hit.source.name, hit.statement, text))
-    return tuple(because[:_MOST_REASONS])
-
-
-def _why_undecided(sides: Sides) -> tuple[Reason, ...]:
-    because: list[Reason] = []
-    for part in sides.parts():
-        because += part.side.unreadable
-        because += [_denial(hit, "may deny", sides.what) for hit in part.weighed.denials]
-    for said in (sides.identity, sides.resource, *[limit.said for limit in sides.limits()]):
-        because += [
-            reason(
-                hit.source.name,
-                hit.statement,
-                f"may allow {sides.what}{conditions_in_words(hit.statement)}, which cannot be said here",
-            )
-            for hit in said.weighed.allows
-            if hit.extent is not ALWAYS and hit.extent.is_possible_everywhere
+def _why_blocked(sides: Sides) -> list[str]:
+    what = sides.request.what
+    denials = [hit for side in sides.all() for hit in side.denials if hit.extent.is_certain_somewhere]
+    if denials:
+        return [
+            _denial(hit, "denies", what if hit.extent is ALWAYS else f"a part of {what}")
+            for hit in denials[:_MOST_REASONS]
         ]
-    if sides.cut_off is None and sides.cut_off_because:
+    return _why_impossible(sides) or [
+        f"{sides.resource.side.name} does not let the role's own policies decide on {what}"
+    ]
+
+
+def _why_impossible(sides: Sides) -> list[str]:
+    because = [
+        f"{limit.side.name} does not allow {sides.request.what}"
+        for limit in sides.limits()
+        if limit.is_granted() is False
+    ]
+    return [*because, sides.cut_off_because] if sides.cut_off else because
+
+
+def _why_missing(sides: Sides) -> list[str]:
+    because = [f"no policy allows {sides.request.what}"]
+    for side in (sides.identity, sides.resource):
+        because += [
+            reason(hit.source.name, hit.statement, _why_not_enough(hit)) for hit in (*side.allows, *side.misses)
+        ]
+    return because[:_MOST_REASONS]
+
+
+def _why_not_enough(hit: Hit) -> str:
+    if hit.is_elsewhere:
+        return "allows it on other resources only"
+    words = conditions_in_words(hit.statement)
+    if hit.extent is NEVER:
+        return f"allows it only{words}, which these requests do not meet"
+    return "allows it, which is not enough by itself" if hit.extent is ALWAYS else f"allows a part of it only{words}"
+
+
+def _why_undecided(sides: Sides) -> list[str]:
+    what = sides.request.what
+    because: list[str] = []
+    for side in sides.all():
+        because += side.side.unreadable
+        because += [_denial(hit, "may deny", what) for hit in side.denials]
+    because += [
+        reason(
+            hit.source.name,
+            hit.statement,
+            f"may allow {what}{conditions_in_words(hit.statement)}, which cannot be said here",
+        )
+        for side in sides.all()
+        for hit in side.allows
+        if hit.extent is not ALWAYS and hit.extent.is_possible_everywhere
+    ]
+    if sides.cut_off is None:
         because.append(sides.cut_off_because)
-    return tuple(because[:_MOST_REASONS])
+    return because[:_MOST_REASONS]
 
 
-def _denial(hit: Hit, verb: str, what: str) -> Reason:
-    part = "" if hit.extent is ALWAYS or verb == "may deny" else "a part of "
+def _denial(hit: Hit, verb: str, what: str) -> str:
     whom = ""
     if hit.statement.principals is not None and hit.statement.principals.negated:
         whom = " to every principal that is not listed together with its account, and to every role with a boundary"
-    return reason(hit.source.name, hit.statement, f"{verb} {part}{what}{whom}{conditions_in_words(hit.statement)}")
+    return reason(hit.source.name, hit.statement, f"{verb} {what}{whom}{conditions_in_words(hit.statement)}")
 
 
-def _name_of(said: Said, otherwise: str) -> str:
-    return said.side.sources[0].name if said.side.sources else otherwise
+_REASONS = {
+    GrantVerdict.ALLOWED: _why_allowed,
+    GrantVerdict.BLOCKED: _why_blocked,
+    GrantVerdict.MISSING: _why_missing,
+    GrantVerdict.UNDECIDED: _why_undecided,
+}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from remediator.core.alerts.layout import Form, Layout, Rank, Section
-from remediator.core.alerts.notice import Notice
-from remediator.core.alerts.notification import Change, Notification, Point, WriteState
+from remediator.core.alerts.layout import Layout, Rank, Section, SectionForm
+from remediator.core.alerts.notification import DocumentChange, Notice, Notification, Point, WriteState
 from remediator.core.events.actors import tool_of
 from remediator.core.events.event import APPLY_CALL, Cause
 from remediator.core.events.sweep import is_sweep
@@ -26,15 +25,8 @@ _CHANGE_TITLES = {
 }
 
 _WRONG_TITLES = {
-    OutcomeKind.NOT_ENROLLED: "Why",
-    OutcomeKind.OFF: "Why",
-    OutcomeKind.CLEAN: "Why",
     OutcomeKind.REPAIRED: "What was wrong",
-    OutcomeKind.REFUSED: "Why",
-    OutcomeKind.WOULD_REPAIR: "What is wrong",
-    OutcomeKind.CONTESTED: "What is wrong",
-    OutcomeKind.NEEDS_PERSON: "What is wrong",
-    OutcomeKind.FAILED: "What is wrong",
+    **dict.fromkeys((OutcomeKind.NOT_ENROLLED, OutcomeKind.OFF, OutcomeKind.CLEAN, OutcomeKind.REFUSED), "Why"),
 }
 
 
@@ -91,7 +83,7 @@ def _record(notification: Notification) -> str:
 
 
 def _sections(notification: Notification) -> Iterator[Section]:
-    yield Section(_WRONG_TITLES[notification.kind], tuple(_lines(notification.wrong)))
+    yield Section(_WRONG_TITLES.get(notification.kind, "What is wrong"), tuple(_lines(notification.wrong)))
     yield Section("What you can do", tuple(_lines(notification.to_do)))
     yield Section("Who caused it", tuple(_causes(notification)), rank=Rank.TELLING)
     for change in notification.changes:
@@ -101,7 +93,7 @@ def _sections(notification: Notification) -> Iterator[Section]:
         ("To undo it (the role is left alone after that)", notification.undo),
         ("To pause the remediator for this role", (notification.pause,)),
     ):
-        yield Section(title, tuple(filter(None, commands)), Form.COMMANDS, Rank.HANDY)
+        yield Section(title, tuple(filter(None, commands)), SectionForm.COMMANDS, Rank.HANDY)
     if notification.permanent is not None:
         yield _code("To make it permanent in Terraform", notification.permanent.terraform, Rank.LASTING)
         yield _code("To make it permanent in CloudFormation", notification.permanent.cloudformation, Rank.SPARE)
@@ -111,12 +103,12 @@ def _sections(notification: Notification) -> Iterator[Section]:
 
 
 def _lines(points: Iterable[Point]) -> Iterator[str]:
-    for point in points:
-        yield foreign(point.text)
-        yield from (f"  {foreign(line)}" for line in point.details)
+    for sentence, *explaining in points:
+        yield foreign(sentence)
+        yield from (f"  {foreign(line)}" for line in explaining)
 
 
-def _change(change: Change, *, documents: bool) -> Section:
+def _change(change: DocumentChange, *, documents: bool) -> Section:
     if documents:
         shown = document_diff(change.before, change.after)
     elif change.change_id:
@@ -126,14 +118,14 @@ def _change(change: Change, *, documents: bool) -> Section:
     return Section(
         title=f"{_CHANGE_TITLES[change.state]}: {foreign(change.document)}",
         lines=tuple(shown.splitlines()),
-        form=Form.DIFF,
+        form=SectionForm.DIFF,
         rank=Rank.TELLING,
         note=foreign(change.note),
     )
 
 
 def _code(title: str, text: str, rank: Rank) -> Section:
-    return Section(title, tuple(text.splitlines()), Form.CODE, rank)
+    return Section(title, tuple(text.splitlines()), SectionForm.CODE, rank)
 
 
 def _causes(notification: Notification) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from remediator.core.alerts.layout import Form, Layout
+from remediator.core.alerts.layout import Layout, SectionForm
 from remediator.core.alerts.slack_markup import SIGNS, bold, clipped, code, fitted, length, literal, prose, what_is_not
 
 _TITLE_LIMIT: Final = 150
@@ -72,7 +72,7 @@ def _steps(layout: Layout) -> dict[int, tuple[str, ...]]:
     steps: dict[int, tuple[str, ...]] = {}
     room = _STEPS_LIMIT
     for place, section in enumerate(layout.sections):
-        if section.form is not Form.COMMANDS or section.note:
+        if section.form is not SectionForm.COMMANDS or section.note:
             continue
         of_section = tuple(f"{prose(f'{section.title}:')} {code(line)}" for line in section.lines)
         if len(of_section) <= room and all(length(step) <= _STEP_LIMIT for step in of_section):
@@ -94,7 +94,7 @@ def _description(layout: Layout, elsewhere: frozenset[int]) -> str:
     room = _DESCRIPTION_LIMIT - _NOTE_ROOM - length(head)
     fitting = fitted(sections, room, lambda chunk: length(_PARTED + chunk))
     note = what_is_not(layout, fitting, facts=max(0, len(layout.facts) - _FACTS_LIMIT))
-    return _PARTED.join((head, *(chunk for shown in fitting.shown for chunk in shown.chunks), *note))
+    return _PARTED.join((head, *(chunk for _, chunks in fitting.shown for chunk in chunks), *note))
 
 
 def _variables(layout: Layout) -> dict[str, str]:

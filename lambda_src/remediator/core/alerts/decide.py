@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from remediator.core.history.role_record import Incident, RoleMemory, Told
+from remediator.core.history.role_record import Incident, RoleMemory
 from remediator.core.repair.outcome import TOLD, Hold, Outcome, OutcomeKind
 
 DAY: Final = timedelta(hours=24)
@@ -57,7 +57,7 @@ def decide_telling(outcome: Outcome, now: datetime) -> Telling:
     memory = outcome.memory
     if memory is None:
         return Telling(News.NEW if outcome.kind in TOLD else News.NONE, None, RoleMemory())
-    memory = replace(memory, told=tuple(each for each in memory.told if now - each.at < DAY))
+    memory = replace(memory, told=tuple((mark, at) for mark, at in memory.told if now - at < DAY))
     if outcome.kind in TOLD and (outcome.may_have_written or not outcome.own):
         return _of_something_wrong(outcome, memory, now)
     if outcome.own and outcome.kind is not OutcomeKind.CLEAN:
@@ -79,27 +79,37 @@ def _of_something_wrong(outcome: Outcome, memory: RoleMemory, now: datetime) -> 
     mark = fingerprint(outcome)
     opened = memory.incident
     incident_id = opened.incident_id if opened is not None else _incident_id(outcome, mark, now)
-    is_over = outcome.kind is OutcomeKind.REPAIRED
-    contested = outcome.kind is OutcomeKind.CONTESTED
-    news = News.NEW if outcome.may_have_written else _news(opened, mark, memory, now, contested=contested)
-    told = (*memory.told, Told(mark, now)) if news is not News.NONE and not is_over else memory.told
-    known = news is not News.NONE or (opened is not None and opened.fingerprint == mark and opened.told)
-    incident = None
-    if not is_over:
-        incident = Incident(incident_id, mark, now if opened is None else opened.opened, told=known)
+    news = News.NEW if outcome.may_have_written else _news(outcome, mark, memory, now)
+    if outcome.kind is OutcomeKind.REPAIRED:
+        return Telling(news, incident_id, replace(memory, incident=None))
+    known = news is not News.NONE or _is_known(opened, mark)
+    incident = Incident(incident_id, mark, now if opened is None else opened.opened, told=known)
+    told = memory.told if news is News.NONE else (*memory.told, (mark, now))
     return Telling(news, incident_id, replace(memory, incident=incident, told=told))
 
 
-def _news(opened: Incident | None, mark: str, memory: RoleMemory, now: datetime, *, contested: bool) -> News:
+def _news(outcome: Outcome, mark: str, memory: RoleMemory, now: datetime) -> News:
     """That we have stopped repairing is told whatever else was told: a contest lasts for a day."""
-    alike = [each.at for each in memory.told if each.fingerprint == mark]
-    if opened is not None and opened.fingerprint == mark and opened.told:
-        return News.REMINDER if not alike or now - max(alike) >= REMINDED_AFTER else News.NONE
-    if contested or (len(alike) < MOST_OF_A_KIND and len(memory.told) < MOST_A_DAY):
+    alike = [at for told, at in memory.told if told == mark]
+    if _is_known(memory.incident, mark):
+        return News.REMINDER if now - max(alike, default=now - DAY) >= REMINDED_AFTER else News.NONE
+    is_bearable = len(alike) < MOST_OF_A_KIND and len(memory.told) < MOST_A_DAY
+    if is_bearable or outcome.kind is OutcomeKind.CONTESTED or _has_stayed(memory, mark, now):
         return News.NEW
-    stays = opened is not None and opened.fingerprint == mark and now - opened.opened >= TOLD_ALL_THE_SAME
-    lately = any(now - each.at < TOLD_ALL_THE_SAME for each in memory.told)
-    return News.NEW if stays and not lately else News.NONE
+    return News.NONE
+
+
+def _is_known(incident: Incident | None, mark: str) -> bool:
+    """Whether people know of the incident as it is."""
+    return incident is not None and incident.fingerprint == mark and incident.told
+
+
+def _has_stayed(memory: RoleMemory, mark: str, now: datetime) -> bool:
+    """Whether what was too much to tell has stayed, and nothing was told lately."""
+    incident = memory.incident
+    if incident is None or incident.fingerprint != mark or now - incident.opened < TOLD_ALL_THE_SAME:
+        return False
+    return all(now - at >= TOLD_ALL_THE_SAME for _, at in memory.told)
 
 
 def _of_nothing_wrong(memory: RoleMemory, now: datetime, *, in_order: bool) -> Telling:

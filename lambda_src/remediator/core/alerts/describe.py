@@ -9,11 +9,11 @@ from typing import assert_never
 
 from remediator.core.alerts.decide import News, Telling
 from remediator.core.alerts.finding_texts import FINDING_TEXTS
-from remediator.core.alerts.notification import Change, Notification, Point, WriteState
+from remediator.core.alerts.notification import DocumentChange, Notification, Point, Severity, WriteState
 from remediator.core.alerts.permanent_fix import permanent_fix
-from remediator.core.alerts.severity import Severity
-from remediator.core.history.change import ChangeState
+from remediator.core.history.change import Change, ChangeState
 from remediator.core.history.conflict import how_to_resume
+from remediator.core.history.role_record import Contest
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.write import Write
 from remediator.core.policy.arn import RoleArn
@@ -24,47 +24,13 @@ from remediator.settings import MODE_TAG, GrantSide
 _PROFILE_CODES = frozenset({FindingCode.PROFILE_MISSING, FindingCode.PROFILE_OCCUPIED, FindingCode.PROFILE_UNDECIDED})
 
 _SEVERITIES = {
-    OutcomeKind.NOT_ENROLLED: Severity.INFO,
-    OutcomeKind.OFF: Severity.INFO,
-    OutcomeKind.CLEAN: Severity.INFO,
-    OutcomeKind.REPAIRED: Severity.INFO,
-    OutcomeKind.CONTESTED: Severity.ERROR,
     OutcomeKind.WOULD_REPAIR: Severity.WARNING,
     OutcomeKind.REFUSED: Severity.WARNING,
+    OutcomeKind.CONTESTED: Severity.ERROR,
     OutcomeKind.NEEDS_PERSON: Severity.ERROR,
     OutcomeKind.FAILED: Severity.ERROR,
 }
-
-_HEADLINES = {
-    OutcomeKind.NOT_ENROLLED: "Not looked after any more; nothing for you to do. What was wrong was not repaired.",
-    OutcomeKind.OFF: "Left alone, as its tag asks for; nothing for you to do. What was wrong was not repaired.",
-    OutcomeKind.CLEAN: "Resolved; nothing for you to do. What you were told of is in order again.",
-    OutcomeKind.REPAIRED: "Repaired; nothing for you to do now. To keep it so, change the code that broke it.",
-    OutcomeKind.REFUSED: "Refused to look after this role; nothing was written. Please correct tag or settings.",
-    OutcomeKind.CONTESTED: "Please decide: somebody keeps undoing this repair, so we have stopped repairing this role.",
-}
-
-_HELD_HEADLINES = {
-    Hold.OBSERVE: "Broken, and left as it is because observe mode writes nothing. Please repair it.",
-    Hold.PAUSED: "Broken, and left as it is because writes are paused. Please repair it, or resume the writes.",
-    Hold.CAPPED: "Repaired in part only, because as much was written as is allowed. Please see who breaks so much.",
-    None: "Repaired in part; nothing for you to do now. The next sweep repairs the rest.",
-}
-
-_HELD_TITLES = {
-    Hold.OBSERVE: "broken, not repaired (observe mode)",
-    Hold.PAUSED: "broken, not repaired (writes are paused)",
-    Hold.CAPPED: "repaired in part only (the limit of writes)",
-    None: "repaired in part",
-}
-
-_HELD_ADVICE = {
-    Hold.OBSERVE: "Make the changes below; or have us make them: give the cloud the mode `repair`, and the role's tag "
-    f"{MODE_TAG} no other one.",
-    Hold.PAUSED: "Make the changes below; or have us make them: `remediator resume` lets the writes go on.",
-    Hold.CAPPED: "See who breaks so much: `remediator history` names who caused each repair. The next sweep after the "
-    "window repairs the rest.",
-}
+"""Of the outcomes that are more than information."""
 
 _TITLES = {
     OutcomeKind.NOT_ENROLLED: "no longer looked after",
@@ -76,16 +42,47 @@ _TITLES = {
     OutcomeKind.NEEDS_PERSON: "needs a person",
 }
 
-_WRITTEN_TO = frozenset(
-    {
-        OutcomeKind.REPAIRED,
-        OutcomeKind.WOULD_REPAIR,
-        OutcomeKind.CONTESTED,
-        OutcomeKind.NEEDS_PERSON,
-        OutcomeKind.FAILED,
-    }
-)
-"""The outcomes after which the remediator may write to the role, so that somebody may want to keep it from that."""
+_HEADLINES = {
+    OutcomeKind.NOT_ENROLLED: "Not looked after any more; nothing for you to do. What was wrong was not repaired.",
+    OutcomeKind.OFF: "Left alone, as its tag asks for; nothing for you to do. What was wrong was not repaired.",
+    OutcomeKind.CLEAN: "Resolved; nothing for you to do. What you were told of is in order again.",
+    OutcomeKind.REPAIRED: "Repaired; nothing for you to do now. To keep it so, change the code that broke it.",
+    OutcomeKind.REFUSED: "Refused to look after this role; nothing was written. Please correct tag or settings.",
+    OutcomeKind.CONTESTED: "Please decide: somebody keeps undoing this repair, so we have stopped repairing this role.",
+}
+
+_HELD = {
+    Hold.OBSERVE: (
+        "broken, not repaired (observe mode)",
+        "Broken, and left as it is because observe mode writes nothing. Please repair it.",
+        (
+            "Make the changes below; or have us make them: give the cloud the mode `repair`, and the role's tag "
+            f"{MODE_TAG} no other one."
+        ),
+    ),
+    Hold.PAUSED: (
+        "broken, not repaired (writes are paused)",
+        "Broken, and left as it is because writes are paused. Please repair it, or resume the writes.",
+        "Make the changes below; or have us make them: `remediator resume` lets the writes go on.",
+    ),
+    Hold.CAPPED: (
+        "repaired in part only (the limit of writes)",
+        "Repaired in part only, because as much was written as is allowed. Please see who breaks so much.",
+        (
+            "See who breaks so much: `remediator history` names who caused each repair. The next sweep after the "
+            "window repairs the rest."
+        ),
+    ),
+    None: (
+        "repaired in part",
+        "Repaired in part; nothing for you to do now. The next sweep repairs the rest.",
+        "",
+    ),
+}
+"""By what holds a repair up: the title, the headline, and what to do."""
+
+_NOT_WRITTEN_TO = frozenset({OutcomeKind.NOT_ENROLLED, OutcomeKind.OFF, OutcomeKind.CLEAN, OutcomeKind.REFUSED})
+"""The outcomes after which the remediator does not write to the role: it need not be kept from that."""
 
 
 def describe(
@@ -108,7 +105,7 @@ def describe(
         hold=outcome.hold,
         news=telling.news,
         incident_id=telling.incident_id,
-        severity=Severity.WARNING if _ends_by_itself(outcome) else _SEVERITIES[outcome.kind],
+        severity=Severity.WARNING if _ends_by_itself(outcome) else _SEVERITIES.get(outcome.kind, Severity.INFO),
         title=_title(outcome),
         headline=f"Still so after a day. {headline}" if telling.news is News.REMINDER else headline,
         role_name=outcome.role_name,
@@ -145,7 +142,8 @@ def _notification_id(outcome: Outcome, news: News) -> str:
 def _title(outcome: Outcome) -> str:
     match outcome.kind:
         case OutcomeKind.WOULD_REPAIR:
-            return _HELD_TITLES[outcome.hold]
+            title, _, _ = _HELD[outcome.hold]
+            return title
         case OutcomeKind.FAILED if _ends_by_itself(outcome):
             return "repair not finished yet"
         case OutcomeKind.FAILED:
@@ -157,7 +155,8 @@ def _title(outcome: Outcome) -> str:
 def _headline(outcome: Outcome) -> str:
     match outcome.kind:
         case OutcomeKind.WOULD_REPAIR:
-            return _HELD_HEADLINES[outcome.hold]
+            _, headline, _ = _HELD[outcome.hold]
+            return headline
         case OutcomeKind.NEEDS_PERSON:
             return f"Please look: {_what_needs_a_person(outcome)}"
         case OutcomeKind.FAILED:
@@ -208,18 +207,20 @@ def _ends_by_itself(outcome: Outcome) -> bool:
 
 def _wrong(outcome: Outcome) -> Iterable[Point]:
     if outcome.why:
-        yield Point(outcome.why)
+        yield (outcome.why,)
     for finding in outcome.findings:
         actions = f" ({', '.join(finding.actions)})" if finding.actions else ""
-        yield Point(f"{finding.subject}: {FINDING_TEXTS[finding.code].meaning}{actions}", finding.because)
-    yield from (Point(note) for note in outcome.notes)
+        yield f"{finding.subject}: {FINDING_TEXTS[finding.code].meaning}{actions}", *finding.because
+    yield from ((note,) for note in outcome.notes)
 
 
-def _changes(outcome: Outcome) -> Iterable[Change]:
+def _changes(outcome: Outcome) -> Iterable[DocumentChange]:
     for settled in outcome.settled:
         if settled.may_have_taken_effect:
             state = WriteState.APPLIED if settled.state is ChangeState.COMPLETED else WriteState.UNCONFIRMED
-            yield Change(str(settled.document), state, settled.before, settled.after, settled.why, settled.change_id)
+            yield DocumentChange(
+                str(settled.document), state, settled.before, settled.after, settled.why, settled.change_id
+            )
     for write in outcome.proposed:
         yield _change(write, WriteState.PROPOSED)
     for result in outcome.results:
@@ -234,9 +235,9 @@ def _changes(outcome: Outcome) -> Iterable[Change]:
                 assert_never(never)
 
 
-def _change(write: Write, state: WriteState, note: str = "", change_id: str = "") -> Change:
+def _change(write: Write, state: WriteState, note: str = "", change_id: str = "") -> DocumentChange:
     note = " ".join(filter(None, (write.note, note)))
-    return Change(str(write.document), state, write.before, write.after, note, change_id)
+    return DocumentChange(str(write.document), state, write.before, write.after, note, change_id)
 
 
 def _written(outcome: Outcome) -> Iterable[str]:
@@ -247,35 +248,48 @@ def _written(outcome: Outcome) -> Iterable[str]:
 
 def _to_do(outcome: Outcome) -> Iterable[Point]:
     if outcome.contest is not None:
-        undoing = outcome.contest.actors or ("nobody that an event has told of",)
-        yield Point(
-            "Decide with whoever undoes it: change their code as below, or take the role out of our hands. Then let us "
-            "repair it again with the command below; or wait until "
-            f"{outcome.contest.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC.",
-            tuple(f"Undone by {actor}" for actor in undoing),
-        )
-    for withheld in outcome.withheld:
-        why = tuple(f"We did not do it ourselves: {reason}" for reason in withheld.because)
-        yield Point(_advice(withheld.finding), why)
-    held = {withheld.finding for withheld in outcome.withheld}
-    yield from (Point(_advice(finding)) for finding in outcome.for_a_person if finding not in held)
-    for result in outcome.results:
-        if isinstance(result, NotApplied):
-            again = (
-                "It is tried again within minutes."
-                if is_retried(result)
-                else "It is not tried again by itself. Mend what AWS complains of, or make the change below."
-            )
-            yield Point(f"{result.write.document}: {again}", (result.why,))
-    for settled in outcome.settled:
-        if settled.state is ChangeState.SUPERSEDED:
-            yield Point(f"{settled.document}: See whether what we meant to write, below, is still wanted.")
-        if settled.state is ChangeState.UNKNOWN:
-            yield Point(f"{settled.document}: Only CloudTrail can tell whether it was, for a time, as is shown below.")
+        yield _to_decide(outcome.contest)
+    yield from _about_findings(outcome)
+    yield from (_about_write(result) for result in outcome.results if isinstance(result, NotApplied))
+    yield from _about_interrupted(outcome.settled)
     if outcome.kind is OutcomeKind.WOULD_REPAIR and outcome.hold is not None:
-        yield Point(_HELD_ADVICE[outcome.hold])
+        yield _HELD[outcome.hold][-1:]
     if outcome.kind is OutcomeKind.FAILED and (outcome.is_last or not (outcome.results or outcome.again)):
-        yield Point("Mend what is named above, then let the remediator look again by touching a tag of the role.")
+        yield ("Mend what is named above, then let the remediator look again by touching a tag of the role.",)
+
+
+def _about_findings(outcome: Outcome) -> Iterable[Point]:
+    for withheld in outcome.withheld:
+        yield _advice(withheld.finding), *(f"We did not do it ourselves: {reason}" for reason in withheld.because)
+    held = {withheld.finding for withheld in outcome.withheld}
+    yield from ((_advice(finding),) for finding in outcome.for_a_person if finding not in held)
+
+
+def _to_decide(contest: Contest) -> Point:
+    undoing = contest.actors or ("nobody that an event has told of",)
+    decide = (
+        "Decide with whoever undoes it: change their code as below, or take the role out of our hands. Then let us "
+        "repair it again with the command below; or wait until "
+        f"{contest.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC."
+    )
+    return decide, *(f"Undone by {actor}" for actor in undoing)
+
+
+def _about_write(failed: NotApplied) -> Point:
+    again = (
+        "It is tried again within minutes."
+        if is_retried(failed)
+        else "It is not tried again by itself. Mend what AWS complains of, or make the change below."
+    )
+    return f"{failed.write.document}: {again}", failed.why
+
+
+def _about_interrupted(settled: Iterable[Change]) -> Iterable[Point]:
+    for change in settled:
+        if change.state is ChangeState.SUPERSEDED:
+            yield (f"{change.document}: See whether what we meant to write, below, is still wanted.",)
+        if change.state is ChangeState.UNKNOWN:
+            yield (f"{change.document}: Only CloudTrail can tell whether it was, for a time, as is shown below.",)
 
 
 def _advice(finding: Finding) -> str:
@@ -290,6 +304,6 @@ def _compute_configuration(outcome: Outcome) -> str | None:
 
 
 def _pause(outcome: Outcome) -> str | None:
-    if outcome.role_arn is None or outcome.kind not in _WRITTEN_TO:
+    if outcome.role_arn is None or outcome.kind in _NOT_WRITTEN_TO:
         return None
     return f"aws iam tag-role --role-name {outcome.role_name} --tags Key={MODE_TAG},Value=off"

@@ -1,4 +1,4 @@
-"""What a message says and in which order, in no channel's form yet: each channel prints it its own way.
+"""What a message says and in which order; each channel prints it its own way, e-mail as plain text.
 
 All text in it is ours, or foreign text that ``core.model.plain_text`` has made harmless. A channel in which not
 everything fits leaves out whole sections, those of the highest rank first, and says where the rest can be read.
@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, IntEnum
+from typing import Final
 
-from remediator.core.alerts.severity import Severity
+from remediator.core.alerts.notification import Severity
+
+_FACT_WIDTH: Final = 9
+"""Of the names of facts in an e-mail."""
 
 
-class Form(Enum):
+class SectionForm(Enum):
     """How a section is printed."""
 
     SENTENCES = "sentences"
@@ -46,7 +50,7 @@ class Section:
 
     title: str
     lines: tuple[str, ...]
-    form: Form = Form.SENTENCES
+    form: SectionForm = SectionForm.SENTENCES
     rank: Rank = Rank.NEEDED
     note: str = ""
 
@@ -69,3 +73,14 @@ class Layout:
     thread: str | None
     keywords: tuple[str, ...]
     record: str
+
+
+def email_text(layout: Layout) -> str:
+    """The whole message: the headline is the first line, sections are parted by empty lines and indented."""
+    facts = "\n".join(f"{name:<{_FACT_WIDTH}}{value}" for name, value in layout.facts)
+    return "\n\n".join(filter(None, (layout.headline, facts, *map(_section, layout.sections)))) + "\n"
+
+
+def _section(section: Section) -> str:
+    lines = (section.note, *section.lines) if section.note else section.lines
+    return "\n".join((section.title, *(f"  {line}".rstrip() for line in lines)))

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from remediator.core.alerts.layout import Form, Layout, Section
-from remediator.core.alerts.severity import Severity
+from remediator.core.alerts.layout import Layout, Section, SectionForm
+from remediator.core.alerts.notification import Severity
 from remediator.core.model.plain_text import plain
 
 SIGNS: Final = {Severity.INFO: "✅", Severity.WARNING: "⚠️", Severity.ERROR: "🚨"}
@@ -38,25 +38,15 @@ _FENCE_IN_CODE = re.compile("`{3,}")
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A section as texts of at most 3000 characters each, as Slack counts them; ``is_whole`` unless its end is cut."""
-
-    section: Section
-    chunks: tuple[str, ...]
-    is_whole: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Fitted:
-    """The sections that fit, in the order of the layout, and the titles of those that were left out."""
+    """The sections that fit, in the order of the layout, each as texts of at most 3000 characters as Slack counts them.
 
-    shown: tuple[Shown, ...]
+    ``left_out`` are the titles of the others. ``is_whole`` says that no section is left out or cut.
+    """
+
+    shown: tuple[tuple[Section, tuple[str, ...]], ...]
     left_out: tuple[str, ...]
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether everything is shown."""
-        return not self.left_out and all(each.is_whole for each in self.shown)
+    is_whole: bool
 
 
 def length(text: str) -> int:
@@ -119,31 +109,39 @@ def fitted(sections: tuple[Section, ...], room: int, cost: Callable[[str], int])
     same share, and leaves to the others what it does not need; longer ones end where a line ends, and say so. Commands
     and code are whole or not there at all: half of them would do something else.
     """
-    wholes = {number: _whole(section) for number, section in enumerate(sections)}
 
     def price(chunks: tuple[str, ...]) -> int:
         return sum(map(cost, chunks))
 
-    shown: dict[int, Shown] = {}
+    shown: dict[int, tuple[str, ...]] = {}
+    is_whole = True
     for rank in sorted({section.rank for section in sections}):
-        of_rank = sorted(
-            (number for number, section in enumerate(sections) if section.rank == rank),
-            key=lambda number: price(wholes[number] or ()),
-        )
-        for rest, number in zip(range(len(of_rank), 0, -1), of_rank, strict=True):
-            section, whole = sections[number], wholes[number]
-            share = room // rest
-            if whole is not None and price(whole) <= (share if _may_be_cut(section) else room):
-                shown[number] = Shown(section, whole)
-            elif _may_be_cut(section) and (chunks := _cut(section, share, price)):
-                shown[number] = Shown(section, chunks, is_whole=False)
-            room -= price(shown[number].chunks) if number in shown else 0
-        if not all(number in shown and shown[number].is_whole for number in of_rank):
+        of_rank = {number: section for number, section in enumerate(sections) if section.rank == rank}
+        fitting, is_whole = _of_rank(of_rank, room - sum(map(price, shown.values())), price)
+        shown |= fitting
+        if not is_whole:
             break
     return Fitted(
-        tuple(shown[number] for number in sorted(shown)),
+        tuple((sections[number], shown[number]) for number in sorted(shown)),
         tuple(section.title for number, section in enumerate(sections) if number not in shown),
+        is_whole,
     )
+
+
+def _of_rank(
+    sections: Mapping[int, Section], room: int, price: Callable[[tuple[str, ...]], int]
+) -> tuple[dict[int, tuple[str, ...]], bool]:
+    """As much of the sections as fits, by their numbers, and whether that is everything."""
+    wholes = sorted(
+        ((number, _whole(section)) for number, section in sections.items()), key=lambda each: price(each[1])
+    )
+    shown: dict[int, tuple[str, ...]] = {}
+    for rest, (number, whole) in zip(range(len(wholes), 0, -1), wholes, strict=True):
+        chunks = _fitting(sections[number], whole, room, room // rest, price)
+        if chunks:
+            shown[number] = chunks
+            room -= price(chunks)
+    return shown, all(whole and shown.get(number) == whole for number, whole in wholes)
 
 
 def what_is_not(layout: Layout, fitting: Fitted, *, facts: int = 0) -> tuple[str, ...]:
@@ -159,14 +157,23 @@ def what_is_not(layout: Layout, fitting: Fitted, *, facts: int = 0) -> tuple[str
 
 
 def _may_be_cut(section: Section) -> bool:
-    return section.form in (Form.SENTENCES, Form.DIFF)
+    return section.form in (SectionForm.SENTENCES, SectionForm.DIFF)
 
 
-def _whole(section: Section) -> tuple[str, ...] | None:
-    """The whole section; None where a line that must not be cut does not fit."""
+def _fitting(
+    section: Section, whole: tuple[str, ...], room: int, share: int, price: Callable[[tuple[str, ...]], int]
+) -> tuple[str, ...]:
+    """The whole section where it fits, else what may be cut of it as far as its share goes; nothing where that is."""
+    if _may_be_cut(section):
+        return whole if price(whole) <= share else _cut(section, share, price)
+    return whole if price(whole) <= room else ()
+
+
+def _whole(section: Section) -> tuple[str, ...]:
+    """The whole section; nothing where a line that must not be cut does not fit."""
     lines = tuple(_lines(section))
     if not _may_be_cut(section) and any(length(line) > _CODE_LINE_LIMIT for line in lines):
-        return None
+        return ()
     return tuple(_chunks(section, lines))
 
 
@@ -182,14 +189,14 @@ def _cut(section: Section, room: int, price: Callable[[tuple[str, ...]], int]) -
 
 
 def _lines(section: Section) -> Iterator[str]:
-    if section.form is Form.SENTENCES:
+    if section.form is SectionForm.SENTENCES:
         for line in section.lines:
             bullet = "    ◦ " if line.startswith("  ") else "• "
             yield bullet + clipped(line.strip(), _SENTENCE_LIMIT, prose)
         return
     for line in section.lines:
         for part in line.split("\n"):
-            yield clipped(part, _CODE_LINE_LIMIT, _in_code) if section.form is Form.DIFF else _in_code(part)
+            yield clipped(part, _CODE_LINE_LIMIT, _in_code) if section.form is SectionForm.DIFF else _in_code(part)
 
 
 def _in_code(text: str) -> str:
@@ -201,7 +208,7 @@ def _chunks(section: Section, lines: Iterable[str], ending: str = "") -> Iterato
     head = [clipped(section.title, _TITLE_LIMIT, bold)]
     if section.note:
         head.append(clipped(section.note, _SENTENCE_LIMIT, prose))
-    fence = (_FENCE,) if section.form is not Form.SENTENCES else ()
+    fence = (_FENCE,) if section.form is not SectionForm.SENTENCES else ()
     room = CHUNK_LIMIT - sum(length(f"{line}\n") for line in (*fence, *fence, ending))
     taken: list[str] = []
     for line in lines:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from remediator.core.alerts.layout import Layout, Rank
@@ -51,31 +50,22 @@ _SHORT_LIMIT: Final = 200
 _Block = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class SlackMessage:
-    """A message for a webhook, as the JSON to post: ``blocks`` as it should look, ``plain`` the same as text alone."""
+def slack_message(layout: Layout) -> tuple[str, str]:
+    """The layout as the JSON that a webhook takes, whatever is in it: in blocks as it should look, and as text alone.
 
-    blocks: str
-    plain: str
-
-
-def slack_message(layout: Layout) -> SlackMessage:
-    """The layout as a message that Slack takes, whatever is in it: the sign of its severity and the headline first.
-
-    Where not everything fits, it says what is left out, and where everything can be read.
+    The sign of its severity and the headline come first. Where not everything fits, it says what is left out, and where
+    everything can be read.
     """
     head = (*_head(layout), _fields(_facts(layout)))
     room = _ROOM - _NOTE_ROOM - sum(map(_cost_of, (*head, _context(_marks(layout)))))
     fitting = fitted(layout.sections, room, lambda chunk: max(_LEAST_COST, _cost_of(_section(chunk))))
     note = what_is_not(layout, fitting, facts=max(0, len(layout.facts) - _FACTS_LIMIT))
     blocks = (*head, *_sections(fitting), *map(_section, note), _context(_marks(layout)))
-    chunks = (chunk for shown in fitting.shown for chunk in shown.chunks)
+    chunks = (chunk for _, chunks in fitting.shown for chunk in chunks)
     facts = (fact.replace("\n", " ") for fact in _facts(layout))
     texts = (_fallback(layout), *facts, *chunks, *note, " · ".join(_marks(layout)))
-    return SlackMessage(
-        blocks=_payload({"text": _fallback(layout), "blocks": [block for block in blocks if block]}),
-        plain=_payload({"text": "\n\n".join(texts)}),
-    )
+    in_blocks = {"text": _fallback(layout), "blocks": [block for block in blocks if block]}
+    return _payload(in_blocks), _payload({"text": "\n\n".join(texts)})
 
 
 def _fallback(layout: Layout) -> str:
@@ -105,11 +95,11 @@ def _facts(layout: Layout) -> tuple[str, ...]:
 def _sections(fitting: Fitted) -> Iterator[_Block]:
     """The sections, with a line before what is only of use to somebody who has read the rest."""
     is_parted = False
-    for shown in fitting.shown:
-        if shown.section.rank > Rank.TELLING and not is_parted:
+    for section, chunks in fitting.shown:
+        if section.rank > Rank.TELLING and not is_parted:
             is_parted = True
             yield {"type": "divider"}
-        yield from map(_section, shown.chunks)
+        yield from map(_section, chunks)
 
 
 def _marks(layout: Layout) -> tuple[str, ...]:

@@ -30,18 +30,13 @@ def decide_approval(
     if not approvers:
         return None
     approval = remembered
-    enrolling: list[Cause] = []
-    for cause in sorted(causes, key=lambda cause: cause.time):
-        if cause.call == "UntagRole" and cause.enrolls == "" and not (approval and cause.time < approval.time):
-            approval = None
-        if cause.call in _ENROLLING and cause.enrolls == cloud and _is_about(cause, role):
-            enrolling.append(cause)
-            principal = principal_of(cause.actor)
-            if principal is not None and any(pattern.matches(principal) for pattern in approvers):
-                approval = Approval(cloud, principal, cause.event_id, cause.time)
+    in_order = sorted(causes, key=lambda cause: cause.time)
+    for cause in in_order:
+        approval = _after(cause, approval, role, cloud, approvers)
     if approval is not None and approval.cloud == cloud:
         return approval
     allowed = ", ".join(str(pattern) for pattern in approvers)
+    enrolling = [cause for cause in in_order if _enrolls(cause, role, cloud)]
     by = f" {enrolling[-1].actor.arn} set its tag, and may not approve." if enrolling else ""
     return Refused(
         Refusal.NOT_APPROVED,
@@ -49,6 +44,24 @@ def decide_approval(
         f"tag again: {allowed}.",
         cloud,
     )
+
+
+def _after(
+    cause: Cause, approval: Approval | None, role: Role, cloud: str, approvers: tuple[PrincipalPattern, ...]
+) -> Approval | None:
+    """The approval after a call, which ends it, gives it, or leaves it as it is."""
+    if cause.call == "UntagRole" and cause.enrolls == "" and not (approval and cause.time < approval.time):
+        return None
+    principal = principal_of(cause.actor)
+    if principal is None or not _enrolls(cause, role, cloud):
+        return approval
+    approves = any(pattern.matches(principal) for pattern in approvers)
+    return Approval(cloud, principal, cause.event_id, cause.time) if approves else approval
+
+
+def _enrolls(cause: Cause, role: Role, cloud: str) -> bool:
+    """Whether a call set the tag of this role to this cloud."""
+    return cause.call in _ENROLLING and cause.enrolls == cloud and _is_about(cause, role)
 
 
 def principal_of(actor: Actor) -> str | None:

@@ -9,16 +9,20 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from remediator.core.enrollment.own_roles import is_own_role
 from remediator.core.model.role import Role
+from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.reading import Absent, Present, Unreadable
-from remediator.core.policy.statement import Statement
+from remediator.core.policy.statement import Principals, Statement
 from remediator.settings import MODE_TAG, Cloud, Mode, Settings
 
 EKS_POD_IDENTITY = "pods.eks.amazonaws.com"
+
+AWS_OWNED_PATHS: Final = ("/aws-service-role/", "/aws-reserved/")
+"""Roles that belong to AWS services."""
 
 _OFF = "off"
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
@@ -107,9 +111,7 @@ def _untagged(role: Role, key: str) -> str:
 
 
 def _with_mode(cloud: Cloud, asked: str | None) -> Enrolled:
-    if asked is None:
-        return Enrolled(cloud, cloud.mode)
-    wanted = asked.strip().casefold()
+    wanted = Mode.REPAIR if asked is None else asked.strip().casefold()
     if wanted == Mode.REPAIR:
         return Enrolled(cloud, cloud.mode)
     if wanted == Mode.OBSERVE:
@@ -125,30 +127,37 @@ def _refusal(role: Role, cloud_name: str, settings: Settings, account: str) -> R
         known = ", ".join(sorted(cloud.name for cloud in settings.clouds))
         why = f"The tag {settings.enrollment_tag} names the cloud {cloud_name!r}, which is not configured ({known})."
         return Refused(Refusal.UNKNOWN_CLOUD, why, cloud_name)
+    refused = _by_arn(role.arn, cloud, account) or _by_trust(role)
+    return None if refused is None else Refused(*refused, cloud_name)
+
+
+def _by_arn(arn: RoleArn, cloud: Cloud, account: str) -> tuple[Refusal, str] | None:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html
     # https://docs.aws.amazon.com/singlesignon/latest/userguide/using-service-linked-roles.html (aws-reserved)
-    if role.arn.path.startswith(("/aws-service-role/", "/aws-reserved/")):
-        why = "The role belongs to an AWS service, and only that service may change it."
-        return Refused(Refusal.SERVICE_ROLE, why, cloud_name)
+    if arn.path.startswith(AWS_OWNED_PATHS):
+        return Refusal.SERVICE_ROLE, "The role belongs to an AWS service, and only that service may change it."
     expected = cloud.account or account
-    if role.arn.account != expected or role.arn.account != account:
-        why = f"The role is in account {role.arn.account}, and the roles of cloud {cloud_name} are in {expected}."
-        return Refused(Refusal.OTHER_ACCOUNT, why, cloud_name)
-    if not cloud.allows(role.arn.path_and_name):
+    if not arn.account == expected == account:
+        why = f"The role is in account {arn.account}, and the roles of cloud {cloud.name} are in {expected}."
+        return Refusal.OTHER_ACCOUNT, why
+    if not cloud.allows(arn.path_and_name):
         patterns = ", ".join(str(pattern) for pattern in cloud.roles)
-        why = f"Cloud {cloud_name} is not configured to allow role/{role.arn.path_and_name}, only {patterns}."
-        return Refused(Refusal.NOT_ALLOWED, why, cloud_name)
+        why = f"Cloud {cloud.name} is not configured to allow role/{arn.path_and_name}, only {patterns}."
+        return Refusal.NOT_ALLOWED, why
+    return None
+
+
+def _by_trust(role: Role) -> tuple[Refusal, str] | None:
     match role.trust:
         case Present(value=document):
             sign = sign_of_others(document, account=role.arn.account)
-            return None if sign is None else Refused(Refusal.TRUSTS_OTHERS, sign, cloud_name)
+            return None if sign is None else (Refusal.TRUSTS_OTHERS, sign)
         case Absent():
-            why = "The role has no trust policy to look at."
-        case Unreadable(why=reason):
-            why = f"The role's trust policy cannot be read: {reason}"
+            return Refusal.TRUST_UNREADABLE, "The role has no trust policy to look at."
+        case Unreadable(why=why):
+            return Refusal.TRUST_UNREADABLE, f"The role's trust policy cannot be read: {why}"
         case _ as never:
             assert_never(never)
-    return Refused(Refusal.TRUST_UNREADABLE, why, cloud_name)
 
 
 def sign_of_others(trust: PolicyDocument, *, account: str) -> str | None:
@@ -166,23 +175,26 @@ def _sign(statement: Statement, account: str) -> str | None:
     if statement.effect == "Deny":
         return None
     where = f"The {statement.name} of the trust policy"
-    principals = statement.principals
-    if statement.faults or statement.effect is None or principals is None:
+    if statement.faults or statement.effect is None or statement.principals is None:
         return f"{where} cannot be understood, so that nobody can say whom it trusts."
-    if principals.negated:
-        return f"{where} trusts everybody but a few (NotPrincipal)."
-    if principals.federated:
-        return f"{where} trusts a federation ({_first(principals.federated)}), so this is not a role of EC2 instances."
-    if EKS_POD_IDENTITY in principals.service:
-        return f"{where} trusts EKS Pod Identity, so this is not a role of EC2 instances."
-    outside = [principal for principal in principals.aws if not _is_inside(principal, account)]
-    if outside:
-        return (
-            f"{where} trusts {_first(outside)}, which is outside this account, as Anyscale's control-plane role does."
-        )
+    if (trusted := _other_principals(statement.principals, account)) is not None:
+        return f"{where} trusts {trusted}."
     if any(condition.key.casefold() == "sts:externalid" for condition in statement.conditions):
         return f"{where} asks for an ExternalId, as Anyscale's control-plane role does."
     return None
+
+
+def _other_principals(principals: Principals, account: str) -> str | None:
+    if principals.negated:
+        return "everybody but a few (NotPrincipal)"
+    if principals.federated:
+        return f"a federation ({_first(principals.federated)}), so this is not a role of EC2 instances"
+    if EKS_POD_IDENTITY in principals.service:
+        return "EKS Pod Identity, so this is not a role of EC2 instances"
+    outside = [principal for principal in principals.aws if not _is_inside(principal, account)]
+    if not outside:
+        return None
+    return f"{_first(outside)}, which is outside this account, as Anyscale's control-plane role does"
 
 
 def _is_inside(principal: str, account: str) -> bool:

@@ -65,7 +65,7 @@ receiving from the queues, publishing to the topics, and assuming or passing the
 """
 
 
-class Form(Enum):
+class PolicyType(Enum):
     """Where the policy goes; the value is how many characters it may have there."""
 
     SCP = 5_120
@@ -167,7 +167,7 @@ def guardrails(guarded: Guarded) -> Mapping[str, Any]:
     }
 
 
-def guardrails_text(guarded: Guarded, form: Form) -> str | None:
+def guardrails_text(guarded: Guarded, form: PolicyType) -> str | None:
     """The policy as text that fits its form, indented as far as that fits as well; None where it is too long.
 
     The white space counts where a service control policy is not pasted into the console, and never for IAM.
@@ -178,4 +178,4 @@ def guardrails_text(guarded: Guarded, form: Form) -> str | None:
     if len(compact) > form.value:
         return None
     indented = (json.dumps(policy, indent=indent) for indent in (2, 1))
-    return next((text for text in indented if form is Form.IAM or len(text) <= form.value), compact)
+    return next((text for text in indented if form is PolicyType.IAM or len(text) <= form.value), compact)

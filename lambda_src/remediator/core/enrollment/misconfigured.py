@@ -8,15 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from remediator.core.enrollment.decide import AWS_OWNED_PATHS
 from remediator.core.enrollment.own_roles import is_own_role
 from remediator.core.policy.arn import RoleArn
 from remediator.settings import Settings
-
-_AWS_OWNED_PATHS: Final = ("/aws-service-role/", "/aws-reserved/")
-"""Roles that belong to AWS services, which nobody means to enrol.
-
-https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html
-"""
 
 _ALIKE: Final = 0.9
 """How much of two texts must be the same: a letter in ten may be wrong, or two have changed places."""
@@ -59,19 +54,27 @@ def near_miss(arn: RoleArn, tags: Mapping[str, str], settings: Settings) -> Near
         return None
     if key in tags:
         return _tagged(arn, tags[key], settings)
-    if arn.path.startswith(_AWS_OWNED_PATHS):
+    if arn.path.startswith(AWS_OWNED_PATHS):
         return None
-    allowing = [cloud.name for cloud in settings.clouds if cloud.allows(arn.path_and_name)]
     misspelt = next((other for other in tags if _are_alike(other, key)), None)
-    if misspelt is not None:
-        named = alike_cloud(tags[misspelt], settings)
-        why = f"It has the tag {misspelt!r}, and the enrolment tag is {key!r}: every letter and its case count."
-        if named is not None and named not in allowing:
-            why += f" Nor does the cloud {named} allow role/{arn.path_and_name}."
-        return NearMiss(Nearness.TAG_MISSPELT, why, named if named in allowing else None)
+    return _untagged(arn, settings) if misspelt is None else _misspelt(arn, misspelt, tags[misspelt], settings)
+
+
+def _misspelt(arn: RoleArn, key: str, value: str, settings: Settings) -> NearMiss:
+    wanted = settings.enrollment_tag
+    why = f"It has the tag {key!r}, and the enrolment tag is {wanted!r}: every letter and its case count."
+    cloud = next((cloud for cloud in settings.clouds if _are_alike(cloud.name, value)), None)
+    if cloud is None or cloud.allows(arn.path_and_name):
+        return NearMiss(Nearness.TAG_MISSPELT, why, None if cloud is None else cloud.name)
+    return NearMiss(Nearness.TAG_MISSPELT, f"{why} Nor does the cloud {cloud.name} allow role/{arn.path_and_name}.")
+
+
+def _untagged(arn: RoleArn, settings: Settings) -> NearMiss | None:
+    allowing = [cloud.name for cloud in settings.clouds if cloud.allows(arn.path_and_name)]
     if not allowing:
         return None
-    why = f"The configuration allows it for {' and '.join(allowing)}, and it does not carry the tag {key!r}."
+    tag = settings.enrollment_tag
+    why = f"The configuration allows it for {' and '.join(allowing)}, and it does not carry the tag {tag!r}."
     return NearMiss(Nearness.UNTAGGED, why, allowing[0] if len(allowing) == 1 else None)
 
 

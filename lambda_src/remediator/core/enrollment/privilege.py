@@ -9,18 +9,17 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-reference-polic
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from remediator.core.access.calls import session_context
-from remediator.core.access.decision import Answer, Side, all_of, any_of
+from remediator.core.access.decision import Sides, all_of, any_of
 from remediator.core.access.sides import Documents, documents_about
 from remediator.core.enrollment.decide import Refusal, Refused
 from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.role import Role, RolePolicies
 from remediator.core.policy.context import Context, Value
-from remediator.core.policy.evaluate import Request, alike, allowed_at_all
-from remediator.core.policy.explain import Reason
-from remediator.core.policy.matching import Target, has_wildcards
+from remediator.core.policy.evaluate import Answer, Request, Side, alike, allowed_at_all
+from remediator.core.policy.matching import Resource, has_wildcards
 from remediator.core.policy.principals import Named
 from remediator.core.policy.reading import Present
 from remediator.settings import Cloud
@@ -35,25 +34,16 @@ _ON_ANY: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "role",
         (
-            "iam:AttachRolePolicy",
-            "iam:DeleteRolePermissionsBoundary",
-            "iam:DeleteRolePolicy",
-            "iam:DetachRolePolicy",
-            "iam:PutRolePermissionsBoundary",
-            "iam:PutRolePolicy",
-            "iam:UpdateAssumeRolePolicy",
-            "sts:AssumeRole",
+            *("iam:AttachRolePolicy", "iam:DeleteRolePermissionsBoundary", "iam:DeleteRolePolicy"),
+            *("iam:DetachRolePolicy", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"),
+            *("iam:UpdateAssumeRolePolicy", "sts:AssumeRole"),
         ),
     ),
     (
         "user",
         (
-            "iam:AttachUserPolicy",
-            "iam:CreateAccessKey",
-            "iam:CreateLoginProfile",
-            "iam:DeleteUserPermissionsBoundary",
-            "iam:PutUserPermissionsBoundary",
-            "iam:PutUserPolicy",
+            *("iam:AttachUserPolicy", "iam:CreateAccessKey", "iam:CreateLoginProfile"),
+            *("iam:DeleteUserPermissionsBoundary", "iam:PutUserPermissionsBoundary", "iam:PutUserPolicy"),
             "iam:UpdateLoginProfile",
         ),
     ),
@@ -78,45 +68,32 @@ _ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 # What can be given a role and then acts with its rights as whoever starts it likes, because it runs their code or makes
 # their calls; by the service that the role is passed to.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
-_STARTED_BY: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (
-        "ec2.amazonaws.com",
-        (
-            "autoscaling:CreateAutoScalingGroup",
-            "autoscaling:CreateLaunchConfiguration",
-            "ec2:AssociateIamInstanceProfile",
-            "ec2:CreateFleet",
-            "ec2:CreateLaunchTemplate",
-            "ec2:CreateLaunchTemplateVersion",
-            "ec2:ReplaceIamInstanceProfileAssociation",
-            "ec2:RequestSpotFleet",
-            "ec2:RequestSpotInstances",
-            "ec2:RunInstances",
-            "eks:CreateNodegroup",
-            "elasticmapreduce:RunJobFlow",
-            "imagebuilder:CreateInfrastructureConfiguration",
-        ),
+_STARTED_BY: Mapping[str, tuple[str, ...]] = {
+    "ec2.amazonaws.com": (
+        *("autoscaling:CreateAutoScalingGroup", "autoscaling:CreateLaunchConfiguration"),
+        *("ec2:AssociateIamInstanceProfile", "ec2:CreateFleet", "ec2:CreateLaunchTemplate"),
+        *("ec2:CreateLaunchTemplateVersion", "ec2:ReplaceIamInstanceProfileAssociation", "ec2:RequestSpotFleet"),
+        *("ec2:RequestSpotInstances", "ec2:RunInstances", "eks:CreateNodegroup", "elasticmapreduce:RunJobFlow"),
+        "imagebuilder:CreateInfrastructureConfiguration",
     ),
-    ("lambda.amazonaws.com", ("lambda:CreateFunction", "lambda:UpdateFunctionConfiguration")),
-    (
-        "cloudformation.amazonaws.com",
-        ("cloudformation:CreateChangeSet", "cloudformation:CreateStack", "cloudformation:UpdateStack"),
+    "lambda.amazonaws.com": ("lambda:CreateFunction", "lambda:UpdateFunctionConfiguration"),
+    "cloudformation.amazonaws.com": (
+        *("cloudformation:CreateChangeSet", "cloudformation:CreateStack", "cloudformation:UpdateStack"),
     ),
-    ("ecs-tasks.amazonaws.com", ("batch:RegisterJobDefinition", "ecs:RegisterTaskDefinition", "ecs:RunTask")),
-    ("glue.amazonaws.com", ("glue:CreateDevEndpoint", "glue:CreateJob", "glue:CreateSession", "glue:UpdateJob")),
-    ("codebuild.amazonaws.com", ("codebuild:CreateProject", "codebuild:UpdateProject")),
-    (
-        "sagemaker.amazonaws.com",
-        ("sagemaker:CreateNotebookInstance", "sagemaker:CreateProcessingJob", "sagemaker:CreateTrainingJob"),
+    "ecs-tasks.amazonaws.com": ("batch:RegisterJobDefinition", "ecs:RegisterTaskDefinition", "ecs:RunTask"),
+    "glue.amazonaws.com": ("glue:CreateDevEndpoint", "glue:CreateJob", "glue:CreateSession", "glue:UpdateJob"),
+    "codebuild.amazonaws.com": ("codebuild:CreateProject", "codebuild:UpdateProject"),
+    "sagemaker.amazonaws.com": (
+        *("sagemaker:CreateNotebookInstance", "sagemaker:CreateProcessingJob", "sagemaker:CreateTrainingJob"),
     ),
-    ("scheduler.amazonaws.com", ("scheduler:CreateSchedule", "scheduler:UpdateSchedule")),
-    ("ssm.amazonaws.com", ("ssm:StartAutomationExecution",)),
-    ("states.amazonaws.com", ("states:CreateStateMachine", "states:UpdateStateMachine")),
-    ("pipes.amazonaws.com", ("pipes:CreatePipe", "pipes:UpdatePipe")),
-    ("tasks.apprunner.amazonaws.com", ("apprunner:CreateService",)),
-    ("datapipeline.amazonaws.com", ("datapipeline:PutPipelineDefinition",)),
-    ("bedrock-agentcore.amazonaws.com", ("bedrock-agentcore:CreateAgentRuntime",)),
-)
+    "scheduler.amazonaws.com": ("scheduler:CreateSchedule", "scheduler:UpdateSchedule"),
+    "ssm.amazonaws.com": ("ssm:StartAutomationExecution",),
+    "states.amazonaws.com": ("states:CreateStateMachine", "states:UpdateStateMachine"),
+    "pipes.amazonaws.com": ("pipes:CreatePipe", "pipes:UpdatePipe"),
+    "tasks.apprunner.amazonaws.com": ("apprunner:CreateService",),
+    "datapipeline.amazonaws.com": ("datapipeline:PutPipelineDefinition",),
+    "bedrock-agentcore.amazonaws.com": ("bedrock-agentcore:CreateAgentRuntime",),
+}
 _ANY_SERVICE = f"{_UNNAMED}.amazonaws.com"
 
 _HANDING_OVER = "iam:PassRole"
@@ -127,33 +104,27 @@ _ALONE_ENOUGH = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Power:
-    """A sign that a role is too powerful, in a sentence; ``is_certain`` is false where it cannot be excluded only."""
-
-    why: str
-    is_certain: bool
-
-
 def sign_of_power(
     role: Role,
     policies: RolePolicies,
     surroundings: EvaluationContext = EvaluationContext(),  # noqa: B008  # it is frozen
-) -> Power | None:
-    """Why a role is too powerful to be looked after, or may be; None where it certainly is not.
+) -> tuple[Refusal, str] | None:
+    """Why a role is too privileged to be managed, or may be, with a sentence; None where it certainly is not.
 
-    A certain sign comes before one that only cannot be excluded: because of a condition that nobody can decide, or of
-    a policy that could not be read, or not be understood.
+    A certain sign (POWERFUL) comes before one that cannot be excluded (POWER_UNKNOWN): because of a condition that
+    cannot be decided, or of a policy that could not be read, or not be understood.
     """
-    documents = _understood(documents_about(role, policies, Side(), surroundings))
-    doubt: Power | None = None
+    documents = _understood(documents_about(role, policies, Side("no resource"), surroundings))
+    doubt: tuple[Refusal, str] | None = None
     for answer, what in _judged(role, documents, policies, surroundings):
         if answer is True:
-            return Power(f"The role may {what}, which is as much as an administrator may.", is_certain=True)
+            return Refusal.POWERFUL, f"The role may {what}, which is as much as an administrator may."
         if answer is None and doubt is None:
-            unreadable = [str(reason) for part in _sides(documents) for reason in part.unreadable]
+            limits = documents.boundary.unreadable if documents.boundary else ()
+            unreadable = (*documents.identity.unreadable, *limits)
             because = f": {unreadable[0]}" if unreadable else ", because a condition cannot be decided"
-            doubt = Power(f"Whether the role may {what}, as an administrator may, cannot be said{because}.", False)
+            why = f"Whether the role may {what}, as an administrator may, cannot be said{because}."
+            doubt = Refusal.POWER_UNKNOWN, why
     return doubt
 
 
@@ -173,9 +144,7 @@ def refuse_by_policies(
         why = f"Cloud {cloud.name} requires the permissions boundary {required}, and the role {has}."
         return Refused(Refusal.BOUNDARY_LACKING, why, cloud.name)
     power = sign_of_power(role, policies, surroundings)
-    if power is None:
-        return None
-    return Refused(Refusal.POWERFUL if power.is_certain else Refusal.POWER_UNKNOWN, power.why, cloud.name)
+    return None if power is None else Refused(*power, cloud.name)
 
 
 def _understood(documents: Documents) -> Documents:
@@ -193,7 +162,7 @@ def _understood(documents: Documents) -> Documents:
 
 def _without_faults(side: Side) -> Side:
     faulty = tuple(
-        Reason(source.name, None, f"could not be understood: {source.document.faults[0].rstrip('.')}")
+        f"{source.name} could not be understood: {source.document.faults[0].rstrip('.')}"
         for source in side.sources
         if source.document.faults
     )
@@ -213,7 +182,7 @@ def _judged(
         for group in alike(documents.sources(), wanted) if wanted else ():
             sentence = f"call {group[0]} on {what}"
             there = session_context(role, surroundings, more) if more else context
-            yield _answer(documents, Request(group, Target(target), there, sentence)), sentence
+            yield _answer(documents, Request(group, Resource(target), there, sentence)), sentence
     if _HANDING_OVER in asked:
         yield from _handed_over(role, documents, surroundings)
 
@@ -250,30 +219,34 @@ def _targets(
         # A pattern may want a path.
         for name in (_UNNAMED, f"{_UNNAMED}/{_UNNAMED}"):
             yield f"any {kind} of the account", f"{prefix}:{kind}/{name}", actions, {}
-    own: dict[str, Value] = {
-        f"{key}/{tag.lower()}": (value,)
-        for key in ("aws:resourcetag", "iam:resourcetag")
-        for tag, value in role.tags.items()
-    }
-    yield "itself", str(role.arn), _ON_ITSELF, own
-    if isinstance(policies.attached, Present):
-        for policy in policies.attached.value:
-            if policy.arn.startswith(f"{prefix}:"):
-                yield f"its policy {policy.arn.rpartition('/')[2]}", policy.arn, _ON_ITS_POLICIES, {}
+    yield "itself", str(role.arn), _ON_ITSELF, _own_tags(role)
+    for arn in _own_policies(policies, prefix):
+        yield f"its policy {arn.rpartition('/')[2]}", arn, _ON_ITS_POLICIES, {}
     for kind, form, actions in _ELSEWHERE:
         arns = {form.format(region=region, account=role.arn.account, name=_UNNAMED) for region in regions}
         for arn in sorted(arns):
             yield f"any {kind}", f"arn:{role.arn.partition}:{arn}", actions, {}
 
 
+def _own_tags(role: Role) -> dict[str, Value]:
+    prefixes = ("aws:resourcetag", "iam:resourcetag")
+    return {f"{prefix}/{tag.lower()}": (value,) for prefix in prefixes for tag, value in role.tags.items()}
+
+
+def _own_policies(policies: RolePolicies, prefix: str) -> list[str]:
+    """The ARNs of those attached policies that are the account's own."""
+    attached = policies.attached.value if isinstance(policies.attached, Present) else ()
+    return [policy.arn for policy in attached if policy.arn.startswith(f"{prefix}:")]
+
+
 def _handed_over(role: Role, documents: Documents, surroundings: EvaluationContext) -> Iterator[tuple[Answer, str]]:
     """Passing any role: to whatever service, or to one where something can be started with it."""
     prefix = f"arn:{role.arn.partition}:iam::{role.arn.account}:role"
     for name in (_UNNAMED, f"{_UNNAMED}/{_UNNAMED}"):
-        request = Request((_HANDING_OVER,), Target(f"{prefix}/{name}"), Context(()), f"{_HANDING_OVER} on any role")
+        request = Request((_HANDING_OVER,), Resource(f"{prefix}/{name}"), Context(()), f"{_HANDING_OVER} on any role")
         to_any = replace(request, context=session_context(role, surroundings, {"iam:passedtoservice": (_ANY_SERVICE,)}))
         yield _answer(documents, to_any), "pass any role of the account to any service"
-        for service, actions in _STARTED_BY:
+        for service, actions in _STARTED_BY.items():
             passing = session_context(role, surroundings, {"iam:passedtoservice": (service,)})
             passed = _answer(documents, replace(request, context=passing))
             if passed is False:
@@ -286,9 +259,8 @@ def _handed_over(role: Role, documents: Documents, surroundings: EvaluationConte
 def _answer(documents: Documents, request: Request) -> Answer:
     """Whether the request is granted by the role's policies, within its boundary, and nothing denies it."""
     sides = documents.about(request)
-    limits = [limit.said.allows() for limit in sides.limits()]
-    denied = any_of([part.denies() for part in sides.parts()])
-    return all_of((sides.identity.allows(Named.SESSION), *limits, None if denied is None else not denied))
+    limits = [limit.is_granted() for limit in sides.limits()]
+    return all_of((sides.identity.is_granted(Named.SESSION), *limits, _not_denied(sides)))
 
 
 def _somewhere(documents: Documents, action: str, context: Context) -> Answer:
@@ -296,15 +268,14 @@ def _somewhere(documents: Documents, action: str, context: Context) -> Answer:
 
     A Deny that is about some things only leaves the others.
     """
-    sides = documents.about(Request((action,), Target(_UNNAMED), context, action))
+    sides = documents.about(Request((action,), Resource(_UNNAMED), context, action))
     granted = []
-    for said in (sides.identity, *(limit.said for limit in sides.limits())):
-        weighed = said.weighed
+    for weighed in (sides.identity, *sides.limits()):
         somewhere = bool(weighed.allows) or any(miss.is_elsewhere for miss in weighed.misses)
-        granted.append(True if somewhere else (None if said.side.unreadable else False))
-    denied = any_of([part.denies() for part in sides.parts()])
-    return all_of((*granted, None if denied is None else not denied))
+        granted.append(True if somewhere else (None if weighed.side.unreadable else False))
+    return all_of((*granted, _not_denied(sides)))
 
 
-def _sides(documents: Documents) -> tuple[Side, ...]:
-    return (documents.identity, *([] if documents.boundary is None else [documents.boundary]))
+def _not_denied(sides: Sides) -> Answer:
+    denied = any_of([side.is_denied() for side in sides.all()])
+    return None if denied is None else not denied

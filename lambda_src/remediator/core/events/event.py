@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias, assert_never
 
-from remediator.core.events.watched import UNWATCHED, WATCHED, Concern
+from remediator.core.events.watched import UNWATCHED, WATCHED, Concern, WatchedCall
 from remediator.core.policy.arn import CUSTOMER_POLICY_ARN, KEY_ARN
 from remediator.errors import MalformedEvent
 
@@ -43,6 +43,15 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _LONGEST_TEXT = 1_024
 # CloudTrail writes a truth value as one; who hands on "false" is understood as well.
 _NO = (False, "false")
+_KINDS: Mapping[type, str] = {
+    type(None): "missing or null",
+    bool: "a truth value",
+    int: "a number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    tuple: "a list",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,37 +105,15 @@ class RoleTrigger:
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyTrigger:
-    """An event that concerns every role that uses a managed policy of ``account``, attached or as its boundary."""
+class SharedTrigger:
+    """An event that may concern more than one role: every one that uses what ``concern`` and ``name`` say.
+
+    ``name`` is the ARN of a managed policy or a key, the name of a bucket, which may be anybody's, or the account.
+    """
 
     account: str
-    policy_arn: str
-    cause: Cause
-
-
-@dataclass(frozen=True, slots=True)
-class BucketTrigger:
-    """An event that concerns every enrolled role of the clouds of a bucket, which may be anybody's."""
-
-    account: str
-    bucket: str
-    cause: Cause
-
-
-@dataclass(frozen=True, slots=True)
-class KeyTrigger:
-    """An event that concerns every enrolled role of the clouds with a bucket under this key."""
-
-    account: str
-    key_arn: str
-    cause: Cause
-
-
-@dataclass(frozen=True, slots=True)
-class AccountTrigger:
-    """An event that concerns every enrolled role of the account."""
-
-    account: str
+    concern: Concern
+    name: str
     cause: Cause
 
 
@@ -137,7 +124,7 @@ class Ignored:
     why: str
 
 
-Trigger: TypeAlias = RoleTrigger | PolicyTrigger | BucketTrigger | KeyTrigger | AccountTrigger | Ignored
+Trigger: TypeAlias = RoleTrigger | SharedTrigger | Ignored
 
 
 def parse_event(envelope: object, *, account: str) -> Trigger:
@@ -160,6 +147,14 @@ def parse_event(envelope: object, *, account: str) -> Trigger:
         return Ignored(
             f"{_clip(name)} of {_clip(event_source)} is not a watched call{f': {because}' if because else ''}"
         )
+    ignored = _not_ours(call, envelope, detail, account)
+    return _trigger(call.concern, detail, account) if ignored is None else ignored
+
+
+def _not_ours(
+    call: WatchedCall, envelope: Mapping[object, object], detail: Mapping[str, object], account: str
+) -> Ignored | None:
+    """Why a watched call is none that was made, by what AWS says, in our account; None where it is one."""
     # Only AWS itself can publish under a source that starts with "aws.", so any other source may be forged.
     # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html (Source)
     if envelope.get("source") != call.bus_source or envelope.get("detail-type") != DETAIL_TYPE:
@@ -168,11 +163,9 @@ def parse_event(envelope: object, *, account: str) -> Trigger:
         return Ignored(f"the call failed with {_shown(detail['errorCode'])}")
     owners = [owner for owner in (detail.get("recipientAccountId"), envelope.get("account")) if owner is not None]
     if not owners:
-        raise MalformedEvent(f"{name} succeeded, but neither `account` nor `recipientAccountId` says where")
-    for owner in owners:
-        if owner != account:
-            return Ignored(f"it belongs to account {_shown(owner)}, and we look after {account}")
-    return _trigger(call.concern, detail, account)
+        raise MalformedEvent(f"{call.name} succeeded, but neither `account` nor `recipientAccountId` says where")
+    other = next((owner for owner in owners if owner != account), None)
+    return None if other is None else Ignored(f"it belongs to account {_shown(other)}, and we look after {account}")
 
 
 def _trigger(concern: Concern, detail: Mapping[str, object], account: str) -> Trigger:
@@ -182,16 +175,19 @@ def _trigger(concern: Concern, detail: Mapping[str, object], account: str) -> Tr
         case Concern.INSTANCE_PROFILE:
             return _instance_profile_trigger(detail, account=account)
         case Concern.MANAGED_POLICY:
-            return _policy_trigger(detail, account=account)
+            name = _parameter(detail, "policyArn", CUSTOMER_POLICY_ARN, "the ARN of a managed policy of an account")
+            if detail["eventName"] == "CreatePolicyVersion" and not _may_be_default(detail):
+                why = "the new version is not the default, so that it takes no effect before SetDefaultPolicyVersion"
+                return Ignored(why)
         case Concern.BUCKET:
             name = _parameter(detail, "bucketName", _BUCKET_NAME, "the name of a bucket")
-            return BucketTrigger(account, name, _cause(detail))
         case Concern.KEY:
-            return KeyTrigger(account, _key_arn(detail), _cause(detail))
+            name = _key_arn(detail)
         case Concern.ACCOUNT:
-            return AccountTrigger(account, _cause(detail))
+            name = account
         case _ as never:
             assert_never(never)
+    return SharedTrigger(account, concern, name, _cause(detail))
 
 
 def _parameters(detail: Mapping[str, object]) -> Mapping[str, object]:
@@ -234,14 +230,6 @@ def _instance_profile_trigger(detail: Mapping[str, object], *, account: str) -> 
     if _ROLE_NAME.fullmatch(name) is None:
         return Ignored("no role can have the name of that instance profile, which is longer than 64 characters")
     return RoleTrigger(account, name, _cause(detail))
-
-
-def _policy_trigger(detail: Mapping[str, object], *, account: str) -> PolicyTrigger | Ignored:
-    arn = _parameter(detail, "policyArn", CUSTOMER_POLICY_ARN, "the ARN of a managed policy of an account")
-    cause = _cause(detail)
-    if cause.call == "CreatePolicyVersion" and not _may_be_default(detail):
-        return Ignored("the new version is not the default, so that it takes no effect before SetDefaultPolicyVersion")
-    return PolicyTrigger(account, arn, cause)
 
 
 def _may_be_default(detail: Mapping[str, object]) -> bool:
@@ -323,16 +311,4 @@ def _shown(value: object) -> str:
 
 
 def _kind(value: object) -> str:
-    match value:
-        case None:
-            return "missing or null"
-        case bool():
-            return "a truth value"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a text"
-        case list() | tuple():
-            return "a list"
-        case _:
-            return "an object"
+    return _KINDS.get(type(value), "an object")

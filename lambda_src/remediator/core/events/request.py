@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 
 from remediator.core.events.event import Cause, RoleTrigger
-from remediator.core.events.message_fields import read_cause, read_optional_text, read_text
+from remediator.core.events.message_fields import Fields, json_line, read_cause, read_message
 from remediator.errors import MalformedRequest
 
 FORMAT = 2
@@ -54,7 +53,7 @@ def request_for(trigger: RoleTrigger, *, bucket: str | None = None) -> Reconcile
 
 def request_json(request: ReconcileRequest) -> str:
     """The request as one line of JSON; ``parse_request`` reads it back."""
-    return json.dumps({"format": FORMAT, **asdict(request)}, separators=(",", ":"))
+    return json_line({"format": FORMAT, **asdict(request)})
 
 
 def parse_request(text: str) -> ReconcileRequest:
@@ -62,18 +61,13 @@ def parse_request(text: str) -> ReconcileRequest:
 
     Raises MalformedRequest, saying what is wrong, for anything that ``request_json`` of this version did not write.
     """
-    try:
-        message = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise MalformedRequest(f"the message is not JSON: {error}") from error
-    if not isinstance(message, dict) or message.get("format") != FORMAT:
-        raise MalformedRequest(f"the message is not of format {FORMAT}, the one that this version understands")
-    try:
-        return ReconcileRequest(
-            account=read_text(message, "account"),
-            role_name=read_text(message, "role_name"),
-            cause=read_cause(message["cause"]),
-            bucket=read_optional_text(message, "bucket"),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise MalformedRequest(f"the message lacks a field or holds a wrong one: {str(error)[:200]}") from error
+    return read_message(text, "a request to reconcile a role", FORMAT, _request, MalformedRequest)
+
+
+def _request(message: Fields) -> ReconcileRequest:
+    return ReconcileRequest(
+        account=message.text("account"),
+        role_name=message.text("role_name"),
+        cause=message.read("cause", read_cause),
+        bucket=message.text_or_none("bucket"),
+    )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, TypeAlias, assert_never
 
 from remediator.core.events.event import Actor, Cause
-from remediator.core.events.message_fields import read_cause, read_object, read_optional_text, read_text
+from remediator.core.events.message_fields import Fields, json_line, read_cause, read_message
 from remediator.errors import MalformedRequest
 
 FORMAT: Final = 1
@@ -196,10 +195,10 @@ def sweep_json(message: SweepMessage) -> str:
                 "time": None if time is None else time.isoformat(),
             }
             given = {key: value for key, value in optional.items() if value is not None}
-            return _line({"format": FORMAT, "reason": reason, **given})
+            return json_line({"format": FORMAT, "reason": reason, **given})
         case Sweep():
             unfinished = {**asdict(message), "started": message.started.isoformat()}
-            return _line({"format": FORMAT, "reason": _CONTINUATION, **unfinished})
+            return json_line({"format": FORMAT, "reason": _CONTINUATION, **unfinished})
         case _ as never:
             assert_never(never)
 
@@ -211,20 +210,11 @@ def parse_sweep(text: str) -> SweepMessage:
     ``{"format":1,"reason":"schedule","time":"2026-03-04T10:00:00Z"}``, where the time may be left out.
     Raises MalformedRequest, saying what is wrong, for anything else that ``sweep_json`` of this version did not write.
     """
-    try:
-        message = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise MalformedRequest(f"the message is not JSON: {error}") from error
-    if not isinstance(message, dict) or message.get("format") != FORMAT:
-        raise MalformedRequest(f"the message is not of format {FORMAT}, the one that this version understands")
-    try:
-        if message.get("reason") == _CONTINUATION:
-            return _sweep(message)
-        return _request(message)
-    except KeyError as error:
-        raise MalformedRequest(f"the message lacks the field {error}") from error
-    except (TypeError, ValueError, OverflowError) as error:
-        raise MalformedRequest(f"the message holds a wrong field: {str(error)[:200]}") from error
+
+    def read(message: Fields) -> SweepMessage:
+        return _sweep(message) if message.text("reason") == _CONTINUATION else _request(message)
+
+    return read_message(text, "a message about a sweep", FORMAT, read, MalformedRequest)
 
 
 def _latest(causes: Iterable[SweepCause]) -> tuple[SweepCause, ...]:
@@ -242,68 +232,50 @@ def _latest(causes: Iterable[SweepCause]) -> tuple[SweepCause, ...]:
     return tuple(reversed(kept))
 
 
-def _line(message: Mapping[str, object]) -> str:
-    return json.dumps(message, separators=(",", ":"))
-
-
-def _request(message: Mapping[str, object]) -> SweepRequest:
-    reason = SweepReason(read_text(message, "reason"))
+def _request(message: Fields) -> SweepRequest:
+    reason = SweepReason(message.text("reason"))
     if reason is SweepReason.EVENT:
-        return SweepRequest(reason, _clouds(message.get("clouds")), read_cause(message["cause"]))
+        clouds = _clouds(message) if message.has("clouds") else None
+        return SweepRequest(reason, clouds, message.read("cause", read_cause))
     for key in ("clouds", "cause"):
-        if message.get(key) is not None:
+        if message.has(key):
             raise ValueError(f"`{key}` is for a sweep because of an event, and not because of a {reason}")
-    return SweepRequest(reason, time=None if message.get("time") is None else _time(message, "time"))
+    return SweepRequest(reason, time=_time(message, "time") if message.has("time") else None)
 
 
-def _sweep(message: Mapping[str, object]) -> Sweep:
-    # A sweep that an earlier version left off did not count them.
-    counts = {"unsettled": 0, **read_object(message["counts"])}
-    causes = message["causes"]
-    if not isinstance(causes, list):
-        raise TypeError("`causes` must be a list")
+def _sweep(message: Fields) -> Sweep:
     return Sweep(
-        sweep_id=read_text(message, "sweep_id"),
+        sweep_id=message.text("sweep_id"),
         started=_time(message, "started"),
-        scheduled=_truth(message, "scheduled"),
-        thorough=_truth(message, "thorough"),
-        causes=tuple(
-            SweepCause(_clouds(each["clouds"]), read_cause(each["cause"]))
-            for each in (read_object(item) for item in causes)
-        ),
-        marker=read_optional_text(message, "marker"),
-        counts=SweepCounts(**{each.name: _count(counts, each.name) for each in fields(SweepCounts)}),
-        restarted=_truth(message, "restarted"),
+        scheduled=message.flag("scheduled"),
+        thorough=message.flag("thorough"),
+        causes=message.each("causes", _sweep_cause),
+        marker=message.text_or_none("marker"),
+        counts=message.read("counts", _counts),
+        restarted=message.flag("restarted"),
     )
 
 
-def _clouds(value: object) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    if not isinstance(value, list) or not value:
-        raise TypeError("`clouds` must be a list of at least one name")
-    return tuple(read_text({"clouds": cloud}, "clouds") for cloud in value)
+def _counts(counts: Fields) -> SweepCounts:
+    # A sweep that an earlier version left off did not count the unsettled ones.
+    names = (each.name for each in fields(SweepCounts) if each.name != "unsettled" or counts.has("unsettled"))
+    return SweepCounts(**{name: counts.count(name) for name in names})
 
 
-def _truth(members: Mapping[str, object], key: str) -> bool:
-    value = members[key]
-    if not isinstance(value, bool):
-        raise TypeError(f"`{key}` must be true or false")
-    return value
+def _sweep_cause(cause: Fields) -> SweepCause:
+    return SweepCause(None if cause.is_null("clouds") else _clouds(cause), cause.read("cause", read_cause))
 
 
-def _count(members: Mapping[str, object], key: str) -> int:
-    value = members[key]
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise TypeError(f"`{key}` must be a number of roles")
-    return value
+def _clouds(members: Fields) -> tuple[str, ...]:
+    clouds = members.texts("clouds")
+    if not all(clouds) or not clouds:
+        raise ValueError("`clouds` must be a list of at least one name")
+    return clouds
 
 
-def _time(members: Mapping[str, object], key: str) -> datetime:
+def _time(members: Fields, key: str) -> datetime:
     """https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html"""
-    time = datetime.fromisoformat(read_text(members, key))
-    if time.tzinfo is None:
-        raise ValueError(f"`{key}` names no zone")
+    time = members.time(key)
     if time.year < _FIRST_YEAR:  # what is counted back from it must be a time too
         raise ValueError(f"`{key}` lies before the year {_FIRST_YEAR}")
     return time.astimezone(UTC)

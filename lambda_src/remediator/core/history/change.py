@@ -16,7 +16,7 @@ from typing import assert_never
 
 from remediator import __version__
 from remediator.core.events.event import Cause
-from remediator.core.events.message_fields import read_cause, read_list, read_object, read_optional_text, read_text
+from remediator.core.events.message_fields import Fields, read_cause, read_message
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.role import Role
 from remediator.core.model.write import DocumentId, DocumentKind, Write, same_document
@@ -233,43 +233,37 @@ def parse_change(
     Raises MalformedRecord for anything else.
     """
     role_name, _ = split_change_id(change_id)
-    try:
-        fields = read_object(json.loads(head))
-        if fields.get("format") != FORMAT:
-            raise MalformedRecord(
-                f"change {change_id} is not of format {FORMAT}, the one that this version understands"
-            )
-        kept = read_object(json.loads(documents)) if documents is not None else {"before": None, "after": None}
-        document = read_object(fields["document"])
+
+    def read(fields: Fields) -> Change:
+        kept = Fields({"before": None, "after": None} if documents is None else json.loads(documents))
         return Change(
             change_id=change_id,
-            kind=ChangeKind(read_text(fields, "kind")),
-            document=DocumentId(
-                kind=DocumentKind(read_text(document, "kind")),
-                name=str(document["name"]),
-                account=read_optional_text(document, "account"),
-                region=read_optional_text(document, "region"),
-                path=read_optional_text(document, "path"),
-            ),
-            before=None if kept["before"] is None else read_object(kept["before"]),
-            after=None if kept["after"] is None else read_object(kept["after"]),
-            account=read_text(fields, "account"),
+            kind=ChangeKind(fields.text("kind")),
+            document=fields.read("document", _document_id),
+            before=kept.document("before"),
+            after=kept.document("after"),
+            account=fields.text("account"),
             role_name=role_name,
-            role_id=read_text(fields, "role_id"),
-            role_arn=read_text(fields, "role_arn"),
-            cloud=read_optional_text(fields, "cloud"),
-            findings=tuple(_finding(each) for each in read_list(fields["findings"])),
-            causes=tuple(read_cause(each) for each in read_list(fields["causes"])),
-            code_version=read_text(fields, "code_version"),
-            intended_at=datetime.fromisoformat(read_text(fields, "intended_at")),
+            role_id=fields.text("role_id"),
+            role_arn=fields.text("role_arn"),
+            cloud=fields.text_or_none("cloud"),
+            findings=tuple(Finding(FindingCode(code), subject) for code, subject in fields.pairs("findings")),
+            causes=fields.each("causes", read_cause),
+            code_version=fields.text("code_version"),
+            intended_at=datetime.fromisoformat(fields.text("intended_at")),
             state=ChangeState(state),
             why=why,
             concluded_at=None if concluded_at is None else datetime.fromisoformat(concluded_at),
         )
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise MalformedRecord(f"change {change_id} cannot be read: {str(error)[:200]}") from error
+
+    return read_message(head, f"change {change_id}", FORMAT, read, MalformedRecord)
 
 
-def _finding(value: object) -> Finding:
-    code, subject = read_list(value)
-    return Finding(FindingCode(str(code)), str(subject))
+def _document_id(fields: Fields) -> DocumentId:
+    return DocumentId(
+        kind=DocumentKind(fields.text("kind")),
+        name=fields.text("name", may_be_empty=True),
+        account=fields.text_or_none("account"),
+        region=fields.text_or_none("region"),
+        path=fields.text_or_none("path"),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -42,22 +42,22 @@ def contested_by(
     created anew since.
     """
     made = [change for change in recent if change.kind is not ChangeKind.UNDO and change.state in _COUNTED]
-    repaired = Counter((finding.code, finding.subject) for change in made for finding in change.findings)
-    fought = tuple(
-        Finding(finding.code, finding.subject)
-        for finding in findings
-        if finding.code in REPAIRABLE and repaired[finding.code, finding.subject] >= limit.repairs
-    )
+    fought = tuple(_repaired_too_often(findings, made, limit))
     if not fought:
         return None
     undone_by = [
         *(cause for change in made[1:] for cause in change.causes),  # the first repair undid nobody's undoing
         *causes,
     ]
-    begun = Contest(
-        since=now, until=now + timedelta(minutes=limit.cool_down_minutes), findings=fought, actors=(), principals=()
-    )
+    begun = Contest(since=now, until=now + timedelta(minutes=limit.cool_down_minutes), findings=fought, actors=())
     return replace(counted(begun, tuple(undone_by), own_role_arn=own_role_arn), events=0)
+
+
+def _repaired_too_often(findings: Iterable[Finding], made: Iterable[Change], limit: ContestLimit) -> Iterator[Finding]:
+    repaired = Counter((finding.code, finding.subject) for change in made for finding in change.findings)
+    for finding in findings:
+        if finding.code in REPAIRABLE and repaired[finding.code, finding.subject] >= limit.repairs:
+            yield Finding(finding.code, finding.subject)
 
 
 def after_a_word(
@@ -72,18 +72,20 @@ def after_a_word(
     contest = memory.contest
     if contest is None:
         return memory
-    resumed_lately = memory.counted_from is not None and now - memory.counted_from < timedelta(
-        minutes=limit.cool_down_minutes
-    )
-    resumed = not resumed_lately and any(
+    cool_down = timedelta(minutes=limit.cool_down_minutes)
+    resumed_lately = memory.counted_from is not None and now - memory.counted_from < cool_down
+    resumed = not resumed_lately and any(_resumes(cause, contest, own_role_arn) for cause in causes)
+    return replace(memory, contest=None, counted_from=now) if resumed or now >= contest.until else memory
+
+
+def _resumes(cause: Cause, contest: Contest, own_role_arn: str) -> bool:
+    return (
         cause.mode is not None
         and cause.mode.strip().casefold() == Mode.REPAIR
         and datetime.fromisoformat(cause.time) >= contest.since.replace(microsecond=0)
         and _is_of_others(cause, own_role_arn)
         and _principal(cause) not in contest.principals
-        for cause in causes
     )
-    return replace(memory, contest=None, counted_from=now) if resumed or now >= contest.until else memory
 
 
 def counted(contest: Contest, causes: tuple[Cause, ...], *, own_role_arn: str) -> Contest:

@@ -7,12 +7,10 @@ from the start.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
-from remediator.core.events.message_fields import read_list, read_object, read_text
+from remediator.core.events.message_fields import Fields, json_line, read_message
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.errors import MalformedRecord
 
@@ -65,19 +63,12 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """That people were told of something, by its fingerprint, at a time with its zone."""
-
-    fingerprint: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class RoleMemory:
     """What is remembered of a role; empty for one that was never seen.
 
     ``role_id`` is the unique id of the role. ``counted_from`` is when a person resumed the role: repairs before that
-    do not count towards a contest. ``told`` are the alerts of the last day. ``open_changes`` are the ids of changes
+    do not count towards a contest. ``told`` are the alerts of the last day: what each was about, by
+    its fingerprint, and when it was sent. ``open_changes`` are the ids of changes
     that were intended and not concluded; they are kept by the history itself and are no part of what is written.
     ``version`` counts the writes, so that none is lost.
     """
@@ -87,7 +78,7 @@ class RoleMemory:
     contest: Contest | None = None
     counted_from: datetime | None = None
     incident: Incident | None = None
-    told: tuple[Told, ...] = ()
+    told: tuple[tuple[str, datetime], ...] = ()
     open_changes: tuple[str, ...] = ()
     version: int = 0
 
@@ -108,14 +99,13 @@ class RoleMemory:
 def memory_json(memory: RoleMemory) -> str:
     """What is remembered as one line of JSON; ``parse_memory`` reads it back."""
     contest, incident = memory.contest, memory.incident
-    return json.dumps(
+    return json_line(
         {
             "format": FORMAT,
             "role_id": memory.role_id,
-            "approval": None if memory.approval is None else asdict(memory.approval),
-            "contest": None
-            if contest is None
-            else {
+            "approval": memory.approval and asdict(memory.approval),
+            "contest": contest
+            and {
                 "since": contest.since.isoformat(),
                 "until": contest.until.isoformat(),
                 "findings": [[finding.code, finding.subject] for finding in contest.findings],
@@ -123,81 +113,49 @@ def memory_json(memory: RoleMemory) -> str:
                 "events": contest.events,
                 "principals": contest.principals,
             },
-            "counted_from": None if memory.counted_from is None else memory.counted_from.isoformat(),
-            "incident": None if incident is None else {**asdict(incident), "opened": incident.opened.isoformat()},
-            "told": [[each.fingerprint, each.at.isoformat()] for each in memory.told],
-        },
-        separators=(",", ":"),
+            "counted_from": memory.counted_from and memory.counted_from.isoformat(),
+            "incident": incident and {**asdict(incident), "opened": incident.opened.isoformat()},
+            "told": [[fingerprint, at.isoformat()] for fingerprint, at in memory.told],
+        }
     )
 
 
 def parse_memory(text: str, *, open_changes: tuple[str, ...] = (), version: int = 0) -> RoleMemory:
     """Read what ``memory_json`` wrote. Raises MalformedRecord for anything else: it is never taken for nothing."""
-    try:
-        fields = read_object(json.loads(text))
-        if fields.get("format") != FORMAT:
-            raise MalformedRecord(f"what is remembered of a role is not of format {FORMAT}")
-        role_id = fields["role_id"]
-        return RoleMemory(
-            role_id=None if role_id is None else read_text(fields, "role_id"),
-            approval=_approval(fields["approval"]),
-            contest=_contest(fields["contest"]),
-            counted_from=None if fields["counted_from"] is None else _time(fields, "counted_from"),
-            incident=_incident(fields["incident"]),
-            told=tuple(_told(each) for each in read_list(fields["told"])),
-            open_changes=open_changes,
-            version=version,
-        )
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise MalformedRecord(f"what is remembered of a role cannot be read: {str(error)[:200]}") from error
+    memory = read_message(text, "what is remembered of a role", FORMAT, _memory, MalformedRecord)
+    return replace(memory, open_changes=open_changes, version=version)
 
 
-def _approval(value: object) -> Approval | None:
-    if value is None:
-        return None
-    fields = read_object(value)
-    return Approval(*(read_text(fields, key) for key in ("cloud", "by", "event_id", "time")))
+def _memory(fields: Fields) -> RoleMemory:
+    return RoleMemory(
+        role_id=fields.text_or_none("role_id"),
+        approval=fields.read_or_none("approval", _approval),
+        contest=fields.read_or_none("contest", _contest),
+        counted_from=None if fields.is_null("counted_from") else fields.time("counted_from"),
+        incident=fields.read_or_none("incident", _incident),
+        told=tuple((mark, Fields({"at": at}).time("at")) for mark, at in fields.pairs("told")),
+    )
 
 
-def _contest(value: object) -> Contest | None:
-    if value is None:
-        return None
-    fields = read_object(value)
-    events = fields["events"]
-    if not isinstance(events, int) or isinstance(events, bool):
-        raise TypeError("`events` must be a number")
+def _approval(fields: Fields) -> Approval:
+    return Approval(*(fields.text(key) for key in ("cloud", "by", "event_id", "time")))
+
+
+def _contest(fields: Fields) -> Contest:
     return Contest(
-        since=_time(fields, "since"),
-        until=_time(fields, "until"),
-        findings=tuple(
-            Finding(FindingCode(str(code)), str(subject))
-            for code, subject in map(read_list, read_list(fields["findings"]))
-        ),
-        actors=tuple(str(actor) for actor in read_list(fields["actors"])),
-        events=events,
-        principals=tuple(str(principal) for principal in read_list(fields["principals"])),
+        since=fields.time("since"),
+        until=fields.time("until"),
+        findings=tuple(Finding(FindingCode(code), subject) for code, subject in fields.pairs("findings")),
+        actors=fields.texts("actors"),
+        events=fields.count("events"),
+        principals=fields.texts("principals"),
     )
 
 
-def _incident(value: object) -> Incident | None:
-    if value is None:
-        return None
-    fields = read_object(value)
+def _incident(fields: Fields) -> Incident:
     return Incident(
-        read_text(fields, "incident_id"),
-        read_text(fields, "fingerprint"),
-        _time(fields, "opened"),
-        fields["told"] is True,
+        incident_id=fields.text("incident_id"),
+        fingerprint=fields.text("fingerprint"),
+        opened=fields.time("opened"),
+        told=fields.flag("told"),
     )
-
-
-def _told(value: object) -> Told:
-    fingerprint, at = read_list(value)
-    return Told(str(fingerprint), _time({"at": at}, "at"))
-
-
-def _time(fields: Mapping[str, object], key: str) -> datetime:
-    time = datetime.fromisoformat(read_text(fields, key))
-    if time.tzinfo is None:
-        raise ValueError(f"`{key}` names no zone")
-    return time

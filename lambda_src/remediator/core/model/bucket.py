@@ -43,25 +43,16 @@ class CustomerKey:
 
 
 @dataclass(frozen=True, slots=True)
-class DefaultEncryption:
-    """How a bucket encrypts new objects by default.
-
-    ``key`` is the customer managed key, by its ARN where that could be found out and else as the bucket names it (an
-    id, an alias); None where S3's own key or the AWS managed one is used, which need no grant.
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-bucket-encryption.html
-    """
-
-    key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Bucket:
     """A bucket of the cloud.
 
     ``account`` is the account that owns it and ``region`` where it lives, both as configured and, for the account,
     enforced with ``ExpectedBucketOwner`` when it is read. ``policy`` is Absent where the bucket has none. ``key`` is
-    the key that the configuration (or a case) names, None where it names none. ``public_access_block`` and
-    ``encryption`` are None where they were not looked at.
+    the key that the configuration (or a case) names, None where it names none. ``encryption`` is the customer managed
+    key that new objects are encrypted with by default, by its ARN where that could be found out and else as the bucket
+    names it (an id, an alias); Present(None) where S3's own key or the AWS managed one is used, which need no grant.
+    ``public_access_block`` and ``encryption`` are None where they were not looked at.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-bucket-encryption.html
     """
 
     name: str
@@ -70,4 +61,4 @@ class Bucket:
     policy: Reading[PolicyDocument]
     public_access_block: PublicAccessBlock | None = None
     key: CustomerKey | None = None
-    encryption: Reading[DefaultEncryption] | None = None
+    encryption: Reading[str | None] | None = None

@@ -98,21 +98,11 @@ def public_address_in(wanted: str) -> bool | None:
     return True if network.prefixlen == 0 else None
 
 
-def numeric(compare: Number) -> Callable[[str, str], bool | None]:
-    """NumericEquals and its kin, by the comparison of two numbers."""
+def ordered(read: Callable[[str], float | None], compare: Number) -> Callable[[str, str], bool | None]:
+    """NumericEquals, DateEquals and their kin: the comparison of two numbers, or of two times in seconds."""
 
     def compared(actual: str, wanted: str) -> bool | None:
-        one, other = number_of(actual), number_of(wanted)
-        return None if one is None or other is None else compare(one, other)
-
-    return compared
-
-
-def dated(compare: Number) -> Callable[[str, str], bool | None]:
-    """DateEquals and its kin, by the comparison of two times."""
-
-    def compared(actual: str, wanted: str) -> bool | None:
-        one, other = seconds_of(actual), seconds_of(wanted)
+        one, other = read(actual), read(wanted)
         return None if one is None or other is None else compare(one, other)
 
     return compared

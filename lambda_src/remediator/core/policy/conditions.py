@@ -12,15 +12,26 @@ import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TypeAlias, TypeVar, assert_never
 
 from remediator.core.policy import comparing
-from remediator.core.policy.context import Choice, Context, Gap, Prefixed, Span, Value
+from remediator.core.policy.context import (
+    Choice,
+    Context,
+    Gap,
+    Prefixed,
+    Span,
+    Unresolved,
+    Value,
+    has_variable,
+    pieces_glob,
+    pieces_text,
+    resolve,
+)
 from remediator.core.policy.extent import ALWAYS, NEVER, SOMETIMES, UNKNOWN, Extent, both, either, opposite
-from remediator.core.policy.matching import Glob, Target, glob, glob_extent
+from remediator.core.policy.matching import Glob, Resource, glob, glob_extent
 from remediator.core.policy.statement import Condition, Statement
-from remediator.core.policy.variables import Unresolved, has_variable, pieces_glob, pieces_text, resolve
 
 P = TypeVar("P")
 
@@ -79,6 +90,9 @@ _ORDERS = {
     "greaterthanequals": operator.ge,
 }
 
+_numeric = partial(comparing.ordered, comparing.number_of)
+_dated = partial(comparing.ordered, comparing.seconds_of)
+
 _BASE: dict[str, Operator] = {
     "null": Operator(Kind.OTHER, None),
     "stringequals": Operator(Kind.TEXT, comparing.same_text),
@@ -95,10 +109,10 @@ _BASE: dict[str, Operator] = {
     "binaryequals": Operator(Kind.OTHER, comparing.same_binary),
     "ipaddress": Operator(Kind.ADDRESS, comparing.address_in),
     "notipaddress": Operator(Kind.ADDRESS, comparing.address_in, negated=True),
-    "numericnotequals": Operator(Kind.NUMBER, comparing.numeric(operator.eq), negated=True, order=operator.eq),
-    "datenotequals": Operator(Kind.DATE, comparing.dated(operator.eq), negated=True, order=operator.eq),
-    **{f"numeric{name}": Operator(Kind.NUMBER, comparing.numeric(less), order=less) for name, less in _ORDERS.items()},
-    **{f"date{name}": Operator(Kind.DATE, comparing.dated(less), order=less) for name, less in _ORDERS.items()},
+    "numericnotequals": Operator(Kind.NUMBER, _numeric(operator.eq), negated=True, order=operator.eq),
+    "datenotequals": Operator(Kind.DATE, _dated(operator.eq), negated=True, order=operator.eq),
+    **{f"numeric{name}": Operator(Kind.NUMBER, _numeric(less), order=less) for name, less in _ORDERS.items()},
+    **{f"date{name}": Operator(Kind.DATE, _dated(less), order=less) for name, less in _ORDERS.items()},
 }
 
 _QUANTIFIERS = {"foranyvalue": Quantifier.ANY, "forallvalues": Quantifier.ALL}
@@ -172,23 +186,24 @@ def _value_extent(test: Operator, value: Value, wanted: tuple[Wanted, ...]) -> E
     match value:
         case tuple():
             return _known_extent(test, value, wanted)
-        case Gap.ABSENT:
-            return test.when_absent
-        case Gap.PRESENT:
-            return _signed(test, _anything_extent(test, wanted, UNKNOWN))
-        case Gap.UNKNOWN:
-            present = _signed(test, _anything_extent(test, wanted, UNKNOWN))
-            return present if present is test.when_absent else UNKNOWN
-        case Gap.VARYING:
-            present = _signed(test, _anything_extent(test, wanted, SOMETIMES))
-            return present if present is test.when_absent or present is UNKNOWN else SOMETIMES
         case Gap.PUBLIC_ADDRESS | Span() | Prefixed():
             return _signed(test, _matched(test, wanted, _partly_known, value))
+        case Gap():
+            return _gap_extent(test, value, wanted)
         case Choice(options=options):
             extents = [_value_extent(test, option, wanted) for option in options]
             return extents[0] if all(extent is extents[0] for extent in extents) else UNKNOWN
         case _ as never:
             assert_never(never)
+
+
+def _gap_extent(test: Operator, gap: Gap, wanted: tuple[Wanted, ...]) -> Extent:
+    if gap is Gap.ABSENT:
+        return test.when_absent
+    present = _signed(test, _anything_extent(test, wanted, SOMETIMES if gap is Gap.VARYING else UNKNOWN))
+    if gap is Gap.PRESENT or present is test.when_absent:
+        return present
+    return SOMETIMES if gap is Gap.VARYING and present is not UNKNOWN else UNKNOWN
 
 
 def _known_extent(test: Operator, values: tuple[str, ...], wanted: tuple[Wanted, ...]) -> Extent:
@@ -247,22 +262,30 @@ def _anything_extent(test: Operator, wanted: tuple[Wanted, ...], otherwise: Exte
 def _partly_known(test: Operator, value: Gap | Span | Prefixed, wanted: str | Glob) -> Extent:
     """Compare a value of which something is known; SOMETIMES is no answer here: there is one value, if unknown."""
     if isinstance(value, Prefixed):
-        if test.kind is Kind.PATTERN:
-            pattern = glob(wanted) if isinstance(wanted, str) else wanted
-        elif test.kind is Kind.TEXT and isinstance(wanted, str):
-            pattern = tuple(wanted)
-        else:
-            return UNKNOWN
-        extent = glob_extent(pattern, Target(value.start, family=True))
-        return UNKNOWN if extent is SOMETIMES else extent
+        return _prefixed_extent(test, value.start, wanted)
     if not isinstance(wanted, str):
         return UNKNOWN
     if isinstance(value, Span):
-        number = comparing.number_of(wanted) if test.kind is Kind.NUMBER else comparing.seconds_of(wanted)
-        if test.order is None or number is None:
-            return UNKNOWN
-        return _as_extent(comparing.span_compares(test.order, value.low, value.high, number))
+        return _span_extent(test, value, wanted)
     return _as_extent(comparing.public_address_in(wanted)) if test.kind is Kind.ADDRESS else UNKNOWN
+
+
+def _prefixed_extent(test: Operator, start: str, wanted: str | Glob) -> Extent:
+    if test.kind is Kind.PATTERN:
+        pattern = glob(wanted) if isinstance(wanted, str) else wanted
+    elif test.kind is Kind.TEXT:
+        pattern = tuple(wanted)
+    else:
+        return UNKNOWN
+    extent = glob_extent(pattern, Resource(start, family=True))
+    return UNKNOWN if extent is SOMETIMES else extent
+
+
+def _span_extent(test: Operator, span: Span, wanted: str) -> Extent:
+    number = comparing.number_of(wanted) if test.kind is Kind.NUMBER else comparing.seconds_of(wanted)
+    if test.order is None or number is None:
+        return UNKNOWN
+    return _as_extent(comparing.span_compares(test.order, span.low, span.high, number))
 
 
 def _as_extent(answer: bool | None) -> Extent:

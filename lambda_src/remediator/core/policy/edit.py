@@ -10,47 +10,28 @@ from collections.abc import Iterable, Mapping
 from remediator.core.policy.document import NEW_VERSION, PolicyDocument, read_mapping
 
 
-def upsert_statements(document: PolicyDocument | None, statements: tuple[Mapping[str, object], ...]) -> PolicyDocument:
-    """Put our statements into a document, or into a new one where there is none.
-
-    A statement of the document that has the Sid of one of ours is replaced in its place (a second one with the same
-    Sid goes); those of ours that are not there yet come at the end. Doing it twice changes nothing the second time.
-    """
-    if document is None:
-        return read_mapping({"Version": NEW_VERSION, "Statement": [dict(each) for each in statements]})
-    if document.faults:
-        return document
-    waiting = {each["Sid"]: dict(each) for each in statements}
-    ours = frozenset(waiting)
-    after: list[object] = []
-    for each in raw_statements(document):
-        if each.get("Sid") not in ours:
-            after.append(each)
-        elif each["Sid"] in waiting:
-            after.append(waiting.pop(each["Sid"]))
-    return _with_statements(document, [*after, *waiting.values()])
-
-
 def replace_own_statements(
     document: PolicyDocument | None, own_sids: frozenset[str], statements: Iterable[Mapping[str, object]]
 ) -> PolicyDocument | None:
-    """Make ours the only statements under our Sids: as ``upsert_statements``, and those no longer wanted go.
+    """Make ``statements`` the only ones under our Sids, in a document or in a new one where there is none.
 
-    None where no statement would be left, because no policy can be empty.
+    A statement of the document that has the Sid of one of ours is replaced in its place (a second one with the same
+    Sid goes, as do those no longer wanted); those of ours that are not there yet come at the end. Doing it twice
+    changes nothing the second time. None where no statement would be left, because no policy can be empty.
     """
-    wanted = tuple(statements)
+    waiting = {each["Sid"]: dict(each) for each in statements}
     if document is None:
-        return upsert_statements(None, wanted) if wanted else None
+        return read_mapping({"Version": NEW_VERSION, "Statement": list(waiting.values())}) if waiting else None
     if document.faults:
         return document
-    kept = [
-        each
-        for each in raw_statements(document)
-        if each.get("Sid") not in own_sids or any(each["Sid"] == mine["Sid"] for mine in wanted)
-    ]
-    if not kept and not wanted:
-        return None
-    return upsert_statements(_with_statements(document, kept), wanted)
+    after: list[object] = []
+    for each in raw_statements(document):
+        if each.get("Sid") not in own_sids:
+            after.append(each)
+        elif each["Sid"] in waiting:
+            after.append(waiting.pop(each["Sid"]))
+    after += waiting.values()
+    return _with_statements(document, after) if after else None
 
 
 def append_statement(document: PolicyDocument, statement: Mapping[str, object]) -> PolicyDocument:

@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 from remediator.core.policy.conditions import conditions_extent
-from remediator.core.policy.context import Context
+from remediator.core.policy.context import Context, Unresolved, has_variable, pieces_glob, resolve
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.extent import ALWAYS, NEVER, UNKNOWN, Extent, both, either, opposite
-from remediator.core.policy.matching import Target, glob_extent, text_extent, text_matches
+from remediator.core.policy.matching import Resource, glob_extent, text_extent, text_matches
 from remediator.core.policy.principals import Named, RoleSession, service_is_named
 from remediator.core.policy.statement import Patterns, Statement
-from remediator.core.policy.variables import Unresolved, has_variable, pieces_glob, resolve
+
+Answer: TypeAlias = bool | None
+"""Yes, no, or None: it cannot be decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Request:
     """
 
     actions: tuple[str, ...]
-    target: Target
+    target: Resource
     context: Context
     what: str
 
@@ -38,6 +41,18 @@ class Source:
 
     name: str
     document: PolicyDocument
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The policies of one side of a decision (the role's own, the boundary, …), and its name for people.
+
+    ``unreadable`` are sentences about the policies that could not be read.
+    """
+
+    name: str
+    sources: tuple[Source, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,49 +71,66 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What some documents say about one request.
+    """What one side says about one request.
 
     ``allows`` and ``denials`` are the statements that hold, perhaps or in part only; ``misses`` the Allows of this
     action that hold for no request.
     """
 
+    side: Side
     allows: tuple[Hit, ...] = ()
     denials: tuple[Hit, ...] = ()
     misses: tuple[Hit, ...] = ()
 
+    def is_granted(self, at_least: Named = Named.ROLE) -> Answer:
+        """Whether the request is granted to a caller that is named at least so directly."""
+        answer: Answer = None if self.side.unreadable else False
+        for hit in self.allows:
+            if hit.named >= at_least:
+                if hit.extent is ALWAYS:
+                    return True
+                if hit.extent.is_possible_everywhere:
+                    answer = None
+        return answer
 
-_SILENCE = Weighed()
+    def is_denied(self) -> Answer:
+        """Whether the request, or part of what it stands for, is denied explicitly."""
+        if not self.denials:
+            return None if self.side.unreadable else False
+        return True if any(hit.extent.is_certain_somewhere for hit in self.denials) else None
 
 
-def weigh(sources: tuple[Source, ...], request: Request, caller: RoleSession | None = None) -> Weighed:
-    """What the documents say about a request.
+def weigh(side: Side, request: Request, caller: RoleSession | None = None) -> Weighed:
+    """What a side says about a request.
 
     ``caller`` is given for the policy of a resource, whose statements name principals, and None for a policy that is
     attached to the caller.
     """
-    if not sources:
-        return _SILENCE
+    if not side.sources:
+        return Weighed(side)
     allows: list[Hit] = []
     denials: list[Hit] = []
     misses: list[Hit] = []
-    for source in sources:
+    for source in side.sources:
         for statement in source.document.statements:
             if not _is_about(statement, request.actions[0]):
                 continue
             named, who = _caller_named(statement, caller)
             if who is NEVER:
                 continue
-            extent = covered = both(who, _resources_extent(statement, request))
-            if covered is not NEVER and statement.conditions:
-                extent = both(covered, conditions_extent(statement, request.context))
-            if extent is NEVER:
-                if statement.effect == "Allow":
-                    misses.append(Hit(source, statement, extent, named, covered is NEVER))
-            elif statement.effect == "Allow":
-                allows.append(Hit(source, statement, extent, named))
-            else:
+            covered = both(who, _resources_extent(statement, request))
+            extent = _where_conditions_hold(covered, statement, request)
+            if statement.effect == "Allow":
+                (misses if extent is NEVER else allows).append(Hit(source, statement, extent, named, covered is NEVER))
+            elif extent is not NEVER:
                 denials.append(Hit(source, statement, extent))
-    return Weighed(tuple(allows), tuple(denials), tuple(misses))
+    return Weighed(side, tuple(allows), tuple(denials), tuple(misses))
+
+
+def _where_conditions_hold(covered: Extent, statement: Statement, request: Request) -> Extent:
+    if covered is NEVER or not statement.conditions:
+        return covered
+    return both(covered, conditions_extent(statement, request.context))
 
 
 def weigh_service(source: Source, request: Request, service: str) -> tuple[tuple[Hit, ...], tuple[Hit, ...]]:
@@ -111,19 +143,23 @@ def weigh_service(source: Source, request: Request, service: str) -> tuple[tuple
     for statement in source.document.statements:
         if statement.effect is None or not _is_about(statement, request.actions[0]):
             continue
-        extent = ALWAYS if statement.resources is None else _resources_extent(statement, request)
+        on_role = ALWAYS if statement.resources is None else _resources_extent(statement, request)
+        covered = both(_service_named(statement, service), on_role)
+        if covered is NEVER:
+            continue
+        hit = Hit(source, statement, _where_conditions_hold(covered, statement, request))
         if statement.effect == "Allow":
-            if extent is not NEVER and service_is_named(statement.principals, service):
-                allows.append(Hit(source, statement, both(extent, conditions_extent(statement, request.context))))
-            continue
-        if statement.principals is None or statement.actions is None:
-            extent = both(extent, UNKNOWN)
-        elif not service_is_named(statement.principals, service):
-            continue
-        extent = both(extent, conditions_extent(statement, request.context))
-        if extent is not NEVER:
-            denials.append(Hit(source, statement, extent))
+            allows.append(hit)
+        elif hit.extent is not NEVER:
+            denials.append(hit)
     return tuple(allows), tuple(denials)
+
+
+def _service_named(statement: Statement, service: str) -> Extent:
+    # As a Deny, what cannot be understood may be about any service.
+    if statement.effect == "Deny" and (statement.principals is None or statement.actions is None):
+        return UNKNOWN
+    return ALWAYS if service_is_named(statement.principals, service) else NEVER
 
 
 def _caller_named(statement: Statement, caller: RoleSession | None) -> tuple[Named, Extent]:
@@ -164,20 +200,18 @@ def alike(sources: Iterable[Source], actions: tuple[str, ...]) -> tuple[tuple[st
     groups = [actions]
     for source in sources:
         for statement in source.document.statements:
-            if statement.actions is None:
-                continue
-            covered = _covered(statement.actions.patterns, statement.actions.negated, actions)
+            covered = _covered(statement.actions, actions)
             if covered and covered is not actions:
-                groups = [
-                    part
-                    for group in groups
-                    for part in (
-                        tuple([action for action in group if action in covered]),
-                        tuple([action for action in group if action not in covered]),
-                    )
-                    if part
-                ]
+                groups = [part for group in groups for part in _parted(group, covered)]
     return tuple(groups)
+
+
+def _parted(group: tuple[str, ...], covered: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
+    """The actions of a group that are covered, and the others; no empty part."""
+    inside = tuple([action for action in group if action in covered])
+    if not inside or len(inside) == len(group):
+        return (group,)
+    return (inside, tuple([action for action in group if action not in covered]))
 
 
 def allowed_at_all(sources: Iterable[Source], actions: tuple[str, ...]) -> frozenset[str]:
@@ -186,8 +220,8 @@ def allowed_at_all(sources: Iterable[Source], actions: tuple[str, ...]) -> froze
         action
         for source in sources
         for statement in source.document.statements
-        if statement.effect == "Allow" and statement.actions is not None
-        for action in _covered(statement.actions.patterns, statement.actions.negated, actions)
+        if statement.effect == "Allow"
+        for action in _covered(statement.actions, actions)
     )
 
 
@@ -201,8 +235,12 @@ def tested(sources: Iterable[Source], keys: frozenset[str]) -> bool:
     )
 
 
+def _covered(element: Patterns | None, actions: tuple[str, ...]) -> tuple[str, ...]:
+    return () if element is None else _covered_by(element.patterns, element.negated, actions)
+
+
 @lru_cache(4096)
-def _covered(patterns: tuple[str, ...], negated: bool, actions: tuple[str, ...]) -> tuple[str, ...]:
+def _covered_by(patterns: tuple[str, ...], negated: bool, actions: tuple[str, ...]) -> tuple[str, ...]:
     covered = tuple([action for action in actions if _any_matches(patterns, action.lower()) is not negated])
     return actions if len(covered) == len(actions) else covered
 

@@ -8,26 +8,6 @@ from remediator.core.policy.statement import Condition, Statement
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a verdict is what it is.
-
-    ``document`` names the document ("the bucket policy"), ``statement`` the statement in it by its Sid or, where it
-    has none, by its position ("statement 2"); None where no single statement decides. ``text`` is the rest of the
-    sentence ("denies s3:PutObject unless …").
-    """
-
-    document: str
-    statement: str | None
-    text: str
-
-    def __str__(self) -> str:
-        if self.statement is None:
-            return f"{self.document} {self.text}"
-        name = self.statement if self.statement.startswith("statement ") else f"statement `{self.statement}`"
-        return f"{name} of {self.document} {self.text}"
-
-
-@dataclass(frozen=True, slots=True)
 class Obstacle:
     """Why a document must not, or cannot, be written.
 
@@ -41,9 +21,9 @@ class Obstacle:
         return self.text
 
 
-def reason(document: str, statement: Statement, text: str) -> Reason:
-    """The reason that one statement of a document gives."""
-    return Reason(document, statement.sid or f"statement {statement.position}", text)
+def reason(document: str, statement: Statement, text: str) -> str:
+    """What one statement of a document does: "statement `Freeze` of the bucket policy denies s3:PutObject"."""
+    return f"{statement.name} of {document} {text}"
 
 
 _PHRASES = {

@@ -6,42 +6,33 @@ about them are unknown. An extent bounds the answer from below and from above; f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from enum import Enum
 
 _NONE, _SOME, _ALL = 0, 1, 2
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """The share of the requests for which something holds lies between ``least`` and ``most`` (0 none, 1 some, 2 all).
+class Extent(Enum):
+    """The share of the requests for which something holds, from ``least`` to ``most`` (0 none, 1 some, 2 all)."""
 
-    Only the named values below are in use, so that they can be compared with ``is``.
-    """
+    NEVER = (_NONE, _NONE)
+    SOMETIMES = (_SOME, _SOME)
+    ALWAYS = (_ALL, _ALL)
+    UNKNOWN = (_NONE, _ALL)
+    PARTLY_IF_AT_ALL = (_NONE, _SOME)
+    AT_LEAST_PARTLY = (_SOME, _ALL)
 
-    least: int
-    most: int
-
-    @property
-    def is_certain_somewhere(self) -> bool:
+    def __init__(self, least: int, most: int) -> None:
+        self.least = least
+        self.most = most
+        self.is_certain_somewhere = least >= _SOME
         """It certainly holds for some request."""
-        return self.least >= _SOME
-
-    @property
-    def is_possible_everywhere(self) -> bool:
+        self.is_possible_everywhere = most == _ALL
         """It may hold for every request."""
-        return self.most == _ALL
 
 
-NEVER = Extent(_NONE, _NONE)
-SOMETIMES = Extent(_SOME, _SOME)
-ALWAYS = Extent(_ALL, _ALL)
-UNKNOWN = Extent(_NONE, _ALL)
-PARTLY_IF_AT_ALL = Extent(_NONE, _SOME)
-AT_LEAST_PARTLY = Extent(_SOME, _ALL)
+NEVER, SOMETIMES, ALWAYS, UNKNOWN = Extent.NEVER, Extent.SOMETIMES, Extent.ALWAYS, Extent.UNKNOWN
 
-_NAMED = {
-    (each.least, each.most): each for each in (NEVER, SOMETIMES, ALWAYS, UNKNOWN, PARTLY_IF_AT_ALL, AT_LEAST_PARTLY)
-}
+_NAMED = {(each.least, each.most): each for each in Extent}
 
 
 def both(one: Extent, other: Extent) -> Extent:

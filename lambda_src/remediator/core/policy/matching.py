@@ -31,7 +31,7 @@ _WILDCARDS = {"*": Wildcard.STAR, "?": Wildcard.ANY}
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Resource:
     """What a request is about: one text or, where ``family`` is true, every text that begins with it and goes on.
 
     The objects of a bucket are the family of ``arn:aws:s3:::bucket/``; an object key has at least one character.
@@ -65,12 +65,12 @@ def text_matches(pattern: str, text: str) -> bool:
     return matches(glob(pattern), text)
 
 
-def text_extent(pattern: str, target: Target) -> Extent:
+def text_extent(pattern: str, target: Resource) -> Extent:
     """How much of a target a pattern without policy variables matches."""
     return _text_extent(pattern, target.text, target.family)
 
 
-def glob_extent(pattern: Glob, target: Target) -> Extent:
+def glob_extent(pattern: Glob, target: Resource) -> Extent:
     """How much of a target a pattern matches; exact, for every pattern."""
     if not target.family:
         return ALWAYS if matches(pattern, target.text) else NEVER
@@ -90,7 +90,7 @@ def _text_extent(pattern: str, text: str, family: bool) -> Extent:
         return ALWAYS if text_matches(pattern, text) else NEVER
     if not has_wildcards(pattern):
         return SOMETIMES if pattern.startswith(text) and pattern != text else NEVER
-    return glob_extent(glob(pattern), Target(text, family))
+    return glob_extent(glob(pattern), Resource(text, family))
 
 
 def _goes_on_after(pattern: Glob, start: str) -> bool:

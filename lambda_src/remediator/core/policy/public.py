@@ -11,27 +11,17 @@ from ipaddress import IPv4Network
 
 from remediator.core.policy.comparing import network_of
 from remediator.core.policy.conditions import Kind, Operator, Quantifier, operator_named
+from remediator.core.policy.context import has_variable
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.matching import has_wildcards
 from remediator.core.policy.statement import Condition, Statement
-from remediator.core.policy.variables import has_variable
 
 _LIMITING = frozenset(
-    {
-        "aws:principalaccount",
-        "aws:principalarn",
-        "aws:principalorgid",
-        "aws:principalorgpaths",
-        "aws:sourceaccount",
-        "aws:sourcearn",
-        "aws:sourceowner",
-        "aws:sourcevpc",
-        "aws:sourcevpce",
-        "aws:userid",
-        "s3:dataaccesspointaccount",
-        "s3:dataaccesspointarn",
-        "s3:x-amz-server-side-encryption-aws-kms-key-id",
-    }
+    (
+        *("aws:principalaccount", "aws:principalarn", "aws:principalorgid", "aws:principalorgpaths", "aws:userid"),
+        *("aws:sourceaccount", "aws:sourcearn", "aws:sourceowner", "aws:sourcevpc", "aws:sourcevpce"),
+        *("s3:dataaccesspointaccount", "s3:dataaccesspointarn", "s3:x-amz-server-side-encryption-aws-kms-key-id"),
+    )
 )
 _ACCOUNT_IN_ARN = 4
 _WIDEST_IPV4, _WIDEST_IPV6 = 8, 32
@@ -54,14 +44,19 @@ def _is_public(statement: Statement) -> bool:
 
 def _limits(condition: Condition) -> bool:
     test = operator_named(condition.operator)
-    if test is None or test.negated or test.if_exists or test.compare is None or not condition.values:
+    if test is None or not condition.values or not _needs_the_key(test):
         return False
-    if test.quantifier is Quantifier.ALL:
-        return False  # it holds for a request that does not carry the key at all
     key = condition.key.lower()
     if key == "aws:sourceip":
         return test.kind is Kind.ADDRESS and all(map(_is_narrow, condition.values))
     return key in _LIMITING and all(_is_fixed(test, key, value) for value in condition.values)
+
+
+def _needs_the_key(test: Operator) -> bool:
+    """Whether it holds only for a request that carries the key, with one of the values."""
+    return (
+        test.compare is not None and not test.negated and not test.if_exists and test.quantifier is not Quantifier.ALL
+    )
 
 
 def _is_fixed(test: Operator, key: str, value: str) -> bool:

@@ -12,9 +12,11 @@ Effect: TypeAlias = Literal["Allow", "Deny"]
 _ELEMENTS = frozenset(
     {"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"}
 )
-_EFFECTS: dict[str, Effect] = {"Allow": "Allow", "Deny": "Deny"}
-_PRINCIPAL_KINDS = frozenset({"AWS", "Service", "Federated", "CanonicalUser"})
+_EFFECTS: dict[str | None, Effect] = {"Allow": "Allow", "Deny": "Deny"}
+_PRINCIPAL_KINDS = dict.fromkeys(("AWS", "Service", "Federated", "CanonicalUser"))
+"""In the order of the fields of Principals."""
 _TEXT = {str}
+_NO_CONDITION: Mapping[str, object] = {}
 _LARGEST_NUMBER = 2**63
 
 
@@ -88,12 +90,10 @@ def read_statement(value: object, position: int, has_variables: bool) -> Stateme
     faults: list[str] = []
     if not value.keys() <= _ELEMENTS:
         faults.append("has elements that no statement has")
-    sid = value.get("Sid")
-    if "Sid" in value and not isinstance(sid, str):
+    sid = _text(value, "Sid")
+    if sid is None and "Sid" in value:
         faults.append("has a Sid that is not a text")
-        sid = None
-    written_effect = value.get("Effect")
-    effect = _EFFECTS.get(written_effect) if isinstance(written_effect, str) else None
+    effect = _EFFECTS.get(_text(value, "Effect"))
     if effect is None:
         faults.append("has an Effect that is neither Allow nor Deny")
     principals = _principals(value, faults)
@@ -101,10 +101,9 @@ def read_statement(value: object, position: int, has_variables: bool) -> Stateme
     if actions is None:
         faults.append("has no Action that can be understood")
     resources = _patterns(value, "Resource", "NotResource", faults)
-    if resources is not None and not all(_is_resource(pattern) for pattern in resources.patterns):
+    if resources is not None and not all(map(_is_resource, resources.patterns)):
         faults.append("has a Resource that is neither an ARN nor *")
-    written = value.get("Condition")
-    conditions = _conditions(written, faults) if "Condition" in value else ()
+    written = value.get("Condition", _NO_CONDITION)
     return Statement(
         position,
         sid,
@@ -112,10 +111,10 @@ def read_statement(value: object, position: int, has_variables: bool) -> Stateme
         principals,
         actions,
         resources,
-        conditions,
+        _conditions(written, faults),
         bool(written),
         has_variables,
-        tuple([f"Statement {position} {fault}." for fault in faults]) if faults else (),
+        tuple([f"Statement {position} {fault}." for fault in faults]),
     )
 
 
@@ -124,22 +123,28 @@ def _principals(value: Mapping[str, object], faults: list[str]) -> Principals | 
     if negated and "Principal" in value:
         faults.append("has both Principal and NotPrincipal")
         return None
-    written = value.get("NotPrincipal" if negated else "Principal")
+    element = "NotPrincipal" if negated else "Principal"
+    if element not in value:
+        return None
+    principals = _named(value[element], negated)
+    if principals is None:
+        faults.append("has a Principal that cannot be understood")
+    return principals
+
+
+def _named(written: object, negated: bool) -> Principals | None:
     if written == "*":
         return Principals(negated, aws=("*",))
-    if isinstance(written, (dict, Mapping)) and written and written.keys() <= _PRINCIPAL_KINDS:
-        named = {kind: _texts(names) for kind, names in written.items()}
-        if None not in named.values():
-            return Principals(
-                negated,
-                aws=named.get("AWS") or (),
-                service=named.get("Service") or (),
-                federated=named.get("Federated") or (),
-                canonical_user=named.get("CanonicalUser") or (),
-            )
-    if written is not None or "Principal" in value or negated:
-        faults.append("has a Principal that cannot be understood")
-    return None
+    if not isinstance(written, (dict, Mapping)) or not written or not written.keys() <= _PRINCIPAL_KINDS.keys():
+        return None
+    named = [_texts(written.get(kind, ())) for kind in _PRINCIPAL_KINDS]
+    known = [names for names in named if names is not None]
+    return Principals(negated, *known) if len(known) == len(named) else None
+
+
+def _text(value: Mapping[str, object], key: str) -> str | None:
+    text = value.get(key)
+    return text if isinstance(text, str) else None
 
 
 def _patterns(value: Mapping[str, object], name: str, opposite: str, faults: list[str]) -> Patterns | None:

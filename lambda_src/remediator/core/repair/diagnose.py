@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import assert_never
 
 from remediator.core.access.actions import REQUIRED_ACTIONS
-from remediator.core.access.grants import GrantJudgement, GrantVerdict, judge_grants
+from remediator.core.access.decision import GrantJudgement, GrantVerdict
+from remediator.core.access.grants import judge_grants
 from remediator.core.enrollment.quarantine import quarantine_findings
 from remediator.core.model.bucket import Bucket
 from remediator.core.model.evaluation_context import EvaluationContext
@@ -24,7 +25,6 @@ from remediator.core.model.own_names import OWN_POLICY_NAME
 from remediator.core.model.role import InlinePolicy, Role, RolePolicies
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, same_policy
-from remediator.core.policy.explain import Reason
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.bucket_policy import is_intact, is_turned_into_deny, named_roles, without_role
 from remediator.core.repair.desired import Desired
@@ -259,5 +259,5 @@ def _leftovers(observed: Observed, desired: Desired) -> Iterable[Finding]:
             assert_never(never)
 
 
-def _sentences(reasons: Iterable[Reason]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(str(reason) for reason in reasons))
+def _sentences(reasons: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(reasons))

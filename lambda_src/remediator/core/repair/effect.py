@@ -11,7 +11,8 @@ from dataclasses import replace
 from functools import partial
 
 from remediator.core.access.actions import REQUIRED_ACTIONS
-from remediator.core.access.grants import GrantVerdict, judge_grants
+from remediator.core.access.decision import GrantVerdict
+from remediator.core.access.grants import judge_grants
 from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.observed import Observed
 from remediator.core.model.role import Role

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from remediator.core.access.grants import GrantVerdict, judge_key
+from remediator.core.access.decision import GrantVerdict
+from remediator.core.access.grants import judge_key
 from remediator.core.model.bucket import Bucket, CustomerKey, KeyState
 from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.finding import Finding, FindingCode
@@ -83,9 +84,9 @@ def _would_help(observed: Observed, buckets: tuple[Bucket, ...], surroundings: E
 
 def _encryption_findings(bucket: Bucket) -> tuple[Finding, ...]:
     match bucket.encryption:
-        case Present(value=encryption) if encryption.key and (bucket.key is None or encryption.key != bucket.key.arn):
+        case Present(value=key) if key and (bucket.key is None or key != bucket.key.arn):
             configured = "none is configured" if bucket.key is None else f"the configuration names {bucket.key.arn}"
-            because = f"new objects are encrypted with {encryption.key}, and {configured}"
+            because = f"new objects are encrypted with {key}, and {configured}"
             return (Finding(FindingCode.KEY_UNKNOWN, f"encryption of {bucket.name}", (because,)),)
         case Unreadable(why=why):
             because = f"which key the bucket is encrypted with could not be read: {why}"

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from remediator.core.access.actions import REQUIRED_ACTIONS
-from remediator.core.access.grants import GrantVerdict, judge_grants
+from remediator.core.access.decision import GrantVerdict
+from remediator.core.access.grants import judge_grants
 from remediator.core.model.bucket import Bucket
 from remediator.core.model.finding import (
     OWN_POLICY_SUBJECT,

@@ -18,9 +18,9 @@ from remediator.core.policy.arn import ec2_service_principal
 from remediator.core.policy.document import NEW_VERSION, PolicyDocument, policy_size, read_mapping, same_policy
 from remediator.core.policy.edit import append_statement, raw_statements, replaced_statement
 from remediator.core.policy.evaluate import Hit, Request, Source, weigh_service
-from remediator.core.policy.explain import Obstacle, Reason, conditions_in_words, reason
+from remediator.core.policy.explain import Obstacle, conditions_in_words, reason
 from remediator.core.policy.extent import NEVER
-from remediator.core.policy.matching import Target
+from remediator.core.policy.matching import Resource
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.core.repair.write_blockers import faults_obstacles, stale_obstacles, unmodifiable_obstacles
 
@@ -54,10 +54,10 @@ class TrustJudgement:
     """The verdict on a trust policy, with the statements that decide it."""
 
     verdict: TrustVerdict
-    because: tuple[Reason, ...]
+    because: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.verdict}: {'; '.join(str(each) for each in self.because)}"
+        return f"{self.verdict}: {'; '.join(self.because)}"
 
 
 def judge_trust(role: Role, surroundings: EvaluationContext = EvaluationContext()) -> TrustJudgement:  # noqa: B008  # it is frozen
@@ -66,15 +66,15 @@ def judge_trust(role: Role, surroundings: EvaluationContext = EvaluationContext(
         case Present(value=document):
             return _judge(document, role, surroundings)
         case Absent():
-            return TrustJudgement(TrustVerdict.MISSING, (Reason(_DOCUMENT, None, "does not exist"),))
+            return TrustJudgement(TrustVerdict.MISSING, (f"{_DOCUMENT} does not exist",))
         case Unreadable(why=why):
-            return TrustJudgement(TrustVerdict.UNDECIDED, (Reason(_DOCUMENT, None, f"could not be read: {why}"),))
+            return TrustJudgement(TrustVerdict.UNDECIDED, (f"{_DOCUMENT} could not be read: {why}",))
         case _ as never:
             assert_never(never)
 
 
 def _judge(document: PolicyDocument, role: Role, surroundings: EvaluationContext) -> TrustJudgement:
-    target = Target(str(role.arn))
+    target = Resource(str(role.arn))
     request = Request((ASSUME_ROLE,), target, ec2_assumes(role, surroundings), ASSUME_ROLE)
     service = ec2_service_principal(role.arn.partition)
     allows, denials = weigh_service(Source(_DOCUMENT, document), request, service)
@@ -88,11 +88,11 @@ def _judge(document: PolicyDocument, role: Role, surroundings: EvaluationContext
         return TrustJudgement(TrustVerdict.OK, tuple(_allows(hit, service) for hit in plain))
     if allows:
         return TrustJudgement(TrustVerdict.CONDITIONAL, tuple(_allows(hit, service) for hit in allows))
-    missing = Reason(_DOCUMENT, None, f"has no statement that lets {service} assume the role")
+    missing = f"{_DOCUMENT} has no statement that lets {service} assume the role"
     return TrustJudgement(TrustVerdict.MISSING, (missing,))
 
 
-def _allows(hit: Hit, service: str) -> Reason:
+def _allows(hit: Hit, service: str) -> str:
     text = f"lets {service} assume the role"
     if hit.statement.has_condition:
         text += f" only{conditions_in_words(hit.statement) or ' under a Condition'}"
@@ -101,7 +101,7 @@ def _allows(hit: Hit, service: str) -> Reason:
     return reason(_DOCUMENT, hit.statement, text)
 
 
-def _denies(hit: Hit, verb: str) -> Reason:
+def _denies(hit: Hit, verb: str) -> str:
     return reason(_DOCUMENT, hit.statement, f"{verb} {ASSUME_ROLE} to EC2{conditions_in_words(hit.statement)}")
 
 
