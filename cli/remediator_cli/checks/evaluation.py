@@ -20,7 +20,7 @@ from remediator.core.policy.document import read_mapping
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.core.repair.bucket_policy import bucket_policy_statement
 from remediator.core.repair.diagnose import diagnose
-from remediator.core.repair.key_statement import key_policy_statement
+from remediator.core.repair.keys import key_policy_statement
 from remediator.core.repair.plan import RepairPlan, plan_repair
 from remediator.core.repair.trust import TrustJudgement, judge_trust
 from remediator_cli.checks.cases import Case

@@ -16,7 +16,8 @@ from remediator.core.events.event import Cause
 from remediator.core.history.pause import Pause, parse_pause
 from remediator.core.model.plain_text import document_diff, plain
 from remediator.core.model.write import DocumentKind
-from remediator.core.repair.removal import Left, Removal
+from remediator.core.repair.removal import Removal
+from remediator.core.repair.write_blockers import Left
 from remediator.errors import NotFoundError, RemediatorError
 from remediator.flows.remove_grants import FoundGrants, NotRemoved, Removed, find_what_is_ours, remove
 from remediator.gateways.world import World
@@ -159,7 +160,7 @@ def _shown(found: FoundGrants, deployment: Deployment | None, stack: str) -> Ren
         heading = Text.assemble(
             (plain(_name(removal)), "bold"), "  would become" if removal.write.after else "  would be deleted"
         )
-        parts += [heading, Text(plain(removal.loses), style="yellow")]
+        parts += [heading, Text(plain(removal.write.note), style="yellow")]
         parts.append(Padding(diff_text(document_diff(removal.write.before, removal.write.after)), (0, 0, 0, 2)))
     parts += [_left_text(left) for left in found.left]
     if deployment is None:

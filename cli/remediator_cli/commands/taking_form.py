@@ -41,7 +41,7 @@ def _removal_record(removal: Removal, result: Removed | NotRemoved | None) -> di
         "role": None if removal.role is None else {"name": removal.role.name, "arn": str(removal.role)},
         "before": removal.write.before,
         "after": removal.write.after,
-        "loses": removal.loses,
+        "loses": removal.write.note,
         "taken_back": None if result is None else done,
         "why": result.why if isinstance(result, NotRemoved) else None,
         "change": recorded(result.change) if isinstance(result, Removed) else None,

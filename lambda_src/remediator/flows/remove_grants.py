@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from remediator.core.events.event import Cause
 from remediator.core.history.change import Change, ChangeKind
 from remediator.core.model.scan import Scanned, ScannedRole, UnreadableRole
-from remediator.core.model.write import DocumentKind
+from remediator.core.model.write import DocumentId, DocumentKind
 from remediator.core.repair.outcome import Applied
 from remediator.core.repair.removal import (
-    Left,
     Removal,
-    take_back_from_bucket,
-    take_back_from_role,
-    take_back_profile,
+    removals_from_bucket,
+    removals_from_role,
+    removals_of_profile,
 )
+from remediator.core.repair.write_blockers import Left
 from remediator.errors import NotFoundError, RemediatorError
 from remediator.flows.recorder import Recorder
 from remediator.flows.undo import trouble_of, why_not
@@ -86,28 +86,19 @@ def find_what_is_ours(world: World, names: frozenset[str], *, has_history: bool)
         listed[str(scanned.role.arn)] = scanned
         if not names or scanned.role.arn.name in names:
             cloud = scanned.role.tags.get(settings.enrollment_tag, "")
-            found += take_back_from_role(scanned, (cloud,) if settings.cloud(cloud) else ())
+            found += removals_from_role(scanned, (cloud,) if settings.cloud(cloud) else ())
     seen: set[str] = set()
     for bucket in (bucket for cloud in settings.clouds for bucket in cloud.buckets):
         if bucket.name in seen:
             continue
         seen.add(bucket.name)
-        clouds = settings.clouds_of_bucket(bucket.name)
-        owner = bucket.account or clouds[0].account or account
+        owner = bucket.account or settings.clouds_of_bucket(bucket.name)[0].account or account
         try:
             policy = world.buckets.read_policy(bucket.name, region=bucket.region, account=owner)
         except NotFoundError:
             continue
-        found += take_back_from_bucket(
-            bucket,
-            owner,
-            policy,
-            roles=listed,
-            role_account=account,
-            partition=settings.partition,
-            names=names,
-            clouds=tuple(cloud.name for cloud in clouds),
-        )
+        document = DocumentId(DocumentKind.BUCKET_POLICY, bucket.name, account=owner, region=bucket.region)
+        found += removals_from_bucket(document, policy, listed, names, account, settings)
     found += _profiles(world, names) if has_history else ()
     removals = [each for each in found if isinstance(each, Removal)]
     removals.sort(key=lambda each: _ORDER.index(each.write.document.kind))
@@ -160,6 +151,4 @@ def _profiles(world: World, names: frozenset[str]) -> Iterator[Removal | Left]:
         if made is None or made.before is not None:
             continue
         seen.add(name)
-        found = take_back_profile(made, world.roles.read_instance_profile(name))
-        if found is not None:
-            yield found
+        yield from removals_of_profile(made, world.roles.read_instance_profile(name))

@@ -20,10 +20,10 @@ from remediator.core.model.write import DocumentKind
 from remediator.core.policy.document import policy_size
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.core.repair.desired import Desired
-from remediator.core.repair.diagnose import desired_own_grant, diagnose, own_policy_reading
+from remediator.core.repair.diagnose import diagnose
 from remediator.core.repair.outcome import Applied, Outcome, OutcomeKind
 from remediator.core.repair.plan import RepairPlan, plan_repair
-from remediator.core.repair.role_policy import OwnGrant, own_policy
+from remediator.core.repair.role_policy import OwnGrant, desired_own_grant, own_policy, own_policy_reading
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, a_role, bucket_grant, document
 from tests.unit.alerts.samples import published
 from tests.writes import after_of

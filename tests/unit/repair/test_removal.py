@@ -18,14 +18,14 @@ from remediator.core.model.write import DocumentId, DocumentKind
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.removal import (
-    Left,
     Removal,
-    take_back_from_bucket,
-    take_back_from_role,
-    take_back_profile,
+    removals_from_bucket,
+    removals_from_role,
+    removals_of_profile,
 )
 from remediator.core.repair.trust import ec2_trust_statement
-from remediator.settings import BucketSettings
+from remediator.core.repair.write_blockers import Left
+from remediator.settings import BucketSettings, Cloud, Settings
 from tests.examples import a_cause
 from tests.unit.history.changes import NOW, a_change
 from tests.unit.policy.documents import (
@@ -45,6 +45,7 @@ from tests.unit.policy.documents import (
 from tests.writes import profile_write
 
 CLOUDS = ("production",)
+SETTINGS = Settings((Cloud("production", (BucketSettings(BUCKET, "us-west-2"),), ()),))
 LAMBDA = trust(Principal={"Service": "lambda.amazonaws.com"})
 OUR_TRUST = ec2_trust_statement("aws")
 OTHER_ROLE_ARN = f"{ROLE_ARN}-2"
@@ -69,7 +70,7 @@ def scanned(
 
 
 def in_role(of: ScannedRole) -> tuple[Removal | Left, ...]:
-    return take_back_from_role(of, CLOUDS)
+    return tuple(removals_from_role(of, CLOUDS))
 
 
 def in_bucket(policy: Reading[PolicyDocument], *names: str, there: tuple[str, ...] = (ROLE_ARN,)) -> Removal | Left:
@@ -81,16 +82,8 @@ def in_bucket(policy: Reading[PolicyDocument], *names: str, there: tuple[str, ..
 def all_in_bucket(
     policy: Reading[PolicyDocument], *names: str, there: tuple[str, ...] = (ROLE_ARN,)
 ) -> tuple[Removal | Left, ...]:
-    return take_back_from_bucket(
-        BucketSettings(BUCKET, "us-west-2"),
-        ACCOUNT,
-        policy,
-        roles={arn: scanned(arn=arn) for arn in there},
-        role_account=ACCOUNT,
-        partition="aws",
-        names=frozenset(names),
-        clouds=CLOUDS,
-    )
+    roles = {arn: scanned(arn=arn) for arn in there}
+    return tuple(removals_from_bucket(IN_BUCKET, policy, roles, frozenset(names), ACCOUNT, SETTINGS))
 
 
 def reason(found: tuple[Removal | Left, ...]) -> tuple[str, str]:
@@ -176,7 +169,7 @@ class TestABucket:
             before.raw,
             document(FOREIGN).raw,
         )
-        assert taking.loses == f"cluster may lose the bucket {BUCKET}."
+        assert taking.write.note == f"cluster may lose the bucket {BUCKET}."
         assert (str(taking.role), taking.role_id, taking.clouds) == (ROLE_ARN, ROLE_ID, CLOUDS)
 
     def test_has_no_policy_any_more_where_nothing_else_is_in_it(self) -> None:
@@ -203,7 +196,7 @@ class TestABucket:
         taking = in_bucket(Present(document(statement)), there=())
         assert isinstance(taking, Removal)
         assert (taking.role, taking.role_id) == (None, None)
-        assert taking.loses.startswith(losing)
+        assert taking.write.note.startswith(losing)
 
     @pytest.mark.parametrize("policy", [Absent(), Present(document(FOREIGN)), Present(document())])
     def test_without_our_statement_has_nothing_of_ours(self, policy: Reading[PolicyDocument]) -> None:
@@ -230,25 +223,24 @@ class TestAnInstanceProfile:
     ARN = f"arn:aws:iam::{ACCOUNT}:instance-profile/anyscale/head-node"
 
     def test_that_is_empty_goes(self) -> None:
-        taking = take_back_profile(self.MADE, Present(InstanceProfile(self.ARN, "head-node", ())))
+        (taking,) = removals_of_profile(self.MADE, Present(InstanceProfile(self.ARN, "head-node", ())))
         assert isinstance(taking, Removal)
         assert taking.write.before == {"InstanceProfileName": "head-node", "Path": "/anyscale/", "Roles": []}
         assert taking.write.after is None
         assert (str(taking.role), taking.role_id) == (self.MADE.role_arn, self.MADE.role_id)
 
     def test_that_holds_a_role_stays_with_the_commands_that_remove_it(self) -> None:
-        left = take_back_profile(self.MADE, Present(InstanceProfile(self.ARN, "head-node", ("theirs",))))
+        (left,) = removals_of_profile(self.MADE, Present(InstanceProfile(self.ARN, "head-node", ("theirs",))))
         assert isinstance(left, Left)
         assert left.what == "instance profile head-node"
         assert "--instance-profile-name head-node --role-name theirs" in left.why
 
     def test_that_could_not_be_read_stays(self) -> None:
-        assert take_back_profile(self.MADE, Unreadable("denied")) == Left(
-            "instance profile head-node", "It could not be read: denied"
-        )
+        (left,) = removals_of_profile(self.MADE, Unreadable("denied"))
+        assert left == Left("instance profile head-node", "It could not be read: denied")
 
     def test_that_is_gone_is_no_matter(self) -> None:
-        assert take_back_profile(self.MADE, Absent()) is None
+        assert not tuple(removals_of_profile(self.MADE, Absent()))
 
 
 class TestTheRecord:

@@ -17,7 +17,6 @@ from remediator.core.alerts.notification import (
     Notice,
     NoticeKind,
     Notification,
-    PermanentFix,
     Point,
     Severity,
     WriteState,
@@ -26,6 +25,7 @@ from remediator.core.events.event import Actor, Cause
 from remediator.core.events.message_fields import Fields, json_line, read_message
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.plain_text import SENTENCE_LIMIT, foreign, unmarked_json
+from remediator.core.repair.infrastructure_code import PermanentFix
 from remediator.core.repair.outcome import Hold, OutcomeKind
 from remediator.errors import MalformedAlert
 from remediator.settings import WriteLimit

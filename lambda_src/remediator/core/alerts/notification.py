@@ -13,6 +13,7 @@ from remediator.core.alerts.window import window_of
 from remediator.core.events.event import Cause
 from remediator.core.model.finding import Finding
 from remediator.core.policy.document import Json
+from remediator.core.repair.infrastructure_code import PermanentFix
 from remediator.core.repair.outcome import Hold, OutcomeKind
 from remediator.settings import WriteLimit
 
@@ -56,14 +57,6 @@ class DocumentChange:
 
 Point: TypeAlias = tuple[str, ...]
 """One thing that is wrong, or to do: a sentence, and further sentences that explain it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PermanentFix:
-    """The same fix in both languages; each text is complete but for the names that only the reader's code knows."""
-
-    terraform: str
-    cloudformation: str
 
 
 @dataclass(frozen=True, slots=True)

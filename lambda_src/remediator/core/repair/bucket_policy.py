@@ -1,23 +1,30 @@
-"""Our own statement in the policy of a bucket: whom it names, and what stands against writing it.
+"""The policy of a bucket: our own statement in it, whom it names, whom it should name, and what it is without us.
 
-It is one statement for all roles, under a fixed Sid. Everything else in the policy is somebody else's.
+It is one statement for all roles, under a fixed Sid. Everything else in the policy is of others.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from remediator.core.access.actions import (
+    REQUIRED_ACTIONS,
     REQUIRED_BUCKET_ACTIONS,
     REQUIRED_OBJECT_ACTIONS,
     WANTED_BUCKET_ACTIONS,
     WANTED_OBJECT_ACTIONS,
 )
+from remediator.core.access.decision import GrantVerdict
+from remediator.core.access.grants import judge_grants
 from remediator.core.model.bucket import Bucket
+from remediator.core.model.finding import Finding, FindingCode, bucket_policy_subject
+from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import BUCKET_POLICY_SID
 from remediator.core.model.role import Role
+from remediator.core.model.write import DocumentId, DocumentKind, Write, policy_write
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, policy_text, read_mapping
 from remediator.core.policy.edit import replace_own_statements
@@ -25,8 +32,20 @@ from remediator.core.policy.explain import Obstacle
 from remediator.core.policy.public import public_statements
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.policy.statement import Statement
-from remediator.core.repair.write_blockers import faults_obstacles, stale_obstacles
+from remediator.core.repair.desired import Desired
+from remediator.core.repair.infrastructure_code import PermanentFix, hcl, subjects_of, without_sid, yaml
+from remediator.core.repair.role_policy import without_own_buckets
+from remediator.core.repair.write_blockers import (
+    NOT_GRANTED_YET,
+    Left,
+    Planned,
+    faults_obstacles,
+    stale_obstacles,
+    withhold,
+    write_unless_blocked,
+)
 from remediator.errors import MalformedArn
+from remediator.settings import GrantSide
 
 BUCKET_POLICY_QUOTA = 20 * 1_024
 """Bytes. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html"""
@@ -70,6 +89,151 @@ def granting_bucket_policy(
             raise ValueError(f"the policy of {bucket} must not be written over one that could not be read: {why}")
         case _ as never:
             assert_never(never)
+
+
+def without_own_statements(observed: Observed) -> Observed:
+    """What is observed, less what our statements in the policies of its buckets grant the role."""
+    role = observed.role.arn
+    return replace(
+        observed,
+        buckets=tuple(
+            (
+                name,
+                Present(replace(reading.value, policy=Present(without_role(reading.value.policy.value, name, role))))
+                if isinstance(reading, Present) and isinstance(reading.value.policy, Present)
+                else reading,
+            )
+            for name, reading in observed.buckets
+        ),
+    )
+
+
+def assess(observed: Observed, counted: Observed, found: tuple[Finding, ...], desired: Desired) -> Iterable[Finding]:
+    """Whether our statements are as they should be, and whether they name the role where its own policy should grant.
+
+    ``counted`` is what is observed less what does not count as a grant any more; ``found`` is what is wrong with the
+    use of the buckets: a missing grant restores our statement anyway, and any other bucket is for a person.
+    """
+    role = observed.role.arn
+    wrong = {finding.subject for finding in found}
+    for name, bucket in _present(counted).items():
+        if desired.grant is GrantSide.BUCKET_POLICY and name not in wrong and _is_altered(bucket, role):
+            because = "the statement that we keep in the bucket policy names somebody else, or was changed"
+            yield Finding(FindingCode.GRANT_ALTERED, bucket_policy_subject(name), (because,))
+    for name, bucket in _present(observed).items():
+        if desired.grant is GrantSide.ROLE_POLICY and str(role) in _named(bucket, role):
+            because = "grants are put into the role now, and our statement in this policy still names the role"
+            yield Finding(FindingCode.GRANT_LEFTOVER, bucket_policy_subject(name), (because,))
+
+
+def repair(observed: Observed, findings: tuple[Finding, ...], desired: Desired) -> Iterable[Planned]:
+    """The policy of each bucket that is missing the role in our statement, or in which our statement was changed."""
+    if desired.grant is not GrantSide.BUCKET_POLICY:
+        return
+    role = observed.role.arn
+    missing = {finding.subject: finding for finding in findings if finding.code is FindingCode.GRANT_MISSING}
+    altered = {finding.subject: finding for finding in findings if finding.code is FindingCode.GRANT_ALTERED}
+    counted = without_own_buckets(observed)
+    for name, bucket in _present(observed).items():
+        finding = missing.get(name) or altered.get(bucket_policy_subject(name))
+        if finding is None:
+            continue
+        roles = _named(bucket, role)
+        if name in missing or not _is_granted_by_others(counted, bucket, roles):
+            roles |= {str(role)}
+        yield from _naming(observed.role, bucket, roles, finding)
+
+
+def remove_from_previous(
+    observed: Observed, finding: Finding, not_granted: frozenset[str], desired: Desired
+) -> tuple[Planned, ...]:
+    """The write that takes the role out of our statement in the policy that the finding is about."""
+    if not desired.writes_bucket_policies:
+        why = (
+            "The configuration does not let us write bucket policies. Set `formerGrant` of the cloud to bucket-policy "
+            "and deploy, or take the role out of our statement by hand."
+        )
+        return withhold((finding,), why)
+    role = observed.role
+    (bucket,) = (each for name, each in _present(observed).items() if bucket_policy_subject(name) == finding.subject)
+    if bucket.name in not_granted:
+        return withhold((finding,), NOT_GRANTED_YET)
+    return _naming(role, bucket, _named(bucket, role.arn) - {str(role.arn)}, finding)
+
+
+def _naming(role: Role, bucket: Bucket, roles: frozenset[str], finding: Finding) -> tuple[Planned, ...]:
+    """The policy in which our statement names exactly these roles."""
+    if isinstance(bucket.policy, Unreadable):
+        return withhold((finding,), f"The bucket policy could not be read: {bucket.policy.why}")
+    before = bucket.policy.value if isinstance(bucket.policy, Present) else None
+    after = granting_bucket_policy(bucket.policy, bucket.name, roles, role.arn.partition)
+    blockers = bucket_policy_write_obstacles(role, bucket, after)
+    document = DocumentId(DocumentKind.BUCKET_POLICY, bucket.name, account=bucket.account, region=bucket.region)
+    return write_unless_blocked(document, before, after, (finding,), blockers)
+
+
+def _is_granted_by_others(observed: Observed, bucket: Bucket, roles: Iterable[str]) -> bool:
+    """Whether the role may use the bucket when our statement in its policy, restored, names only these roles.
+
+    A statement of ours that another principal changed may have let the role in without naming it.
+    """
+    if not isinstance(bucket.policy, Present):
+        return False
+    after = granting_bucket_policy(bucket.policy, bucket.name, roles, observed.role.arn.partition)
+    restored = replace(bucket, policy=Absent() if after is None else Present(after))
+    return all(
+        judgement.verdict is GrantVerdict.ALLOWED
+        for judgement in judge_grants(observed.role, observed.policies, restored)
+        if judgement.action in REQUIRED_ACTIONS
+    )
+
+
+def removal(
+    document: DocumentId, policy: Reading[PolicyDocument], names: frozenset[str], account: str, partition: str
+) -> Write | Left | None:
+    """The write that takes our statement out of a bucket policy, or out of that the roles of some ``names``.
+
+    ``account`` is the one of the roles. None where our statement is not there, or names none of these roles.
+    """
+    match policy:
+        case Absent():
+            return None
+        case Unreadable(why=why):
+            return Left(str(document), f"It could not be read: {why}")
+        case Present(value=before):
+            pass
+        case _ as never:
+            assert_never(never)
+    taken = roles_to_remove(before, names, account)
+    if not _ours(before) or (names and not taken):
+        return None
+    if before.faults:
+        return Left(str(document), f"It cannot be understood: {before.faults[0]}.")
+    if is_turned_into_deny(before):
+        return Left(str(document), "Somebody has turned our statement into a Deny, which is never removed.")
+    kept = named_roles(before, account) - taken if names else frozenset()
+    after = granting_bucket_policy(policy, document.name, kept, partition)
+    losing = ", ".join(sorted(RoleArn.parse(arn).name for arn in taken)) or "a role that does not exist any more"
+    return policy_write(document, before, after, note=f"{losing} may lose the bucket {document.name}.")
+
+
+def roles_to_remove(policy: PolicyDocument, names: frozenset[str], account: str) -> frozenset[str]:
+    """The ARNs of the roles that our statement names; only those of some ``names`` where there are any."""
+    return frozenset(arn for arn in named_roles(policy, account) if not names or RoleArn.parse(arn).name in names)
+
+
+def permanent_fix(role: RoleArn, findings: tuple[Finding, ...], buckets: tuple[str, ...]) -> Iterable[PermanentFix]:
+    """Our statement for the role alone, for the code that the policies of those of the ``buckets`` come from."""
+    for bucket in subjects_of(findings, FindingCode.GRANT_MISSING):
+        if bucket not in buckets:
+            continue
+        statement = without_sid(bucket_policy_statement(bucket, (str(role),), role.partition))
+        yield PermanentFix(
+            f"# Add this to the Statement list of the policy (jsonencode) of the aws_s3_bucket_policy of {bucket}:\n"
+            f"{hcl(statement)}",
+            f"# AWS::S3::BucketPolicy of {bucket}: add this to PolicyDocument.Statement, beside what is there\n"
+            f"{yaml([statement])}",
+        )
 
 
 def without_role(document: PolicyDocument, bucket: str, role: RoleArn) -> PolicyDocument:
@@ -156,6 +320,22 @@ def bucket_policy_write_obstacles(
         )
         obstacles.append(Obstacle("quota", text))
     return tuple(obstacles)
+
+
+def _present(observed: Observed) -> Mapping[str, Bucket]:
+    return {name: reading.value for name, reading in observed.buckets if isinstance(reading, Present)}
+
+
+def _named(bucket: Bucket, role: RoleArn) -> frozenset[str]:
+    return named_roles(bucket.policy.value, role.account) if isinstance(bucket.policy, Present) else frozenset()
+
+
+def _is_altered(bucket: Bucket, role: RoleArn) -> bool:
+    match bucket.policy:
+        case Present(value=document) if not document.faults and not is_turned_into_deny(document):
+            return not is_intact(document, bucket.name, role)
+        case _:
+            return False
 
 
 def _ours(document: PolicyDocument) -> tuple[Statement, ...]:

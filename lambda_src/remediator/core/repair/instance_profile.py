@@ -1,4 +1,4 @@
-"""Can instances get the role? Anyscale looks for an instance profile that has the role's own name.
+"""The instance profile of a role: can instances get the role? Anyscale looks for one that has the role's own name.
 
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/iam-roles-for-amazon-ec2.html#ec2-instance-profile
 """
@@ -6,13 +6,19 @@ https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/iam-roles-for-amazon-ec2.htm
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import assert_never
 
+from remediator.core.history.change import Change
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.instance_profile import InstanceProfile
 from remediator.core.model.observed import Observed
+from remediator.core.model.write import DocumentId, DocumentKind, Write, instance_profile_json
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
+from remediator.core.repair.desired import Desired
+from remediator.core.repair.infrastructure_code import PermanentFix, hcl, subjects_of, yaml
+from remediator.core.repair.write_blockers import Left, Planned, withhold
 from remediator.settings import InstanceProfileMode
 
 
@@ -56,9 +62,9 @@ def compute_configuration(instance_profile_arn: str) -> str:
     return json.dumps({"IamInstanceProfile": {"Arn": instance_profile_arn}}, indent=2)
 
 
-def profile_findings(observed: Observed) -> tuple[Finding, ...]:
+def assess(observed: Observed, desired: Desired) -> tuple[Finding, ...]:
     """What is wrong with the instance profile of the role's name; empty where it holds it, or was not looked at."""
-    if observed.profiles is None:
+    if observed.profiles is None or desired.instance_profile is InstanceProfileMode.IGNORE:
         return ()
     role = observed.role.arn
     others: tuple[str, ...] = ()
@@ -96,3 +102,71 @@ def _namesake_findings(
         case _ as never:
             assert_never(never)
     return (Finding(code, f"instance profile {role.name}", (because, *others)),)
+
+
+def repair(observed: Observed, findings: tuple[Finding, ...], desired: Desired) -> tuple[Planned, ...]:
+    """The write that puts the role into the instance profile of its name, and creates that where there is none."""
+    missing = tuple(finding for finding in findings if finding.code is FindingCode.PROFILE_MISSING)
+    if not missing:
+        return ()
+    if desired.instance_profile is not InstanceProfileMode.REPAIR:
+        return withhold(missing, "The configuration does not let us: `instanceProfile` of the cloud is not `repair`.")
+    if observed.profiles is None or observed.profiles.namesake is None:
+        return withhold(missing, "Whether an instance profile of that name exists was not looked at.")
+    role = observed.role.arn
+    path, before = role.path, None
+    match observed.profiles.namesake:
+        case Present(value=profile):
+            _, _, path_and_name = profile.arn.partition(":instance-profile/")
+            if not any(pattern.matches(path_and_name) for pattern in desired.instance_profiles):
+                why = f"It exists as {profile.arn}, under a path that no role pattern of the cloud allows, and there"
+                return withhold(missing, f"{why} we may not write.")
+            path = path_of_instance_profile(profile.arn)
+            before = instance_profile_json(role.name, path)
+        case _:
+            pass
+    document = DocumentId(DocumentKind.INSTANCE_PROFILE, role.name, path=path)
+    return (Write(document, before, instance_profile_json(role.name, path, role.name), missing),)
+
+
+def removal(made: Change, profile: Reading[InstanceProfile]) -> Write | Left | None:
+    """The write that deletes an instance profile that the change ``made`` created; None where there is none any more.
+
+    Only an empty one goes: what others put into it is theirs, and instances may be running with it.
+    """
+    name = made.document.name
+    match profile:
+        case Absent():
+            return None
+        case Unreadable(why=why):
+            return Left(str(made.document), f"It could not be read: {why}")
+        case Present(value=found) if found.role_names:
+            holds = ", ".join(found.role_names)
+            return Left(
+                str(made.document),
+                f"We have created it, and it holds the role {holds}, which instances may be running with. When none "
+                f"does: aws iam remove-role-from-instance-profile --instance-profile-name {name} --role-name "
+                f"{found.role_names[0]} && aws iam delete-instance-profile --instance-profile-name {name}",
+            )
+        case Present():
+            empty = instance_profile_json(name, made.document.path or "/")
+            return Write(made.document, empty, None, note="It is empty, so that nothing uses it.")
+        case _ as never:
+            assert_never(never)
+
+
+def permanent_fix(role: RoleArn, findings: tuple[Finding, ...], arn: str) -> Iterable[PermanentFix]:
+    """The instance profile that is to have that ARN, or the name of the role."""
+    if not subjects_of(findings, FindingCode.PROFILE_MISSING, FindingCode.PROFILE_OCCUPIED):
+        return
+    path = path_of_instance_profile(arn) if arn.endswith(f"/{role.name}") else role.path
+    terraform = (
+        'resource "aws_iam_instance_profile" "anyscale_node" {',
+        f'  name = "{role.name}"',
+        f"  path = {hcl(path)}",
+        f'  role = "{role.name}"',
+        "}",
+    )
+    properties = {"InstanceProfileName": role.name, "Path": path, "Roles": [role.name]}
+    cloudformation = {"AnyscaleNodeInstanceProfile": {"Type": "AWS::IAM::InstanceProfile", "Properties": properties}}
+    yield PermanentFix("\n".join(terraform), yaml(cloudformation))

@@ -1,4 +1,7 @@
-"""May the role use the keys of its buckets? What is wrong with a key, and what of it a grant on the role can mend."""
+"""May the role use the keys of its buckets? What is wrong with a key, and what its policy needs.
+
+A grant on a key is a part of our inline policy (``role_policy``). Key policies are never written by us.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
+from remediator.core.access.actions import KEY_ACTIONS
 from remediator.core.access.decision import GrantVerdict
 from remediator.core.access.grants import judge_key
 from remediator.core.model.bucket import Bucket, CustomerKey, KeyState
 from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.observed import Observed
+from remediator.core.policy.arn import RoleArn
+from remediator.core.policy.document import PolicyDocument, read_mapping
+from remediator.core.policy.edit import raw_statements
 from remediator.core.policy.reading import Absent, Present, Unreadable
-from remediator.core.repair.key_statement import letting_iam_decide
+from remediator.core.repair.infrastructure_code import PermanentFix, hcl, subjects_of, yaml
 
 
 def keys_of(observed: Observed) -> tuple[tuple[CustomerKey, tuple[Bucket, ...]], ...]:
@@ -29,7 +36,7 @@ def keys_of(observed: Observed) -> tuple[tuple[CustomerKey, tuple[Bucket, ...]],
     return tuple(keys[arn] for arn in sorted(keys))
 
 
-def key_findings(observed: Observed, surroundings: EvaluationContext) -> Iterable[Finding]:
+def assess(observed: Observed, surroundings: EvaluationContext) -> Iterable[Finding]:
     """One finding per key that the role cannot use, and one per bucket that turns to a key that nobody configured."""
     for key, buckets in keys_of(observed):
         yield from _key_finding(observed, key, buckets, surroundings)
@@ -75,7 +82,7 @@ def _would_help(observed: Observed, buckets: tuple[Bucket, ...], surroundings: E
         key = bucket.key
         if key is None or not isinstance(key.policy, Present):
             return False
-        better = replace(key, policy=Present(letting_iam_decide(key.policy.value, observed.role.arn)))
+        better = replace(key, policy=Present(_with_key_statement(key.policy.value, observed.role.arn)))
         judged = judge_key(observed.role, observed.policies, replace(bucket, key=better), surroundings)
         if any(each.verdict is not GrantVerdict.ALLOWED for each in judged):
             return False
@@ -93,3 +100,33 @@ def _encryption_findings(bucket: Bucket) -> tuple[Finding, ...]:
             return (Finding(FindingCode.KEY_UNDECIDED, f"encryption of {bucket.name}", (because,)),)
         case _:
             return ()
+
+
+def key_policy_statement(role: RoleArn) -> dict[str, object]:
+    """The statement that lets the role use a key, for the one who looks after the key policy to add.
+
+    In a key policy ``*`` means the key that the policy belongs to.
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html
+    """
+    return {
+        "Sid": "AllowAnyscaleRole",
+        "Effect": "Allow",
+        "Principal": {"AWS": str(role)},
+        "Action": [*KEY_ACTIONS],
+        "Resource": "*",
+    }
+
+
+def _with_key_statement(document: PolicyDocument, role: RoleArn) -> PolicyDocument:
+    """The key policy as it would be with that statement; for judging, never for writing."""
+    return read_mapping({**document.raw, "Statement": [*raw_statements(document), key_policy_statement(role)]})
+
+
+def permanent_fix(role: RoleArn, findings: tuple[Finding, ...]) -> Iterable[PermanentFix]:
+    """What the policies of keys need that no grant on the role can make usable."""
+    for key in subjects_of(findings, FindingCode.KEY_BEYOND_ROLE):
+        statement = key_policy_statement(role)
+        yield PermanentFix(
+            f"# Add this to the Statement list of the policy (jsonencode) of the aws_kms_key {key}:\n{hcl(statement)}",
+            f"# AWS::KMS::Key {key}: add this to KeyPolicy.Statement, beside what is there\n{yaml([statement])}",
+        )

@@ -1,10 +1,13 @@
-"""Our own inline policy in a role: what its statements grant, and what stands against writing them."""
+"""Our own inline policy in a role: what it grants, what it should grant, and what it is without us.
+
+It grants buckets, unless the bucket policies do, and keys. Statements that others put into it stay.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import assert_never
+from dataclasses import dataclass, replace
+from typing import Final, assert_never
 
 from remediator.core.access.actions import (
     KEY_ACTIONS,
@@ -13,21 +16,42 @@ from remediator.core.access.actions import (
     WANTED_BUCKET_ACTIONS,
     WANTED_OBJECT_ACTIONS,
 )
+from remediator.core.model.finding import OWN_POLICY_SUBJECT, REPAIRABLE, TRUST_SUBJECT, Finding, FindingCode
+from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import BUCKET_SID, KEYS_SID, OBJECTS_SID, OWN_POLICY_NAME
 from remediator.core.model.role import InlinePolicy, Role, RolePolicies
-from remediator.core.policy.arn import service_by_s3
-from remediator.core.policy.document import PolicyDocument, policy_size
+from remediator.core.model.write import DocumentId, DocumentKind, Write, policy_write
+from remediator.core.policy.arn import RoleArn, service_by_s3
+from remediator.core.policy.document import PolicyDocument, policy_size, read_mapping, same_policy
 from remediator.core.policy.edit import replace_own_statements
 from remediator.core.policy.explain import Obstacle
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
-from remediator.core.repair.write_blockers import faults_obstacles, unmodifiable_obstacles
+from remediator.core.repair.desired import Desired
+from remediator.core.repair.infrastructure_code import PermanentFix, hcl, subjects_of, without_sid, yaml
+from remediator.core.repair.keys import keys_of
+from remediator.core.repair.write_blockers import (
+    NOT_GRANTED_YET,
+    Left,
+    Planned,
+    faults_obstacles,
+    unmodifiable_obstacles,
+    withhold,
+    write_unless_blocked,
+)
+from remediator.settings import GrantSide
+
+OWN_POLICY: Final = DocumentId(DocumentKind.INLINE_POLICY, OWN_POLICY_NAME)
 
 _OWN_SIDS = frozenset({BUCKET_SID, OBJECTS_SID, KEYS_SID})
 
 INLINE_QUOTA = 10_240
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
+SUGGESTED_POLICY_NAME = "anyscale-bucket-access"
+"""Not the name of our own policy: two owners of one policy would overwrite each other."""
+
 _REGION_IN_ARN = 3
+_UNKNOWN = "what our policy should say cannot be told"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +138,205 @@ def granted_by(document: PolicyDocument, partition: str) -> OwnGrant:
         elif statement.sid == KEYS_SID:
             keys |= {arn for arn in arns if arn.startswith(f"arn:{partition}:kms:")}
     return OwnGrant.of(buckets, keys)
+
+
+def own_policy_reading(policies: RolePolicies) -> Reading[PolicyDocument]:
+    """Our own inline policy on the role: Absent where the role has none, Unreadable where that cannot be said."""
+    match policies.inline:
+        case Present(value=inline):
+            return next((policy.document for policy in inline if policy.name == OWN_POLICY_NAME), Absent())
+        case Absent():
+            return Absent()
+        case Unreadable() as unreadable:
+            return unreadable
+        case _ as never:
+            assert_never(never)
+
+
+def without_own_buckets(observed: Observed) -> Observed:
+    """What is observed, less what our inline policy grants on buckets; a policy that we would not edit stays."""
+    inline, own = observed.policies.inline, own_policy_reading(observed.policies)
+    if not isinstance(inline, Present) or not isinstance(own, Present) or not _is_editable(own.value):
+        return observed
+    kept = _without_buckets(own.value, observed.role.arn.partition)
+    others = tuple(each for each in inline.value if each.name != OWN_POLICY_NAME)
+    mine = () if kept is None else (InlinePolicy(OWN_POLICY_NAME, Present(kept)),)
+    return replace(observed, policies=replace(observed.policies, inline=Present((*others, *mine))))
+
+
+def _is_editable(document: PolicyDocument) -> bool:
+    return not document.faults and not turned_into_deny(document)
+
+
+def _without_buckets(document: PolicyDocument, partition: str) -> PolicyDocument | None:
+    return own_policy(Present(document), OwnGrant(keys=granted_by(document, partition).keys), partition)
+
+
+def keys_to_grant(observed: Observed, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """The keys that are missing a grant and of which at least one bucket can be used, or will be after the repair.
+
+    Where all of them are for a person first, a grant on the key would not make them usable.
+    """
+    for_a_person = {finding.subject for finding in findings if finding.code not in REPAIRABLE}
+    usable = {
+        key.arn for key, buckets in keys_of(observed) if any(bucket.name not in for_a_person for bucket in buckets)
+    }
+    return tuple(f for f in findings if f.code is FindingCode.KEY_MISSING and f.subject in usable)
+
+
+def desired_own_grant(observed: Observed, findings: tuple[Finding, ...], desired: Desired) -> OwnGrant | None:
+    """What our inline policy should grant; None where that cannot be said, because it could not be read.
+
+    It names the buckets and keys of the cloud that are missing a grant, and those that it names already: it never comes
+    to name one that is blocked, undecided or absent, because an Allow does not help there. Where grants are put into
+    the bucket policies, it still names the buckets that it named before: they are removed by a write of its own.
+    """
+    current = own_policy_reading(observed.policies)
+    if isinstance(current, Unreadable):
+        return None
+    named = granted_by(current.value, observed.role.arn.partition) if isinstance(current, Present) else OwnGrant()
+    missing = {finding.subject for finding in findings if finding.code is FindingCode.GRANT_MISSING}
+    keys = {finding.subject for finding in keys_to_grant(observed, findings)}
+    of_cloud = {name for name, _ in observed.buckets}
+    return OwnGrant.of(
+        (missing if desired.grant is GrantSide.ROLE_POLICY else set()) | (set(named.buckets) & of_cloud),
+        keys | (set(named.keys) & {key.arn for key, _ in keys_of(observed)}),
+    )
+
+
+def desired_own_policy(observed: Observed, findings: tuple[Finding, ...], desired: Desired) -> PolicyDocument | None:
+    """Our inline policy as it should be; None where none is needed, or where it cannot be said."""
+    grant = desired_own_grant(observed, findings, desired)
+    if grant is None or grant == OwnGrant():
+        return None
+    return own_policy(own_policy_reading(observed.policies), grant, observed.role.arn.partition)
+
+
+def assess(observed: Observed, counted: Observed, found: tuple[Finding, ...], desired: Desired) -> Iterable[Finding]:
+    """Whether our inline policy is as it should be, and whether it grants buckets that others should grant.
+
+    ``counted`` is what is observed less what does not count as a grant any more; ``found`` is what is wrong with the
+    trust policy and the use of the buckets and keys.
+    """
+    # A missing grant restores our statements anyway. Where a bucket is blocked, undecided, absent or of somebody
+    # else, our statements are left as they are: restoring them could grant on such a bucket.
+    if all(finding.subject == TRUST_SUBJECT for finding in found):
+        yield from _altered(counted, found, desired)
+    own = own_policy_reading(observed.policies)
+    granted = granted_by(own.value, observed.role.arn.partition) if isinstance(own, Present) else OwnGrant()
+    if desired.grant is GrantSide.BUCKET_POLICY and granted.buckets:
+        because = "grants are put into the bucket policies now, and this policy still grants the buckets"
+        yield Finding(FindingCode.GRANT_LEFTOVER, OWN_POLICY_SUBJECT, (because,))
+
+
+def _altered(counted: Observed, found: tuple[Finding, ...], desired: Desired) -> Iterable[Finding]:
+    current = own_policy_reading(counted.policies)
+    if not isinstance(current, Present) or not _is_editable(current.value):
+        return  # where somebody made a Deny of it, somebody means it; the blocked grant is told
+    wanted = desired_own_policy(counted, found, desired)
+    if wanted is None or same_policy(current.value, wanted):
+        return
+    granted = granted_by(current.value, counted.role.arn.partition)
+    named = {name for name, _ in counted.buckets} | {key.arn for key, _ in keys_of(counted)}
+    beyond = sorted({*granted.buckets, *granted.keys} - named)
+    because = (
+        f"the inline policy {OWN_POLICY_NAME} grants {', '.join(beyond)}, which is not of the role's cloud"
+        if beyond
+        else f"the statements that we wrote into the inline policy {OWN_POLICY_NAME} were changed"
+    )
+    yield Finding(FindingCode.GRANT_ALTERED, OWN_POLICY_SUBJECT, (because,))
+
+
+def repair(observed: Observed, findings: tuple[Finding, ...], desired: Desired) -> tuple[Planned, ...]:
+    """The write that grants buckets and keys that are missing a grant, and restores what was altered."""
+    granted = keys_to_grant(observed, findings)
+    useless = tuple(f for f in findings if f.code is FindingCode.KEY_MISSING and f not in granted)
+    waiting = withhold(useless, "Its bucket is for a person first; a grant on the key would not make it usable.")
+    concerned = tuple(f for f in findings if f in granted or _is_for_own_policy(f, desired))
+    if not concerned:
+        return waiting
+    current = own_policy_reading(observed.policies)
+    if isinstance(current, Unreadable):
+        return *waiting, *withhold(concerned, current.why)
+    wanted = desired_own_policy(observed, findings, desired)
+    if wanted is None:
+        return *waiting, *withhold(concerned, _UNKNOWN)
+    before = current.value if isinstance(current, Present) else None
+    blockers = inline_write_obstacles(observed.role, observed.policies, wanted)
+    return *waiting, *write_unless_blocked(OWN_POLICY, before, wanted, concerned, blockers)
+
+
+def _is_for_own_policy(finding: Finding, desired: Desired) -> bool:
+    match finding.code:
+        case FindingCode.GRANT_MISSING:
+            return desired.grant is GrantSide.ROLE_POLICY
+        case FindingCode.GRANT_ALTERED:
+            return finding.subject == OWN_POLICY_SUBJECT
+        case _:
+            return False
+
+
+def remove_from_previous(
+    observed: Observed, finding: Finding, not_granted: frozenset[str], writes: tuple[Write, ...]
+) -> tuple[Planned, ...]:
+    """The write that takes the buckets out of our inline policy, as the ``writes`` before it leave that."""
+    if any(name in not_granted for name, _ in observed.buckets):
+        return withhold((finding,), NOT_GRANTED_YET)
+    own = own_policy_reading(observed.policies)
+    before = own.value if isinstance(own, Present) else None
+    for write in writes:
+        if write.document == OWN_POLICY and write.after is not None:
+            before = read_mapping(write.after)
+    if before is None:
+        return withhold((finding,), _UNKNOWN)
+    after = _without_buckets(before, observed.role.arn.partition)
+    blockers = inline_write_obstacles(observed.role, observed.policies, after)
+    return write_unless_blocked(OWN_POLICY, before, after, (finding,), blockers)
+
+
+def removal(role: Role, policy: InlinePolicy) -> Write | Left | None:
+    """The write that takes what we have granted out of our inline policy; None where it grants nothing."""
+    what = f"inline policy {OWN_POLICY_NAME} of {role.arn.name}"
+    match policy.document:
+        case Present(value=document) if document.faults:
+            return Left(what, f"It cannot be understood: {document.faults[0]}.")
+        case Present(value=document) if turned_into_deny(document):
+            return Left(what, "Somebody has turned our statement into a Deny, which is never removed.")
+        case Present(value=document):
+            after = own_policy(Present(document), OwnGrant(), role.arn.partition)
+            if after is not None and same_policy(document, after):
+                return None
+            note = f"{role.arn.name} loses what we have granted it on its buckets and keys."
+            return policy_write(OWN_POLICY, document, after, note=note)
+        case Absent():
+            return None
+        case Unreadable(why=why):
+            return Left(what, f"It could not be read: {why}")
+        case _ as never:
+            assert_never(never)
+
+
+def permanent_fix(role: RoleArn, findings: tuple[Finding, ...], buckets: tuple[str, ...]) -> Iterable[PermanentFix]:
+    """A policy of another name that grants which of the ``buckets``, and the keys, are missing a grant."""
+    missing = tuple(name for name in subjects_of(findings, FindingCode.GRANT_MISSING) if name in buckets)
+    keys = subjects_of(findings, FindingCode.KEY_MISSING)
+    statements = [
+        *(own_grant_statements(missing, role.partition) if missing else ()),
+        *([own_key_statement(keys, role.partition)] if keys else ()),
+    ]
+    if not statements:
+        return
+    document = {"Version": "2012-10-17", "Statement": [without_sid(statement) for statement in statements]}
+    terraform = (
+        'resource "aws_iam_role_policy" "anyscale_bucket_access" {',
+        f'  name   = "{SUGGESTED_POLICY_NAME}"',
+        f'  role   = "{role.name}"',
+        f"  policy = jsonencode({hcl(document, '  ')})",
+        "}",
+    )
+    properties = {"RoleName": role.name, "PolicyName": SUGGESTED_POLICY_NAME, "PolicyDocument": document}
+    cloudformation = {"AnyscaleBucketAccess": {"Type": "AWS::IAM::RolePolicy", "Properties": properties}}
+    yield PermanentFix("\n".join(terraform), yaml(cloudformation))
 
 
 def turned_into_deny(document: PolicyDocument) -> bool:

@@ -1,20 +1,22 @@
-"""May EC2 assume the role? The verdict on a trust policy, and the statement that repairs it.
+"""The trust policy of a role: may EC2 assume the role, and the statement of ours that lets it.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-ec2.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import assert_never
+from typing import Final, assert_never
 
 from remediator.core.access.calls import ec2_assumes
 from remediator.core.model.evaluation_context import EvaluationContext
+from remediator.core.model.finding import TRUST_SUBJECT, Finding, FindingCode
 from remediator.core.model.own_names import TRUST_SID
 from remediator.core.model.role import Role
-from remediator.core.policy.arn import ec2_service_principal
+from remediator.core.model.write import DocumentId, DocumentKind, Write, policy_write
+from remediator.core.policy.arn import RoleArn, ec2_service_principal
 from remediator.core.policy.document import NEW_VERSION, PolicyDocument, policy_size, read_mapping, same_policy
 from remediator.core.policy.edit import append_statement, raw_statements, replaced_statement
 from remediator.core.policy.evaluate import Hit, Request, Source, weigh_service
@@ -22,7 +24,16 @@ from remediator.core.policy.explain import Obstacle, conditions_in_words, reason
 from remediator.core.policy.extent import NEVER
 from remediator.core.policy.matching import Resource
 from remediator.core.policy.reading import Absent, Present, Unreadable
-from remediator.core.repair.write_blockers import faults_obstacles, stale_obstacles, unmodifiable_obstacles
+from remediator.core.repair.infrastructure_code import PermanentFix, hcl, subjects_of, without_sid, yaml
+from remediator.core.repair.write_blockers import (
+    Left,
+    Planned,
+    faults_obstacles,
+    stale_obstacles,
+    unmodifiable_obstacles,
+    withhold,
+    write_unless_blocked,
+)
 
 ASSUME_ROLE = "sts:AssumeRole"
 TRUST_QUOTA = 2_048
@@ -31,6 +42,8 @@ LARGEST_TRUST_QUOTA = 8_192
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 """
+
+TRUST_POLICY: Final = DocumentId(DocumentKind.TRUST_POLICY)
 
 _DOCUMENT = "the trust policy"
 
@@ -47,6 +60,14 @@ class TrustVerdict(StrEnum):
     CONDITIONAL = "conditional"
     BLOCKED = "blocked"
     UNDECIDED = "undecided"
+
+
+_CODES = {
+    TrustVerdict.MISSING: FindingCode.TRUST_MISSING,
+    TrustVerdict.CONDITIONAL: FindingCode.TRUST_CONDITIONAL,
+    TrustVerdict.BLOCKED: FindingCode.TRUST_BLOCKED,
+    TrustVerdict.UNDECIDED: FindingCode.TRUST_UNDECIDED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +92,15 @@ def judge_trust(role: Role, surroundings: EvaluationContext = EvaluationContext(
             return TrustJudgement(TrustVerdict.UNDECIDED, (f"{_DOCUMENT} could not be read: {why}",))
         case _ as never:
             assert_never(never)
+
+
+def assess(role: Role, context: EvaluationContext) -> tuple[Finding, ...]:
+    """What is wrong with the trust policy: one finding, or none."""
+    judgement = judge_trust(role, context)
+    if judgement.verdict is TrustVerdict.OK:
+        return ()
+    because = tuple(dict.fromkeys(map(str, judgement.because)))
+    return (Finding(_CODES[judgement.verdict], TRUST_SUBJECT, because, (ASSUME_ROLE,)),)
 
 
 def _judge(document: PolicyDocument, role: Role, surroundings: EvaluationContext) -> TrustJudgement:
@@ -144,6 +174,61 @@ def merged_ec2_trust(document: PolicyDocument, partition: str) -> PolicyDocument
         if services and service not in services:
             return replaced_statement(document, index, {**each, "Principal": {"Service": [*services, service]}})
     return None
+
+
+def repair(role: Role, findings: tuple[Finding, ...]) -> tuple[Planned, ...]:
+    """The write that lets EC2 in where it is missing: with a statement of ours, or by the smaller edit if that fits."""
+    missing = tuple(finding for finding in findings if finding.code is FindingCode.TRUST_MISSING)
+    if not missing:
+        return ()
+    if not isinstance(role.trust, Present):
+        return withhold(missing, "the trust policy could not be read")
+    before = role.trust.value
+    after = add_ec2_trust(before, role.arn.partition)
+    blockers = trust_write_obstacles(role, after)
+    merged = merged_ec2_trust(before, role.arn.partition) if blockers else None
+    if merged is not None and not trust_write_obstacles(role, merged):
+        why = " ".join(map(str, blockers))
+        note = f"EC2 joins the services of an existing statement, because one more does not fit. {why}"
+        return (policy_write(TRUST_POLICY, before, merged, missing, note),)
+    return write_unless_blocked(TRUST_POLICY, before, after, missing, blockers)
+
+
+def removal(role: Role) -> Write | Left | None:
+    """The write that takes our statement out of the trust policy; None where there is none, or no policy was read."""
+    if not isinstance(role.trust, Present):
+        return None
+    document = role.trust.value
+    statements = raw_statements(document)
+    signed = [each for each in statements if str(each.get("Sid", "")).startswith(TRUST_SID)]
+    if not signed:
+        return None
+    wanted = _as_document(ec2_trust_statement(role.arn.partition))
+    ours = [each for each in signed if same_policy(_as_document({**each, "Sid": TRUST_SID}), wanted)]
+    what = f"trust policy of {role.arn.name}"
+    if document.faults:
+        return Left(what, f"It cannot be understood: {document.faults[0]}.")
+    if not ours:
+        return Left(what, f"Somebody has changed our statement `{TRUST_SID}`, so that it is theirs now.")
+    if len(ours) == len(statements):
+        why = "is the only one, and a trust policy cannot be empty. Add another one, or delete the role."
+        return Left(what, f"Our statement `{TRUST_SID}` {why}")
+    after = read_mapping({**document.raw, "Statement": [each for each in statements if each not in ours]})
+    note = f"EC2 may not assume {role.arn.name} any more, unless another statement lets it."
+    return policy_write(TRUST_POLICY, document, after, note=note)
+
+
+def permanent_fix(role: RoleArn, findings: tuple[Finding, ...]) -> Iterable[PermanentFix]:
+    """Our statement, for the code that the trust policy comes from."""
+    if not subjects_of(findings, FindingCode.TRUST_MISSING, FindingCode.TRUST_CONDITIONAL):
+        return
+    statement = without_sid(ec2_trust_statement(role.partition))
+    yield PermanentFix(
+        "# Add this to the Statement list of the role's assume_role_policy (jsonencode), beside what is there:\n"
+        f"{hcl(statement)}",
+        f"# AWS::IAM::Role {role.name}: add this to AssumeRolePolicyDocument.Statement, beside what is there\n"
+        f"{yaml([statement])}",
+    )
 
 
 def trust_write_obstacles(role: Role, after: PolicyDocument, quota: int = TRUST_QUOTA) -> tuple[Obstacle, ...]:

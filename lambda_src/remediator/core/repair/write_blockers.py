@@ -1,14 +1,34 @@
-"""What AWS would refuse when a document is written.
+"""What keeps a document from being written, and the write where nothing does.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from remediator.core.model.finding import Finding, Withheld
 from remediator.core.model.role import Role
+from remediator.core.model.write import DocumentId, Write, policy_write
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.explain import Obstacle
 from remediator.core.policy.principals import stale_principals
+
+Planned: TypeAlias = Write | Withheld
+"""The answer to one or more findings: the write that repairs them, or for each the reason why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Something that is ours, or was, and is left as it is; ``why`` says why, and what an operator can do."""
+
+    what: str
+    why: str
+
+
+NOT_GRANTED_YET = "It goes when the side where grants are put now grants the bucket, which it does not yet."
 
 _UNMODIFIABLE = {
     "/aws-service-role/": "a service-linked role, which only the AWS service itself can change",
@@ -49,3 +69,21 @@ def stale_obstacles(name: str, document: PolicyDocument, own_id: str) -> tuple[O
         )
         for index, principal in stale_principals(document, own_id)
     )
+
+
+def withhold(findings: Iterable[Finding], *because: str) -> tuple[Planned, ...]:
+    """None of the findings is repaired, for these reasons."""
+    return tuple(Withheld(finding, because) for finding in findings)
+
+
+def write_unless_blocked(
+    document: DocumentId,
+    before: PolicyDocument | None,
+    after: PolicyDocument | None,
+    findings: tuple[Finding, ...],
+    blockers: tuple[Obstacle, ...],
+) -> tuple[Planned, ...]:
+    """The write that repairs the findings by making ``after`` of the policy, unless something stands against it."""
+    if blockers:
+        return withhold(findings, *map(str, blockers))
+    return (policy_write(document, before, after, findings),)

@@ -1,0 +1,53 @@
+"""May the role use the buckets of its cloud? A grant is put into our inline policy or into the bucket policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from remediator.core.access.actions import REQUIRED_ACTIONS
+from remediator.core.access.decision import GrantJudgement, GrantVerdict
+from remediator.core.access.grants import judge_grants
+from remediator.core.model.bucket import Bucket
+from remediator.core.model.evaluation_context import EvaluationContext
+from remediator.core.model.finding import Finding, FindingCode
+from remediator.core.model.observed import Observed
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
+
+
+def assess(observed: Observed, context: EvaluationContext) -> Iterable[Finding]:
+    """At most one finding per bucket, for the worst that is to be said of it."""
+    for name, reading in observed.buckets:
+        yield from _findings(observed, name, reading, context)
+
+
+def _findings(
+    observed: Observed, name: str, reading: Reading[Bucket], context: EvaluationContext
+) -> tuple[Finding, ...]:
+    match reading:
+        case Absent():
+            return (Finding(FindingCode.BUCKET_ABSENT, name),)
+        case Unreadable(why=why):
+            return (Finding(FindingCode.BUCKET_UNREADABLE, name, (why,)),)
+        case Present(value=bucket):
+            judgements = judge_grants(observed.role, observed.policies, bucket, context)
+            return _grant_findings(name, [j for j in judgements if j.action in REQUIRED_ACTIONS])
+        case _ as never:
+            assert_never(never)
+
+
+def _grant_findings(bucket: str, required: list[GrantJudgement]) -> tuple[Finding, ...]:
+    # One finding per bucket, for the worst verdict: where one required action is blocked or undecided, granting the
+    # others would not make the cluster work, and would pre-empt the person who has to look at it anyway.
+    for verdict, code in (
+        (GrantVerdict.BLOCKED, FindingCode.GRANT_BLOCKED),
+        (GrantVerdict.UNDECIDED, FindingCode.GRANT_UNDECIDED),
+        (GrantVerdict.MISSING, FindingCode.GRANT_MISSING),
+    ):
+        hit = [judgement for judgement in required if judgement.verdict is verdict]
+        if hit:
+            reasons = tuple(dict.fromkeys(str(reason) for judgement in hit for reason in judgement.because))
+            beyond = verdict is GrantVerdict.MISSING and not all("identity" in judgement.fix_by for judgement in hit)
+            actions = tuple(sorted(judgement.action for judgement in hit))
+            return (Finding(FindingCode.GRANT_BEYOND_ROLE if beyond else code, bucket, reasons, actions),)
+    return ()
