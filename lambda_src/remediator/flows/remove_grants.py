@@ -116,7 +116,7 @@ def remove(removal: Removal, cause: Cause, world: World, *, sequence: int, has_h
     occasion = removal.occasion(world.account, cause)
     recorder = Recorder(world, occasion, is_kept=has_history and removal.role is not None, first=sequence)
     try:
-        result = Engine(world, recorder).carry_out(removal.write, ChangeKind.UNDO)
+        result = Engine(world, recorder, needs_role=False).carry_out(removal.write, ChangeKind.UNDO)
     except Changed:
         return NotRemoved("It has changed since it was shown, and was left as it is: look once more.")
     except RemediatorError as error:

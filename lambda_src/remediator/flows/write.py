@@ -33,6 +33,8 @@ THROTTLE_PAUSES: Final = (0.5, 1.5)
 """Seconds before each further try of a write that AWS refused for now; after that the queue tries again."""
 
 _NEITHER: Final = "What is there now is neither what it was nor what it should be."
+_NOT_SEEN: Final = "Reading it back does not show it yet; or somebody has undone it at once."
+_UNDO_NOT_SEEN: Final = "It was written, but reading it back does not show it yet."
 
 _OF_THE_ROLE: Final = frozenset({DocumentKind.TRUST_POLICY, DocumentKind.INLINE_POLICY})
 
@@ -40,28 +42,30 @@ _OF_THE_ROLE: Final = frozenset({DocumentKind.TRUST_POLICY, DocumentKind.INLINE_
 class Changed(Exception):
     """What is there is not what the write was planned for: the role, or the document, is another one now.
 
-    ``document`` is None where it was not read, because of the role. ``is_retry`` says that AWS had refused the write
-    for now, so that some time had passed since the document was read the first time.
+    ``role`` is None where it does not matter, and ``document`` where it was not read, because of the role.
+    ``is_retry`` says that AWS had refused the write for now, so that some time had passed since the first look.
     """
 
-    def __init__(self, role: Reading[Role] | None, document: Reading[Json] | None) -> None:
+    def __init__(self, role: Reading[Role] | None, document: Reading[Json] | None, *, is_retry: bool = False) -> None:
         super().__init__()
         self.role = role
         self.document = document
-        self.is_retry = False
+        self.is_retry = is_retry
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
     """Carries out writes that are for one occasion, which ``recorder`` records.
 
-    ``is_enrolled_alike`` says whether a role, as it is now, is still enrolled in the way that the write was planned
-    for. ``tag_may_lag`` says that the role may have been tagged so recently that IAM does not authorize us yet,
-    ``role_may_lag`` that it may have been created so recently that S3 does not know it yet.
+    ``needs_role`` says that the role of the occasion has to be the same one still, by its unique id, and
+    ``is_enrolled_alike`` whether it is enrolled in the way that the write was planned for. ``tag_may_lag`` says that
+    the role may have been tagged so recently that IAM does not authorize us yet, ``role_may_lag`` that it may have been
+    created so recently that S3 does not know it yet.
     """
 
     world: World
     recorder: Recorder
+    needs_role: bool = True
     is_enrolled_alike: Callable[[Role], bool] = lambda _: True
     tag_may_lag: bool = False
     role_may_lag: bool = False
@@ -88,8 +92,10 @@ class Engine:
             raise
         except AwsError as error:
             return NotApplied(write, f"It could not be recorded, and nothing is written without a record: {error}")
+        sending = _Sending(write, change, self.world)
         try:
-            result = self._written(write, change, is_in_effect or partial(_is, document=write.after))
+            self._send(sending)
+            result = self._result(sending, is_in_effect or partial(_is, document=write.after))
         except Changed:
             self.recorder.abandon(change, "The document, or the role, had changed before it was to be written.")
             raise
@@ -99,63 +105,61 @@ class Engine:
         self.recorder.conclude(change, result)
         return replace(result, change_id=change.change_id)
 
-    def _written(self, write: Write, change: Change, is_in_effect: Callable[[Reading[Json]], bool]) -> WriteResult:
-        sending = _Sending(write, change, self.world)
-        self._look(change, sending)
-        failed = sending.send()
+    def _send(self, sending: _Sending) -> None:
+        """Look, and write; look again before each further try of a write that AWS refused for now."""
+        self._look(sending.change)
+        sending.send()
         for seconds in THROTTLE_PAUSES:
-            if not isinstance(failed, ThrottledError):
-                break
+            if not isinstance(sending.failed, ThrottledError):
+                return
             self.world.sleep(seconds)
-            try:
-                self._look(change, sending)
-            except Changed as changed:
-                changed.is_retry = True
-                raise
-            failed = sending.send()
-        if failed is not None and _is_refusal(failed) and write.document.kind is not DocumentKind.INSTANCE_PROFILE:
-            return self._refused(write, change, failed)
-        return self._read_back(write, change, sending, is_in_effect)
+            # Of an instance profile nothing of others can be overwritten: AWS gives it room for one role, and deletes
+            # it only when it is empty. A look that failed would hide that the first of two calls was made.
+            if sending.begun is None:
+                self._look(sending.change, is_retry=True)
+            sending.send()
 
-    def _look(self, change: Change, sending: _Sending) -> None:
+    def _look(self, change: Change, *, is_retry: bool = False) -> None:
         """Look just before a write whether everything is as planned. Raises Changed where it is not."""
-        role = self.world.roles.read_role(change.role_name) if change.role_name else None
-        if role is not None and not (
-            isinstance(role, Present) and role.value.role_id == change.role_id and self.is_enrolled_alike(role.value)
-        ):
-            raise Changed(role, None)
+        role: Reading[Role] | None = None
+        if self.needs_role:
+            role = self.world.roles.read_role(change.role_name)
+            if not (
+                isinstance(role, Present)
+                and role.value.role_id == change.role_id
+                and self.is_enrolled_alike(role.value)
+            ):
+                raise Changed(role, None, is_retry=is_retry)
         if role is not None and change.document.kind is DocumentKind.TRUST_POLICY:
             now = trust_of(role)
         else:
             now = read_document(change.document, change.role_name, self.world)
-        if not _is(now, sending.planned_for):
-            raise Changed(role, now)
+        if not _is(now, change.before):
+            raise Changed(role, now, is_retry=is_retry)
 
-    def _read_back(
-        self, write: Write, change: Change, sending: _Sending, is_in_effect: Callable[[Reading[Json]], bool]
-    ) -> WriteResult:
-        """What became of a write that was made, or may have been: an answer can be lost, and of two calls one made."""
-        failed = sending.failed
+    def _result(self, sending: _Sending, is_in_effect: Callable[[Reading[Json]], bool]) -> WriteResult:
+        """What became of a write, by reading it back: an answer can be lost, and of two calls one can be made."""
+        write, change, failed = sending.write, sending.change, sending.failed
+        is_refused = failed is not None and _is_refusal(failed)
+        if failed is not None and is_refused and not _may_be_in_effect(write, failed):
+            return self._refused(write, change, failed)
         now: Reading[Json] = Absent()
-        try:
-            for seconds in (0.0,) if failed is not None and _is_refusal(failed) else READ_BACK_PAUSES:
-                if seconds:
-                    self.world.sleep(seconds)
-                now = read_document(change.document, change.role_name, self.world)
-                if is_in_effect(now):
-                    return Applied(write)
-        except (TransientError, NotFoundError) as error:
-            return Unconfirmed(write, f"Reading it back failed: {error}")
+        for seconds in (0.0,) if is_refused else READ_BACK_PAUSES:
+            if seconds:
+                self.world.sleep(seconds)
+            now = _read(change, self.world)
+            if is_in_effect(now):
+                return Applied(write)
         match failed:
-            case None if change.kind is ChangeKind.UNDO:
-                return Unconfirmed(write, "It was written, but reading it back does not show it yet.")
-            case None:
-                return Unconfirmed(write, "Reading it back does not show it yet; or somebody has undone it at once.")
-            case _ if sending.is_begun:
-                return Unconfirmed(write, sending.why_not_finished(failed))
-            case _ if _is_refusal(failed):
+            case AwsError() if sending.begun is not None:
+                return Unconfirmed(write, sending.why_unfinished(failed))
+            case AwsError() if is_refused:
                 return self._refused(write, change, failed)
-            case _ if change.kind is ChangeKind.UNDO and not _is(now, change.before):
+            case _ if isinstance(now, Unreadable):
+                return Unconfirmed(write, f"Reading it back failed: {now.why}")
+            case None:
+                return Unconfirmed(write, _UNDO_NOT_SEEN if change.kind is ChangeKind.UNDO else _NOT_SEEN)
+            case _ if not _is(now, change.before) and (change.kind is ChangeKind.UNDO or sending.has_two_calls):
                 return Unconfirmed(write, f"{failed}. {_NEITHER}")
             case _:
                 return NotApplied(write, str(failed), retried=True, is_lost=True)
@@ -197,30 +201,22 @@ class _Sending:
     begun: Json | None = None
 
     @property
-    def is_begun(self) -> bool:
-        """Whether the first of two calls was made."""
-        return self.begun is not None
+    def has_two_calls(self) -> bool:
+        return self.write.document.kind is DocumentKind.INSTANCE_PROFILE
 
-    @property
-    def planned_for(self) -> Json | None:
-        """What the document has to be for the next call."""
-        return self.write.before if self.begun is None else self.begun
-
-    def why_not_finished(self, failed: AwsError) -> str:
+    def why_unfinished(self, failed: AwsError) -> str:
         """What the first of two calls has left."""
         if self.write.before is None:
             return f"It was created, and the role could not be put into it: {failed}"
         return f"{failed}. {_NEITHER}"
 
-    def send(self) -> AwsError | None:
-        """Make the calls that are left, and give the error of the one that failed; None where none did."""
+    def send(self) -> None:
+        """Make the calls that are left, and keep the error of the one that failed."""
+        self.failed = None
         try:
             self._send()
         except AwsError as error:
             self.failed = error
-        else:
-            self.failed = None
-        return self.failed
 
     def _send(self) -> None:
         document, after = self.write.document, self.write.after
@@ -245,9 +241,9 @@ class _Sending:
 
     def _send_instance_profile(self, name: str, path: str) -> None:
         roles = self.world.roles
-        if self.planned_for is None:
+        if self.write.before is None and self.begun is None:
             self._create_instance_profile(name, path)
-        held, wanted = _roles_in(self.planned_for), _roles_in(self.write.after)
+        held, wanted = _roles_in(self.begun or self.write.before), _roles_in(self.write.after)
         for role_name in held - wanted:
             roles.remove_role_from_instance_profile(name, role_name)
             if self.write.after is None:
@@ -259,28 +255,45 @@ class _Sending:
 
     def _create_instance_profile(self, name: str, path: str) -> None:
         """Create it, and wait until IAM shows it; one whose answer was lost and that is there was created."""
-        lost: TransientError | None = None
+        lost: AwsError | None = None
         try:
             self.world.roles.create_instance_profile(name, path)
-        except ThrottledError:
-            raise
-        except TransientError as error:
+        except AwsError as error:
+            if _is_refusal(error):
+                raise
             lost = error
         else:
             self.begun = instance_profile_json(name, path)
         for seconds in READ_BACK_PAUSES:
             if seconds:
                 self.world.sleep(seconds)
-            if isinstance(self.world.roles.read_instance_profile(name), Present):
+            if isinstance(_read(self.change, self.world), Present):
                 self.begun = instance_profile_json(name, path)
                 return
         if lost is not None:
             raise lost
 
 
+def _read(change: Change, world: World) -> Reading[Json]:
+    """The document of a change, Unreadable also where it cannot be reached for now."""
+    try:
+        return read_document(change.document, change.role_name, world)
+    except AwsError as error:
+        return Unreadable(str(error))
+
+
 def _roles_in(profile: Json | None) -> frozenset[str]:
     listed = None if profile is None else profile.get("Roles")
     return frozenset(map(str, listed)) if isinstance(listed, (list, tuple)) else frozenset()
+
+
+def _may_be_in_effect(write: Write, refused: AwsError) -> bool:
+    """Whether the document can be as it should be although AWS refused a call.
+
+    An instance profile may hold the role by now, or have been half written; what was to be deleted may be gone.
+    """
+    is_gone = write.after is None and isinstance(refused, NotFoundError)
+    return is_gone or write.document.kind is DocumentKind.INSTANCE_PROFILE
 
 
 def _is_refusal(error: AwsError) -> bool:
