@@ -76,12 +76,12 @@ def deployed(world: World, session: boto3.Session) -> Iterator[None]:
         stack.enter_context(mock.patch.object(boto3, "DEFAULT_SESSION", session))
         stack.enter_context(redirect_stdout(unread))
         stack.enter_context(mock.patch.object(consumer, "load_settings", return_value=world.settings))
-        consumer.settings.cache_clear()  # another account may be configured in another way
+        for made in (consumer.settings, reconciler._world, router._world):  # noqa: SLF001 - as below
+            made.cache_clear()  # another account may be configured in another way
         _log_to(consumer, unread)
         reconciler._pause_parameter.cache_clear()  # noqa: SLF001 - it remembers for a minute what it has read
-        context: Any = Context()
         for warm in (reconciler._world, router._world):  # noqa: SLF001 - what a warm function has made already
-            warm(context)
+            warm(ACCOUNT)
         yield
 
 

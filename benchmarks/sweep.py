@@ -43,7 +43,7 @@ from benchmarks.measuring import (
 from remediator.core.events.sweep import Sweep, SweepCounts, SweepReason, SweepRequest, begin_sweep
 from remediator.core.model.bucket import Bucket
 from remediator.core.policy.reading import Absent, Present, Reading
-from remediator.flows.sweep import Completed, sweep
+from remediator.flows.sweep import sweep
 from remediator.gateways.account import AccountScan
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.queue import WorkQueue
@@ -116,7 +116,7 @@ def sweep_account(iam: Any, buckets: StubBuckets, queue: WorkQueue) -> SweepCoun
         remaining=lambda: 300_000,
         on_unreadable=lambda role, error: None,  # noqa: ARG005 - the counts show it
     )
-    if not isinstance(swept, Completed):
+    if not swept.is_complete:
         raise TypeError(f"The sweep was not completed, so that nothing was measured: {swept}")
     return swept.sweep.counts
 

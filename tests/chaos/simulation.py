@@ -21,7 +21,7 @@ from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME
 from remediator.core.model.write import Write
 from remediator.core.repair.outcome import Outcome
 from remediator.errors import RemediatorError, TransientError
-from remediator.flows.deliver import deliver
+from remediator.flows.notify import notify
 from remediator.flows.reconcile import reconcile
 from remediator.flows.resume import Resumed, resume
 from remediator.flows.undo import plan_undo, undo
@@ -466,7 +466,7 @@ class _Simulation:
         if self._reconciled(name, Pause(everything=True)).proposed:
             outcome = self._reconciled(name, Pause())
             self.counts["repaired by hand"] += bool(outcome.applied)
-            deliver(outcome, self._given(self._account, self._history, self._topic))
+            notify(outcome, self._given(self._account, self._history, self._topic))
 
     def _resume(self, name: str) -> None:
         resumed = resume(name, self._given(self._account, self._history, self._topic))

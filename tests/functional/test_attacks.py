@@ -12,7 +12,7 @@ import pytest
 
 from remediator.core.events.request import ReconcileRequest, request_json
 from remediator.gateways.parameter import PauseParameter
-from remediator.handlers import consumer, reconciler
+from remediator.handlers import reconciler
 from remediator.settings import PrincipalPattern
 from tests.examples import (
     ACCOUNT,
@@ -25,7 +25,7 @@ from tests.examples import (
     bucket_grant,
     settings,
 )
-from tests.functional.test_handlers import Context, batch, failures, functions, reconcile_queued, route
+from tests.functional.test_handlers import Context, batch, failures, forget, functions, reconcile_queued, route
 from tests.functional.world import PAUSE_PARAMETER, ROLE, World
 from tests.unit.events.test_event import load
 
@@ -197,7 +197,7 @@ def test_a_role_that_was_created_anew_by_somebody_else_is_not_enrolled_by_what_i
 ) -> None:
     approver = f"arn:aws:iam::{ACCOUNT}:role/platform/enroller"
     world.settings = replace(settings(), approvers=(PrincipalPattern(approver),))
-    consumer.settings.cache_clear()
+    forget(reconciler)
     world.create_role(LAMBDA_STATEMENT)
     approved = tag_event(**ENROLLED)
     approved["detail"]["userIdentity"] = {

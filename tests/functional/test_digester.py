@@ -26,19 +26,10 @@ from remediator.core.alerts.topic_messages import published_layout
 from remediator.core.alerts.window import Window, parse_window_end, window_end_json, window_of
 from remediator.core.repair.outcome import Applied, OutcomeKind
 from remediator.errors import MalformedRecord
-from remediator.flows.announce import (
-    LATE,
-    Announced,
-    AskedAgain,
-    DigestTold,
-    HeldBack,
-    NothingHeld,
-    ToldAlone,
-    _cut,
-    announce,
-)
+from remediator.flows.route_alert import LATE, Route, Routed, _cut, route_alert
 from remediator.gateways.digests import DigestQueue, DigestWindows
 from remediator.gateways.people_topic import PeopleTopic
+from remediator.gateways.world import World
 from remediator.handlers import consumer, digester
 from remediator.settings import DigestLimit, WriteLimit
 from tests.examples import ACCOUNT, ROLE_ARN, settings
@@ -176,16 +167,17 @@ class Outside:
                 client.put_item(TableName=TABLE, Item={**item, "in_progress_expiration": {"N": "0"}})
         self.calls, self.moments = calls, moments
 
-    def flow(self, message: Message, now: datetime, **overrides: Any) -> Announced:
-        """Announce a message at a time of our choice."""
+    def flow(self, message: Message, now: datetime, **overrides: Any) -> Routed:
+        """Route a message at a time of our choice, to people who are told whatever there is, however often."""
         table: Any = boto3.client("dynamodb")
-        arguments: dict[str, Any] = {
-            "windows": DigestWindows(table, TABLE, alone=self.limit.alone, minutes=self.limit.minutes),
-            "ends": DigestQueue(boto3.client("sqs"), self.queue_url),
-            "tell": lambda message, told_as: PeopleTopic(boto3.client("sns"), self.topic_arn).publish(message),
+        given: dict[str, Any] = {
+            "digests": DigestWindows(table, TABLE, alone=self.limit.alone, minutes=self.limit.minutes),
+            "digest_queue": DigestQueue(boto3.client("sqs"), self.queue_url),
             **overrides,
         }
-        return announce(message.body, sent_at=message.sent, now=now, **arguments)
+        world = World(account=ACCOUNT, clock=lambda: now, **given)
+        topic = PeopleTopic(boto3.client("sns"), self.topic_arn)
+        return route_alert(message.body, message.sent, world, lambda alert, _: topic.publish(alert))
 
 
 @pytest.fixture(scope="module")
@@ -409,15 +401,15 @@ def test_an_alert_that_comes_after_its_digest_was_made_is_told_in_the_window_of_
     over = window.end + LATE + timedelta(seconds=1)
     for message in storm(7):
         outside.flow(message, SENT)
-    assert outside.flow(Message(window_end_json(window)), over) == DigestTold(window, 2)
+    assert outside.flow(Message(window_end_json(window)), over) == Routed(Route.DIGEST, window=window, alerts=2)
     first, second = Message(record("late-1")), Message(record("late-2"))
-    assert isinstance(outside.flow(first, over), ToldAlone)
+    assert outside.flow(first, over).route is Route.ALONE
     for message in [Message(record(f"now-{n}"), over) for n in range(4)]:
-        assert isinstance(outside.flow(message, over), ToldAlone)
+        assert outside.flow(message, over).route is Route.ALONE
     held = outside.flow(second, over)
-    assert isinstance(held, HeldBack)
+    assert held.route is Route.HELD
     assert held.window == window_of(over, MINUTES)
-    assert isinstance(outside.flow(first, over + timedelta(hours=1)), ToldAlone)
+    assert outside.flow(first, over + timedelta(hours=1)).route is Route.ALONE
     assert outside.flow(second, over + timedelta(hours=1)) == held
 
 
@@ -429,9 +421,9 @@ def test_nothing_is_added_to_a_window_that_is_closed_even_if_the_limit_was_raise
     outside.flow(Message(window_end_json(window)), over)
     outside.limit = DigestLimit(6, MINUTES)
     for message in [Message(record(f"now-{n}"), over) for n in range(6)]:
-        assert isinstance(outside.flow(message, over), ToldAlone)
+        assert outside.flow(message, over).route is Route.ALONE
     held = outside.flow(Message(record("late")), over)
-    assert isinstance(held, HeldBack)
+    assert held.route is Route.HELD
     assert held.window == window_of(over, MINUTES)
 
 
@@ -439,7 +431,7 @@ def test_an_alert_that_comes_late_to_a_window_that_is_still_open_ends_it_at_once
     for message in storm(5):
         outside.flow(message, SENT)
     assert outside.own_messages() == []
-    assert isinstance(outside.flow(Message(record("late")), SENT + timedelta(hours=1)), HeldBack)
+    assert outside.flow(Message(record("late")), SENT + timedelta(hours=1)).route is Route.HELD
     assert outside.delays() == [0]
     outside.deliver_all(outside.own_messages())
     assert outside.told()["late"] == 1
@@ -464,15 +456,15 @@ def test_the_end_of_a_window_is_asked_for_once_and_a_little_after_it(outside: Ou
 
 def test_a_window_that_is_not_over_is_asked_for_again_and_not_closed(outside: Outside) -> None:
     long_window = Window(SENT, SENT + timedelta(hours=2))
-    assert outside.flow(Message(window_end_json(long_window)), SENT) == AskedAgain(long_window)
+    assert outside.flow(Message(window_end_json(long_window)), SENT) == Routed(Route.RESCHEDULED, window=long_window)
     assert outside.delays() == [900]
     early = window_of(SENT, MINUTES)
     for message in storm(6):
         outside.flow(message, SENT)
     outside.own_messages()
-    assert isinstance(outside.flow(Message(window_end_json(early)), early.end), AskedAgain)
+    assert outside.flow(Message(window_end_json(early)), early.end).route is Route.RESCHEDULED
     assert outside.delays() == [10]
-    assert isinstance(outside.flow(Message(record("role-7")), early.end), HeldBack)
+    assert outside.flow(Message(record("role-7")), early.end).route is Route.HELD
 
 
 def test_a_crash_between_asking_and_noting_it_asks_twice_and_tells_one_digest(outside: Outside) -> None:
@@ -482,7 +474,7 @@ def test_a_crash_between_asking_and_noting_it_asks_twice_and_tells_one_digest(ou
     dying = interfering(windows, before_note_asked=raising(Killed()))  # type: ignore[arg-type]  # not an Exception, on purpose
     (sixth,) = [Message(record("role-6"))]
     with pytest.raises(Killed):
-        outside.flow(sixth, datetime.now(UTC), windows=dying)
+        outside.flow(sixth, datetime.now(UTC), digests=dying)
     assert outside.handle(sixth) == []
     asked = outside.own_messages()
     assert len(asked) == 2
@@ -500,7 +492,7 @@ def test_a_message_that_ends_a_window_too_early_comes_again(outside: Outside) ->
 
 def test_nothing_is_told_of_a_window_in_which_nothing_waits(outside: Outside) -> None:
     window = window_of(SENT, MINUTES)
-    assert outside.flow(Message(window_end_json(window)), window.end + LATE) == NothingHeld(window)
+    assert outside.flow(Message(window_end_json(window)), window.end + LATE) == Routed(Route.EMPTY, window=window)
     assert outside.published() == []
 
 
@@ -547,7 +539,7 @@ def test_the_same_alert_is_told_again_when_it_is_sent_again_after_more_than_a_da
     for message in messages:
         outside.flow(message, message.sent)
     held = outside.flow(replace(messages[5], sent=SENT + later), SENT + later)
-    assert isinstance(held, ToldAlone)
+    assert held.route is Route.ALONE
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ import pytest
 
 from remediator.core.events.event import parse_time
 from remediator.core.events.request import ReconcileRequest, parse_request
-from remediator.core.events.sweep import SweepReason, SweepRequest, parse_sweep
+from remediator.core.events.sweep import MOST_ROLES_OF_A_POLICY, SweepReason, SweepRequest, parse_sweep
 from remediator.core.events.watched import UNWATCHED, WATCHED_CALLS, Concern, WatchedCall
 from remediator.core.model.role import Role
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import MalformedEvent, NotYetVisible, RemediatorError, ThrottledError, TransientError
-from remediator.flows.dispatch import MOST_ROLES_OF_A_POLICY, Dispatched, Dropped, Queued, SweepQueued, dispatch
+from remediator.flows.dispatch import Dispatched, Dropped, dispatch
 from remediator.settings import PrincipalPattern, Settings, parse_settings
 from tests.examples import ACCOUNT, BUCKET, ENROLLED, LAMBDA_STATEMENT, OWN_ROLE_ARN, a_role, settings
 from tests.functional.faults import raising
@@ -172,7 +172,7 @@ def test_an_unwatched_call_leads_to_nothing_and_costs_no_call(world: World) -> N
 
 def test_an_event_about_an_enrolled_role_is_queued_with_its_cause_in_the_group_of_the_role(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
-    assert isinstance(send(world, "UpdateAssumeRolePolicy"), Queued)
+    assert isinstance(send(world, "UpdateAssumeRolePolicy"), ReconcileRequest)
     (message,) = world.queued()
     request = parse_request(message["Body"])
     assert (request.role_name, request.bucket, request.cause.call) == ("head-node", None, "UpdateAssumeRolePolicy")
@@ -195,8 +195,8 @@ def test_a_role_that_would_be_refused_is_queued_in_its_own_group_because_the_ref
 ) -> None:
     world.create_role(LAMBDA_STATEMENT, path="/", tags=ENROLLED)
     queued = send(world, "TagRole", settings=two_clouds(grant="bucket-policy"))
-    assert isinstance(queued, Queued)
-    assert queued.request.group == f"{ACCOUNT}/role/head-node"
+    assert isinstance(queued, ReconcileRequest)
+    assert queued.group == f"{ACCOUNT}/role/head-node"
 
 
 def test_an_event_about_a_role_that_is_not_enrolled_costs_one_read_and_is_dropped(world: World) -> None:
@@ -237,7 +237,7 @@ class OneAnswer:
 
 def test_a_role_that_is_created_with_the_tag_is_queued_without_any_tagrole(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
-    assert isinstance(soon(world, "CreateRole"), Queued)
+    assert isinstance(soon(world, "CreateRole"), ReconcileRequest)
 
 
 @pytest.mark.parametrize("name", ["CreateRole", "TagRole"])
@@ -300,20 +300,20 @@ def test_a_deleted_role_that_was_not_enrolled_is_not_waited_for(world: World) ->
 def test_a_role_that_was_created_again_is_queued_whichever_call_is_heard_of_first(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)  # now, which is after the call of the fixture
     deleted, created = soon(world, "DeleteRole"), soon(world, "CreateRole")
-    assert isinstance(deleted, Queued)
-    assert isinstance(created, Queued)
+    assert isinstance(deleted, ReconcileRequest)
+    assert isinstance(created, ReconcileRequest)
     assert len(world.queued()) == 2
 
 
 def test_a_role_that_is_still_there_after_minutes_is_looked_at_as_it_is(world: World) -> None:
-    assert isinstance(send(world, "DeleteRole", roles=stale()), Queued)
+    assert isinstance(send(world, "DeleteRole", roles=stale()), ReconcileRequest)
 
 
 def test_a_role_that_was_created_again_elsewhere_is_queued_for_the_refusal_and_without_the_tag_dropped(
     world: World,
 ) -> None:
     world.create_role(LAMBDA_STATEMENT, path="/elsewhere/")
-    assert isinstance(send(world, "CreateRole"), Queued)
+    assert isinstance(send(world, "CreateRole"), ReconcileRequest)
     world.delete_role()
     world.create_role(LAMBDA_STATEMENT, path="/elsewhere/", tags={})
     assert isinstance(send(world, "CreateRole"), Dropped)
@@ -354,16 +354,16 @@ def test_a_fresh_change_of_tags_that_cannot_be_seen_yet_is_looked_at_again(
     with pytest.raises(NotYetVisible, match="tags"):
         soon(world, event)
     assert world.queued() == []
-    assert isinstance(send(world, event), (Queued, Dropped))
+    assert isinstance(send(world, event), (ReconcileRequest, Dropped))
 
 
 @pytest.mark.parametrize(
     ("tags", "event", "expected"),
     [
-        (ENROLLED, load("TagRole"), Queued),
+        (ENROLLED, load("TagRole"), ReconcileRequest),
         ({}, load("UntagRole"), Dropped),
         (OFF, tagged(remediation="off"), Dropped),
-        (ENROLLED, untagged("remediation"), Queued),
+        (ENROLLED, untagged("remediation"), ReconcileRequest),
         ({}, tagged(team="ml"), Dropped),
     ],
 )
@@ -392,7 +392,7 @@ def test_a_policy_costs_one_list_and_one_read_for_each_role_and_queues_the_enrol
     create_policy(world, "head-node", "stranger")
     queued, dropped = send(world, "SetDefaultPolicyVersion")
     assert world.calls == ["ListEntitiesForPolicy", "GetRole", "SendMessage", "GetRole"]
-    assert isinstance(queued, Queued)
+    assert isinstance(queued, ReconcileRequest)
     assert (isinstance(dropped, Dropped), dropped.role_name) == (True, "stranger")
 
 
@@ -429,7 +429,7 @@ class Roles:
 
 def test_a_role_that_vanished_meanwhile_costs_the_others_nothing(world: World) -> None:
     gone, kept = send(world, "CreatePolicyVersion", roles=Roles(("gone", "kept"), gone=Absent()))
-    assert (isinstance(gone, Dropped), isinstance(kept, Queued)) == (True, True)
+    assert (isinstance(gone, Dropped), isinstance(kept, ReconcileRequest)) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -470,7 +470,7 @@ def test_a_role_that_cannot_be_queued_costs_the_others_nothing(world: World) -> 
 def test_a_policy_of_very_many_roles_asks_for_one_sweep_of_all_clouds_and_reads_no_role(world: World) -> None:
     names = tuple(f"role-{number:03}" for number in range(MOST_ROLES_OF_A_POLICY + 1))
     unread: dict[str, Any] = dict.fromkeys(names, ThrottledError("iam:GetRole", "Throttling", ""))
-    assert isinstance(send(world, "CreatePolicyVersion", roles=Roles(names, **unread)), SweepQueued)
+    assert isinstance(send(world, "CreatePolicyVersion", roles=Roles(names, **unread)), SweepRequest)
     (request,) = sweeps(world)
     assert (request.clouds, request.reason) == (None, SweepReason.EVENT)
     assert request.cause is not None
@@ -506,17 +506,17 @@ def test_our_own_write_of_a_bucket_policy_asks_for_no_sweep_and_anybody_elses_do
     dropped = send(world, by_role(name, OWN_ROLE_ARN), settings=two_clouds())
     assert isinstance(dropped, Dropped)
     assert "written by ourselves" in dropped.why
-    assert isinstance(send(world, by_role(name, f"{OWN_ROLE_ARN}-2"), settings=two_clouds()), SweepQueued)
+    assert isinstance(send(world, by_role(name, f"{OWN_ROLE_ARN}-2"), settings=two_clouds()), SweepRequest)
 
 
 def test_our_own_write_to_a_role_is_queued_because_the_look_at_it_verifies_it(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
-    assert isinstance(send(world, by_role("PutRolePolicy", OWN_ROLE_ARN)), Queued)
+    assert isinstance(send(world, by_role("PutRolePolicy", OWN_ROLE_ARN)), ReconcileRequest)
 
 
 def test_what_concerns_a_bucket_or_a_key_costs_one_call_to_the_sweep_queue_alone(world: World) -> None:
     for name in ("PutBucketPolicy", "DisableKey", "PutAccountPublicAccessBlock"):
-        assert isinstance(send(world, name, settings=two_clouds()), SweepQueued)
+        assert isinstance(send(world, name, settings=two_clouds()), SweepRequest)
         assert world.calls == []  # the sweep queue's client is not recorded
     assert len(sweeps(world)) == 3
 
@@ -529,8 +529,8 @@ def test_a_bucket_or_key_that_is_not_configured_is_dropped_with_its_name(world: 
 
 def test_a_bucket_of_one_cloud_leads_to_that_cloud(world: World) -> None:
     swept = send(world, "DeleteBucket", settings=settings())
-    assert isinstance(swept, SweepQueued)
-    assert swept.request.clouds == ("production",)
+    assert isinstance(swept, SweepRequest)
+    assert swept.clouds == ("production",)
 
 
 def test_a_malformed_event_is_raised_for_the_dead_letter_queue(world: World) -> None:

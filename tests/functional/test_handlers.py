@@ -8,7 +8,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 from unittest.mock import Mock
@@ -78,6 +78,12 @@ def forget(*modules: ModuleType) -> None:
         for each in vars(module).values():
             if hasattr(each, "cache_clear"):
                 each.cache_clear()
+
+
+def hand(monkeypatch: pytest.MonkeyPatch, function: ModuleType, **gateways: Any) -> None:
+    """Hand a function other gateways than it has made."""
+    changed = replace(function._world(ACCOUNT), **gateways)
+    monkeypatch.setattr(function, "_world", lambda account: changed)
 
 
 def batch(*bodies: Any, source: str = "intake", group: str = "g") -> dict[str, Any]:
@@ -328,7 +334,7 @@ def test_a_request_that_keeps_failing_is_told_with_its_last_try(world: World, mo
     world.create_role(EC2_STATEMENT)
     route(load("TagRole"))
     (message,) = world.queued()
-    monkeypatch.setattr(reconciler, "S3Gateway", lambda *_: Broken())
+    hand(monkeypatch, reconciler, buckets=Broken())
     for count in range(1, 9):
         event = batch(message["Body"])
         event["Records"][0]["attributes"]["ApproximateReceiveCount"] = str(count)
@@ -399,7 +405,7 @@ def test_a_write_that_is_not_seen_with_the_last_try_either_is_told_as_given_up(
     at_once = world.disturbed_roles(
         after_write_trust=lambda: world.iam.update_assume_role_policy(RoleName="head-node", PolicyDocument=undo)
     )
-    monkeypatch.setattr(reconciler, "_roles", lambda: at_once)
+    hand(monkeypatch, reconciler, roles=at_once)
     monkeypatch.setattr(time, "sleep", lambda _: None)
     event = batch(message["Body"])
     event["Records"][0]["attributes"]["ApproximateReceiveCount"] = "8"
@@ -441,7 +447,7 @@ def test_an_alert_that_cannot_be_published_stands_in_the_log_and_is_counted(
 ) -> None:
     world.create_role(LAMBDA_STATEMENT)
     route(load("TagRole"))
-    monkeypatch.setattr(reconciler, "AlertsTopic", lambda *_: Deaf())
+    hand(monkeypatch, reconciler, alerts=Deaf())
     log = io.StringIO()
     handler = consumer.logger.registered_handler
     assert isinstance(handler, logging.StreamHandler)

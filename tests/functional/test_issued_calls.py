@@ -72,7 +72,7 @@ def issued(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def configure(world: World, **changes: Any) -> None:
     """Deploy another configuration of the cloud."""
     world.settings = settings(**changes)
-    consumer.settings.cache_clear()
+    forget(router, reconciler, sweeper)
 
 
 def actions(issued: list[str]) -> set[str]:

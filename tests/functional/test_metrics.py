@@ -17,7 +17,7 @@ from remediator.errors import AwsError, DeniedError, TransientError
 from remediator.handlers import reconciler
 from tests.examples import ACCOUNT, EC2_STATEMENT, LAMBDA_STATEMENT, a_cause, bucket_grant, policy
 from tests.functional.faults import raising
-from tests.functional.test_handlers import Context, batch, functions
+from tests.functional.test_handlers import Context, batch, functions, hand
 from tests.functional.world import TABLE, World
 
 __all__ = ["functions"]  # a fixture, which pytest finds here by its name
@@ -73,8 +73,7 @@ def test_a_write_counts_where_the_limit_counts_it_so_one_whose_answer_was_lost_d
 ) -> None:
     world.create_role(LAMBDA_STATEMENT)
     roles = world.disturbed_roles(before_write_trust=raising(error))
-    monkeypatch.setattr(reconciler, "_roles", lambda: roles)
-    monkeypatch.setattr("remediator.handlers.consumer.time.sleep", lambda _: None)
+    hand(monkeypatch, reconciler, roles=roles, sleep=lambda _: None)
     assert counted(("head-node", BY_EVENT))["Writes"] == [writes]
     assert counted_by_the_limit(world) == writes
 

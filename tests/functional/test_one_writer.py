@@ -18,7 +18,7 @@ from remediator.handlers import reconciler
 from remediator.settings import Settings, parse_settings
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, a_cause, settings
 from tests.functional.faults import once, throttled
-from tests.functional.test_handlers import Context, batch, failures, functions
+from tests.functional.test_handlers import Context, batch, failures, functions, hand
 from tests.functional.world import ROLE, World
 
 __all__ = ["functions"]  # the fixture that gives the functions their environment
@@ -97,7 +97,7 @@ def test_a_role_that_fails_holds_up_the_others_of_its_group_and_none_is_lost(
     for record in event["Records"]:
         record["attributes"]["MessageGroupId"] = "one group"
     disturbed = world.disturbed_buckets(before_read_bucket_1=throttled())
-    monkeypatch.setattr(reconciler, "S3Gateway", lambda *_: disturbed)
+    hand(monkeypatch, reconciler, buckets=disturbed)
     assert failures(reconciler.handle(event, Context())) == ["m0", "m1"]
     assert world.bucket_policy() is None
     assert failures(reconciler.handle(event, Context())) == []

@@ -18,7 +18,7 @@ from remediator.errors import TransientError
 from remediator.handlers import consumer, router
 from tests.examples import ACCOUNT, LAMBDA_STATEMENT, OWN_ROLE_ARN
 from tests.functional.test_dispatch import EXPECTED, by_role, create_policy, requests, sweeps, two_clouds
-from tests.functional.test_handlers import Context, batch, failures, functions, reconcile_queued, route
+from tests.functional.test_handlers import Context, batch, failures, forget, functions, hand, reconcile_queued, route
 from tests.functional.world import World
 from tests.unit.events.test_event import KEY, POLICY, load
 
@@ -139,6 +139,7 @@ def test_our_own_write_to_a_bucket_is_known_by_the_role_in_the_environment(
     assert failures(route(event)) == []
     assert sweeps(world) == []
     monkeypatch.setenv("REMEDIATOR_ROLE_ARN", "arn:aws:iam::111122223333:role/another")
+    forget(router)
     assert failures(route(event)) == []
     assert len(sweeps(world)) == 1
 
@@ -153,7 +154,7 @@ class Deaf:
 def test_a_sweep_that_cannot_be_queued_fails_its_message_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.create_role(LAMBDA_STATEMENT)
     world.settings = two_clouds()
-    monkeypatch.setattr(router, "SweepQueue", lambda *_: Deaf())
+    hand(monkeypatch, router, sweeps=Deaf())
     assert failures(route(load("DeleteBucket"), load("TagRole"))) == ["m0"]
     assert [request.role_name for request in requests(world)] == ["head-node"]
 

@@ -175,7 +175,7 @@ def test_a_fault_of_ours_with_one_role_is_told_and_hides_no_other(
 
     world.create_role(EC2_STATEMENT)
     world.create_role(EC2_STATEMENT, name="another", tags={TAG: "research"})
-    monkeypatch.setattr("remediator.flows.judge.diagnose", broken)
+    monkeypatch.setattr("remediator.flows.assess.diagnose", broken)
     found = survey_world(world)
     assert [each.judgement.scanned.role.arn.name for each in found.roles] == ["another"]
     assert [(each.name, each.why) for each in found.unjudged] == [(ROLE, "KeyError: 'oops'")]

@@ -29,7 +29,7 @@ from remediator.core.model.scan import UnreadableRole
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.outcome import OutcomeKind
 from remediator.errors import DeniedError, RejectedError, ThrottledError, TransientError, UnknownAwsError
-from remediator.flows.sweep import Completed, Continued, Swept, sweep
+from remediator.flows.sweep import Swept, sweep
 from remediator.gateways.account import AccountScan
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.world import World as GivenWorld
@@ -127,7 +127,7 @@ class Sweeper:
 
     def counts(self, asked: Sweep | None = None, **overrides: Any) -> SweepCounts:
         swept = self.run(asked, **overrides)
-        assert isinstance(swept, Completed)
+        assert swept.is_complete
         return swept.sweep.counts
 
     @property
@@ -160,7 +160,7 @@ def sweep_world(
         remaining=lambda: 300_000,
         on_unreadable=lambda role, error: None,
     )
-    assert isinstance(swept, Completed)
+    assert swept.is_complete
     return swept.sweep.counts, sorted(taken(world), key=lambda request: request.role_name)
 
 
@@ -408,7 +408,7 @@ def test_a_sweep_that_is_cut_off_goes_on_where_it_stopped_and_ends_like_one_that
     parts = Sweeper(StubAccount(60, role, pages=(10, 0, 5)))
     swept = parts.run(asked, remaining=clock(looks=looks))
     invocations = 1
-    while isinstance(swept, Continued):
+    while not swept.is_complete:
         unfinished = parse_sweep(parts.unfinished.pop())
         assert isinstance(unfinished, Sweep)
         swept = parts.run(unfinished, remaining=clock(looks=looks))
@@ -436,7 +436,7 @@ def test_a_marker_that_aws_refuses_is_given_up_and_the_sweep_begins_anew_once() 
     )
     stale = replace(begun(), marker="stale", counts=SweepCounts(scanned=1_000))
     swept = forgetful.run(stale)
-    assert isinstance(swept, Completed)
+    assert swept.is_complete
     assert swept.sweep.restarted
     assert swept.sweep.counts == SweepCounts(scanned=1, enrolled=1, drifted=1, queued=1, missed=1)
     with pytest.raises(RejectedError):

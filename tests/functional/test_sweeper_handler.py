@@ -32,7 +32,7 @@ from remediator.gateways.account import AccountScan
 from remediator.handlers import consumer, sweeper
 from tests.examples import ACCOUNT, EC2_STATEMENT, LAMBDA_STATEMENT, a_cause, bucket_grant
 from tests.functional.stub_account import StubAccount, raw_role
-from tests.functional.test_handlers import Context, batch, failures, forget
+from tests.functional.test_handlers import Context, batch, failures, forget, hand
 from tests.functional.world import TABLE, World
 
 Json = dict[str, Any]
@@ -71,7 +71,7 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
 def answering(stub: StubAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     """Has the sweeper see a stubbed account."""
     client: Any = stub
-    monkeypatch.setattr(sweeper, "AccountScan", lambda *_: AccountScan(client, "anyscale:cluster-role"))
+    hand(monkeypatch, sweeper, scan=AccountScan(client, "anyscale:cluster-role"))
 
 
 def handle(*bodies: Any, context: Any = None) -> list[str]:
@@ -324,7 +324,7 @@ def test_a_fault_of_ours_stands_in_the_log_with_its_trace(
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("a fault of ours")
 
-    monkeypatch.setattr("remediator.flows.judge.diagnose", broken)
+    monkeypatch.setattr("remediator.flows.assess.diagnose", broken)
     with logged(capsys) as told:
         assert handle(SCHEDULED) == []
         (warning, _), _ = told()

@@ -23,7 +23,7 @@ from remediator.core.policy.reading import Present
 from remediator.core.repair.outcome import Outcome
 from remediator.core.repair.trust import TrustVerdict, judge_trust
 from remediator.errors import AwsError
-from remediator.flows.deliver import deliver
+from remediator.flows.notify import notify
 from remediator.flows.reconcile import reconcile
 from remediator.gateways.history import HistoryTable
 from remediator.gateways.iam import IamGateway
@@ -286,7 +286,7 @@ class World:
 
     def deliver(self, outcome: Outcome, **overrides: Any) -> News:
         """Tell people of an outcome, and remember it."""
-        return deliver(outcome, self.given(**{"clock": lambda: self.time, **overrides})).news
+        return notify(outcome, self.given(**{"clock": lambda: self.time, **overrides})).news
 
     def _group_of(self, role: str) -> str | None:
         """The bucket of the request that the router would queue for a role."""

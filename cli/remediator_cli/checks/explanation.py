@@ -14,8 +14,8 @@ from remediator.core.events.event import (
     Trigger,
     parse_event,
 )
+from remediator.core.events.sweep import MOST_ROLES_OF_A_POLICY, sweep_for
 from remediator.core.events.watched import BUS_SOURCES, IAM, WATCHED, Concern
-from remediator.flows.dispatch import MOST_ROLES_OF_A_POLICY, Dropped, sweep_for
 from remediator.settings import Settings
 from remediator_cli.checks.records import Found
 
@@ -133,7 +133,7 @@ def _swept(explanation: Explanation, trigger: SharedTrigger, settings: Settings 
         then = f"If {what} is in the configuration, a sweep looks at every enrolled role of its clouds."
         return replace(explanation, next=then)
     request = sweep_for(trigger, settings)
-    if isinstance(request, Dropped):
+    if isinstance(request, Ignored):
         return replace(explanation, clouds=(), ignored=request.why)
     clouds = request.clouds or tuple(cloud.name for cloud in settings.clouds)
     many = "cloud" if len(clouds) == 1 else "clouds"

@@ -10,7 +10,7 @@ from remediator.core.history.pause import Pause, parse_pause
 from remediator.core.model.role import Role
 from remediator.core.repair.outcome import Outcome
 from remediator.errors import AwsError
-from remediator.flows.deliver import deliver
+from remediator.flows.notify import notify
 from remediator.flows.reconcile import reconcile
 from remediator.gateways.world import World
 from remediator.settings import Settings
@@ -53,7 +53,7 @@ class Applying:
 
     def tell(self, outcome: Outcome) -> None:
         """Tell people by the alerts topic, as the reconciler does. Raises any AwsError."""
-        deliver(outcome, self._world(Pause()))
+        notify(outcome, self._world(Pause()))
 
     def _reconciled(self, paused: Pause) -> Outcome:
         return reconcile(self.role.arn.name, (self.cause,), self._world(paused), group=self.group)

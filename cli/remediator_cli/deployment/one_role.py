@@ -11,7 +11,7 @@ from remediator.core.model.role import Role
 from remediator.core.model.scan import ScannedRole
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import RemediatorError
-from remediator.flows.judge import Judge
+from remediator.flows.assess import Assessor
 from remediator.flows.survey import Surveyed
 from remediator.gateways.world import World
 from remediator.settings import Settings
@@ -72,7 +72,7 @@ def foresee(behind: Account, role: Role, settings: Settings, *, tags: Mapping[st
         attached=tuple(each.arn for each in _must(policies.attached, "the list of its managed policies")),
         profiles=_must(roles.read_instance_profiles(name).holding, "the list of its instance profiles"),
     )
-    judge = Judge(
+    assessor = Assessor(
         World(
             account=role.arn.account,
             settings=settings,
@@ -82,10 +82,10 @@ def foresee(behind: Account, role: Role, settings: Settings, *, tags: Mapping[st
             scan=cast("AccountScan", _OneRole(roles, name)),
         )
     )
-    judgement = judge.judge(scanned)
+    judgement = assessor.assess(scanned)
     if judgement is None:
-        assert judge.unreached is not None  # noqa: S101 - it is why there is no judgement
-        raise judge.unreached
+        assert assessor.unreached is not None  # noqa: S101 - it is why there is no judgement
+        raise assessor.unreached
     return Surveyed(judgement, None)
 
 

@@ -11,7 +11,7 @@ from remediator.core.model.scan import Scanned, ScannedRole, UnreadableRole
 from remediator.core.policy.arn import RoleArn
 from remediator.core.repair.outcome import TOLD
 from remediator.errors import TransientError
-from remediator.flows.judge import Judge, Judgement
+from remediator.flows.assess import Assessment, Assessor
 from remediator.gateways.world import World
 from remediator.settings import Mode, Settings
 
@@ -23,7 +23,7 @@ _NEAR = frozenset({Refusal.UNKNOWN_CLOUD, Refusal.NOT_ALLOWED})
 class Surveyed:
     """What came of one role; ``near`` says what keeps it from being enrolled, None where nothing of that kind does."""
 
-    judgement: Judgement
+    judgement: Assessment
     near: NearMiss | None
 
     @property
@@ -87,7 +87,7 @@ def survey(world: World, names: frozenset[str], *, on_roles: Callable[[int], Non
     Raises any AwsError of the scan. What cannot be reached for now leaves the roles that need it unjudged.
     """
     settings = world.settings
-    judge = Judge(world)
+    assessor = Assessor(world)
     scanned = 0
     surveyed: list[Surveyed] = []
     unjudged: list[UnreadableRole] = []
@@ -97,7 +97,7 @@ def survey(world: World, names: frozenset[str], *, on_roles: Callable[[int], Non
         for each in page.roles:
             if names and _name_of(each) not in names:
                 continue
-            found = _judged(each, judge, settings)
+            found = _assessed(each, assessor, settings)
             if isinstance(found, UnreadableRole):
                 unjudged.append(found)
             else:
@@ -111,17 +111,17 @@ def survey(world: World, names: frozenset[str], *, on_roles: Callable[[int], Non
     return Survey(scanned, tuple(surveyed), tuple(unjudged))
 
 
-def _judged(scanned: Scanned, judge: Judge, settings: Settings) -> Judgement | UnreadableRole:
+def _assessed(scanned: Scanned, assessor: Assessor, settings: Settings) -> Assessment | UnreadableRole:
     if isinstance(scanned, UnreadableRole):
         return scanned
     try:
-        judgement = judge.judge(scanned)
+        judgement = assessor.assess(scanned)
     except TransientError as error:
         return _unjudged(scanned, settings, str(error))
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one role must not hide the others
         return _unjudged(scanned, settings, f"{type(error).__name__}: {error}")
     if judgement is None:
-        return _unjudged(scanned, settings, str(judge.unreached))
+        return _unjudged(scanned, settings, str(assessor.unreached))
     return _unjudged(scanned, settings, _OUTDATED) if judgement.is_outdated else judgement
 
 
@@ -133,7 +133,7 @@ def _name_of(scanned: Scanned) -> str | None:
     return scanned.name if isinstance(scanned, UnreadableRole) else scanned.role.arn.name
 
 
-def _near(judgement: Judgement, settings: Settings) -> NearMiss | None:
+def _near(judgement: Assessment, settings: Settings) -> NearMiss | None:
     """Only of a role that would be enrolled if it were not for its tag or the patterns."""
     role = judgement.scanned.role
     match judgement.enrollment:

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final, TypeAlias, assert_never
+from typing import Final, assert_never
 
 from remediator.core.enrollment.decide import Enrolled, NotEnrolled, Off, Refused
 from remediator.core.events.request import ReconcileRequest
 from remediator.core.events.sweep import Sweep, SweepCounts, is_sweep
 from remediator.core.model.scan import Scanned, ScannedPage, ScannedRole, UnreadableRole
 from remediator.errors import RejectedError, TransientError, UnknownAwsError
-from remediator.flows.judge import Judge, Judgement
+from remediator.flows.assess import Assessment, Assessor
 from remediator.gateways.world import World
 from remediator.settings import Mode
 
@@ -27,20 +27,14 @@ Both are a small part of the function's timeout, so that a sweep that is cut off
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
-    """Every role was looked at; ``sweep`` holds the counts."""
+class Swept:
+    """How far a ``sweep`` has come, with its counts: to the end, or as far as the time allowed.
+
+    One that is not complete is in the sweep queue.
+    """
 
     sweep: Sweep
-
-
-@dataclass(frozen=True, slots=True)
-class Continued:
-    """The time is up, and ``sweep`` is in the sweep queue, with the counts so far."""
-
-    sweep: Sweep
-
-
-Swept: TypeAlias = Completed | Continued
+    is_complete: bool
 
 
 class _Verdict(StrEnum):
@@ -58,7 +52,7 @@ _NEVER_QUEUED: Final = frozenset({_Verdict.CLEAN, _Verdict.OFF})
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _Assessed:
     """What came of the role ``name`` with the enrolment tag ``cloud``, each None where it is unknown.
 
     ``pressing`` roles are queued whoever asked for the sweep; those that only a person can settle are queued where all
@@ -93,7 +87,7 @@ def sweep(
     looked at for nothing, and to do without those roles would lose what an event has asked for; so the whole is tried
     again.
     """
-    return _SweepInvocation(asked, world, remaining, on_unreadable, Judge(world)).to_the_end()
+    return _SweepInvocation(asked, world, remaining, on_unreadable, Assessor(world)).to_the_end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +98,8 @@ class _SweepInvocation:
     world: World
     remaining: Callable[[], int]
     on_unreadable: Callable[[UnreadableRole, Exception | None], None]
-    judge: Judge
-    judged: dict[str, _Judged] = field(default_factory=dict)
+    assessor: Assessor
+    assessed: dict[str, _Assessed] = field(default_factory=dict)
     """The roles that were judged here, by name."""
     queued: set[str] = field(default_factory=set)
     """The names of those that were queued."""
@@ -121,7 +115,7 @@ class _SweepInvocation:
             if current.marker is None:
                 counts = self._unsettled_queued()
                 self._raise_for_what_was_not_reached()
-                return Completed(replace(current, counts=current.counts + counts))
+                return Swept(replace(current, counts=current.counts + counts), is_complete=True)
         return self._stopped(current)
 
     def _page(self, current: Sweep) -> tuple[Sweep, ScannedPage]:
@@ -134,12 +128,12 @@ class _SweepInvocation:
         anew = replace(current, marker=None, counts=SweepCounts(), restarted=True)
         return anew, self.world.scan.page(None)
 
-    def _stopped(self, current: Sweep) -> Continued:
+    def _stopped(self, current: Sweep) -> Swept:
         self._raise_for_what_was_not_reached()
         if current.marker == self.asked.marker:
             raise TransientError("sweep", "too little time", "not one page of roles was done before the time was up")
         self.world.sweeps.send(current)
-        return Continued(current)
+        return Swept(current, is_complete=False)
 
     def _unsettled_queued(self) -> SweepCounts:
         """Queue the unsettled roles that are not queued yet; which they are is asked at the end, when most are.
@@ -150,7 +144,7 @@ class _SweepInvocation:
         names = [
             name
             for name in self.world.history.unsettled_roles()
-            if name not in self.queued and (sees_all or name in self.judged)
+            if name not in self.queued and (sees_all or name in self.assessed)
         ]
         requests = tuple(
             ReconcileRequest(
@@ -160,13 +154,13 @@ class _SweepInvocation:
                 None if judged is None else judged.bucket,
             )
             for name in names
-            for judged in [self.judged.get(name)]
+            for judged in [self.assessed.get(name)]
         )
         self.world.work.send_all(requests)
         return SweepCounts(queued=len(requests), unsettled=len(requests))
 
     def _raise_for_what_was_not_reached(self) -> None:
-        unreached = self.judge.unreached
+        unreached = self.assessor.unreached
         if unreached is not None:
             why = f"{unreached.message} (the sweep is incomplete: roles that need this were not judged)"
             raise TransientError(unreached.operation, unreached.code, why) from unreached
@@ -184,7 +178,7 @@ class _SweepInvocation:
             in_time = self.remaining() >= ENOUGH_FOR_A_ROLE
             if not in_time:
                 break
-            judged = self._judged(scanned) if self.asked.covers(self._cloud_of(scanned)) else None
+            judged = self._assess(scanned) if self.asked.covers(self._cloud_of(scanned)) else None
             if judged is None:
                 continue
             cause = self.asked.cause_for(judged.cloud)
@@ -193,17 +187,17 @@ class _SweepInvocation:
             if judged.verdict is _Verdict.DRIFTED and judged.pressing and self.asked.scheduled:
                 counts["missed"] += is_sweep(cause)
             if judged.name is not None:
-                self.judged[judged.name] = judged
+                self.assessed[judged.name] = judged
                 if self._is_queued(judged):
                     self.queued.add(judged.name)
                     requests.append(ReconcileRequest(self.world.account, judged.name, cause, judged.bucket))
         self.world.work.send_all(tuple(requests))
         return SweepCounts(**counts, queued=len(requests)) if in_time else None
 
-    def _is_queued(self, judged: _Judged) -> bool:
+    def _is_queued(self, judged: _Assessed) -> bool:
         return judged.pressing or (judged.verdict not in _NEVER_QUEUED and self.asked.tells_all(judged.cloud))
 
-    def _judged(self, scanned: Scanned) -> _Judged | None:
+    def _assess(self, scanned: Scanned) -> _Assessed | None:
         """What came of the role; None where it is left for another try, because something cannot be reached for now."""
         match scanned:
             case UnreadableRole():
@@ -211,16 +205,16 @@ class _SweepInvocation:
                 return self._unreadable(scanned)
             case ScannedRole(role=role):
                 try:
-                    judgement = self.judge.judge(scanned)
+                    assessment = self.assessor.assess(scanned)
                 except TransientError as error:
-                    self.judge.unreached = error
+                    self.assessor.unreached = error
                     return None
                 except Exception as error:  # noqa: BLE001 - whatever is wrong with one role must not hide the others
                     why = f"{type(error).__name__}: {error}"
                     unreadable = UnreadableRole(role.arn.name, self._cloud_of(scanned), why)
                     self.on_unreadable(unreadable, error)
                     return self._unreadable(unreadable)
-                return None if judgement is None else self._told_apart(judgement)
+                return None if assessment is None else self._told_apart(assessment)
             case _ as never:
                 assert_never(never)
 
@@ -233,25 +227,25 @@ class _SweepInvocation:
             case _ as never:
                 assert_never(never)
 
-    def _unreadable(self, role: UnreadableRole) -> _Judged:
+    def _unreadable(self, role: UnreadableRole) -> _Assessed:
         """What comes of a role of which nothing certain can be said."""
         cloud = None if role.cloud is None else self.world.settings.cloud(role.cloud)
         bucket = None if cloud is None else self.world.settings.shared_bucket(cloud)
-        return _Judged(role.name, role.cloud, _Verdict.UNREADABLE, bucket=bucket)
+        return _Assessed(role.name, role.cloud, _Verdict.UNREADABLE, bucket=bucket)
 
-    def _told_apart(self, judgement: Judgement) -> _Judged | None:
-        """What the judgement means to a sweep; None for a role that carries no enrolment tag."""
-        role = judgement.scanned.role
-        match judgement.enrollment:
+    def _told_apart(self, assessment: Assessment) -> _Assessed | None:
+        """What the assessment means to a sweep; None for a role that carries no enrolment tag."""
+        role = assessment.scanned.role
+        match assessment.enrollment:
             case NotEnrolled():
                 return None
             case Off():
-                return _Judged(role.arn.name, role.tags[self.world.settings.enrollment_tag], _Verdict.OFF)
+                return _Assessed(role.arn.name, role.tags[self.world.settings.enrollment_tag], _Verdict.OFF)
             case Refused(cloud=cloud_name):
-                return _Judged(role.arn.name, cloud_name, _Verdict.REFUSED)
+                return _Assessed(role.arn.name, cloud_name, _Verdict.REFUSED)
             case Enrolled(cloud=cloud, mode=mode):
-                verdict, must_be_looked_at = _verdict_on(judgement)
-                return _Judged(
+                verdict, must_be_looked_at = _verdict_on(assessment)
+                return _Assessed(
                     role.arn.name,
                     cloud.name,
                     verdict,
@@ -263,13 +257,13 @@ class _SweepInvocation:
                 assert_never(never)
 
 
-def _verdict_on(judgement: Judgement) -> tuple[_Verdict, bool]:
+def _verdict_on(assessment: Assessment) -> tuple[_Verdict, bool]:
     """What was found of an enrolled role, and whether the reconciler can do something about it, if its mode allows."""
-    if judgement.is_outdated:
+    if assessment.is_outdated:
         return _Verdict.UNDECIDED, True
-    if judgement.refused is not None:
+    if assessment.refused is not None:
         return _Verdict.REFUSED, False
-    if not judgement.findings:
+    if not assessment.findings:
         return _Verdict.CLEAN, False
-    plan = judgement.plan
+    plan = assessment.plan
     return (_Verdict.DRIFTED, True) if plan.writes or plan.removals else (_Verdict.UNDECIDED, False)

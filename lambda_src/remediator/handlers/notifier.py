@@ -17,7 +17,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from remediator.core.alerts.slack_message import slack_message
 from remediator.core.alerts.topic_messages import published_layout
 from remediator.errors import WebhookThrottled
-from remediator.flows.post import PostedAs, post
+from remediator.flows.post_to_slack import PostedAs, post_to_slack
 from remediator.gateways.secret import WebhookSecret
 from remediator.gateways.webhook import Webhook
 from remediator.handlers.consumer import Event, client, consume, count, function, logger, require_time, sleep
@@ -55,11 +55,10 @@ def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
     After Slack has said that it takes no more, nothing else is posted, and all of it comes back, one after the other,
     when Slack takes messages again.
     """
-    counts: Counter[str] = Counter()
+    counts: Counter[str] = Counter(SlackPosted=0, SlackThrottled=0, SlackFailed=0)
     put_off: dict[str, int] = {}
 
     def work(record: SQSRecord) -> None:
-        logger.append_keys(message_id=record.message_id)
         if not _closed().seconds_left:
             require_time(context, ENOUGH_MILLISECONDS, "post")
         try:
@@ -74,13 +73,10 @@ def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
             counts["SlackThrottled" if left else "SlackFailed"] += 1
             raise
         counts["SlackPosted"] += posted is not None
-        if posted is None:
-            logger.info("posted already")
-        else:
-            logger.info("posted", form=posted)
+        logger.info("posted already" if posted is None else "posted", form=posted)
 
     answer = consume(event, context, work, delays=put_off)
-    count(**{name: counts[name] for name in ("SlackPosted", "SlackThrottled", "SlackFailed")})
+    count(**counts)
     return answer
 
 
@@ -115,7 +111,7 @@ def _post_once(body: str, context: LambdaContext, *, is_first: bool) -> PostedAs
         if not is_first:
             sleep(PACE_SECONDS)
         try:
-            posted.append(post(blocks, plain, webhook=_webhook(), secret=_secret()))
+            posted.append(post_to_slack(blocks, plain, _webhook(), _secret()))
         except WebhookThrottled as error:
             _closed().close(error.seconds)
             raise

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 from functools import cache
-from typing import assert_never
+from typing import Final, assert_never
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from remediator.core.events.request import ReconcileRequest
+from remediator.core.events.sweep import SweepRequest
 from remediator.errors import MalformedEvent
-from remediator.flows.dispatch import Dispatched, Dropped, Queued, SweepQueued, dispatch
+from remediator.flows.dispatch import Dispatched, Dropped, dispatch
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.queue import SweepQueue, WorkQueue
 from remediator.gateways.world import World
@@ -24,29 +26,20 @@ from remediator.handlers.consumer import (
     count,
     function,
     logger,
-    now,
+    make_world,
     require_time,
-    settings,
-    sleep,
 )
 
-ENOUGH_MILLISECONDS = 12_000
+ENOUGH_MILLISECONDS: Final = 12_000
 """What is left for an event that is begun: one about a managed policy reads dozens of roles, and queues them."""
 
 
 @cache
-def _roles() -> IamGateway:
-    return IamGateway(client("iam"))
-
-
-def _world(context: LambdaContext) -> World:
-    return World(
-        account=account_of(context),
-        settings=settings(),
-        clock=now,
-        sleep=sleep,
+def _world(account: str) -> World:
+    return make_world(
+        account,
         own_role_arn=os.environ["REMEDIATOR_ROLE_ARN"],
-        roles=_roles(),
+        roles=IamGateway(client("iam")),
         work=WorkQueue(client("sqs"), os.environ["WORK_QUEUE_URL"]),
         sweeps=SweepQueue(client("sqs"), os.environ["SWEEP_QUEUE_URL"]),
     )
@@ -54,24 +47,23 @@ def _world(context: LambdaContext) -> World:
 
 @function
 def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
-    """Dispatch a batch of the intake queue; a record that fails is retried alone and ends in the dead-letter queue."""
-    world = cache(lambda: _world(context))  # a configuration that cannot be read fails the messages
+    """Dispatch a batch of the intake queue; a message that fails is retried alone."""
+    account = account_of(context)
     count(EventsReceived=len(event.get("Records", ())))
 
-    def route(record: SQSRecord) -> None:
-        logger.append_keys(message_id=record.message_id, event_id=None, call=None)
+    def work(record: SQSRecord) -> None:
         require_time(context, ENOUGH_MILLISECONDS, "dispatch")
         try:
             envelope = json.loads(record.body)
         except (ValueError, RecursionError) as error:
             raise MalformedEvent(f"the message is not JSON: {error}") from error
         logger.append_keys(event_id=_named(envelope, "eventID"), call=_named(envelope, "eventName"))
-        dispatched = dispatch(envelope, world())
+        dispatched = dispatch(envelope, _world(account))
         count(**{_metric(dispatched): 1})
         for each in dispatched:
             _log(each)
 
-    return consume(event, context, route)
+    return consume(event, context, work)
 
 
 def _named(envelope: object, key: str) -> str | None:
@@ -83,17 +75,17 @@ def _named(envelope: object, key: str) -> str | None:
 
 def _metric(dispatched: tuple[Dispatched, ...]) -> str:
     """What the event counts as: one that asked for a sweep, for at least one role, or for nothing."""
-    if any(isinstance(each, SweepQueued) for each in dispatched):
+    if any(isinstance(each, SweepRequest) for each in dispatched):
         return "SweepsRequested"
-    return "EventsQueued" if any(isinstance(each, Queued) for each in dispatched) else "EventsIgnored"
+    return "EventsQueued" if any(isinstance(each, ReconcileRequest) for each in dispatched) else "EventsIgnored"
 
 
 def _log(dispatched: Dispatched) -> None:
     match dispatched:
-        case Queued(request=request):
-            logger.info("queued", role=request.role_name, group=request.group)
-        case SweepQueued(request=sweep):
-            logger.info("sweep requested", clouds="all" if sweep.clouds is None else sweep.clouds)
+        case ReconcileRequest():
+            logger.info("queued", role=dispatched.role_name, group=dispatched.group)
+        case SweepRequest(clouds=clouds):
+            logger.info("sweep requested", clouds="all" if clouds is None else clouds)
         case Dropped(why=why, role_name=role_name):
             logger.info("ignored", role=role_name, why=why)
         case _ as never:

@@ -8,15 +8,20 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, TypeAlias, assert_never
 
-from remediator.core.events.event import Actor, Cause
+from remediator.core.events.event import Actor, Cause, Ignored, SharedTrigger
 from remediator.core.events.message_fields import Fields, json_line, read_cause, read_message
+from remediator.core.events.watched import Concern
 from remediator.errors import MalformedRequest
+from remediator.settings import Settings
 
 FORMAT: Final = 1
 """Version of the messages' form; a message of another version is dead-lettered, never guessed at."""
 
 SWEEP_CALL: Final = "Sweep"
 """What stands in the place of a call where nobody made one: the sweep itself found the role."""
+
+MOST_ROLES_OF_A_POLICY: Final = 50
+"""How many roles are read one by one because of one event; beyond that one sweep costs fewer calls, and less time."""
 
 _CONTINUATION: Final = "continuation"
 _TIME_FORM: Final = "%Y-%m-%dT%H:%M:%SZ"
@@ -46,6 +51,19 @@ class SweepRequest:
     clouds: tuple[str, ...] | None = None
     cause: Cause | None = None
     time: datetime | None = None
+
+
+def sweep_for(trigger: SharedTrigger, settings: Settings) -> SweepRequest | Ignored:
+    """The sweep that a call on a bucket, a key or the account asks for; one because of the account is of all clouds."""
+    if trigger.concern is Concern.BUCKET:
+        clouds = settings.clouds_of_bucket(trigger.name)
+    elif trigger.concern is Concern.KEY:
+        clouds = settings.clouds_of_key(trigger.name)
+    else:
+        return SweepRequest(SweepReason.EVENT, None, trigger.cause)
+    if not clouds:
+        return Ignored(f"{trigger.concern} {trigger.name} is not in the configuration")
+    return SweepRequest(SweepReason.EVENT, tuple(cloud.name for cloud in clouds), trigger.cause)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ class PostedAs(StrEnum):
     PLAIN = "plain"
 
 
-def post(blocks: str, plain: str, *, webhook: Webhook, secret: WebhookSecret) -> PostedAs:
+def post_to_slack(blocks: str, plain: str, webhook: Webhook, secret: WebhookSecret) -> PostedAs:
     """Post a message once, ``plain`` in place of ``blocks`` only where Slack does not take them.
 
     Raises any WebhookError, AwsError or UnusableSecret; WebhookRefused only where the URL is refused that the secret

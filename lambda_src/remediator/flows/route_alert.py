@@ -1,4 +1,4 @@
-"""Tell people of an alert: at once on its own, or with others in the digest of its window."""
+"""Route an alert to people: at once on its own, or with others in the digest of its window."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from enum import StrEnum
+from typing import Final
 
 from remediator.core.alerts.alert_json import attributes_of, parse_record, record_json
 from remediator.core.alerts.alert_layout import layout_of
@@ -17,8 +18,8 @@ from remediator.core.alerts.digest_layout import digest_layout
 from remediator.core.alerts.layout import email_text
 from remediator.core.alerts.notification import Notice, Notification
 from remediator.core.alerts.window import Window, parse_window_end
-from remediator.gateways.digests import DigestQueue, DigestWindows
 from remediator.gateways.people_topic import MESSAGE_LIMIT, PeopleMessage
+from remediator.gateways.world import World
 
 LATE: Final = timedelta(seconds=10)
 """How long after the end of a window its digest is made: what was sent within it is here by then, if all goes well."""
@@ -28,87 +29,69 @@ _EMAIL_NEEDS: Final = 50_000
 
 
 Tell = Callable[[PeopleMessage, str], None]
-"""Publish a message to people, unless one was published under that name within a day."""
+"""Publishes a message to people, unless one was published under that name within a day."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToldAlone:
-    """The alert was told on its own, now or before."""
+class Route(StrEnum):
+    """What becomes of a record, as the log says it."""
 
-    alert_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class HeldBack:
-    """The alert is told with the digest of this window, which is asked for."""
-
-    alert_id: str
-    window: Window
-
-
-@dataclass(frozen=True, slots=True)
-class DigestTold:
-    """The digest of a window was told, now or before; it says what came of that many alerts."""
-
-    window: Window
-    alerts: int
-
-
-@dataclass(frozen=True, slots=True)
-class AskedAgain:
-    """The window is not over yet, and its digest was asked for once more."""
-
-    window: Window
-
-
-@dataclass(frozen=True, slots=True)
-class NothingHeld:
+    ALONE = "told alone"
+    """The alert was sent on its own, now or before."""
+    HELD = "held for a digest"
+    """The alert waits for the digest of its window, which is asked for."""
+    DIGEST = "digest told"
+    """The digest of a window was sent, now or before."""
+    RESCHEDULED = "the window is not over yet"
+    """The digest of the window was asked for once more."""
+    EMPTY = "nothing waits for the digest"
     """No alert waits for the digest of the window."""
 
-    window: Window
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What became of an alert, by its id, or of a window, with the number of its alerts."""
+
+    route: Route
+    alert_id: str | None = None
+    window: Window | None = None
+    alerts: int | None = None
 
 
-Announced: TypeAlias = ToldAlone | HeldBack | DigestTold | AskedAgain | NothingHeld
+def route_alert(text: str, sent_at: datetime, world: World, tell: Tell) -> Routed:
+    """Notify people of one record of the alerts topic, sent at ``sent_at``, or of the window that it ends.
 
-
-def announce(
-    text: str, *, sent_at: datetime, now: datetime, windows: DigestWindows, ends: DigestQueue, tell: Tell
-) -> Announced:
-    """Tell people of one record of the alerts topic, sent at ``sent_at``, or of the window that it ends.
-
-    The first alerts of a window and what is about no single role are told at once. Doing it again tells nothing twice,
-    and after an error or a crash it has to be done again, or else an alert may be told to nobody. Raises MalformedAlert
+    The first alerts of a window and what is about no single role are sent at once. Doing it again sends nothing twice,
+    and after an error or a crash it has to be done again, or else an alert may reach no one. Raises MalformedAlert
     for what is no such record, any AwsError, and MalformedRecord for what cannot be read of a window.
     """
-    window = parse_window_end(text)
-    if window is not None:
-        return _end(window, now=now, windows=windows, ends=ends, tell=tell)
+    ended = parse_window_end(text)
+    if ended is not None:
+        return _end(ended, world, tell)
     message = parse_record(text)
     alert_id = message.notification_id
-    if isinstance(message, Notice):
-        tell(_message(message, text), alert_id)
-        return ToldAlone(alert_id)
-    window = windows.place(alert_id, digest_item(message), sent_at=sent_at, now=now)
+    window: Window | None = None
+    if not isinstance(message, Notice):
+        window = world.digests.place(alert_id, digest_item(message), sent_at=sent_at, now=world.clock())
     if window is None:
         tell(_message(message, text), alert_id)
-        return ToldAlone(alert_id)
+        return Routed(Route.ALONE, alert_id)
     # Asked first: a crash in between leads to two messages for one digest, and never to none.
-    if not windows.is_asked(window):
-        ends.ask(window, after=window.end + LATE - now)
-        windows.note_asked(window)
-    return HeldBack(alert_id, window)
+    if not world.digests.is_asked(window):
+        world.digest_queue.ask(window, after=window.end + LATE - world.clock())
+        world.digests.note_asked(window)
+    return Routed(Route.HELD, alert_id, window)
 
 
-def _end(window: Window, *, now: datetime, windows: DigestWindows, ends: DigestQueue, tell: Tell) -> Announced:
-    remaining = window.end + LATE - now
+def _end(window: Window, world: World, tell: Tell) -> Routed:
+    remaining = window.end + LATE - world.clock()
     if remaining > timedelta():
-        ends.ask(window, after=remaining)
-        return AskedAgain(window)
-    items = windows.close(window)
+        world.digest_queue.ask(window, after=remaining)
+        return Routed(Route.RESCHEDULED, window=window)
+    items = world.digests.close(window)
     if not items:
-        return NothingHeld(window)
+        return Routed(Route.EMPTY, window=window)
     tell(_digest_message(digest_of(window, items)), f"{DIGEST} {window.key}")
-    return DigestTold(window, len(items))
+    return Routed(Route.DIGEST, window=window, alerts=len(items))
 
 
 def _digest_message(digest: Digest) -> PeopleMessage:

@@ -1,4 +1,4 @@
-"""Tell people about an outcome, if there is anything new in it, and remember what they were told."""
+"""Notify people of an outcome, if there is anything new in it, and remember that."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def notification_of(outcome: Outcome, telling: Telling, settings: Settings) -> N
     return describe(outcome, telling, buckets=buckets, grant=cloud.grant)
 
 
-def deliver(outcome: Outcome, world: World) -> Telling:
+def notify(outcome: Outcome, world: World) -> Telling:
     """Publish the outcome's alert, if there is anything new in it; then close its changes, and remember that.
 
     That the limit of writes is reached is told before, so that nothing comes between an alert and closing its changes.

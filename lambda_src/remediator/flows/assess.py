@@ -1,4 +1,4 @@
-"""Judge the roles that a scan of the account has shown, one after the other; nothing is written here."""
+"""Assess the roles that a scan of the account has shown, one after the other; nothing is written here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NO_REPAIR: Final = RepairPlan((), ())
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Assessment:
     """What came of a role that a scan has shown.
 
     ``enrollment`` is what its tags, its name and its trust policy say, ``refused`` what its policies say against an
@@ -64,8 +64,8 @@ class Judgement:
                 assert_never(never)
 
 
-class Judge:
-    """Judges one role after the other, and reads what they share once: buckets and managed policies.
+class Assessor:
+    """Assesses one role after the other, and reads what they share once: buckets and managed policies.
 
     Conditions on the date are assessed at the time of ``world.clock`` when it is made. ``unreached`` is the error of
     the last thing that could not be reached for now, None where all could.
@@ -79,7 +79,7 @@ class Judge:
         self._read_profiles: Mapping[str, InstanceProfile] | TransientError | None = None
         self._read_buckets: dict[str, Reading[Bucket] | TransientError] = {}
 
-    def judge(self, scanned: ScannedRole) -> Judgement | None:
+    def assess(self, scanned: ScannedRole) -> Assessment | None:
         """What comes of a role; None where a bucket of its cloud cannot be reached for now.
 
         Raises TransientError where a managed policy, or the list of instance profiles, cannot be reached for now.
@@ -87,20 +87,20 @@ class Judge:
         enrollment = decide_enrollment(scanned.role, self._world.settings, account=self._world.account)
         match enrollment:
             case NotEnrolled() | Off() | Refused():
-                return Judgement(scanned, enrollment)
+                return Assessment(scanned, enrollment)
             case Enrolled():
                 return self._enrolled(scanned, enrollment)
             case _ as never:
                 assert_never(never)
 
-    def _enrolled(self, scanned: ScannedRole, enrollment: Enrolled) -> Judgement | None:
+    def _enrolled(self, scanned: ScannedRole, enrollment: Enrolled) -> Assessment | None:
         cloud = enrollment.cloud
         policies = self._policies_of(scanned)
         if policies is None:
-            return Judgement(scanned, enrollment, is_outdated=True)
+            return Assessment(scanned, enrollment, is_outdated=True)
         refused = refuse_by_policies(scanned.role, policies, cloud, self._surroundings)
         if refused is not None:
-            return Judgement(scanned, enrollment, refused)
+            return Assessment(scanned, enrollment, refused)
         buckets = self._buckets_of(cloud)
         if buckets is None:
             return None
@@ -116,7 +116,7 @@ class Judge:
             observed = replace(observed, profiles=replace(profiles, namesake=namesake))
             findings = diagnose(observed, self._surroundings, desired)
         plan = plan_repair(observed, findings, desired) if findings else NO_REPAIR
-        return Judgement(scanned, enrollment, findings=findings, plan=plan)
+        return Assessment(scanned, enrollment, findings=findings, plan=plan)
 
     def _policies_of(self, scanned: ScannedRole) -> RolePolicies | None:
         """The policies of the role; None where one of them is gone."""

@@ -1,0 +1,25 @@
+"""Gateways that several functions have in common, but not all: what they are made of takes a cold start longer."""
+
+from __future__ import annotations
+
+import os
+
+from remediator.gateways.history import HistoryTable
+from remediator.gateways.kms import KmsGateway
+from remediator.gateways.s3 import S3Gateway
+from remediator.handlers.consumer import WRITE_CLIENT_CONFIG, client, settings
+
+
+def history() -> HistoryTable:
+    """The history of this deployment."""
+    limit, days = settings().write_limit, settings().history_days
+    return HistoryTable(client("dynamodb"), os.environ["HISTORY_TABLE"], limit=limit, keep_days=days)
+
+
+def buckets(*, is_written: bool) -> S3Gateway:
+    """The buckets of the configuration, in every Region, with something to write with where that is asked for."""
+    return S3Gateway(
+        lambda region: client("s3", region),
+        KmsGateway(lambda region: client("kms", region)),
+        (lambda region: client("s3", region, WRITE_CLIENT_CONFIG)) if is_written else None,
+    )
