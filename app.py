@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent / "lambda_src"))  # the import root
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
+from remediator.core.enrollment.own_roles import STACK_PREFIX
 from remediator.errors import SettingsError
 from remediator.settings import Settings, parse_settings
 from stacks.bundle import BundleError, build_bundle
@@ -50,9 +51,9 @@ def define(app: cdk.App) -> RemediatorStack:
 
 def define_stacks(app: cdk.App, settings: Settings, *, bundle: Path) -> RemediatorStack:
     """Define the stacks of a configuration; ``bundle`` is the folder with the functions' code."""
-    home = RemediatorStack(app, "AnyscaleRemediator", settings=settings, bundle=bundle)
+    home = RemediatorStack(app, STACK_PREFIX, settings=settings, bundle=bundle)
     for region in forwarded_regions(settings):
-        forwarder = ForwarderStack(app, f"AnyscaleRemediatorForwarder-{region}", settings=settings, region=region)
+        forwarder = ForwarderStack(app, f"{STACK_PREFIX}Forwarder-{region}", settings=settings, region=region)
         forwarder.add_stack_dependency(home)  # it sends to a bus of the home stack
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return home

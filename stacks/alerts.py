@@ -53,8 +53,8 @@ class Alerts(Construct):
 class People(Construct):
     """The encrypted topic of what people are told: by e-mail and, where it is configured, by Amazon Q in Slack.
 
-    ``amazon_q`` is the role of that channel, None without one. No call to AWS can be made from the channel: its role
-    may do nothing, and the guardrail denies everything to whoever has rights of their own there.
+    No call to AWS can be made from the channel: its role may do nothing, and the guardrail denies everything to whoever
+    has rights of their own there.
     https://docs.aws.amazon.com/chatbot/latest/adminguide/understanding-permissions.html
     """
 
@@ -64,13 +64,14 @@ class People(Construct):
         for email in settings.emails:
             self.topic.add_subscription(subscriptions.EmailSubscription(email))
         self._admit_alarms(key, settings)
-        self.amazon_q = self._tell_amazon_q(settings.amazon_q) if settings.amazon_q else None
+        if settings.amazon_q:
+            self._tell_amazon_q(settings.amazon_q)
 
     def allow_publishing(self, role: iam.Role) -> None:
         """Let the role publish to the topic, and encrypt for it."""
         _allow_publishing(self.topic, role)
 
-    def _tell_amazon_q(self, channel: AmazonQ) -> iam.Role:
+    def _tell_amazon_q(self, channel: AmazonQ) -> None:
         role = iam.Role(
             self,
             "AmazonQRole",
@@ -88,7 +89,6 @@ class People(Construct):
             guardrail_policies=[iam.ManagedPolicy.from_aws_managed_policy_name("AWSDenyAll")],
             logging_level=chatbot.LoggingLevel.ERROR,  # of what it drops nobody else hears
         )
-        return role
 
     def _admit_alarms(self, key: kms.Key, settings: Settings) -> None:
         """Let the alarms of this stack publish to the topic, and CloudWatch encrypt for those of this account.

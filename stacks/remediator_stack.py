@@ -9,6 +9,7 @@ from aws_cdk import Annotations, CfnOutput, Duration, Environment, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from remediator.core.enrollment.own_roles import own_roles_pattern
 from remediator.permissions import IAM_WRITES
 from remediator.settings import Settings, settings_digest
 from stacks.alarms import Alarms, Watched
@@ -173,16 +174,12 @@ class RemediatorStack(Stack):
 
         for function in (router, reconciler):
             function.function.add_environment("REMEDIATOR_ROLE_ARN", reconciler.role.role_arn)
-        roles = [*(function.role for function in functions.values()), sweep.role]
-        own_roles = [role.role_arn for role in (*roles, *([people.amazon_q] if people.amazon_q else ()))]
-        for function in (router, sweeper, reconciler):
-            function.function.add_environment("OWN_ROLE_ARNS", ",".join(own_roles))
         reconciler.role.add_to_policy(
             iam.PolicyStatement(
                 sid="NeverOwnRoles",
                 effect=iam.Effect.DENY,
                 actions=list(IAM_WRITES),
-                resources=own_roles,
+                resources=[own_roles_pattern(settings.partition, self.account)],
             )
         )
         undelivered = {"events": intake.undelivered, "alerts": alerts.undelivered}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from remediator.core.history.role_record import RoleMemory
 from tests.cli.deployed import NOW, ROLE, Deployed
 from tests.cli.terminal import ROOT, Json
-from tests.examples import BUCKET, OWN_ROLE_ARN
+from tests.examples import BUCKET, LAMBDA_STATEMENT, OWN_ROLE_ARN, policy
 from tests.functional.world import PAUSE_PARAMETER, TABLE, client
 
 CLOUD: Json = {
@@ -24,6 +25,8 @@ CLOUD: Json = {
     "instanceProfile": "ignore",
 }
 DEPLOYED_AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+OWN_ROLE = "AnyscaleRemediator-RouterRoleB6F1A2C3-ftsyJqRnKmAd"
+"""The name of the router's role, as CloudFormation generates it."""
 QUEUES = ("IntakeQueue", "WorkQueue", "WorkDeadLetters", "UndeliveredEvents")
 
 
@@ -89,6 +92,14 @@ class Running:
     def remember(self, memory: RoleMemory, role: str = ROLE) -> None:
         """Have something remembered of a role."""
         self.account.history.write_memory(role, memory)
+
+    def create_own_role(self, tags: Mapping[str, str] | None = None) -> None:
+        """Create the router's role."""
+        self.account.iam.create_role(
+            RoleName=OWN_ROLE,
+            AssumeRolePolicyDocument=json.dumps(policy(LAMBDA_STATEMENT)),
+            Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()],
+        )
 
     def inline(self, role: str = ROLE) -> list[str]:
         """The names of the inline policies of a role."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import timedelta
 from typing import Any
@@ -12,15 +13,27 @@ import pytest
 from remediator.core.history.change import ChangeKind, ChangeState
 from remediator.core.history.role_record import Contest, RoleMemory
 from remediator.core.model.finding import Finding, FindingCode
+from remediator.core.policy.document import PolicyDocument
 from remediator.errors import DeniedError
 from remediator.gateways.history import HistoryTable
+from remediator.gateways.iam import IamGateway
 from remediator.gateways.topic import PUBLISH, AlertsTopic
 from remediator_cli.terminal import clock
 from tests.cli.deployed import NOW, ROLE
-from tests.cli.running import CLOUD, Running, answer_with, configure, deny, running, without_credentials, write_settings
+from tests.cli.running import (
+    CLOUD,
+    OWN_ROLE,
+    Running,
+    answer_with,
+    configure,
+    deny,
+    running,
+    without_credentials,
+    write_settings,
+)
 from tests.cli.schemas import schema_errors
 from tests.cli.terminal import Remediator
-from tests.examples import ACCOUNT, BUCKET
+from tests.examples import ACCOUNT, BUCKET, ENROLLED, LAMBDA_STATEMENT, policy
 
 __all__ = ["running"]
 
@@ -84,6 +97,31 @@ def test_a_repair_that_was_interrupted_after_its_write_leaves_nothing_to_do(
     answer = remediator("apply", "--yes", ROLE)
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.endswith(f"Nothing is wrong with {ROLE}; nothing was changed.\n")
+
+
+def test_a_role_of_the_remediator_is_refused(running: Running, remediator: Remediator) -> None:
+    configure(roles=["Anyscale*"])
+    running.create_own_role(ENROLLED)
+    answer = remediator("apply", "--yes", OWN_ROLE)
+    assert (answer.code, running.inline(OWN_ROLE), running.alerts()) == (1, [], [])
+    assert "not repaired (refused). The role is one of the remediator's own, which it never touches." in answer.err
+
+
+def test_a_role_that_is_refused_between_two_writes_is_said_to_be(
+    running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam, write_trust = running.account.iam, IamGateway.write_trust
+    iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(policy(LAMBDA_STATEMENT)))
+
+    def meanwhile(gateway: IamGateway, role_name: str, document: PolicyDocument) -> None:
+        write_trust(gateway, role_name, document)
+        iam.tag_role(RoleName=ROLE, Tags=[{"Key": "anyscale:cluster-role", "Value": "nowhere"}])
+
+    monkeypatch.setattr(IamGateway, "write_trust", meanwhile)
+    answer = remediator("apply", "--yes", "--json", ROLE)
+    assert (answer.code, answer.record["result"], running.inline()) == (1, "incomplete", [])
+    assert "not repaired (refused). The tag anyscale:cluster-role names the cloud 'nowhere'" in answer.err
+    assert [alert["outcome"] for alert in running.alerts()] == ["refused"]
 
 
 class TestIsHeldBack:

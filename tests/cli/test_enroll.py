@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.cli.deployed import ROLE
-from tests.cli.running import CLOUD, Running, configure, deny, running, without_credentials, write_settings
+from tests.cli.running import CLOUD, OWN_ROLE, Running, configure, deny, running, without_credentials, write_settings
 from tests.cli.schemas import schema_errors
 from tests.cli.terminal import Remediator
 from tests.examples import ACCOUNT, EC2_STATEMENT, LAMBDA_STATEMENT, OUTSIDE, policy
@@ -97,6 +97,15 @@ def test_a_role_that_a_guard_refuses_is_not_tagged_and_the_guard_is_named(
     answer = remediator("enroll", "--yes", NEW, "production")
     assert (answer.code, answer.out, running.tags(NEW)) == (1, "", {})
     assert f"{NEW} cannot be enrolled in production, and nothing was changed. {guard}" in answer.err
+
+
+def test_a_role_of_the_remediator_is_not_tagged(running: Running, remediator: Remediator) -> None:
+    configure(roles=["Anyscale*"])
+    running.create_own_role()
+    answer = remediator("enroll", "--yes", OWN_ROLE, "production")
+    assert (answer.code, answer.out, running.tags(OWN_ROLE)) == (1, "", {})
+    why = "own-role: The role is one of the remediator's own, which it never touches."
+    assert f"{OWN_ROLE} cannot be enrolled in production, and nothing was changed. {why}" in answer.err
 
 
 def test_an_administrators_role_is_not_tagged(worker: Running, remediator: Remediator) -> None:

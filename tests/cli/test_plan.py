@@ -15,7 +15,16 @@ import pytest
 from remediator.permissions import SWEEPER, Access
 from remediator_cli.deployment.scan_policy import SCAN, scan_policy
 from tests.cli.deployed import ROLE, Deployed
-from tests.cli.running import CLOUD, answer_with, configure, deny, documented, without_credentials, write_settings
+from tests.cli.running import (
+    CLOUD,
+    OWN_ROLE,
+    answer_with,
+    configure,
+    deny,
+    documented,
+    without_credentials,
+    write_settings,
+)
 from tests.cli.terminal import ROOT, Json, Remediator
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, bucket_grant, policy, settings
 from tests.functional.test_issued_calls import ACTIONS, PUBLIC
@@ -115,6 +124,13 @@ def test_a_role_with_a_misspelt_tag_is_shown_with_how_to_enrol_it(account: Deplo
     assert "1 with a tag that does not enrol" in answer.out
     assert "It has the tag 'Anyscale:Cluster-Role'" in answer.out
     assert "remediator enroll worker production" in answer.out
+
+
+def test_nobody_is_told_to_enrol_a_role_of_the_remediator(account: Deployed, remediator: Remediator) -> None:
+    configure(roles=["Anyscale*"])
+    account.iam.create_role(RoleName=OWN_ROLE, AssumeRolePolicyDocument="{}")
+    assert "remediator enroll" not in remediator("plan").out
+    assert f"{OWN_ROLE}  not-enrolled" in remediator("plan", "--role", OWN_ROLE).out
 
 
 def test_only_the_roles_that_are_named_are_shown(account: Deployed, remediator: Remediator) -> None:

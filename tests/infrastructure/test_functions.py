@@ -24,7 +24,7 @@ from remediator.settings import Cloud, InstanceProfileMode, Mode, Settings, pars
 from stacks.queues import MAX_RECEIVE_COUNT
 from stacks.statements import allow_declared
 from tests.infrastructure.conftest import WEBHOOK
-from tests.infrastructure.templates import ACCOUNT, Synthesised, allowed, listed, resolved
+from tests.infrastructure.templates import ACCOUNT, HOME, Synthesised, allowed, listed, resolved
 
 STACKS = pytest.mark.parametrize("stack", ["example", "largest", "mixed", "gov", "china"], indirect=True)
 
@@ -157,29 +157,24 @@ def test_the_functions_are_told_where_to_send(example: Synthesised) -> None:
     people, _ = example.named("AWS::SNS::Topic", "People")
     table, _ = example.named("AWS::DynamoDB::Table", "History")
     role = f"{example.role_of('reconciler')}.Arn"
-    others = (example.named("AWS::IAM::Role", name)[0] for name in ("SweepRole", "PeopleAmazonQRole"))
-    own_roles = ",".join(f"{each}.Arn" for each in (*map(example.role_of, PERMISSIONS), *others))
     expected = {
         "router": {
             "CONSUMED_QUEUE_URL": intake,
             "WORK_QUEUE_URL": work,
             "SWEEP_QUEUE_URL": sweep,
             "REMEDIATOR_ROLE_ARN": role,
-            "OWN_ROLE_ARNS": own_roles,
         },
         "sweeper": {
             "CONSUMED_QUEUE_URL": sweep,
             "WORK_QUEUE_URL": work,
             "SWEEP_QUEUE_URL": sweep,
             "HISTORY_TABLE": table,
-            "OWN_ROLE_ARNS": own_roles,
         },
         "reconciler": {
             "CONSUMED_QUEUE_URL": work,
             "ALERTS_TOPIC_ARN": topic,
             "MAX_RECEIVE_COUNT": str(MAX_RECEIVE_COUNT),
             "REMEDIATOR_ROLE_ARN": role,
-            "OWN_ROLE_ARNS": own_roles,
             "HISTORY_TABLE": table,
             "PAUSE_PARAMETER": "/anyscale-remediator/writes",
         },
@@ -295,7 +290,7 @@ def test_the_reconciler_may_not_write_to_the_roles_of_the_remediator_nor_pass_th
     (deny,) = [each for each in stack.statements_of("reconciler") if each.get("Sid") == "NeverOwnRoles"]
     assert deny["Effect"] == "Deny"
     assert set(deny["Action"]) == set(IAM_WRITES)
-    assert set(deny["Resource"]) == {f"{role}.Arn" for role in stack.resources("AWS::IAM::Role")}
+    assert deny["Resource"] == [f"arn:{stack.settings.partition}:iam::{ACCOUNT}:role/{HOME}*"]
     assert "Condition" not in deny
 
 

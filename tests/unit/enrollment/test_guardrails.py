@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from remediator.core.enrollment.guardrails import (
-    NAME,
     PARAMETERS,
     Guarded,
     PolicyType,
@@ -17,6 +16,7 @@ from remediator.core.enrollment.guardrails import (
     guardrails,
     guardrails_text,
 )
+from remediator.core.enrollment.own_roles import STACK_PREFIX
 from remediator.core.policy.context import Context, Gap, Value
 from remediator.core.policy.document import read_policy
 from remediator.core.policy.evaluate import Request, Side, Source, weigh
@@ -190,7 +190,9 @@ class TestOurResources:
         for verb in ("Create", "Delete", "Update"):
             call = f"lambda:{verb}EventSourceMapping"
             assert denied(call, EVENT_SOURCE, ANYBODY, {"lambda:functionarn": (FUNCTION,)})
-            assert not denied(call, EVENT_SOURCE, ANYBODY, {"lambda:functionarn": (FUNCTION.replace(NAME, "Theirs"),)})
+            assert not denied(
+                call, EVENT_SOURCE, ANYBODY, {"lambda:functionarn": (FUNCTION.replace(STACK_PREFIX, "Theirs"),)}
+            )
             assert not denied(call, EVENT_SOURCE, DEPLOYER, {"lambda:functionarn": (FUNCTION,)})
 
     def test_include_the_key_by_its_tag(self) -> None:
@@ -207,9 +209,9 @@ class TestOurResources:
                 assert denied("lambda:UpdateFunctionCode", FUNCTION, principal, account=account)
 
     def test_have_the_names_that_the_stacks_give(self) -> None:
-        assert RULE_PREFIX == CHANNEL_NAME == NAME
-        assert ALARM_PREFIX.startswith(NAME)
-        assert FORWARDER_PREFIX.startswith(NAME)
+        assert RULE_PREFIX == CHANNEL_NAME == STACK_PREFIX
+        assert ALARM_PREFIX.startswith(STACK_PREFIX)
+        assert FORWARDER_PREFIX.startswith(STACK_PREFIX)
         assert PAUSE_PARAMETER.startswith(PARAMETERS)
 
 

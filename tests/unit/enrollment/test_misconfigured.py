@@ -6,7 +6,7 @@ import pytest
 
 from remediator.core.enrollment.misconfigured import NearMiss, Nearness, near_miss
 from remediator.core.policy.arn import RoleArn
-from tests.examples import ACCOUNT, ENROLLED, ROLE_ARN, settings
+from tests.examples import ACCOUNT, ENROLLED, OWN_ROLE_ARN, ROLE_ARN, settings
 
 EVERYWHERE = settings(roles=["anyscale/production/*", "*AWSServiceRoleFor*", "*AWSReservedSSO*"])
 AWS_OWNED = (
@@ -26,6 +26,11 @@ def test_nobody_means_a_role_of_aws_though_a_pattern_allows_it_or_a_tag_resemble
     arn: str, tags: dict[str, str]
 ) -> None:
     assert missed(arn, tags) is None
+
+
+@pytest.mark.parametrize("tags", [{}, MISSPELT, {"anyscale:cluster-role": "Production"}])
+def test_nobody_means_a_role_of_ours_whatever_pattern_allows_it(tags: dict[str, str]) -> None:
+    assert near_miss(RoleArn.parse(OWN_ROLE_ARN), tags, settings(roles=["Anyscale*"])) is None
 
 
 @pytest.mark.parametrize(("tags", "nearness"), [({}, Nearness.UNTAGGED), (MISSPELT, Nearness.TAG_MISSPELT)])

@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from remediator.core.enrollment.own_roles import STACK_PREFIX, own_roles_pattern
 from remediator.settings import MODE_TAG
-
-NAME: Final = "AnyscaleRemediator"
-"""The beginning of the names of all stacks, and so of what CloudFormation names in them, and of our rules and bus."""
 
 PARAMETERS: Final = "/anyscale-remediator/"
 """The beginning of the names of our parameters."""
@@ -26,20 +24,20 @@ _APPLICATION: Final = "anyscale-role-remediator"
 _BOOTSTRAP_ROLES: Final = ("cfn-exec-role", "deploy-role")
 
 _NAMED: Final = (
-    f"chatbot::{{account}}:chat-configuration/slack-channel/{NAME}*",
-    f"cloudformation:*:{{account}}:stack/{NAME}*",
-    f"cloudwatch:*:{{account}}:alarm:{NAME}*",
-    f"cloudwatch::{{account}}:dashboard/{NAME}*",
-    f"dynamodb:*:{{account}}:table/{NAME}*",
-    f"events:*:{{account}}:event-bus/{NAME}*",
-    f"events:*:{{account}}:rule/{NAME}*",
-    f"iam::{{account}}:policy/{NAME}*",
-    f"iam::{{account}}:role/{NAME}*",
-    f"lambda:*:{{account}}:function:{NAME}*",
-    f"logs:*:{{account}}:log-group:{NAME}*",
-    f"scheduler:*:{{account}}:schedule/default/{NAME}*",
-    f"sns:*:{{account}}:{NAME}*",
-    f"sqs:*:{{account}}:{NAME}*",
+    f"chatbot::{{account}}:chat-configuration/slack-channel/{STACK_PREFIX}*",
+    f"cloudformation:*:{{account}}:stack/{STACK_PREFIX}*",
+    f"cloudwatch:*:{{account}}:alarm:{STACK_PREFIX}*",
+    f"cloudwatch::{{account}}:dashboard/{STACK_PREFIX}*",
+    f"dynamodb:*:{{account}}:table/{STACK_PREFIX}*",
+    f"events:*:{{account}}:event-bus/{STACK_PREFIX}*",
+    f"events:*:{{account}}:rule/{STACK_PREFIX}*",
+    f"iam::{{account}}:policy/{STACK_PREFIX}*",
+    f"iam::{{account}}:role/{STACK_PREFIX}*",
+    f"lambda:*:{{account}}:function:{STACK_PREFIX}*",
+    f"logs:*:{{account}}:log-group:{STACK_PREFIX}*",
+    f"scheduler:*:{{account}}:schedule/default/{STACK_PREFIX}*",
+    f"sns:*:{{account}}:{STACK_PREFIX}*",
+    f"sqs:*:{{account}}:{STACK_PREFIX}*",
     f"ssm:*:{{account}}:parameter{PARAMETERS}*",
 )
 
@@ -121,7 +119,7 @@ def guardrails(guarded: Guarded) -> Mapping[str, Any]:
     account = guarded.account or "*"
     arn = f"arn:{guarded.partition}"
     approved = {"ArnNotLike": {"aws:PrincipalArn": list(guarded.approvers)}}
-    own_roles = f"{arn}:iam::{account}:role/{NAME}*"
+    own_roles = own_roles_pattern(guarded.partition, account)
     trusted = {"ArnNotLike": {"aws:PrincipalArn": [*guarded.approvers, *guarded.deployers, own_roles]}}
     return {
         "Version": "2012-10-17",
@@ -149,7 +147,7 @@ def guardrails(guarded: Guarded) -> Mapping[str, Any]:
                 "Action": [f"lambda:{verb}EventSourceMapping" for verb in ("Create", "Delete", "Update")],
                 "Resource": "*",
                 "Condition": {
-                    "ArnLike": {"lambda:FunctionArn": f"{arn}:lambda:*:{account}:function:{NAME}*"},
+                    "ArnLike": {"lambda:FunctionArn": f"{arn}:lambda:*:{account}:function:{STACK_PREFIX}*"},
                     **trusted,
                 },
             },

@@ -14,14 +14,15 @@ from remediator.core.policy.arn import RoleArn
 STACK_PREFIX: Final = "AnyscaleRemediator"
 """What the names of all our stacks begin with, and so those of their roles."""
 
-_PATH: Final = "/"
-
 
 def is_own_role(role: RoleArn) -> bool:
-    """Whether a role is one of ours, so that it must never be enrolled or written to."""
-    return role.path == _PATH and role.name.startswith(STACK_PREFIX)
+    """Whether a role is one of ours, so that it must never be enrolled or written to.
+
+    A path that begins so counts as well, as it does for the pattern: what is not refused must not be denied.
+    """
+    return role.path_and_name.startswith(STACK_PREFIX)
 
 
-def own_roles_pattern(account: str) -> str:
+def own_roles_pattern(partition: str, account: str) -> str:
     """The pattern, for the Resource element of a policy, of the ARNs of all our roles in an account."""
-    return f"arn:aws:iam::{account}:role{_PATH}{STACK_PREFIX}*"
+    return f"arn:{partition}:iam::{account}:role/{STACK_PREFIX}*"
