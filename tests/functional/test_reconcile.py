@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from remediator.core.alerts.decide import News
 from remediator.core.enrollment.decide import Refusal
 from remediator.core.events.event import Actor, Cause
+from remediator.core.history.change import ChangeState
 from remediator.core.model.bucket import Bucket
 from remediator.core.model.finding import FindingCode
 from remediator.core.model.own_names import OWN_POLICY_NAME
@@ -379,15 +381,69 @@ def test_a_policy_deleted_while_policies_are_read_is_looked_at_anew(world: World
 def test_a_first_write_is_still_told_when_the_role_is_unenrolled_before_the_second(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
 
-    def meddle() -> None:
-        if world.trusts_ec2():
-            world.iam.untag_role(RoleName=ROLE, TagKeys=["anyscale:cluster-role"])
-            world.grant(bucket_grant("elsewhere"), name=OWN_POLICY_NAME)
-
-    outcome = world.reconcile(roles=world.disturbed_roles(before_read_inline_policy=meddle))
+    roles = changed_after_the_first_write(
+        world, lambda: world.iam.untag_role(RoleName=ROLE, TagKeys=["anyscale:cluster-role"])
+    )
+    outcome, news = world.look(roles=roles)
     assert outcome.kind is OutcomeKind.REPAIRED
     assert codes(outcome.findings) == [FindingCode.TRUST_MISSING]
     assert "does not carry the tag" in outcome.why
+    (alert,) = world.alerts()
+    assert news is News.NEW
+    assert alert["headline"] == (
+        "Repaired, and not looked after any more; nothing for you to do. What else is wrong is not repaired."
+    )
+
+
+REFUSED_HALF_WAY: dict[str, tuple[Callable[[World], object], Refusal]] = {
+    "it is privileged": (
+        lambda world: world.grant({"Effect": "Allow", "Action": "*", "Resource": "*"}, name="rights"),
+        Refusal.POWERFUL,
+    ),
+    "it names an unknown cloud": (
+        lambda world: world.iam.tag_role(RoleName=ROLE, Tags=[{"Key": "anyscale:cluster-role", "Value": "nowhere"}]),
+        Refusal.UNKNOWN_CLOUD,
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "refusal"), REFUSED_HALF_WAY.values(), ids=REFUSED_HALF_WAY)
+def test_a_role_that_is_refused_after_a_first_write_is_told_as_refused_with_what_was_written(
+    world: World, change: Callable[[World], object], refusal: Refusal
+) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    outcome, news = world.look(roles=changed_after_the_first_write(world, lambda: change(world)))
+    assert (outcome.kind, outcome.refusal, news) == (OutcomeKind.REFUSED, refusal, News.NEW)
+    assert codes(outcome.findings) == [FindingCode.TRUST_MISSING]
+    written, not_written = world.changes()
+    assert (written.state, not_written.state) == (ChangeState.COMPLETED, ChangeState.NOT_WRITTEN)
+    (alert,) = world.alerts()
+    assert alert["headline"] == (
+        "Refused to look after this role any more; what was or may have been written before that is shown below. "
+        "Please correct tag or settings."
+    )
+    assert [(each["changeId"], each["state"]) for each in alert["changes"]] == [(written.change_id, "applied")]
+    assert alert["undo"] == [f"remediator undo {written.change_id}"]
+
+
+def test_a_role_that_cannot_be_read_after_a_first_write_is_looked_at_again(world: World) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    roles = changed_after_the_first_write(world, lambda: setattr(roles, "read_role", lambda _: Unreadable("denied")))
+    outcome = world.reconcile(roles=roles)
+    assert (outcome.kind, outcome.to_be_retried) == (OutcomeKind.FAILED, True)
+    assert codes(outcome.findings) == [FindingCode.TRUST_MISSING]
+    assert world.reconcile().kind is OutcomeKind.REPAIRED
+
+
+def changed_after_the_first_write(world: World, change: Callable[[], object]) -> IamGateway:
+    """IAM, in which the role and the policy that is about to be written change once the trust policy was repaired."""
+
+    def meddle() -> None:
+        if world.trusts_ec2():
+            change()
+            world.grant(bucket_grant("elsewhere"), name=OWN_POLICY_NAME)
+
+    return world.disturbed_roles(before_read_inline_policy=meddle)
 
 
 @pytest.mark.parametrize(

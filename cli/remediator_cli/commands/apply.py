@@ -170,7 +170,7 @@ def _say_results(outcome: Outcome, form: Form) -> None:
 
 def _why_not_repaired(outcome: Outcome, *, told: bool) -> Iterator[str]:
     """Sentences for people; a contest is remembered with what people were ``told``, and without that not at all."""
-    if outcome.kind in _IN_ORDER or outcome.results:
+    if outcome.kind in _IN_ORDER or (outcome.results and outcome.refusal is None):
         return
     if outcome.contest is not None:
         undone = f"Its repairs were undone too often, by {', '.join(outcome.contest.actors)}"

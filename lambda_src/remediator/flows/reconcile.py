@@ -333,14 +333,18 @@ class _Reconciliation:
 
     def interrupted(self, *, why: str) -> Outcome:
         """The outcome of a reconcile that was cut short after something was, or may have been, written."""
-        return replace(self._ended(OutcomeKind.FAILED, why=why), kind=OutcomeKind.FAILED, again=True)
+        return self._ended(OutcomeKind.FAILED, why=why)
 
     def _ended(self, kind: OutcomeKind, role: Role | None = None, *, cloud: str | None = None, why: str) -> Outcome:
-        """The outcome for a role that is not ours to repair (any more), with what was written before that."""
-        results = tuple(self.results.values())
-        written = bool(results) or any(change.may_have_taken_effect for change in self.recovered)
-        if written and kind is not OutcomeKind.REFUSED:
-            kind = conclude(results=results, settled=self.recovered)
+        """The outcome for a role that is not ours to repair (any more), with what was written before that.
+
+        After a write, a refusal and a failure stay what they are, and a failure is tried again. Any other end becomes
+        that of the writes, as no one would be notified of it otherwise.
+        """
+        if kind is OutcomeKind.FAILED:
+            self.again |= self.may_have_written
+        elif kind is not OutcomeKind.REFUSED and (self.results or self.may_have_written):
+            kind = conclude(results=tuple(self.results.values()), settled=self.recovered)
         return replace(self._outcome(kind, role or self.role, cloud or self.cloud), why=why)
 
     def _outcome(self, kind: OutcomeKind, role: Role | None, cloud: str | None) -> Outcome:

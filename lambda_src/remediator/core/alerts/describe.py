@@ -51,6 +51,14 @@ _HEADLINES = {
     OutcomeKind.CONTESTED: "Please decide: somebody keeps undoing this repair, so we have stopped repairing this role.",
 }
 
+_HALF_WAY_HEADLINES = {
+    OutcomeKind.REPAIRED: "Repaired, and not looked after any more; nothing for you to do. What else is wrong is not "
+    "repaired.",
+    OutcomeKind.REFUSED: "Refused to look after this role any more; what was or may have been written before that is "
+    "shown below. Please correct tag or settings.",
+}
+"""Of a role that was refused, or lost its tag, between two writes."""
+
 _HELD = {
     Hold.OBSERVE: (
         "broken, not repaired (observe mode)",
@@ -161,6 +169,8 @@ def _headline(outcome: Outcome) -> str:
             return f"Please look: {_what_needs_a_person(outcome)}"
         case OutcomeKind.FAILED:
             return _failed_headline(outcome)
+        case OutcomeKind.REFUSED | OutcomeKind.REPAIRED as kind if outcome.why and outcome.may_have_written:
+            return _HALF_WAY_HEADLINES[kind]
         case kind:
             return _HEADLINES[kind]
 
