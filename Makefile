@@ -77,6 +77,10 @@ check: setup ## lint, formatting, types, and the rule that imports point down on
 	@$(BIN)/mypy --exclude '^cdk\.out/' .
 	@PYTHONPATH=lambda_src:cli $(BIN)/lint-imports --no-logo
 
+.PHONY: structure
+structure: setup ## print how the product is built, in figures: rooms, lines, types, widths, complexity
+	@$(BIN)/python -m tests.structure
+
 .PHONY: format
 format: setup ## mend what the linter can, and format
 	@$(BIN)/ruff check --fix
