@@ -99,10 +99,10 @@ def test_the_verdicts_are_those_that_there_are() -> None:
     assert listed == {verdict.value for verdict in (*TrustVerdict, *GrantVerdict)}
 
 
-def test_the_codes_of_obstacles_are_those_that_there_are() -> None:
+def test_the_codes_of_write_blockers_are_those_that_there_are() -> None:
     core = ROOT / "lambda_src" / "remediator" / "core"
     sources = "".join(file.read_text(encoding="utf-8") for file in core.rglob("*.py"))
-    raised = set(re.findall(r'Obstacle\(\s*"([\w-]+)"', sources))
+    raised = set(re.findall(r'WriteBlocker\(\s*"([\w-]+)"', sources))
     assert {row[0].strip("`") for row in rows("code | what stands in the way")} == raised
 
 

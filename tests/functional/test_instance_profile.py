@@ -8,6 +8,7 @@ import boto3
 import pytest
 
 from remediator.core.alerts.decide import News
+from remediator.core.history.change import ChangeState
 from remediator.core.model.finding import FindingCode
 from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.policy.reading import Absent, Reading, Unreadable
@@ -267,6 +268,23 @@ def test_an_instance_profile_that_was_made_and_stayed_empty_is_told_and_looked_a
     assert str(error) in result.why
     assert world.reconcile().kind is OutcomeKind.REPAIRED
     assert world.writes == ["AddRoleToInstanceProfile"]
+
+
+def test_an_instance_profile_that_was_made_is_told_where_somebody_fills_it_before_the_next_try(world: World) -> None:
+    world.create_role(EC2_STATEMENT, name="other", profile=False)
+    create_role(world)
+
+    def fill_and_throttle() -> None:
+        world.iam.add_role_to_instance_profile(InstanceProfileName=ROLE, RoleName="other")
+        raise ThrottledError("iam:AddRoleToInstanceProfile", "Throttling", "Rate exceeded")
+
+    moment = once(fill_and_throttle)
+    outcome = world.reconcile(roles=world.disturbed_roles(before_add_role_to_instance_profile=moment))
+    (result,) = outcome.results
+    assert isinstance(result, Unconfirmed)
+    assert "created" in result.why
+    assert [change.state for change in world.changes()] == [ChangeState.UNCONFIRMED]
+    assert world.profiles("other") == [ROLE]
 
 
 def test_an_instance_profile_that_we_may_not_fill_is_told_with_the_reason(world: World) -> None:

@@ -151,6 +151,17 @@ def test_an_empty_instance_profile_goes_if_we_created_it_and_stays_if_not(world:
     assert [profile["InstanceProfileName"] for profile in listed] == ["theirs"]
 
 
+def test_an_empty_instance_profile_goes_also_when_its_role_is_gone(world: World) -> None:
+    world.settings = settings(instanceProfile="repair")
+    world.create_role(LAMBDA_STATEMENT, profile=False)
+    world.reconcile()
+    world.iam.remove_role_from_instance_profile(InstanceProfileName=ROLE, RoleName=ROLE)
+    world.delete_role()
+    (result,) = take_all(world)
+    assert isinstance(result, Removed)
+    assert world.iam.list_instance_profiles()["InstanceProfiles"] == []
+
+
 def test_an_instance_profile_that_was_there_before_us_stays_when_it_is_empty_again(world: World) -> None:
     world.settings = settings(instanceProfile="repair")
     world.create_role(LAMBDA_STATEMENT, profile=False)

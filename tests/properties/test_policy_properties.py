@@ -24,19 +24,19 @@ from remediator.core.policy.matching import Resource, glob, glob_extent
 from remediator.core.policy.public import public_statements
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.bucket_policy import (
-    bucket_policy_write_obstacles,
+    bucket_policy_write_blockers,
     granting_bucket_policy,
     is_intact,
     named_roles,
 )
-from remediator.core.repair.role_policy import inline_write_obstacles, own_grant_statements
+from remediator.core.repair.role_policy import inline_write_blockers, own_grant_statements
 from remediator.core.repair.trust import (
     TrustVerdict,
     add_ec2_trust,
     ec2_trust_statement,
     judge_trust,
     merged_ec2_trust,
-    trust_write_obstacles,
+    trust_write_blockers,
 )
 from tests.properties import naive
 from tests.properties.policy_strategies import (
@@ -482,9 +482,9 @@ def everything(value: Json) -> None:
         merged = merged_ec2_trust(document, "aws")
         after += [merged] if merged is not None else []
         for edited in after:
-            trust_write_obstacles(held_by, edited)
-            inline_write_obstacles(held_by, held, edited)
-            bucket_policy_write_obstacles(held_by, of, edited)
+            trust_write_blockers(held_by, edited)
+            inline_write_blockers(held_by, held, edited)
+            bucket_policy_write_blockers(held_by, of, edited)
             assert edited.faults == document.faults
             if document.faults:
                 assert edited is document

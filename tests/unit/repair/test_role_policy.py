@@ -14,7 +14,7 @@ from remediator.core.model.role import InlinePolicy, RolePolicies
 from remediator.core.policy.document import PolicyDocument, policy_size, policy_text
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.core.repair.bucket_policy import (
-    bucket_policy_write_obstacles,
+    bucket_policy_write_blockers,
     granting_bucket_policy,
     is_intact,
     is_turned_into_deny,
@@ -23,7 +23,7 @@ from remediator.core.repair.bucket_policy import (
 from remediator.core.repair.role_policy import (
     OwnGrant,
     granted_by,
-    inline_write_obstacles,
+    inline_write_blockers,
     own_grant_statements,
     own_policy,
 )
@@ -110,40 +110,40 @@ def test_all_inline_policies_count_together_and_our_old_one_does_not() -> None:
     other = document(allow(Sid="S" * 9_000))
     total = policy_size(ours) + policy_size(other)
     held = with_inline((OWN_POLICY_NAME, ours), ("other", other))
-    assert inline_write_obstacles(role(), held, ours, quota=total) == ()
-    assert [each.code for each in inline_write_obstacles(role(), held, ours, quota=total - 1)] == ["quota"]
+    assert inline_write_blockers(role(), held, ours, quota=total) == ()
+    assert [each.code for each in inline_write_blockers(role(), held, ours, quota=total - 1)] == ["quota"]
     two = with_inline(("one", other), ("two", document(allow(Sid="S" * 1_000))))
-    assert "quota is 10,240" in str(inline_write_obstacles(role(), two, ours)[0])
+    assert "quota is 10,240" in str(inline_write_blockers(role(), two, ours)[0])
 
 
 def test_an_own_policy_that_is_faulty_or_unread_is_not_written() -> None:
     ours = our_policy(Absent(), BUCKET)
     faulty = with_inline((OWN_POLICY_NAME, document(allow(Effect="allow"))))
-    assert [each.code for each in inline_write_obstacles(role(), faulty, ours)] == ["faults"]
+    assert [each.code for each in inline_write_blockers(role(), faulty, ours)] == ["faults"]
     unread = RolePolicies(Present((InlinePolicy(OWN_POLICY_NAME, Unreadable("x")),)), Present(()))
-    assert [each.code for each in inline_write_obstacles(role(), unread, ours)] == ["unread"]
-    assert [each.code for each in inline_write_obstacles(role(), RolePolicies(Unreadable("x"), Absent()), ours)] == [
+    assert [each.code for each in inline_write_blockers(role(), unread, ours)] == ["unread"]
+    assert [each.code for each in inline_write_blockers(role(), RolePolicies(Unreadable("x"), Absent()), ours)] == [
         "unread"
     ]
-    assert inline_write_obstacles(role(), RolePolicies(Absent(), Absent()), ours) == ()
+    assert inline_write_blockers(role(), RolePolicies(Absent(), Absent()), ours) == ()
 
 
-def test_a_policy_that_is_gone_by_now_and_another_one_that_could_not_be_read_are_no_obstacles() -> None:
+def test_a_policy_that_is_gone_by_now_and_another_one_that_could_not_be_read_are_no_blockers() -> None:
     ours = our_policy(Absent(), BUCKET)
     for each in (InlinePolicy(OWN_POLICY_NAME, Absent()), InlinePolicy("theirs", Unreadable("x"))):
         held = RolePolicies(Present((each, InlinePolicy("other", Present(ours)))), Present(()))
-        assert inline_write_obstacles(role(), held, ours, quota=2 * policy_size(ours)) == ()
-        codes = [each.code for each in inline_write_obstacles(role(), held, ours, quota=2 * policy_size(ours) - 1)]
+        assert inline_write_blockers(role(), held, ours, quota=2 * policy_size(ours)) == ()
+        codes = [each.code for each in inline_write_blockers(role(), held, ours, quota=2 * policy_size(ours) - 1)]
         assert codes == ["quota"]
 
 
-def test_another_faulty_policy_is_no_obstacle() -> None:
+def test_another_faulty_policy_is_no_blocker() -> None:
     ours = our_policy(Absent(), BUCKET)
-    assert inline_write_obstacles(role(), with_inline(("theirs", document(allow(Effect="allow")))), ours) == ()
+    assert inline_write_blockers(role(), with_inline(("theirs", document(allow(Effect="allow")))), ours) == ()
 
 
 def bucket_codes(after: PolicyDocument, **given: Any) -> list[str]:
-    return [each.code for each in bucket_policy_write_obstacles(role(), bucket(**given), after)]
+    return [each.code for each in bucket_policy_write_blockers(role(), bucket(**given), after)]
 
 
 OTHER_ROLE_ARN = f"{ROLE_ARN}-2"
@@ -261,13 +261,13 @@ def test_what_is_no_longer_wanted_goes_from_our_policy_and_what_others_wrote_sta
     assert own_policy(Present(our_policy(Absent(), BUCKET)), OwnGrant(), "aws") is None
 
 
-def test_a_service_linked_role_is_an_obstacle_for_our_policy_too() -> None:
+def test_a_service_linked_role_is_a_blocker_for_our_policy_too() -> None:
     linked = role(arn=f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/batch.amazonaws.com/Linked")
-    codes = [each.code for each in inline_write_obstacles(linked, policies(), our_policy(Absent(), BUCKET))]
+    codes = [each.code for each in inline_write_blockers(linked, policies(), our_policy(Absent(), BUCKET))]
     assert codes == ["unmodifiable"]
 
 
-def test_what_s3_would_refuse_is_an_obstacle() -> None:
+def test_what_s3_would_refuse_is_a_blocker() -> None:
     ours = (our_bucket_statement(),)
     fine = document(*ours)
     assert bucket_codes(fine) == []
@@ -281,20 +281,20 @@ def test_what_s3_would_refuse_is_an_obstacle() -> None:
     assert bucket_codes(fine, policy=document(trust(Effect="allow"))) == ["faults"]
     assert bucket_codes(document(*ours, allow(Principal="*", Sid="é" * 10_240))) == ["quota"]
     unread = dataclasses.replace(bucket(), policy=Unreadable("denied"))
-    assert [each.code for each in bucket_policy_write_obstacles(role(), unread, fine)] == ["unread"]
+    assert [each.code for each in bucket_policy_write_blockers(role(), unread, fine)] == ["unread"]
 
 
 def test_a_bucket_policy_with_faults_is_named_at_the_head_of_the_sentence() -> None:
     faulty = bucket(document(trust(Effect="allow")))
-    (obstacle,) = bucket_policy_write_obstacles(role(), faulty, document(our_bucket_statement()))
-    assert obstacle.text.startswith("The bucket policy must not be rewritten, because it breaks the grammar: ")
+    (blocker,) = bucket_policy_write_blockers(role(), faulty, document(our_bucket_statement()))
+    assert blocker.text.startswith("The bucket policy must not be rewritten, because it breaks the grammar: ")
 
 
 def test_a_bucket_policy_that_fits_exactly_is_written() -> None:
     fine = document(our_bucket_statement())
     size = len(policy_text(fine).encode())
     for quota, expected in ((size, []), (size - 1, ["quota"])):
-        assert [each.code for each in bucket_policy_write_obstacles(role(), bucket(), fine, quota)] == expected
+        assert [each.code for each in bucket_policy_write_blockers(role(), bucket(), fine, quota)] == expected
 
 
 def test_resources_of_ours_are_lists_even_of_one() -> None:

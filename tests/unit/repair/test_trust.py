@@ -17,7 +17,7 @@ from remediator.core.repair.trust import (
     ec2_trust_statement,
     judge_trust,
     merged_ec2_trust,
-    trust_write_obstacles,
+    trust_write_blockers,
 )
 from tests.unit.policy.documents import EC2, document, role, trust
 
@@ -26,7 +26,7 @@ OURS = ec2_trust_statement("aws")
 
 
 def codes(*args: Any, **kwargs: Any) -> list[str]:
-    return [obstacle.code for obstacle in trust_write_obstacles(*args, **kwargs)]
+    return [blocker.code for blocker in trust_write_blockers(*args, **kwargs)]
 
 
 def test_our_statement_is_enough_and_asks_for_nothing() -> None:
@@ -150,7 +150,7 @@ def test_the_quota_counts_for_a_document_that_was_within_it() -> None:
     assert codes(held, appended, quota=4_096) == []
     assert merged is not None
     assert codes(held, merged) == []
-    assert "quota is 2,048" in str(trust_write_obstacles(held, appended)[0])
+    assert "quota is 2,048" in str(trust_write_blockers(held, appended)[0])
 
 
 def test_a_document_that_fits_exactly_is_written() -> None:
@@ -168,10 +168,10 @@ def test_a_document_above_the_default_quota_proves_that_it_was_raised() -> None:
     assert codes(huge, add_ec2_trust(huge.trust.value, "aws")) == ["quota"]
 
 
-def test_what_iam_would_refuse_is_an_obstacle() -> None:
+def test_what_iam_would_refuse_is_a_blocker() -> None:
     stale = document(trust(Principal={"AWS": ["arn:aws:iam::111111111111:root", "AROAOLDOLDOLDOLDOLD01"]}), OURS)
     assert codes(role(trust()), stale) == ["stale-principal"]
-    assert "AROAOLDOLDOLDOLDOLD01" in str(trust_write_obstacles(role(trust()), stale)[0])
+    assert "AROAOLDOLDOLDOLDOLD01" in str(trust_write_blockers(role(trust()), stale)[0])
     excluding = document({"Effect": "Allow", "NotPrincipal": LAMBDA, "Action": "sts:AssumeRole"}, OURS)
     assert codes(role(trust()), excluding) == ["not-principal"]
     faulty = role(trust(Effect="allow"))

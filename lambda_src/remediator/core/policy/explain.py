@@ -1,24 +1,8 @@
-"""Reasons and obstacles, in sentences that a tired engineer understands."""
+"""Reasons, in sentences that a tired engineer understands."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from remediator.core.policy.statement import Condition, Statement
-
-
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """Why a document must not, or cannot, be written.
-
-    ``code`` is one fixed word for programs, ``text`` a whole sentence for people.
-    """
-
-    code: str
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
 
 
 def reason(document: str, statement: Statement, text: str) -> str:

@@ -28,7 +28,6 @@ from remediator.core.model.write import DocumentId, DocumentKind, Write, policy_
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, policy_text, read_mapping
 from remediator.core.policy.edit import replace_own_statements
-from remediator.core.policy.explain import Obstacle
 from remediator.core.policy.public import public_statements
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.policy.statement import Statement
@@ -39,8 +38,9 @@ from remediator.core.repair.write_blockers import (
     NOT_GRANTED_YET,
     Left,
     Planned,
-    faults_obstacles,
-    stale_obstacles,
+    WriteBlocker,
+    faults_blockers,
+    stale_blockers,
     withhold,
     write_unless_blocked,
 )
@@ -167,7 +167,7 @@ def _naming(role: Role, bucket: Bucket, roles: frozenset[str], finding: Finding)
         return withhold((finding,), f"The bucket policy could not be read: {bucket.policy.why}")
     before = bucket.policy.value if isinstance(bucket.policy, Present) else None
     after = granting_bucket_policy(bucket.policy, bucket.name, roles, role.arn.partition)
-    blockers = bucket_policy_write_obstacles(role, bucket, after)
+    blockers = bucket_policy_write_blockers(role, bucket, after)
     document = DocumentId(DocumentKind.BUCKET_POLICY, bucket.name, account=bucket.account, region=bucket.region)
     return write_unless_blocked(document, before, after, (finding,), blockers)
 
@@ -278,37 +278,37 @@ def is_turned_into_deny(document: PolicyDocument) -> bool:
     return any(statement.effect == "Deny" for statement in _ours(document))
 
 
-def bucket_policy_write_obstacles(
+def bucket_policy_write_blockers(
     role: Role, bucket: Bucket, after: PolicyDocument | None, quota: int = BUCKET_POLICY_QUOTA
-) -> tuple[Obstacle, ...]:
+) -> tuple[WriteBlocker, ...]:
     """What stands against writing ``after`` as the policy of the bucket, or deleting it; empty where nothing is known.
 
     ``quota`` is in bytes of UTF-8.
     """
     name = "the bucket policy"
-    obstacles: list[Obstacle] = []
+    blockers: list[WriteBlocker] = []
     if bucket.account != role.arn.account:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html (MethodNotAllowed)
         text = f"The bucket {bucket.name} belongs to account {bucket.account}; only that account can write its policy."
-        obstacles.append(Obstacle("other-account", text))
+        blockers.append(WriteBlocker("other-account", text))
     match bucket.policy:
         case Present(value=before):
-            obstacles += faults_obstacles(name, before)
+            blockers += faults_blockers(name, before)
             if is_turned_into_deny(before):
                 text = f"Somebody has turned our statement `{BUCKET_POLICY_SID}` into a Deny; a Deny is never removed."
-                obstacles.append(Obstacle("denied", text))
+                blockers.append(WriteBlocker("denied", text))
         case Absent():
             pass
         case Unreadable(why=why):
-            obstacles.append(Obstacle("unread", f"The bucket policy could not be read: {why}"))
+            blockers.append(WriteBlocker("unread", f"The bucket policy could not be read: {why}"))
         case _ as never:
             assert_never(never)
     if after is None:
-        return tuple(obstacles)
-    obstacles += stale_obstacles(name, after, role.role_id)
+        return tuple(blockers)
+    blockers += stale_blockers(name, after, role.role_id)
     if bucket.public_access_block is not None and bucket.public_access_block.block_public_policy:
-        obstacles += [
-            Obstacle("public", f"BlockPublicPolicy refuses the bucket policy, because {each.name} makes it public.")
+        blockers += [
+            WriteBlocker("public", f"BlockPublicPolicy refuses the bucket policy, because {each.name} makes it public.")
             for each in public_statements(after)
         ]
     size = len(policy_text(after).encode())
@@ -318,8 +318,8 @@ def bucket_policy_write_obstacles(
             "it, or set the cloud's `grant` to role-policy, which has a quota for each role, and its `formerGrant` to "
             "bucket-policy."
         )
-        obstacles.append(Obstacle("quota", text))
-    return tuple(obstacles)
+        blockers.append(WriteBlocker("quota", text))
+    return tuple(blockers)
 
 
 def _present(observed: Observed) -> Mapping[str, Bucket]:

@@ -24,7 +24,6 @@ from remediator.core.model.write import DocumentId, DocumentKind, Write, policy_
 from remediator.core.policy.arn import RoleArn, service_by_s3
 from remediator.core.policy.document import PolicyDocument, policy_size, read_mapping, same_policy
 from remediator.core.policy.edit import replace_own_statements
-from remediator.core.policy.explain import Obstacle
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.desired import Desired
 from remediator.core.repair.infrastructure_code import PermanentFix, hcl, subjects_of, without_sid, yaml
@@ -33,8 +32,9 @@ from remediator.core.repair.write_blockers import (
     NOT_GRANTED_YET,
     Left,
     Planned,
-    faults_obstacles,
-    unmodifiable_obstacles,
+    WriteBlocker,
+    faults_blockers,
+    unmodifiable_blockers,
     withhold,
     write_unless_blocked,
 )
@@ -262,7 +262,7 @@ def repair(observed: Observed, findings: tuple[Finding, ...], desired: Desired) 
     if wanted is None:
         return *waiting, *withhold(concerned, _UNKNOWN)
     before = current.value if isinstance(current, Present) else None
-    blockers = inline_write_obstacles(observed.role, observed.policies, wanted)
+    blockers = inline_write_blockers(observed.role, observed.policies, wanted)
     return *waiting, *write_unless_blocked(OWN_POLICY, before, wanted, concerned, blockers)
 
 
@@ -290,7 +290,7 @@ def remove_from_previous(
     if before is None:
         return withhold((finding,), _UNKNOWN)
     after = _without_buckets(before, observed.role.arn.partition)
-    blockers = inline_write_obstacles(observed.role, observed.policies, after)
+    blockers = inline_write_blockers(observed.role, observed.policies, after)
     return write_unless_blocked(OWN_POLICY, before, after, (finding,), blockers)
 
 
@@ -344,9 +344,9 @@ def turned_into_deny(document: PolicyDocument) -> bool:
     return any(statement.sid in _OWN_SIDS and statement.effect == "Deny" for statement in document.statements)
 
 
-def inline_write_obstacles(
+def inline_write_blockers(
     role: Role, policies: RolePolicies, after: PolicyDocument | None, quota: int = INLINE_QUOTA
-) -> tuple[Obstacle, ...]:
+) -> tuple[WriteBlocker, ...]:
     """What stands against writing ``after`` as our inline policy, or deleting it; empty where nothing is known to.
 
     ``quota`` is in characters, for all inline policies of the role together. Our old policy does not count, because
@@ -359,27 +359,27 @@ def inline_write_obstacles(
         case Absent():
             pass
         case Unreadable(why=why):
-            return (Obstacle("unread", f"The list of the role's inline policies could not be read: {why}"),)
+            return (WriteBlocker("unread", f"The list of the role's inline policies could not be read: {why}"),)
         case _ as never:
             assert_never(never)
-    obstacles = [*unmodifiable_obstacles(role)]
+    blockers = [*unmodifiable_blockers(role)]
     total = 0 if after is None else policy_size(after)
     for policy in inline:
         is_own = policy.name == OWN_POLICY_NAME
         if isinstance(policy.document, Present):
             if is_own:
-                obstacles += faults_obstacles(f"the inline policy {OWN_POLICY_NAME}", policy.document.value)
+                blockers += faults_blockers(f"the inline policy {OWN_POLICY_NAME}", policy.document.value)
                 if turned_into_deny(policy.document.value):
                     text = (
                         f"Somebody has turned our statement in {OWN_POLICY_NAME} into a Deny; a Deny is never removed."
                     )
-                    obstacles.append(Obstacle("denied", text))
+                    blockers.append(WriteBlocker("denied", text))
             else:
                 total += policy_size(policy.document.value)
         elif is_own and isinstance(policy.document, Unreadable):
             why = policy.document.why
-            obstacles.append(Obstacle("unread", f"The inline policy {OWN_POLICY_NAME} could not be read: {why}"))
+            blockers.append(WriteBlocker("unread", f"The inline policy {OWN_POLICY_NAME} could not be read: {why}"))
     if after is not None and total > quota:
         text = f"The role's inline policies would have {total:,} characters together; the quota is {quota:,}."
-        obstacles.append(Obstacle("quota", text))
-    return tuple(obstacles)
+        blockers.append(WriteBlocker("quota", text))
+    return tuple(blockers)

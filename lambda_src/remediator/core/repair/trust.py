@@ -20,7 +20,7 @@ from remediator.core.policy.arn import RoleArn, ec2_service_principal
 from remediator.core.policy.document import NEW_VERSION, PolicyDocument, policy_size, read_mapping, same_policy
 from remediator.core.policy.edit import append_statement, raw_statements, replaced_statement
 from remediator.core.policy.evaluate import Hit, Request, Source, weigh_service
-from remediator.core.policy.explain import Obstacle, conditions_in_words, reason
+from remediator.core.policy.explain import conditions_in_words, reason
 from remediator.core.policy.extent import NEVER
 from remediator.core.policy.matching import Resource
 from remediator.core.policy.reading import Absent, Present, Unreadable
@@ -28,9 +28,10 @@ from remediator.core.repair.infrastructure_code import PermanentFix, hcl, subjec
 from remediator.core.repair.write_blockers import (
     Left,
     Planned,
-    faults_obstacles,
-    stale_obstacles,
-    unmodifiable_obstacles,
+    WriteBlocker,
+    faults_blockers,
+    stale_blockers,
+    unmodifiable_blockers,
     withhold,
     write_unless_blocked,
 )
@@ -185,9 +186,9 @@ def repair(role: Role, findings: tuple[Finding, ...]) -> tuple[Planned, ...]:
         return withhold(missing, "the trust policy could not be read")
     before = role.trust.value
     after = add_ec2_trust(before, role.arn.partition)
-    blockers = trust_write_obstacles(role, after)
+    blockers = trust_write_blockers(role, after)
     merged = merged_ec2_trust(before, role.arn.partition) if blockers else None
-    if merged is not None and not trust_write_obstacles(role, merged):
+    if merged is not None and not trust_write_blockers(role, merged):
         why = " ".join(map(str, blockers))
         note = f"EC2 joins the services of an existing statement, because one more does not fit. {why}"
         return (policy_write(TRUST_POLICY, before, merged, missing, note),)
@@ -231,27 +232,27 @@ def permanent_fix(role: RoleArn, findings: tuple[Finding, ...]) -> Iterable[Perm
     )
 
 
-def trust_write_obstacles(role: Role, after: PolicyDocument, quota: int = TRUST_QUOTA) -> tuple[Obstacle, ...]:
+def trust_write_blockers(role: Role, after: PolicyDocument, quota: int = TRUST_QUOTA) -> tuple[WriteBlocker, ...]:
     """What stands against writing ``after`` as the role's trust policy; empty where nothing is known to.
 
     ``quota`` is in characters. A trust policy that is already above it proves that the account's quota was raised:
     then only the largest quota that AWS gives counts, and AWS itself has the last word.
     """
-    obstacles = [*unmodifiable_obstacles(role)]
+    blockers = [*unmodifiable_blockers(role)]
     if not isinstance(role.trust, Present):
-        obstacles.append(Obstacle("unread", "The trust policy was not read, so that it must not be overwritten."))
-        return tuple(obstacles)
+        blockers.append(WriteBlocker("unread", "The trust policy was not read, so that it must not be overwritten."))
+        return tuple(blockers)
     before = role.trust.value
-    obstacles += faults_obstacles(_DOCUMENT, before)
-    obstacles += stale_obstacles(_DOCUMENT, after, role.role_id)
+    blockers += faults_blockers(_DOCUMENT, before)
+    blockers += stale_blockers(_DOCUMENT, after, role.role_id)
     if any(statement.principals and statement.principals.negated for statement in after.statements):
-        obstacles.append(Obstacle("not-principal", "IAM does not accept NotPrincipal in a trust policy any more."))
+        blockers.append(WriteBlocker("not-principal", "IAM does not accept NotPrincipal in a trust policy any more."))
     allowed = quota if policy_size(before) <= quota else max(quota, LARGEST_TRUST_QUOTA)
     size = policy_size(after)
     if size > allowed and not same_policy(before, after):
         text = f"The trust policy would have {size:,} characters; the quota is {allowed:,} (ACLSizePerRole)."
-        obstacles.append(Obstacle("quota", text))
-    return tuple(obstacles)
+        blockers.append(WriteBlocker("quota", text))
+    return tuple(blockers)
 
 
 def _is_ours(statement: Mapping[str, object], ours: Mapping[str, object]) -> bool:

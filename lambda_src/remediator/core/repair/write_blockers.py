@@ -13,11 +13,24 @@ from remediator.core.model.finding import Finding, Withheld
 from remediator.core.model.role import Role
 from remediator.core.model.write import DocumentId, Write, policy_write
 from remediator.core.policy.document import PolicyDocument
-from remediator.core.policy.explain import Obstacle
 from remediator.core.policy.principals import stale_principals
 
 Planned: TypeAlias = Write | Withheld
 """The answer to one or more findings: the write that repairs them, or for each the reason why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBlocker:
+    """Why a document must not, or cannot, be written.
+
+    ``code`` is one fixed word for programs, ``text`` a whole sentence for people.
+    """
+
+    code: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,32 +49,32 @@ _UNMODIFIABLE = {
 }
 
 
-def unmodifiable_obstacles(role: Role) -> tuple[Obstacle, ...]:
+def unmodifiable_blockers(role: Role) -> tuple[WriteBlocker, ...]:
     """A role whose documents IAM does not let anybody write (``UnmodifiableEntity``).
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/using-service-linked-roles.html
     """
     for path, why in _UNMODIFIABLE.items():
         if role.arn.path.startswith(path):
-            return (Obstacle("unmodifiable", f"The role {role.arn.name} is {why}."),)
+            return (WriteBlocker("unmodifiable", f"The role {role.arn.name} is {why}."),)
     return ()
 
 
-def faults_obstacles(name: str, document: PolicyDocument) -> tuple[Obstacle, ...]:
+def faults_blockers(name: str, document: PolicyDocument) -> tuple[WriteBlocker, ...]:
     """A document that breaks the grammar: rewriting it could change what it means."""
     if not document.faults:
         return ()
     text = f"{name[:1].upper()}{name[1:]} must not be rewritten, because it breaks the grammar: "
-    return (Obstacle("faults", text + " ".join(document.faults)),)
+    return (WriteBlocker("faults", text + " ".join(document.faults)),)
 
 
-def stale_obstacles(name: str, document: PolicyDocument, own_id: str) -> tuple[Obstacle, ...]:
+def stale_blockers(name: str, document: PolicyDocument, own_id: str) -> tuple[WriteBlocker, ...]:
     """Principals that were deleted: AWS refuses to save a document that still holds their unique ids.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-roles
     """
     return tuple(
-        Obstacle(
+        WriteBlocker(
             "stale-principal",
             f"{document.statements[index].name[:1].upper()}{document.statements[index].name[1:]} of {name} names "
             f"{principal}, the id of a role or user that no longer exists; AWS would refuse to save it again "
@@ -81,7 +94,7 @@ def write_unless_blocked(
     before: PolicyDocument | None,
     after: PolicyDocument | None,
     findings: tuple[Finding, ...],
-    blockers: tuple[Obstacle, ...],
+    blockers: tuple[WriteBlocker, ...],
 ) -> tuple[Planned, ...]:
     """The write that repairs the findings by making ``after`` of the policy, unless something stands against it."""
     if blockers:
