@@ -29,9 +29,9 @@ from remediator.core.policy.reading import Present
 from remediator.core.repair.diagnose import diagnose
 from remediator.core.repair.plan import plan_repair
 from remediator.core.repair.trust import judge_trust
-from remediator_cli.checks.cases import Case, read_case
-from remediator_cli.checks.evaluation import evaluate_case
-from remediator_cli.checks.evaluation_json import evaluation_record
+from remediator_cli.commands.evaluate import evaluation_record
+from remediator_cli.evaluation.cases import Case, read_case
+from remediator_cli.evaluation.evaluation import evaluate_case
 from remediator_cli.terminal.json_lines import parse_json
 
 FILES = ("policy_cases.jsonl", "more_cases.jsonl")

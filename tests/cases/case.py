@@ -10,7 +10,7 @@ from typing import Any
 from remediator.core.model.bucket import Bucket
 from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.role import Role, RolePolicies
-from remediator_cli.checks.cases import read_case
+from remediator_cli.evaluation.cases import read_case
 
 HERE = Path(__file__).parent
 FILES = ("policy_cases.jsonl", "more_cases.jsonl")

@@ -20,7 +20,7 @@ from remediator_cli.deployment.aws import Account
 from remediator_cli.deployment.enrolment_tag import EnrolmentTag, tags_with, why_not_enrolled
 from remediator_cli.deployment.one_role import foresee, read_role
 from remediator_cli.deployment.stack_outputs import Deployment
-from remediator_cli.terminal.options import NamedRole
+from remediator_cli.terminal.options import RoleOption
 from tests.chaos.stage import REGION, Stage, client
 from tests.examples import ACCOUNT, ENROLLED, OWN_ROLE_ARN, a_cause
 from tests.functional.world import PAUSE_PARAMETER, ROLE, TABLE
@@ -33,7 +33,7 @@ def enrol_role(stage: Stage) -> None:
     """Enrol the role in its cloud."""
 
     def command(deployment: Deployment) -> bool:
-        role = read_role(deployment.account, NamedRole(ROLE))
+        role = read_role(deployment.account, RoleOption(ROLE))
         wanted = tags_with(role, ENROLLMENT_TAG, CLOUD)
         if why_not_enrolled(foresee(deployment.account, role, stage.account.settings, tags=wanted)):
             return False
@@ -48,7 +48,7 @@ def unenrol_role(stage: Stage) -> None:
     """Have the role looked after no longer."""
 
     def command(deployment: Deployment) -> bool:
-        if ENROLLMENT_TAG in read_role(deployment.account, NamedRole(ROLE)).tags:
+        if ENROLLMENT_TAG in read_role(deployment.account, RoleOption(ROLE)).tags:
             EnrolmentTag(deployment.account, ENROLLMENT_TAG).remove(ROLE)
         return True
 
@@ -82,7 +82,7 @@ def apply_by_hand(stage: Stage) -> None:
     """Repair the role; CloudTrail tells of the writes."""
 
     def command(deployment: Deployment) -> bool:
-        applying = begin_applying(deployment, stage.account.settings, NamedRole(ROLE))
+        applying = begin_applying(deployment, stage.account.settings, RoleOption(ROLE))
         seen = applying.look()
         if not seen.proposed:
             return seen.kind in IN_ORDER

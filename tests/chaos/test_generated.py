@@ -18,8 +18,8 @@ from remediator.core.events.event import Ignored, RoleTrigger, SharedTrigger, Tr
 from remediator.core.events.request import parse_request, request_for, request_json
 from remediator.core.events.sweep import parse_sweep
 from remediator.errors import MalformedAlert, MalformedEvent, MalformedRequest
-from remediator_cli.checks.cases import MalformedCase, read_case
-from remediator_cli.checks.evaluation import evaluate_case
+from remediator_cli.evaluation.cases import MalformedCase, read_case
+from remediator_cli.evaluation.evaluation import evaluate_case
 from tests.chaos.conftest import how_many
 from tests.examples import ACCOUNT
 from tests.properties.policy_strategies import json_values

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from remediator_cli.checks.cases import Case, read_case
 from remediator_cli.commands import evaluate as command
-from remediator_cli.terminal import json_lines
+from remediator_cli.evaluation.cases import Case, read_case
+from remediator_cli.terminal import json_lines, options
 from tests.cli.terminal import Json, Remediator, case, document, lines, without
 
 FULL: Json = case(
@@ -216,7 +216,7 @@ def test_the_place_of_a_fault_is_the_file_and_the_line(remediator: Remediator, t
 def test_a_terminal_with_nothing_piped_in_is_told_what_to_do(
     remediator: Remediator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "_is_terminal", lambda: True)
+    monkeypatch.setattr(options, "_is_terminal", lambda: True)
     answer = remediator("evaluate")
     assert answer.code == 2
     assert "name a file, or pipe cases in" in answer.err

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from remediator.errors import RemediatorError
 from remediator.settings import parse_settings
 from remediator_cli.checks.change import check_change
-from remediator_cli.checks.cloudformation_functions import Deployment, Unknown, Values
-from remediator_cli.checks.cloudformation_template import read_template
-from remediator_cli.checks.cloudformation_yaml import LARGEST_TEMPLATE, read_template_text
-from remediator_cli.checks.declared import DeclaredChange, NotReadable
 from remediator_cli.checks.state import Language
 from remediator_cli.checks.verdicts import RoleCheck, Verdict
+from remediator_cli.iac.cloudformation_functions import Deployment, Unknown, Values
+from remediator_cli.iac.cloudformation_template import read_template
+from remediator_cli.iac.cloudformation_yaml import LARGEST_TEMPLATE, read_template_text
+from remediator_cli.iac.declared import DeclaredChange, NotReadable
 from remediator_cli.terminal.exits import ExitCode
 from tests.cli.plans import ACCOUNT, BUCKET, EC2, LAMBDA, Json, bucket_access, configuration, written
 from tests.cli.terminal import ROOT, Remediator

@@ -10,9 +10,9 @@ import jsonschema
 import pytest
 
 from remediator.core.model.finding import FindingCode
-from remediator_cli.checks.declared import Place
 from remediator_cli.checks.forms import RULES, check_record, checks_table, github_annotations, json_lines, sarif_log
 from remediator_cli.checks.verdicts import RoleCheck, Said, Verdict
+from remediator_cli.iac.declared import Place
 from remediator_cli.terminal.output import tell
 from tests.cli.plans import LAMBDA, Json, configuration, resource, role_values, text, usable, written
 from tests.cli.plans import plan as a_plan

@@ -17,13 +17,13 @@ from remediator.core.model.own_names import OWN_POLICY_NAME
 from remediator.core.repair.bucket_policy import bucket_policy_statement
 from remediator.errors import RemediatorError
 from remediator.settings import parse_settings
-from remediator_cli.checks.aws_managed import NAMES, aws_managed_document
 from remediator_cli.checks.change import check_change
 from remediator_cli.checks.forms import CheckForm, checks_table, github_annotations, json_lines, sarif_log
 from remediator_cli.checks.state import Language, granting
-from remediator_cli.checks.terraform_plan import read_plan
 from remediator_cli.checks.verdicts import RoleCheck, Verdict
 from remediator_cli.commands import check_terraform as command
+from remediator_cli.iac.aws_managed import NAMES, aws_managed_document
+from remediator_cli.iac.terraform_plan import read_plan
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.output import tell
 from tests.cli.plans import (

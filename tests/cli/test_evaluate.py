@@ -14,7 +14,7 @@ from remediator.core.access.actions import KEY_ACTIONS, REQUIRED_BUCKET_ACTIONS,
 from remediator.core.access.decision import GrantVerdict
 from remediator.core.model.finding import FindingCode
 from remediator.core.repair.trust import TrustVerdict
-from remediator_cli.checks.evaluation import Edit
+from remediator_cli.evaluation.evaluation import Edit
 from tests.cases.case import FILES, HERE
 from tests.cli.terminal import (
     ACCESS,

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from remediator.core.events.event import Ignored, parse_event
 from remediator.core.events.watched import UNWATCHED, WATCHED, WATCHED_CALLS, Concern
-from remediator_cli.checks.explanation import NOTHING, Explanation, explain
-from remediator_cli.checks.records import Found
 from remediator_cli.commands import explain_event as command
-from remediator_cli.terminal import json_values
+from remediator_cli.evaluation.explanation import NOTHING, Explanation, explain
+from remediator_cli.evaluation.records import Found
+from remediator_cli.terminal import json_values, options
 from tests.cli.schemas import schema_errors
 from tests.cli.terminal import ROOT, Json, Remediator, environment, lines, run
 from tests.cli.terminal import command as program
@@ -433,7 +433,7 @@ def test_an_account_has_twelve_digits(account: str, remediator: Remediator) -> N
 def test_a_terminal_with_nothing_piped_in_is_told_what_to_do(
     remediator: Remediator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "_is_terminal", lambda: True)
+    monkeypatch.setattr(options, "_is_terminal", lambda: True)
     answer = remediator("explain-event")
     assert answer.code == 2
     assert "name a file, or pipe events in" in answer.err

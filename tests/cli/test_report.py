@@ -35,8 +35,8 @@ from remediator.core.model.scan import UnreadableRole
 from remediator.flows.survey import is_surveyed, survey
 from remediator.gateways.account import AccountScan
 from remediator_cli.commands import report as command
-from remediator_cli.commands.fleet_form import fleet_record
 from remediator_cli.deployment.fleet import Fleet
+from remediator_cli.rendering.fleet import fleet_record
 from remediator_cli.report import past
 from remediator_cli.report.contents import Report, Standing, make_report
 from remediator_cli.report.markup import Verbatim, element, render

@@ -1,3 +1,4 @@
-"""Checks of files before anything is deployed: templates, plans, policy cases and events.
+"""What a change of infrastructure code does to the enrolled roles, before it is applied: verdicts, and their forms.
 
-They are assessed with the functions that the deployed remediator uses."""
+The verdicts come from the functions of the deployed remediator; the files are read in ``iac``.
+"""

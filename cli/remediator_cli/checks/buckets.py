@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from remediator.core.model.finding import FindingCode
 from remediator.core.policy.reading import Present, Unreadable
-from remediator_cli.checks.declared import Declared, DeclaredChange, HeldBucket, LostBucket
 from remediator_cli.checks.verdicts import Said, Verdict
+from remediator_cli.iac.declared import Declared, DeclaredChange, HeldBucket, LostBucket
 
 
 def lost_buckets(change: DeclaredChange) -> dict[str, LostBucket]:

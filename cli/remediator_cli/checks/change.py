@@ -16,7 +16,6 @@ from remediator.core.repair.trust import ec2_trust_statement
 from remediator.errors import MalformedArn, RemediatorError
 from remediator.settings import Cloud, InstanceProfileMode, Settings
 from remediator_cli.checks.buckets import agreed, lost_buckets, said_of_buckets
-from remediator_cli.checks.declared import DeclaredBucket, DeclaredChange, DeclaredPolicy, DeclaredRole, Place
 from remediator_cli.checks.roles import called, check_role, enrollment_of, is_same_policy
 from remediator_cli.checks.state import Circumstances, Language, granting, key_of
 from remediator_cli.checks.verdicts import (
@@ -28,6 +27,7 @@ from remediator_cli.checks.verdicts import (
     Verdict,
     sorted_by_verdict,
 )
+from remediator_cli.iac.declared import DeclaredBucket, DeclaredChange, DeclaredPolicy, DeclaredRole, Place
 
 _NO_ACCOUNT = "0" * 12
 

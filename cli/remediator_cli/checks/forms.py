@@ -18,7 +18,6 @@ from remediator.core.alerts.finding_texts import FINDING_TEXTS
 from remediator.core.enrollment.decide import Refusal
 from remediator.core.model.finding import FindingCode
 from remediator.core.model.plain_text import plain
-from remediator_cli.checks.declared import Place
 from remediator_cli.checks.verdicts import (
     ENROLLMENT_UNDECIDED,
     REFUSED,
@@ -29,6 +28,7 @@ from remediator_cli.checks.verdicts import (
     Said,
     Verdict,
 )
+from remediator_cli.iac.declared import Place
 
 _COMMENT_WIDTH = 76
 

@@ -31,7 +31,6 @@ from remediator.core.repair.trust import ec2_trust_statement
 from remediator.errors import MalformedArn
 from remediator.settings import MODE_TAG, Cloud, Mode, Settings
 from remediator_cli.checks.buckets import said_of_buckets
-from remediator_cli.checks.declared import Declared, DeclaredBucket, DeclaredPolicy, DeclaredRole, Place
 from remediator_cli.checks.state import NAMELESS, Circumstances, Language, Subject, key_of, role_of, subject_of
 from remediator_cli.checks.verdicts import (
     ENROLLMENT_UNDECIDED,
@@ -42,6 +41,7 @@ from remediator_cli.checks.verdicts import (
     Verdict,
     sorted_by_verdict,
 )
+from remediator_cli.iac.declared import Declared, DeclaredBucket, DeclaredPolicy, DeclaredRole, Place
 
 _ANY_NAMES = ("0-0", "Zz.Zz.Zz")
 """Names that have nothing in common: a pattern that lets both of them through asks for no name."""

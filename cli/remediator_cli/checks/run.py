@@ -12,10 +12,10 @@ import typer
 
 from remediator.settings import Settings
 from remediator_cli.checks.change import check_change
-from remediator_cli.checks.declared import DeclaredChange, NotReadable
 from remediator_cli.checks.forms import CheckForm, checks_table, github_annotations, json_lines, sarif_log
 from remediator_cli.checks.state import Language
 from remediator_cli.checks.verdicts import FOUND, FOUND_IF_STRICT, RoleCheck, Verdict
+from remediator_cli.iac.declared import DeclaredChange, NotReadable
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.json_lines import STANDARD_INPUT
 from remediator_cli.terminal.needed_settings import needed_settings

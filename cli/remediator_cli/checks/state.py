@@ -21,7 +21,7 @@ from remediator.core.policy.document import PolicyDocument, read_mapping
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.role_policy import OwnGrant, own_policy
 from remediator.settings import BucketSettings, Cloud, InstanceProfileMode, Settings
-from remediator_cli.checks.declared import Declared, DeclaredBucket, DeclaredPolicy, DeclaredProfile, DeclaredRole
+from remediator_cli.iac.declared import Declared, DeclaredBucket, DeclaredPolicy, DeclaredProfile, DeclaredRole
 
 NAMELESS = "NAME-OF-THE-ROLE"
 """Stands for the name of a role that AWS or the provider makes up."""

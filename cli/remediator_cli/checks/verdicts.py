@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from remediator_cli.checks.declared import Place
+from remediator_cli.iac.declared import Place
 
 
 class Verdict(StrEnum):

@@ -4,24 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Final, NoReturn, assert_never
+from typing import Any, Final, NoReturn, assert_never
 
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from remediator.core.history.change import ChangeState
 from remediator.core.model.plain_text import plain
 from remediator.core.model.role import Role
-from remediator.core.repair.outcome import Applied, Hold, NotApplied, Outcome, OutcomeKind, Unconfirmed
+from remediator.core.model.write import Write
+from remediator.core.repair.outcome import Applied, Hold, NotApplied, Outcome, OutcomeKind, Unconfirmed, WriteResult
 from remediator.errors import AwsError, TransientError
-from remediator_cli.commands.apply_form import apply_record
-from remediator_cli.commands.fleet_form import finding_text, write_text
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.applying import Applying, begin_applying
 from remediator_cli.deployment.stack_outputs import find_deployment
+from remediator_cli.rendering.documents import write_text
+from remediator_cli.rendering.findings import finding_text
+from remediator_cli.rendering.records import (
+    contest_record,
+    document_record,
+    finding_records,
+    role_record,
+    withheld_records,
+)
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.needed_settings import BESIDE, needed_settings
-from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
+from remediator_cli.terminal.options import (
+    DEFAULT_STACK,
+    AsJson,
+    Region,
+    RoleArgument,
+    SettingsFile,
+    Stack,
+    Yes,
+    named_role,
+)
 from remediator_cli.terminal.output import Form, complain, confirmed, form_of, present, record, tell
 
 EXAMPLES = """
@@ -37,7 +55,7 @@ _CONTEST: Final = "contest"
 
 
 def apply(
-    role: Annotated[str, typer.Argument(metavar="ROLE", show_default=False, help="The role's name or its ARN.")],
+    role: RoleArgument,
     yes: Yes = False,
     json: AsJson = False,
     stack: Stack = DEFAULT_STACK,
@@ -197,3 +215,62 @@ def _tell_people(applying: Applying, outcome: Outcome) -> bool:
         )
         return False
     return True
+
+
+def apply_record(
+    role: Role,
+    outcome: Outcome,
+    result: str,
+    *,
+    why: str = "",
+    held_back_by: str | None = None,
+    told: bool | None = None,
+) -> dict[str, Any]:
+    """The members in their fixed order; all of them are always there.
+
+    ``told`` says whether people were told, and what they were told was remembered; it is None where that was not tried.
+    """
+    sentences = filter(None, (why or outcome.why, *outcome.notes))
+    contest = contest_record(outcome.contest)
+    return {
+        "account": outcome.account,
+        "role": role_record(role),
+        "cloud": outcome.cloud,
+        "result": result,
+        "outcome": outcome.kind,
+        "why": " ".join(sentences) or None,
+        "held_back_by": held_back_by,
+        "refusal": outcome.refusal,
+        "findings": finding_records(outcome.findings),
+        "withheld": withheld_records(outcome.withheld),
+        "writes": list(_writes(outcome)),
+        "contest": None if contest is None else {**contest, "stored": told is not False},
+        "told": told,
+    }
+
+
+def _writes(outcome: Outcome) -> Iterator[dict[str, Any]]:
+    for result in outcome.results:
+        state, why = _state(result)
+        change = {"id": result.change_id, "state": state} if result.change_id else None
+        yield {**_write_record(result.write), "state": state, "why": why or None, "change": change}
+    for write in outcome.proposed:
+        yield {**_write_record(write), "state": "proposed", "why": None, "change": None}
+
+
+def _state(result: WriteResult) -> tuple[ChangeState, str]:
+    match result:
+        case Applied():
+            return ChangeState.COMPLETED, ""
+        case Unconfirmed(why=why):
+            return ChangeState.UNCONFIRMED, why
+        case NotApplied(why=why, is_lost=True):
+            return ChangeState.INTENDED, why
+        case NotApplied(why=why):
+            return ChangeState.NOT_WRITTEN, why
+        case _ as never:
+            assert_never(never)
+
+
+def _write_record(write: Write) -> dict[str, Any]:
+    return {"document": document_record(write.document), "before": write.before, "after": write.after}

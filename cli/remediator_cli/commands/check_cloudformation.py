@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from remediator.settings import Settings
-from remediator_cli.checks.cloudformation_functions import Deployment
-from remediator_cli.checks.cloudformation_template import read_former_template, read_template
-from remediator_cli.checks.declared import Declared, DeclaredChange, NotReadable
 from remediator_cli.checks.forms import CheckForm
 from remediator_cli.checks.run import Account, All, FormOption, Json, Read, Strict, read_text, run_check
 from remediator_cli.checks.state import Language
+from remediator_cli.iac.cloudformation_functions import Deployment
+from remediator_cli.iac.cloudformation_template import read_former_template, read_template
+from remediator_cli.iac.declared import Declared, DeclaredChange, NotReadable
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import SettingsFile
 from remediator_cli.terminal.output import complain

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from remediator.settings import Settings
-from remediator_cli.checks.declared import DeclaredChange, NotReadable
 from remediator_cli.checks.forms import CheckForm
 from remediator_cli.checks.run import Account, All, FormOption, Json, Read, Strict, run_check
 from remediator_cli.checks.state import Language
-from remediator_cli.checks.terraform_plan import read_plan
+from remediator_cli.iac.declared import DeclaredChange, NotReadable
+from remediator_cli.iac.terraform_plan import read_plan
 from remediator_cli.terminal.json_lines import NotJson, parse_json
 from remediator_cli.terminal.options import SettingsFile
 

@@ -14,7 +14,7 @@ from remediator.errors import NotFoundError, RemediatorError
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.denials import said_once
 from remediator_cli.deployment.one_role import read_role
-from remediator_cli.terminal.options import AsJson, named_role
+from remediator_cli.terminal.options import AsJson, RoleArgument, named_role
 from remediator_cli.terminal.output import Form, put, record
 
 EXAMPLES = """
@@ -26,7 +26,7 @@ remediator compute-config --json head-node | jq -r .instance_profile.arn
 
 
 def compute_config(
-    role: Annotated[str, typer.Argument(metavar="ROLE", show_default=False, help="The role's name or its ARN.")],
+    role: RoleArgument,
     instance_profile: Annotated[
         str | None,
         typer.Option(

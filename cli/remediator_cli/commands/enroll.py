@@ -14,15 +14,14 @@ from remediator.core.model.role import Role
 from remediator.errors import RemediatorError
 from remediator.flows.survey import Surveyed
 from remediator.settings import Settings
-from remediator_cli.commands.action_form import tag_record
-from remediator_cli.commands.enrolment_form import enrolled_record
-from remediator_cli.commands.fleet_form import surveyed_text
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.enrolment_tag import EnrolmentTag, named_cloud, tags_with, why_not_enrolled
 from remediator_cli.deployment.one_role import foresee, read_role
+from remediator_cli.rendering.fleet import surveyed_record, surveyed_text
+from remediator_cli.rendering.records import enrollment_record, tag_record
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.needed_settings import needed_settings, own_account
-from remediator_cli.terminal.options import AsJson, SettingsFile, Yes, named_role
+from remediator_cli.terminal.options import AsJson, RoleArgument, SettingsFile, Yes, named_role
 from remediator_cli.terminal.output import Form, agreed, complain, form_of, record, tell
 
 EXAMPLES = """
@@ -32,7 +31,7 @@ remediator enroll --yes --settings cdk.json head-node production
 
 
 def enroll(
-    role: Annotated[str, typer.Argument(metavar="ROLE", show_default=False, help="The role's name or its ARN.")],
+    role: RoleArgument,
     cloud: Annotated[str, typer.Argument(metavar="CLOUD", show_default=False, help="A cloud of the configuration.")],
     yes: Yes = False,
     json: AsJson = False,
@@ -98,7 +97,14 @@ class _Enrolling:
     def _record(self, result: str, foreseen: Surveyed, *, why: str | None = None) -> None:
         after = self.cloud if result == "enrolled" else self._was
         tag = tag_record(self.settings.enrollment_tag, self._was, after)
-        record(self.form, lambda: enrolled_record(self.role, tag, result, why, foreseen, self.settings))
+        record(
+            self.form,
+            lambda: {
+                **enrollment_record(self.role, tag, result, why),
+                "foreseen": surveyed_record(foreseen),
+                "approvers": [str(each) for each in self.settings.approvers],
+            },
+        )
 
 
 def _said(name: str, cloud: str, settings: Settings) -> tuple[str, ...]:

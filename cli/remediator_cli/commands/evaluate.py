@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
-from remediator_cli.checks.cases import MalformedCase, read_case
-from remediator_cli.checks.evaluation import evaluate_case
-from remediator_cli.checks.evaluation_json import evaluation_record
-from remediator_cli.checks.evaluation_table import evaluation_table
+from remediator.core.access.decision import GrantJudgement, GrantVerdict
+from remediator.core.alerts.finding_texts import FINDING_TEXTS
+from remediator.core.model.finding import FindingCode
+from remediator.core.model.plain_text import plain
+from remediator.core.repair.trust import TrustJudgement, TrustVerdict
+from remediator_cli.evaluation.cases import MalformedCase, read_case
+from remediator_cli.evaluation.evaluation import CaseWrite, Edit, Evaluation, NotRepaired, evaluate_case
+from remediator_cli.rendering.documents import changed_text
+from remediator_cli.rendering.layout import indented
 from remediator_cli.terminal.exits import ExitCode
-from remediator_cli.terminal.json_lines import STANDARD_INPUT, Fault, read_json_lines
+from remediator_cli.terminal.json_lines import Fault, read_json_lines
+from remediator_cli.terminal.options import AsJsonLines, files_or_standard_input
 from remediator_cli.terminal.output import Form, complain, lines_or_text, show
+
+_STYLES: dict[str, str] = {
+    TrustVerdict.OK: "green",
+    GrantVerdict.ALLOWED: "green",
+    GrantVerdict.MISSING: "yellow",
+    TrustVerdict.CONDITIONAL: "yellow",
+    GrantVerdict.BLOCKED: "red",
+    GrantVerdict.UNDECIDED: "magenta",
+}
+_EDITS = {
+    Edit.CREATED: "it does not exist yet",
+    Edit.APPENDED: "one statement more at its end",
+    Edit.REPLACED: "our own statements, in their place",
+    Edit.MERGED: "the smaller edit, because a new statement would not fit",
+}
+_SIDES = {
+    "identity": "the role's policies",
+    "bucket_policy": "the bucket policy",
+    "identity+bucket_policy": "both the role's policies and the bucket policy",
+}
 
 EXAMPLES = """
 remediator evaluate roles.jsonl
@@ -30,7 +60,7 @@ def evaluate(
         list[str] | None,
         typer.Argument(metavar="FILE", show_default=False, help="Cases as JSON lines; - or none: standard input."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, as without it.")] = False,
+    as_json: AsJsonLines = False,
     human: Annotated[bool, typer.Option("--human", help="Print tables with reasons and diffs for people.")] = False,
     check: Annotated[
         bool, typer.Option("--check", help="End with 3 where a role is not usable as it is, for use in CI.")
@@ -42,11 +72,8 @@ def evaluate(
 
     A line that cannot be read is reported on standard error, the others are answered, and the exit code is 2.
     """
-    names = files or [STANDARD_INPUT]
-    form = lines_or_text(json, human)
-    if not files and _is_terminal():
-        raise typer.BadParameter("name a file, or pipe cases in (- reads them from the terminal)", param_hint="FILE")
-    code = evaluate_files(names, form)
+    form = lines_or_text(as_json, human)
+    code = evaluate_files(files_or_standard_input(files, "cases"), form)
     if code is ExitCode.FOUND and not check:
         code = ExitCode.OK
     raise typer.Exit(code)
@@ -63,7 +90,6 @@ def evaluate_files(names: Sequence[str], form: Form) -> ExitCode:
         try:
             evaluation = evaluate_case(read_case(line.value))
             record = evaluation_record(evaluation)
-            table = partial(evaluation_table, evaluation)
         except MalformedCase as error:
             complain(line.place, str(error))
             code = ExitCode.BAD_INPUT
@@ -72,11 +98,110 @@ def evaluate_files(names: Sequence[str], form: Form) -> ExitCode:
             complain(line.place, f"met a fault of this program: {type(error).__name__}: {error}")
             code = ExitCode.ERROR
             continue
-        show(form, record, table)
+        show(form, record, partial(evaluation_table, evaluation))
         if code is ExitCode.OK and not evaluation.is_usable:
             code = ExitCode.FOUND
     return code
 
 
-def _is_terminal() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()
+def evaluation_table(evaluation: Evaluation) -> RenderableType:
+    """What to print for one case. Foreign text in it is one line of printable characters, and never mark-up."""
+    title = Text(plain(evaluation.id), style="bold")
+    title.append(plain(f"  {evaluation.role.arn} and bucket {evaluation.bucket.name}"), style="not bold dim")
+    table = Table(box=box.HORIZONTALS, show_edge=False, pad_edge=False)
+    table.add_column("may", overflow="fold", ratio=3)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("because", overflow="fold", ratio=7)
+    for what, verdict, because in _rows(evaluation):
+        table.add_row(Text(what), Text(verdict, style=_STYLES[verdict]), Text(because))
+    return Group(title, table, *_repair(evaluation), Text())
+
+
+def _rows(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:
+    yield "EC2 assume the role", evaluation.trust.verdict, "\n".join(_reasons(evaluation.trust))
+    alike: dict[tuple[str, str], list[str]] = {}
+    for judgement in (*evaluation.grants, *evaluation.key):
+        because = "\n".join((*_reasons(judgement), *_sides(judgement)))
+        alike.setdefault((judgement.verdict, because), []).append(judgement.action)
+    for (verdict, because), actions in alike.items():
+        yield "\n".join(actions), verdict, because
+
+
+def _reasons(judgement: TrustJudgement | GrantJudgement) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(plain(reason) for reason in judgement.because))
+
+
+def _sides(judgement: GrantJudgement) -> Iterator[str]:
+    if judgement.fix_by:
+        yield f"An Allow in {' or in '.join(_SIDES[side] for side in sorted(judgement.fix_by))} would help."
+
+
+def _repair(evaluation: Evaluation) -> Iterator[RenderableType]:
+    if evaluation.is_usable:
+        yield Text("Nothing to repair.", style="green")
+    elif evaluation.refused:
+        yield Text.assemble("The remediator would leave this role alone: ", (plain(evaluation.refused), "bold"))
+    for planned in evaluation.writes:
+        write = planned.write
+        yield Text(f"The repair: write the {write.document} ({planned.call}; {_EDITS[planned.edit]}):")
+        if write.note:
+            yield Text(plain(write.note))
+        yield changed_text(write.before, write.after)
+    said = {reason.partition(": ")[2] for reason in evaluation.because}
+    for withheld in evaluation.withheld:
+        meaning = FINDING_TEXTS[withheld.finding].meaning
+        yield Text.assemble("Not repaired: ", (withheld.finding, "bold red"), f". {meaning}")
+        if more := "\n".join(_reasons_not_to_repair(withheld, said)):
+            yield indented(Text(more, overflow="fold"))
+
+
+def _reasons_not_to_repair(withheld: NotRepaired, said: set[str]) -> Iterator[str]:
+    yield from (f"- {plain(each)}" for each in withheld.because if each not in said)
+    if withheld.statements:
+        policy = "key policy" if withheld.finding is FindingCode.KEY_BEYOND_ROLE else "bucket policy"
+        yield f"- Its owner would have to add to the {policy}:"
+        yield json.dumps(list(withheld.statements), indent=2)
+
+
+def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
+    """The members in their fixed order; ``kms`` is there only where the bucket has a customer managed key."""
+    record: dict[str, Any] = {
+        "id": evaluation.id,
+        "ec2_trust": evaluation.trust.verdict.value,
+        "s3": {each.action: each.verdict.value for each in evaluation.grants},
+    }
+    if evaluation.key:
+        record["kms"] = {each.action: each.verdict.value for each in evaluation.key}
+    record["because"] = list(evaluation.because)
+    record["repair"] = {
+        "fix_by": {each.action: sorted(each.fix_by) for each in (*evaluation.grants, *evaluation.key) if each.fix_by},
+        "writes": [_write(each) for each in evaluation.writes],
+        "withheld": [_withheld(each) for each in evaluation.withheld],
+        "refused": evaluation.refused,
+    }
+    return record
+
+
+def _write(planned: CaseWrite) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "document": str(planned.write.document),
+        "call": planned.call,
+        "edit": planned.edit.value,
+        "before": planned.write.before,
+        "after": planned.write.after,
+    }
+    if planned.write.note:
+        record["note"] = planned.write.note
+    return record
+
+
+def _withheld(withheld: NotRepaired) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "finding": str(withheld.finding),
+        "subject": withheld.subject,
+        "actions": list(withheld.actions),
+        "because": list(withheld.because),
+    }
+    if withheld.statements:
+        record["statements"] = list(withheld.statements)
+    return record

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
 
+from remediator.core.model.plain_text import plain
 from remediator.errors import MalformedEvent
 from remediator.settings import Settings
-from remediator_cli.checks.explanation import explain
-from remediator_cli.checks.explanation_form import explanation_record, explanation_text
-from remediator_cli.checks.records import Found, find_records
+from remediator_cli.evaluation.explanation import Explanation, explain
+from remediator_cli.evaluation.records import Found, find_records
+from remediator_cli.rendering.layout import facts
 from remediator_cli.terminal.exits import ExitCode
-from remediator_cli.terminal.json_lines import STANDARD_INPUT, Fault
+from remediator_cli.terminal.json_lines import Fault
 from remediator_cli.terminal.json_values import read_json_values
+from remediator_cli.terminal.options import AsJsonLines, SettingsFile, account_digits, files_or_standard_input
 from remediator_cli.terminal.output import Form, complain, lines_or_text, show
 from remediator_cli.terminal.settings_file import given_settings
 
@@ -29,23 +30,23 @@ aws cloudtrail lookup-events --max-results 20 | remediator explain-event
 gunzip -c *.json.gz | remediator explain-event | jq 'select(.ignored == null)'
 """
 
-_ACCOUNT = re.compile(r"[0-9]{12}")
-
 
 def explain_event(
     files: Annotated[
         list[str] | None,
         typer.Argument(metavar="FILE", show_default=False, help="Events or records; - or none: standard input."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, as without it.")] = False,
+    json: AsJsonLines = False,
     human: Annotated[bool, typer.Option("--human", help="Print text for people.")] = False,
-    settings: Annotated[
-        Path | None,
-        typer.Option("--settings", metavar="FILE", help="The cdk.json of the deployment, or its configuration alone."),
-    ] = None,
+    settings: SettingsFile = None,
     account: Annotated[
         str | None,
-        typer.Option("--account", metavar="DIGITS", help="The account of the deployment, if not the record's own."),
+        typer.Option(
+            "--account",
+            metavar="DIGITS",
+            callback=account_digits,
+            help="The account of the deployment, if not the record's own.",
+        ),
     ] = None,
 ) -> None:
     """Say what an event means to the remediator: which role, policy, bucket or key it concerns, or why it is ignored.
@@ -56,12 +57,8 @@ def explain_event(
     What cannot be read is reported on standard error, the rest is answered, and the exit code is 2.
     """
     form = lines_or_text(json, human)
-    if not files and _is_terminal():
-        raise typer.BadParameter("name a file, or pipe events in (- reads them from the terminal)", param_hint="FILE")
-    if account is not None and not _ACCOUNT.fullmatch(account):
-        raise typer.BadParameter("needed are the 12 digits of an account", param_hint="--account")
-    configuration = given_settings(settings)
-    raise typer.Exit(explain_files(files or [STANDARD_INPUT], form, account=account, settings=configuration))
+    names = files_or_standard_input(files, "events")
+    raise typer.Exit(explain_files(names, form, account=account, settings=given_settings(settings)))
 
 
 def explain_files(names: Sequence[str], form: Form, *, account: str | None, settings: Settings | None) -> ExitCode:
@@ -79,16 +76,39 @@ def _answer(found: Found | Fault, form: Form, *, account: str | None, settings: 
         return ExitCode.BAD_INPUT
     try:
         explanation = explain(found, account=account, settings=settings)
-        record, text = explanation_record(explanation), partial(explanation_text, explanation)
     except MalformedEvent as error:
         complain(found.place, f"{error}; the router leaves such an event in the dead-letter queue of the intake")
         return ExitCode.BAD_INPUT
     except Exception as error:  # noqa: BLE001  # one record that we stumble over shall cost no other
         complain(found.place, f"met a fault of this program: {type(error).__name__}: {error}")
         return ExitCode.ERROR
-    show(form, record, text)
+    show(form, explanation_record(explanation), partial(explanation_text, explanation))
     return ExitCode.OK
 
 
-def _is_terminal() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()
+def explanation_record(explanation: Explanation) -> dict[str, Any]:
+    """The members in their fixed order; all of them are always there."""
+    return {
+        "place": explanation.place,
+        "event_id": explanation.event_id,
+        "call": explanation.call,
+        "account": explanation.account,
+        "region": explanation.region,
+        "concerns": None if explanation.concerns is None else dict([explanation.concerns]),
+        "clouds": None if explanation.clouds is None else list(explanation.clouds),
+        "ignored": explanation.ignored,
+        "next": explanation.next,
+    }
+
+
+def explanation_text(explanation: Explanation) -> RenderableType:
+    """What to print for one record. Foreign text in it is one line of printable characters, and never mark-up."""
+    title = Text(plain(explanation.call or "an unknown call"), style="bold")
+    where = (explanation.event_id, explanation.account, explanation.region, explanation.place)
+    title.append(plain("".join(f"  {each}" for each in where if each)), style="not bold dim")
+    rows = [("next", Text(plain(explanation.next)))]
+    if explanation.ignored is not None:
+        rows.insert(0, ("ignored", Text(plain(explanation.ignored), style="yellow")))
+    if explanation.concerns is not None:
+        rows.insert(0, ("concerns", Text(plain(" ".join(explanation.concerns)))))
+    return Group(title, facts(rows), Text())

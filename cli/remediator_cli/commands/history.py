@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
+from rich.console import Group, RenderableType
 from rich.text import Text
 
-from remediator.core.history.change import Change, split_change_id
+from remediator.core.events.actors import describe_actor
+from remediator.core.events.event import Cause
+from remediator.core.events.sweep import is_sweep
+from remediator.core.history.change import Change, ChangeKind, ChangeState, split_change_id
+from remediator.core.model.plain_text import plain
 from remediator.core.policy.arn import RoleArn
 from remediator.errors import MalformedRecord, RemediatorError
-from remediator_cli.commands.history_form import change_record, change_text, history_table
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.stack_outputs import Deployment, find_deployment
-from remediator_cli.terminal.options import DEFAULT_STACK, NamedRole, Region, SettingsFile, Stack, named_role
+from remediator_cli.rendering.documents import changed_text
+from remediator_cli.rendering.layout import facts
+from remediator_cli.rendering.records import document_record, role_of_change
+from remediator_cli.terminal.options import DEFAULT_STACK, Region, RoleOption, SettingsFile, Stack, named_role
 from remediator_cli.terminal.output import Form, form_of, show, tell
 
 _MOST: Final = 10_000
 """How many changes can be listed at most."""
+
+_STYLES = {
+    ChangeState.COMPLETED: "green",
+    ChangeState.INTENDED: "yellow",
+    ChangeState.UNCONFIRMED: "yellow",
+    ChangeState.NOT_WRITTEN: "dim",
+    ChangeState.SUPERSEDED: "magenta",
+    ChangeState.UNKNOWN: "magenta",
+}
 
 EXAMPLES = """
 remediator history
@@ -92,7 +109,7 @@ def _show_change(deployment: Deployment, change_id: str, form: Form) -> None:
     show(form, change_record(change, with_documents=True), partial(change_text, change))
 
 
-def _list_changes(deployment: Deployment, named: NamedRole | None, most: int, form: Form) -> None:
+def _list_changes(deployment: Deployment, named: RoleOption | None, most: int, form: Form) -> None:
     role_name = None if named is None else named.name
     if named is None or named.arn is None:
         changes = deployment.history().list_changes(role_name, most=most)
@@ -105,3 +122,89 @@ def _list_changes(deployment: Deployment, named: NamedRole | None, most: int, fo
         tell(history_table(changes))
     else:
         tell(Text(f"No change{f' of {role_name}' if role_name else ''} is recorded."))
+
+
+def change_record(change: Change, *, with_documents: bool = False) -> dict[str, Any]:
+    """The members in their fixed order; all of them are always there, ``before`` and ``after`` where asked for."""
+    return {
+        "change": change.change_id,
+        "time": change.intended_at.isoformat(),
+        "kind": change.kind,
+        "state": change.state,
+        "why": change.why,
+        "concluded": None if change.concluded_at is None else change.concluded_at.isoformat(),
+        "account": change.account,
+        "role": role_of_change(change),
+        "cloud": change.cloud,
+        "document": document_record(change.document),
+        "findings": [{"code": finding.code, "subject": finding.subject} for finding in change.findings],
+        "causes": [
+            {
+                "event_id": cause.event_id,
+                "call": cause.call,
+                "time": cause.time,
+                "actor": cause.actor.arn,
+                "actor_type": cause.actor.kind,
+                "role": cause.actor.issuer_arn,
+                "invoked_by": cause.actor.invoked_by,
+                "user_agent": cause.actor.user_agent,
+            }
+            for cause in change.causes
+        ],
+        "code_version": change.code_version,
+        **({"before": change.before, "after": change.after} if with_documents else {}),
+    }
+
+
+def history_table(changes: Iterable[Change]) -> RenderableType:
+    """Each change with its id, its findings and its causes, beside its time in UTC."""
+    rows = ((f"{change.intended_at:%Y-%m-%d %H:%M:%S}", Text("\n").join(_lines(change))) for change in changes)
+    return facts(rows, style="dim")
+
+
+def change_text(change: Change) -> RenderableType:
+    """Everything that is known of one change, with its diff."""
+    said = {
+        "role": f"{change.role_arn} ({change.role_id})",
+        "cloud": change.cloud or "unknown",
+        "document": str(change.document),
+        "findings": ", ".join(_findings(change)) or "none",
+        "intended": f"{change.intended_at:%Y-%m-%d %H:%M:%S} UTC by version {change.code_version}",
+        "concluded": "not yet" if change.concluded_at is None else f"{change.concluded_at:%Y-%m-%d %H:%M:%S} UTC",
+        "because of": "\n".join(f"{line}\n  event {cause.event_id}" for cause, line in _causes(change)),
+    }
+    rows = ((name, Text("\n".join(plain(line) for line in value.split("\n")))) for name, value in said.items())
+    return Group(_title(change), Text(change.change_id), facts(rows), changed_text(change.before, change.after))
+
+
+def _lines(change: Change) -> Iterable[Text]:
+    yield _title(change)
+    yield Text(change.change_id, style="cyan")
+    if change.findings:
+        yield Text(plain(", ".join(_findings(change))))
+    yield from (Text(plain(line)) for _, line in _causes(change))
+
+
+def _title(change: Change) -> Text:
+    state = Text(change.state, style=_STYLES[change.state])
+    if change.why:
+        state.append(plain(f" ({change.why})"), style="not bold")
+    return Text.assemble(
+        (plain(change.role_name), "bold"), "  ", plain(str(change.document)), "  ", change.kind, " ", state
+    )
+
+
+def _findings(change: Change) -> Iterable[str]:
+    for finding in change.findings:
+        same = finding.subject == str(change.document)
+        yield finding.code if same else f"{finding.code} ({finding.subject})"
+
+
+def _causes(change: Change) -> Iterable[tuple[Cause, str]]:
+    for cause in change.causes:
+        if is_sweep(cause):
+            yield cause, "found by a sweep"
+        elif change.kind is ChangeKind.UNDO:
+            yield cause, f"{cause.actor.arn} undid {cause.event_id}"
+        else:
+            yield cause, f"after {cause.call} by {describe_actor(cause.actor)}"

@@ -11,9 +11,9 @@ from remediator.core.history.pause import Pause, parse_pause, pause_text
 from remediator.core.model.plain_text import plain
 from remediator.errors import RemediatorError
 from remediator.settings import Settings
-from remediator_cli.commands.pause_form import writes_record
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.stack_outputs import find_deployment
+from remediator_cli.rendering.records import writes_record
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack
 from remediator_cli.terminal.output import Form, form_of, record, tell
 

@@ -13,14 +13,14 @@ from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
 from remediator.errors import RemediatorError
-from remediator_cli.commands.fleet_form import fleet_record, fleet_text
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.fleet import Fleet, look_at_fleet
 from remediator_cli.deployment.scan_policy import scan_policy
+from remediator_cli.rendering.fleet import fleet_record, fleet_text
 from remediator_cli.terminal.exits import ExitCode, PlanExitCode
 from remediator_cli.terminal.needed_settings import needed_settings
-from remediator_cli.terminal.options import NamedRole, SettingsFile, named_role
-from remediator_cli.terminal.output import Form, complain, put, show
+from remediator_cli.terminal.options import AsJson, RoleOption, SettingsFile, named_role
+from remediator_cli.terminal.output import complain, form_of, put, show
 
 EXAMPLES = """
 remediator plan
@@ -60,7 +60,7 @@ def plan(
         ),
     ] = None,
     settings: SettingsFile = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: AsJson = False,
     print_policy: Annotated[
         bool, typer.Option("--print-policy", help="Print the read-only IAM policy that this command needs, and end.")
     ] = False,
@@ -80,15 +80,11 @@ def plan(
     with aws.answered():
         fleet = look_at_fleet(aws.account(), configuration, frozenset(each.name for each in named))
     _must_be_meant(named, fleet)
-    show(
-        Form.JSON if json else Form.HUMAN,
-        fleet_record(fleet, configuration),
-        partial(fleet_text, fleet, configuration),
-    )
+    show(form_of(json), fleet_record(fleet, configuration), partial(fleet_text, fleet, configuration))
     raise typer.Exit(_judged(fleet))
 
 
-def _must_be_meant(named: tuple[NamedRole, ...], fleet: Fleet) -> None:
+def _must_be_meant(named: tuple[RoleOption, ...], fleet: Fleet) -> None:
     """Raises RemediatorError where an ARN that was given is that of another role than the one of that name here."""
     found = {each.judgement.scanned.role.arn.name: each.judgement.scanned.role.arn for each in fleet.survey.roles}
     for each in named:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from remediator.core.events.event import Cause
 from remediator.core.history.pause import Pause, parse_pause
-from remediator.core.model.plain_text import document_diff, plain
+from remediator.core.model.plain_text import plain
 from remediator.core.model.write import DocumentKind
 from remediator.core.repair.removal import Removal
 from remediator.core.repair.write_blockers import Left
@@ -22,12 +22,13 @@ from remediator.errors import NotFoundError, RemediatorError
 from remediator.flows.remove_grants import FoundGrants, NotRemoved, Removed, find_what_is_ours, remove
 from remediator.gateways.world import World
 from remediator.settings import Settings
-from remediator_cli.commands.taking_form import taking_back_record
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.one_role import read_role
 from remediator_cli.deployment.stack_outputs import Deployment, NotDeployed, PauseSwitch, find_deployment
+from remediator_cli.rendering.documents import changed_text
+from remediator_cli.rendering.layout import indented
+from remediator_cli.rendering.records import document_record, recorded
 from remediator_cli.terminal import clock
-from remediator_cli.terminal.diff import diff_text
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.needed_settings import BESIDE, needed_settings, own_account
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
@@ -161,7 +162,7 @@ def _shown(found: FoundGrants, deployment: Deployment | None, stack: str) -> Ren
             (plain(_name(removal)), "bold"), "  would become" if removal.write.after else "  would be deleted"
         )
         parts += [heading, Text(plain(removal.write.note), style="yellow")]
-        parts.append(Padding(diff_text(document_diff(removal.write.before, removal.write.after)), (0, 0, 0, 2)))
+        parts.append(changed_text(removal.write.before, removal.write.after))
     parts += [_left_text(left) for left in found.left]
     if deployment is None:
         parts.append(
@@ -179,9 +180,7 @@ def _shown(found: FoundGrants, deployment: Deployment | None, stack: str) -> Ren
 
 
 def _left_text(left: Left) -> RenderableType:
-    return Group(
-        Text.assemble((plain(left.what), "bold"), "  is left as it is"), Padding(Text(plain(left.why)), (0, 0, 0, 2))
-    )
+    return Group(Text.assemble((plain(left.what), "bold"), "  is left as it is"), indented(Text(plain(left.why))))
 
 
 def _say(removal: Removal, result: Removed | NotRemoved, form: Form) -> None:
@@ -205,3 +204,42 @@ def _name(removal: Removal) -> str:
 
 def _documents(count: int) -> str:
     return "this one document" if count == 1 else f"these {count} documents"
+
+
+def taking_back_record(
+    account: str,
+    stack: str | None,
+    found: FoundGrants,
+    result: str,
+    why: str | None,
+    results: Sequence[Removed | NotRemoved] = (),
+) -> dict[str, Any]:
+    """The members in their fixed order; all of them are always there.
+
+    ``stack`` is None where there is none, and so no history; ``results`` are those of the documents in their order, and
+    empty where nothing was tried.
+    """
+    tried: Sequence[Removed | NotRemoved | None] = results or [None] * len(found.removals)
+    return {
+        "account": account,
+        "stack": stack,
+        "result": result,
+        "why": why,
+        "takings": [_removal_record(*each) for each in zip(found.removals, tried, strict=True)],
+        "left": [{"what": left.what, "why": left.why} for left in found.left],
+    }
+
+
+def _removal_record(removal: Removal, result: Removed | NotRemoved | None) -> dict[str, Any]:
+    done = isinstance(result, Removed)
+    return {
+        "document": document_record(removal.write.document),
+        "role": None if removal.role is None else {"name": removal.role.name, "arn": str(removal.role)},
+        "before": removal.write.before,
+        "after": removal.write.after,
+        "loses": removal.write.note,
+        "taken_back": None if result is None else done,
+        "why": result.why if isinstance(result, NotRemoved) else None,
+        "change": recorded(result.change) if isinstance(result, Removed) else None,
+        "trouble": (result.trouble or None) if isinstance(result, Removed) else None,
+    }

@@ -13,10 +13,10 @@ from rich.text import Text
 from remediator.core.model.plain_text import plain
 from remediator.errors import DeniedError
 from remediator.settings import Settings
-from remediator_cli.commands.fleet_form import fleet_record
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.fleet import look_at_fleet
 from remediator_cli.deployment.stack_outputs import Deployment, NotDeployed, find_deployment
+from remediator_cli.rendering.fleet import fleet_record
 from remediator_cli.report.contents import STANDING_WORDS, Report, make_report
 from remediator_cli.report.file import refuse_occupied, write_whole
 from remediator_cli.report.page import report_page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, assert_never
+from typing import Annotated, Any, assert_never
 
 import typer
 from rich.text import Text
@@ -15,10 +15,10 @@ from remediator.errors import RemediatorError
 from remediator.flows.resume import NothingToResume, NotResumed, Resumed
 from remediator.flows.resume import resume as resume_role
 from remediator.settings import MODE_TAG, Mode
-from remediator_cli.commands.pause_form import resumed_record, writes_record
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.one_role import read_role
 from remediator_cli.deployment.stack_outputs import Deployment, find_deployment
+from remediator_cli.rendering.records import contest_record, role_record, tag_record, writes_record
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
 from remediator_cli.terminal.output import Form, agreed, complain, form_of, record, tell
@@ -103,3 +103,20 @@ def _resume_writes(deployment: Deployment, form: Form, *, yes: bool) -> None:
     switch.write(RUNNING)
     tell(Text("Writes go on. A sweep looks at every enrolled role now."), form)
     record(form, lambda: writes_record(account, deployment, "resumed", paused, Pause()))
+
+
+def resumed_record(role: Role, result: Resumed | NothingToResume | NotResumed) -> dict[str, Any]:
+    """One role; the members are in their fixed order, and all of them are always there."""
+    was = role.tags.get(MODE_TAG)
+    record: dict[str, Any] = {"account": role.arn.account, "role": role_record(role)}
+    match result:
+        case Resumed(contest=contest, tag=tag):
+            ended, set_to = contest_record(contest), tag_record(MODE_TAG, tag, Mode.REPAIR)
+            return {**record, "result": "resumed", "why": None, "tag": set_to, "contest": ended}
+        case NothingToResume():
+            word, why = "nothing-to-resume", None
+        case NotResumed(why=why):
+            word = "not-resumed"
+        case _ as never:
+            assert_never(never)
+    return {**record, "result": word, "why": why, "tag": tag_record(MODE_TAG, was, was), "contest": None}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -16,8 +15,8 @@ from remediator_cli.deployment.stack_outputs import Deployment, find_deployment
 from remediator_cli.deployment.subscriptions import Subscriptions
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.exits import ExitCode
-from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack
-from remediator_cli.terminal.output import Form, complain, show
+from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack
+from remediator_cli.terminal.output import complain, form_of, show
 
 EXAMPLES = """
 remediator test-alert
@@ -27,7 +26,7 @@ remediator test-alert --json | jq .unconfirmed
 
 
 def send_test_alert(
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: AsJson = False,
     stack: Stack = DEFAULT_STACK,
     region: Region = None,
     settings: SettingsFile = None,
@@ -50,7 +49,7 @@ def send_test_alert(
         notice = test_notice(deployment.account_id, sender.arn or sender.kind, now)
         topic.publish(notice)
     show(
-        Form.JSON if json else Form.HUMAN,
+        form_of(json),
         {
             "id": notice.notification_id,
             "time": now.isoformat(),

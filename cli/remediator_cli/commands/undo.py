@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Group
-from rich.padding import Padding
 from rich.text import Text
 
 from remediator.core.events.event import Actor, Cause
 from remediator.core.history.change import Change, split_change_id
 from remediator.core.history.undo import UndoRefused
-from remediator.core.model.plain_text import document_diff, plain
+from remediator.core.model.plain_text import plain
 from remediator.core.model.write import Write
 from remediator.core.policy.document import Json
 from remediator.core.policy.reading import Present, Reading
@@ -23,11 +22,11 @@ from remediator.flows.documents import read_document
 from remediator.flows.undo import NotUndone, Undone, plan_undo
 from remediator.flows.undo import undo as undo_change
 from remediator.settings import MODE_TAG
-from remediator_cli.commands.undo_form import undo_record
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.stack_outputs import find_deployment
+from remediator_cli.rendering.documents import changed_text, diff_text
+from remediator_cli.rendering.records import document_record, recorded, role_of_change
 from remediator_cli.terminal import clock
-from remediator_cli.terminal.diff import diff_text
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes
 from remediator_cli.terminal.output import Form, agreed, complain, form_of, record, tell
@@ -104,11 +103,10 @@ def _cause(change: Change, caller: Actor) -> Cause:
 
 def _plan(change: Change, planned: Write) -> Group:
     title = Text.assemble((plain(change.role_name), "bold"), f"  {plain(str(change.document))}  would become")
-    diff = Padding(diff_text(document_diff(planned.before, planned.after)), (0, 0, 0, 2))
     warning = [Text(planned.note, style="yellow")] if planned.note else []
     return Group(
         title,
-        diff,
+        changed_text(planned.before, planned.after),
         *warning,
         Text("First the role is set to observe, unless its tag holds the remediator back already."),
     )
@@ -117,7 +115,7 @@ def _plan(change: Change, planned: Write) -> Group:
 def _say_refused(change_id: str, refused: UndoRefused, form: Form) -> None:
     complain(change_id, f"not undone. {refused.why}")
     if refused.diff:
-        tell(Padding(diff_text(refused.diff), (0, 0, 0, 2)), form)
+        tell(diff_text(refused.diff), form)
 
 
 def _say(change: Change, result: Undone | NotUndone, form: Form) -> None:
@@ -131,4 +129,39 @@ def _say(change: Change, result: Undone | NotUndone, form: Form) -> None:
     resume = f" Its tag now holds the remediator back; `remediator resume {change.role_name}` ends that."
     complain(change.change_id, f"{result.why}{resume if result.is_held_back else ''}")
     if result.diff:
-        tell(Padding(diff_text(result.diff), (0, 0, 0, 2)), form)
+        tell(diff_text(result.diff), form)
+
+
+def undo_record(
+    change: Change, planned: Write | UndoRefused, result: Undone | NotUndone | None, found: Json | None
+) -> dict[str, Any]:
+    """The members in their fixed order; all of them are always there.
+
+    ``result`` is None where it was not tried. ``found`` is the document as it is where it differs from what the change
+    left, else None.
+    """
+    done, why = _said(planned, result)
+    return {
+        "account": change.account,
+        "role": role_of_change(change),
+        "undoes": change.change_id,
+        "document": document_record(change.document),
+        "result": done,
+        "why": why,
+        "before": planned.before if isinstance(planned, Write) else change.after,
+        "after": planned.after if isinstance(planned, Write) else change.before,
+        "found": found,
+        "warning": (planned.note or None) if isinstance(planned, Write) else None,
+        "held_back": isinstance(result, Undone) or (isinstance(result, NotUndone) and result.is_held_back),
+        "change": None if result is None else recorded(result.change),
+        "trouble": (result.trouble or None) if isinstance(result, Undone) else None,
+    }
+
+
+def _said(planned: Write | UndoRefused, result: Undone | NotUndone | None) -> tuple[str, str | None]:
+    """The word for what was done, and why it was not."""
+    if isinstance(planned, UndoRefused):
+        return "refused", planned.why
+    if result is None:
+        return "declined", "Nobody said yes."
+    return ("undone", None) if isinstance(result, Undone) else ("not-undone", result.why)

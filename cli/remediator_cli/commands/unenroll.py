@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 from rich.text import Text
 
 from remediator.core.model.plain_text import plain
 from remediator.settings import DEFAULT_ENROLLMENT_TAG
-from remediator_cli.commands.action_form import tag_record
-from remediator_cli.commands.enrolment_form import unenrolled_record
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.enrolment_tag import EnrolmentTag
 from remediator_cli.deployment.one_role import read_role
+from remediator_cli.rendering.records import enrollment_record, tag_record
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.needed_settings import BESIDE
-from remediator_cli.terminal.options import AsJson, SettingsFile, Yes, named_role
+from remediator_cli.terminal.options import AsJson, RoleArgument, SettingsFile, Yes, named_role
 from remediator_cli.terminal.output import agreed, complain, form_of, record, tell
 from remediator_cli.terminal.settings_file import given_settings
 
@@ -27,7 +24,7 @@ remediator unenroll --yes head-node
 
 
 def unenroll(
-    role: Annotated[str, typer.Argument(metavar="ROLE", show_default=False, help="The role's name or its ARN.")],
+    role: RoleArgument,
     yes: Yes = False,
     json: AsJson = False,
     settings: SettingsFile = None,
@@ -49,14 +46,14 @@ def unenroll(
         name, was = found.arn.name, found.tags.get(key)
         if was is None:
             tell(Text(f"{name} does not carry the tag {key}; nothing was changed."), form)
-            record(form, lambda: unenrolled_record(found, tag_record(key, None, None), "not-enrolled", None))
+            record(form, lambda: enrollment_record(found, tag_record(key, None, None), "not-enrolled", None))
             return
         seen = Text(f"{name} is enrolled in {plain(was)}. Without its tag nothing is repaired or told of it any more.")
         if not agreed(form, seen, f"Remove the tag {key} of {name}?", yes=yes):
             complain(name, "nothing was changed")
-            record(form, lambda: unenrolled_record(found, tag_record(key, was, was), "declined", "Nobody said yes."))
+            record(form, lambda: enrollment_record(found, tag_record(key, was, was), "declined", "Nobody said yes."))
             raise typer.Exit(ExitCode.ERROR)
         EnrolmentTag(behind, key).remove(name)
     tell(Text(f"The tag {key} of {name} is removed. What was granted stays. To take that back:"), form)
     tell(Text(f"  remediator remove-grants --role {name}"), form)
-    record(form, lambda: unenrolled_record(found, tag_record(key, was, None), "unenrolled", None))
+    record(form, lambda: enrollment_record(found, tag_record(key, was, None), "unenrolled", None))

@@ -18,7 +18,7 @@ from remediator_cli.deployment.one_role import read_role
 from remediator_cli.deployment.stack_outputs import Deployment, NotDeployed
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.needed_settings import own_account
-from remediator_cli.terminal.options import NamedRole
+from remediator_cli.terminal.options import RoleOption
 from remediator_cli.terminal.output import complain
 
 _RECONCILER_ROLE: Final = "ReconcilerRoleArn"
@@ -69,7 +69,7 @@ class Applying:
         )
 
 
-def begin_applying(deployment: Deployment, settings: Settings, named: NamedRole) -> Applying:
+def begin_applying(deployment: Deployment, settings: Settings, named: RoleOption) -> Applying:
     """Find out who asks, which role it is, and what is paused.
 
     Raises NotDeployed for a stack of something else, RemediatorError where there is no such role, where it cannot be

@@ -18,7 +18,7 @@ from remediator.settings import Settings
 from remediator_cli.deployment.aws import Account
 from remediator_cli.deployment.denials import said_once
 from remediator_cli.terminal import clock
-from remediator_cli.terminal.options import NamedRole
+from remediator_cli.terminal.options import RoleOption
 
 if TYPE_CHECKING:
     from remediator.gateways.account import AccountScan
@@ -40,7 +40,7 @@ class _OneRole:
         return {} if isinstance(found, Absent) else {self.name: _must(found, "its instance profile")}
 
 
-def read_role(behind: Account, named: NamedRole) -> Role:
+def read_role(behind: Account, named: RoleOption) -> Role:
     """The role.
 
     Raises RemediatorError where there is none, where it cannot be read, and where the ARN that was given is that of

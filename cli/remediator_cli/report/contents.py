@@ -15,8 +15,8 @@ from remediator.core.model.finding import Finding
 from remediator.core.repair.outcome import OutcomeKind
 from remediator.flows.survey import Surveyed
 from remediator_cli.deployment.fleet import Fleet
+from remediator_cli.rendering.findings import explained
 from remediator_cli.report.past import Past
-from remediator_cli.terminal.finding_explanation import explained
 
 
 class Standing(StrEnum):

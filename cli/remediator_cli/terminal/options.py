@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -11,6 +13,7 @@ import typer
 
 from remediator.core.policy.arn import RoleArn
 from remediator.errors import MalformedArn, RemediatorError
+from remediator_cli.terminal.json_lines import STANDARD_INPUT
 
 DEFAULT_STACK = "AnyscaleRemediator"
 
@@ -36,17 +39,38 @@ SettingsFile = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
+RoleArgument = Annotated[str, typer.Argument(metavar="ROLE", show_default=False, help="The role's name or its ARN.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+AsJsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, as without it.")]
 
+_ACCOUNT: Final = re.compile(r"[0-9]{12}", re.ASCII)
 _ROLE_NAME: Final = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 """https://docs.aws.amazon.com/IAM/latest/APIReference/API_Role.html"""
 _MOST_SHOWN: Final = 100
 """How many characters are shown of what is no role's name."""
 
 
+def account_digits(account: str | None) -> str | None:
+    """The account that is named, if any. Raises BadParameter for what cannot be one."""
+    if account is not None and not _ACCOUNT.fullmatch(account):
+        raise typer.BadParameter("needed are the 12 digits of an account", param_hint="--account")
+    return account
+
+
+def files_or_standard_input(files: Sequence[str] | None, what: str) -> Sequence[str]:
+    """The files that are named, else standard input. Raises BadParameter where that is a terminal."""
+    if not files and _is_terminal():
+        raise typer.BadParameter(f"name a file, or pipe {what} in (- reads them from the terminal)", param_hint="FILE")
+    return files or (STANDARD_INPUT,)
+
+
+def _is_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 @dataclass(frozen=True, slots=True)
-class NamedRole:
-    """A role that somebody has named; ``arn`` is the ARN that they gave, None where they gave no more than the name."""
+class RoleOption:
+    """A role that an operator has named; ``arn`` is the ARN that they gave, None where they gave only the name."""
 
     name: str
     arn: RoleArn | None = None
@@ -64,7 +88,7 @@ class NamedRole:
             )
 
 
-def named_role(text: str, *, param_hint: str = "ROLE") -> NamedRole:
+def named_role(text: str, *, param_hint: str = "ROLE") -> RoleOption:
     """The role that is given by its name or its ARN.
 
     Raises BadParameter, naming the parameter, for what is neither: no call of AWS is made with it.
@@ -77,7 +101,7 @@ def named_role(text: str, *, param_hint: str = "ROLE") -> NamedRole:
             f"{shown} can be the name of no role: that has 1 to 64 letters (a to z), digits and characters of _+=,.@-",
             param_hint=param_hint,
         )
-    return NamedRole(name, arn)
+    return RoleOption(name, arn)
 
 
 def _role_arn(text: str, param_hint: str) -> RoleArn:

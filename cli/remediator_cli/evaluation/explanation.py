@@ -17,7 +17,7 @@ from remediator.core.events.event import (
 from remediator.core.events.sweep import MOST_ROLES_OF_A_POLICY, sweep_for
 from remediator.core.events.watched import BUS_SOURCES, IAM, WATCHED, Concern
 from remediator.settings import Settings
-from remediator_cli.checks.records import Found
+from remediator_cli.evaluation.records import Found
 
 NOTHING = "Nothing happens."
 

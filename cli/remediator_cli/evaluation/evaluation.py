@@ -23,7 +23,7 @@ from remediator.core.repair.diagnose import diagnose
 from remediator.core.repair.keys import key_policy_statement
 from remediator.core.repair.plan import RepairPlan, plan_repair
 from remediator.core.repair.trust import TrustJudgement, judge_trust
-from remediator_cli.checks.cases import Case
+from remediator_cli.evaluation.cases import Case
 
 
 class Edit(StrEnum):

@@ -14,10 +14,10 @@ from typing import TypeAlias
 from remediator.core.model.bucket import PublicAccessBlock
 from remediator.core.policy.document import PolicyDocument, read_policy
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
-from remediator_cli.checks.aws_managed import aws_managed_document
-from remediator_cli.checks.cloudformation_functions import NO_VALUE, Deployment, Unknown, Values, is_known, object_of
-from remediator_cli.checks.cloudformation_yaml import TemplateText, read_template_text
-from remediator_cli.checks.declared import (
+from remediator_cli.iac.aws_managed import aws_managed_document
+from remediator_cli.iac.cloudformation_functions import NO_VALUE, Deployment, Unknown, Values, is_known, object_of
+from remediator_cli.iac.cloudformation_yaml import TemplateText, read_template_text
+from remediator_cli.iac.declared import (
     Declared,
     DeclaredBucket,
     DeclaredPolicy,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from remediator.core.policy.arn import SERVICE_DNS_SUFFIX
-from remediator_cli.checks.declared import NotReadable
+from remediator_cli.iac.declared import NotReadable
 
 _LONGEST_TEXT = 100_000
 """Characters; texts that are joined over and over could grow without end."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from remediator_cli.checks.declared import NotReadable
+from remediator_cli.iac.declared import NotReadable
 from remediator_cli.terminal.json_lines import NotJson, parse_json
 
 LARGEST_TEMPLATE = 1024 * 1024
