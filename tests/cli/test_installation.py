@@ -49,3 +49,5 @@ def test_the_installed_command_answers_and_brings_nothing_of_what_deploys(instal
 def test_what_the_page_of_a_report_is_made_of_is_installed_with_it(installed: Path) -> None:
     (package,) = installed.glob("lib/python*/site-packages/remediator_cli/report")
     assert {path.name for path in package.glob("report.*")} == {"report.css", "report.js"}
+    templates = {path.name for path in (ROOT / "cli" / "remediator_cli" / "report" / "templates").iterdir()}
+    assert {path.name for path in (package / "templates").iterdir()} == templates

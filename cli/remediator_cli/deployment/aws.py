@@ -51,7 +51,7 @@ _TRIES = 3
 _CONNECT_SECONDS = 2
 _ANSWER_SECONDS = 5
 _SCAN_ANSWER_SECONDS = 30
-"""Those of the functions (remediator.handlers.runtime), which the command line does not know; a test compares them."""
+"""Those of the functions (remediator.handlers.consumer), which the command line does not know; a test compares them."""
 
 _KINDS = {"user": "IAMUser", "assumed-role": "AssumedRole", "federated-user": "FederatedUser", "root": "Root"}
 

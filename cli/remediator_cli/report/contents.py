@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from remediator.core.enrollment.decide import Enrolled
 from remediator.core.history.role_record import RoleMemory
-from remediator.core.model.finding import Finding
+from remediator.core.model.finding import REPAIRABLE, Finding
 from remediator.core.repair.outcome import OutcomeKind
 from remediator.flows.survey import Surveyed
 from remediator_cli.deployment.fleet import Fleet
@@ -97,11 +97,6 @@ class RoleReport:
         return self.surveyed.cloud
 
     @property
-    def is_observed_only(self) -> bool:
-        """Whether nothing is written because the mode of its cloud, or its own tag, says so."""
-        return self.surveyed.is_observed_only
-
-    @property
     def why(self) -> str:
         """Why it is refused, off or only nearly enrolled, in a sentence; empty for any other role."""
         near = self.surveyed.near
@@ -113,10 +108,24 @@ class RoleReport:
         near = self.surveyed.near
         return near.cloud if near is not None and self.standing is Standing.NEARLY_ENROLLED else None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else is to be said of it, in sentences."""
+        enrollment = self.surveyed.judgement.enrollment
+        said = enrollment.notes if isinstance(enrollment, Enrolled) else ()
+        return (*said, "Observed only: nothing is written.") if self.surveyed.is_observed_only else said
+
     def explained(self, finding: Finding) -> tuple[str, ...]:
         """What a finding means, why it is so, what stands against its repair, and what a person can do about it."""
-        held = {each.finding: each.because for each in self.surveyed.judgement.plan.withheld}
-        return explained(finding, held.get(finding, ()))
+        return explained(finding, self._held.get(finding, ()))
+
+    def is_for_a_person(self, finding: Finding) -> bool:
+        """Whether a finding is not repaired automatically."""
+        return finding.code not in REPAIRABLE or finding in self._held
+
+    @property
+    def _held(self) -> Mapping[Finding, tuple[str, ...]]:
+        return {each.finding: each.because for each in self.surveyed.judgement.plan.withheld}
 
 
 @dataclass(frozen=True, slots=True)
