@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from remediator.core.alerts.finding_texts import FINDING_TEXTS
-from remediator.core.alerts.permanent_fix import permanent_fix
 from remediator.core.enrollment.decide import (
     Enrolled,
     Enrollment,
@@ -26,6 +25,7 @@ from remediator.core.policy.document import PolicyDocument, read_mapping, same_p
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.desired import Desired, desired_of
 from remediator.core.repair.diagnose import diagnose
+from remediator.core.repair.permanent_fix import permanent_fix
 from remediator.core.repair.plan import plan_repair
 from remediator.core.repair.trust import ec2_trust_statement
 from remediator.errors import MalformedArn

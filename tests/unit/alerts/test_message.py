@@ -13,7 +13,6 @@ import pytest
 from remediator.core.alerts.decide import News
 from remediator.core.alerts.finding_texts import FINDING_TEXTS
 from remediator.core.alerts.notification import limit_reached
-from remediator.core.alerts.permanent_fix import permanent_fix
 from remediator.core.events.event import APPLY_CALL, Actor, Cause
 from remediator.core.events.sweep import sweep_cause
 from remediator.core.history.change import ChangeState
@@ -24,6 +23,7 @@ from remediator.core.policy.edit import raw_statements
 from remediator.core.policy.reading import Absent
 from remediator.core.repair.infrastructure_code import PermanentFix
 from remediator.core.repair.outcome import TOLD, Applied, Hold, NotApplied, OutcomeKind, Unconfirmed, WriteResult
+from remediator.core.repair.permanent_fix import permanent_fix
 from remediator.core.repair.trust import add_ec2_trust
 from remediator.settings import WriteLimit
 from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, OUTSIDE, ROLE_ARN, a_cause, document

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from remediator.core.alerts.permanent_fix import permanent_fix
 from remediator.core.model.bucket import Bucket, CustomerKey, KeyState
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.observed import Observed
@@ -20,6 +19,7 @@ from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.desired import Desired
 from remediator.core.repair.diagnose import diagnose
 from remediator.core.repair.keys import keys_of
+from remediator.core.repair.permanent_fix import permanent_fix
 from remediator.core.repair.plan import RepairPlan, plan_repair
 from remediator.core.repair.role_policy import own_key_statement
 from remediator.settings import GrantSide

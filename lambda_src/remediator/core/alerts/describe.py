@@ -10,7 +10,6 @@ from typing import assert_never
 from remediator.core.alerts.decide import News, Telling
 from remediator.core.alerts.finding_texts import FINDING_TEXTS
 from remediator.core.alerts.notification import DocumentChange, Notification, Point, Severity, WriteState
-from remediator.core.alerts.permanent_fix import permanent_fix
 from remediator.core.history.change import Change, ChangeState
 from remediator.core.history.conflict import how_to_resume
 from remediator.core.history.role_record import Contest
@@ -19,6 +18,7 @@ from remediator.core.model.write import Write
 from remediator.core.policy.arn import RoleArn
 from remediator.core.repair.instance_profile import compute_configuration, own_instance_profile_arn
 from remediator.core.repair.outcome import Applied, Hold, NotApplied, Outcome, OutcomeKind, Unconfirmed, is_retried
+from remediator.core.repair.permanent_fix import permanent_fix
 from remediator.settings import MODE_TAG, GrantSide
 
 _PROFILE_CODES = frozenset({FindingCode.PROFILE_MISSING, FindingCode.PROFILE_OCCUPIED, FindingCode.PROFILE_UNDECIDED})
