@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from remediator.core.alerts.digest import DigestItem
 from remediator.core.alerts.digest_json import digest_item_json, parse_digest_item
 from remediator.core.alerts.window import Window, parse_window, window_end_json, window_of
-from remediator.errors import MalformedRecord, RejectedError
+from remediator.errors import MalformedRecord
 from remediator.gateways.aws_errors import translated
+from remediator.gateways.table import Table, epoch, text
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
     from mypy_boto3_sqs.client import SQSClient
 
-    Item = Mapping[str, AttributeValueTypeDef]
-
-_CONDITION_FAILED: Final = "ConditionalCheckFailedException"
+    from remediator.gateways.table import Item, Values
 
 _HELD: Final = "HELD#"
 """What the sort keys of the alerts that are held begin with."""
@@ -49,8 +46,7 @@ class DigestWindows:
     """
 
     def __init__(self, client: DynamoDBClient, table: str, *, alone: int, minutes: int) -> None:
-        self._client = client
-        self._table = table
+        self._table = Table(client, table)
         self._alone = alone
         self._minutes = minutes
 
@@ -70,63 +66,56 @@ class DigestWindows:
 
     def is_asked(self, window: Window) -> bool:
         """Whether it was noted that the digest of a window is asked for."""
-        found = self._item(_window_key(window), "asked")
+        found = self._table.item(_window_key(window), attribute="asked")
         return found is not None and "asked" in found
 
     def note_asked(self, window: Window) -> None:
         """Note that the digest of a window is asked for."""
-        self._update(_window_key(window), "SET asked = :yes", None, {":yes": {"BOOL": True}})
+        self._table.update(_window_key(window), "SET asked = :yes", {":yes": {"BOOL": True}})
 
     def close(self, window: Window) -> tuple[DigestItem, ...]:
-        """What the digest of a window says, in the order in which the alerts were sent; no alert comes in after that.
-
-        https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html
-        """
-        closed = self._update(
+        """What the digest of a window says, in the order of the alerts; none comes in after that."""
+        closed = self._table.update(
             _window_key(window),
             "SET closed = :yes, expires = :expires",
-            None,
-            {":yes": {"BOOL": True}, ":expires": _epoch(window.end + _KEPT_FOR)},
+            {":yes": {"BOOL": True}, ":expires": epoch(window.end + _KEPT_FOR)},
+            returned="ALL_NEW",
         )
         held = () if closed is None else tuple(closed.get("held", {}).get("SS", ()))
         if not held:
             return ()
-        kept = {_text(item, "sk").removeprefix(_HELD): item for item in self._held(window)}
+        kept = {text(item, "sk").removeprefix(_HELD): item for item in self._held(window)}
         missing = sorted(set(held) - kept.keys())
         if missing:
             raise MalformedRecord(
                 f"of {len(held)} alerts held for the digest of {window.key}, {len(missing)} are not there any more "
                 f"({missing[0]} is one): `remediator history` names what was changed"
             )
-        in_order = sorted((_text(kept[alert_id], "sent"), alert_id) for alert_id in held)
-        return tuple(parse_digest_item(_text(kept[alert_id], "alert")) for _, alert_id in in_order)
+        in_order = sorted((text(kept[alert_id], "sent"), alert_id) for alert_id in held)
+        return tuple(parse_digest_item(text(kept[alert_id], "alert")) for _, alert_id in in_order)
 
     def _first_window(self, alert_id: str, sent_at: datetime) -> Window:
         """The window that the alert is in: that of ``sent_at``, unless another one was noted within a day before."""
         window = window_of(sent_at, self._minutes)
-        is_first = self._update(
+        is_first = self._table.update(
             _alert_key(alert_id),
             "SET placed_in = :window, expires = :expires",
-            "attribute_not_exists(placed_in) OR expires < :sent",
-            {
-                ":window": {"S": window.key},
-                ":expires": _epoch(sent_at + _PLACED_FOR),
-                ":sent": _epoch(sent_at),
-            },
+            {":window": {"S": window.key}, ":expires": epoch(sent_at + _PLACED_FOR), ":sent": epoch(sent_at)},
+            condition="attribute_not_exists(placed_in) OR expires < :sent",
         )
         return window if is_first is not None else self._noted_window(alert_id)
 
     def _noted_window(self, alert_id: str) -> Window:
-        return parse_window(_text(self._item(_alert_key(alert_id), "placed_in") or {}, "placed_in"))
+        return parse_window(text(self._table.item(_alert_key(alert_id), attribute="placed_in") or {}, "placed_in"))
 
     def _moved(self, alert_id: str, window: Window, now: datetime) -> Window:
         """The window that the alert is in instead of one that is closed, whoever has moved it."""
         later = window_of(max(now, window.end), self._minutes)
-        self._update(
+        self._table.update(
             _alert_key(alert_id),
             "SET placed_in = :later",
-            "placed_in = :window",
             {":later": {"S": later.key}, ":window": {"S": window.key}},
+            condition="placed_in = :window",
         )
         return self._noted_window(alert_id)
 
@@ -146,81 +135,37 @@ class DigestWindows:
 
         It is kept before it is counted: what is counted is there when the window is closed.
         """
-        self._put(
+        self._table.put(
             {
                 "pk": {"S": _pk(window)},
                 "sk": {"S": f"{_HELD}{alert_id}"},
                 "alert": {"S": digest_item_json(item)},
                 "sent": {"S": sent_at.astimezone(UTC).isoformat(timespec="microseconds")},
-                "expires": _epoch(window.end + _KEPT_FOR),
+                "expires": epoch(window.end + _KEPT_FOR),
             }
         )
         return self._counted(window, alert_id, "held", "attribute_not_exists(closed) OR contains(held, :id)", values={})
 
-    def _counted(
-        self, window: Window, alert_id: str, among: str, condition: str, values: Mapping[str, AttributeValueTypeDef]
-    ) -> bool:
-        counted = self._update(
+    def _counted(self, window: Window, alert_id: str, among: str, condition: str, values: Values) -> bool:
+        counted = self._table.update(
             _window_key(window),
             f"ADD {among} :this SET expires = :expires",
-            condition,
             {
                 ":this": {"SS": [alert_id]},
                 ":id": {"S": alert_id},
-                ":expires": _epoch(window.end + _KEPT_FOR),
+                ":expires": epoch(window.end + _KEPT_FOR),
                 **values,
             },
-            returned="NONE",
+            condition=condition,
         )
         return counted is not None
 
     def _held(self, window: Window) -> tuple[Item, ...]:
-        with translated("dynamodb:Query"):
-            pages = self._client.get_paginator("query").paginate(
-                TableName=self._table,
-                KeyConditionExpression="pk = :window AND begins_with(sk, :held)",
-                ExpressionAttributeValues={":window": {"S": _pk(window)}, ":held": {"S": _HELD}},
-                ConsistentRead=True,
-            )
-            return tuple(item for page in pages for item in page["Items"])
-
-    def _item(self, key: Item, attribute: str) -> Item | None:
-        with translated("dynamodb:GetItem"):
-            return self._client.get_item(
-                TableName=self._table, Key=key, ProjectionExpression=attribute, ConsistentRead=True
-            ).get("Item")
-
-    def _put(self, item: Item) -> None:
-        with translated("dynamodb:PutItem"):
-            self._client.put_item(TableName=self._table, Item=item)
-
-    def _update(
-        self,
-        key: Item,
-        expression: str,
-        condition: str | None,
-        values: Mapping[str, AttributeValueTypeDef],
-        returned: Literal["NONE", "ALL_NEW"] = "ALL_NEW",
-    ) -> Item | None:
-        """Change an item, or make it; None where the condition does not hold, else what is ``returned`` of it.
-
-        https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
-        """
-        further: Any = {"ConditionExpression": condition} if condition else {}
-        try:
-            with translated("dynamodb:UpdateItem"):
-                return self._client.update_item(
-                    TableName=self._table,
-                    Key=key,
-                    UpdateExpression=expression,
-                    ExpressionAttributeValues=values,
-                    ReturnValues=returned,
-                    **further,
-                ).get("Attributes", {})
-        except RejectedError as error:
-            if error.code == _CONDITION_FAILED:
-                return None
-            raise
+        return self._table.query(
+            "pk = :window AND begins_with(sk, :held)",
+            {":window": {"S": _pk(window)}, ":held": {"S": _HELD}},
+            ConsistentRead=True,
+        )
 
 
 class DigestQueue:
@@ -251,15 +196,3 @@ def _window_key(window: Window) -> Item:
 
 def _alert_key(alert_id: str) -> Item:
     return {"pk": {"S": f"DIGEST#{alert_id}"}, "sk": {"S": "PLACE"}}
-
-
-def _epoch(at: datetime) -> AttributeValueTypeDef:
-    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-before-you-start.html."""
-    return {"N": str(int(at.timestamp()))}
-
-
-def _text(item: Item, name: str) -> str:
-    text = item.get(name, {}).get("S")
-    if text is None:
-        raise MalformedRecord(f"`{name}` of what is noted for a digest is missing, or no text")
-    return text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,24 +20,15 @@ from remediator.core.history.change import (
     time_key,
 )
 from remediator.core.history.role_record import RoleMemory, memory_json, parse_memory
-from remediator.errors import (
-    AwsError,
-    MalformedRecord,
-    RejectedError,
-    ThrottledError,
-    TransientError,
-    UnknownAwsError,
-    WritesCapped,
-)
-from remediator.gateways.aws_errors import ERROR_CLASSES, translated
+from remediator.errors import MalformedRecord, TransientError, WritesCapped
+from remediator.gateways.table import CONDITION_FAILED, Table, epoch, text
 from remediator.settings import WriteLimit
 
 if TYPE_CHECKING:
-    from botocore.exceptions import ClientError
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-    Item = Mapping[str, AttributeValueTypeDef]
+    from remediator.gateways.table import Item
 
 LISTING: Final = "Listing"
 """The index of all changes, and of the roles with something open, by ``listed`` and ``at``."""
@@ -51,12 +41,6 @@ _PART_BYTES: Final = 350_000
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-items
 """
-
-_CONDITION_FAILED: Final = "ConditionalCheckFailedException"
-
-# Words that expressions reserve, and so can only mean by another name.
-# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
-_NAMES: Final = {"#at": "at", "#open": "open", "#state": "state"}
 
 _HEAD: Final = "pk, sk, head, #state, why, concluded_at"
 _COUNTED_LONGER: Final = timedelta(days=1)
@@ -71,8 +55,7 @@ class HistoryTable:
     """
 
     def __init__(self, client: DynamoDBClient, table: str, *, limit: WriteLimit, keep_days: int) -> None:
-        self._client = client
-        self._table = table
+        self._table = Table(client, table)
         self._limit = limit
         self._keep = timedelta(days=keep_days)
 
@@ -81,7 +64,7 @@ class HistoryTable:
 
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html
         """
-        item = self._item(_memory_key(role_name))
+        item = self._table.item(_memory_key(role_name))
         if item is None:
             return RoleMemory()
         try:
@@ -95,6 +78,7 @@ class HistoryTable:
         The ids of its open changes stay as they are. One call, or two where the role has open changes and nothing else
         that is open. Raises TransientError where somebody else wrote in the meantime.
         """
+        key = _memory_key(role_name)
         written = "SET memory = :memory, version = :next"
         values: dict[str, AttributeValueTypeDef] = {
             ":memory": {"S": memory_json(memory)},
@@ -104,25 +88,20 @@ class HistoryTable:
         if memory.version:
             unchanged = "version = :read"
             values[":read"] = {"N": str(memory.version)}
-        key = _memory_key(role_name)
         if memory.is_unsettled:
-            was_written = self._update(
-                key,
-                f"{written}, unsettled = :yes, listed = :list, #at = :role",
-                unchanged,
-                {**values, ":yes": {"BOOL": True}, **_listed(role_name)},
-            )
+            listed = f"{written}, unsettled = :yes, listed = :list, #at = :role"
+            values |= {":yes": {"BOOL": True}, **_listed(role_name)}
+            is_written = self._table.update(key, listed, values, condition=unchanged) is not None
         else:
-            was_written = self._update(
-                key,
-                f"{written} REMOVE unsettled, listed, #at",
-                f"{unchanged} AND attribute_not_exists(#open)",
-                values,
-            ) or self._update(key, f"{written} REMOVE unsettled", unchanged, values)
-        if not was_written:
+            last = f"{unchanged} AND attribute_not_exists(#open)"
+            is_written = (
+                self._table.update(key, f"{written} REMOVE unsettled, listed, #at", values, condition=last) is not None
+                or self._table.update(key, f"{written} REMOVE unsettled", values, condition=unchanged) is not None
+            )
+        if not is_written:
             raise TransientError(
                 "dynamodb:UpdateItem",
-                _CONDITION_FAILED,
+                CONDITION_FAILED,
                 f"what is remembered of role {role_name} was changed by somebody else after it was read",
             )
 
@@ -137,7 +116,7 @@ class HistoryTable:
         """
         self._count(change)
         role_name, key = split_change_id(change.change_id)
-        expires: AttributeValueTypeDef = _epoch(change.intended_at + self._keep)
+        expires: AttributeValueTypeDef = epoch(change.intended_at + self._keep)
         head = head_json(change)
         documents = gzip.compress(documents_json(change).encode(), mtime=0)
         item: dict[str, AttributeValueTypeDef] = {
@@ -155,9 +134,15 @@ class HistoryTable:
             parts = [documents[start : start + _PART_BYTES] for start in range(0, len(documents), _PART_BYTES)]
             for number, part in enumerate(parts, start=1):
                 sk = f"{_parts_of(key)}{number:04}"
-                self._put({"pk": item["pk"], "sk": {"S": sk}, "documents": {"B": part}, "expires": expires})
+                self._table.put({"pk": item["pk"], "sk": {"S": sk}, "documents": {"B": part}, "expires": expires})
             item["parts"] = {"N": str(len(parts))}
-        self._record(change.change_id, item)
+        self._table.add(
+            item,
+            _memory_key(role_name),
+            "ADD #open :this SET listed = :list, #at = :role",
+            {":this": {"SS": [change.change_id]}, **_listed(role_name)},
+            name=f"change {change.change_id}",
+        )
 
     def conclude(self, change_id: str, state: ChangeState, why: str, at: datetime) -> None:
         """Say what came of a change, if that is not known yet; it is still open.
@@ -165,25 +150,21 @@ class HistoryTable:
         One that was not made does not count towards the limit of writes any more, which takes a second call.
         """
         role_name, key = split_change_id(change_id)
-        is_new = self._update(
+        concluded = self._table.update(
             _key(role_name, f"CHANGE#{key}"),
             "SET #state = :state, why = :why, concluded_at = :at",
-            "#state = :intended",
             {
                 ":state": {"S": state},
                 ":why": {"S": why},
                 ":at": {"S": at.astimezone(UTC).isoformat()},
                 ":intended": {"S": ChangeState.INTENDED},
             },
+            condition="#state = :intended",
         )
-        if is_new and state is ChangeState.NOT_WRITTEN:
-            start, _ = self._window(intended_of(key))
-            self._update(
-                {"pk": {"S": "WRITES"}, "sk": {"S": start}},
-                "ADD writes :less",
-                "writes > :none",
-                {":less": {"N": "-1"}, ":none": {"N": "0"}},
-            )
+        if concluded is not None and state is ChangeState.NOT_WRITTEN:
+            window, _ = self._window(intended_of(key))
+            less: Item = {":less": {"N": "-1"}, ":none": {"N": "0"}}
+            self._table.update(window, "ADD writes :less", less, condition="writes > :none")
 
     def close(self, change_id: str) -> None:
         """Take a change out of those that are open; that it is none of them is no error.
@@ -196,13 +177,16 @@ class HistoryTable:
         memory = _memory_key(role_name)
         this: dict[str, AttributeValueTypeDef] = {":id": {"S": change_id}, ":this": {"SS": [change_id]}}
         last = "contains(#open, :id) AND size(#open) = :one AND attribute_not_exists(unsettled)"
-        if not self._update(memory, "DELETE #open :this REMOVE listed, #at", last, {**this, ":one": {"N": "1"}}):
-            self._update(memory, "DELETE #open :this", "contains(#open, :id)", this)
+        closed = self._table.update(
+            memory, "DELETE #open :this REMOVE listed, #at", {**this, ":one": {"N": "1"}}, condition=last
+        )
+        if closed is None:
+            self._table.update(memory, "DELETE #open :this", this, condition="contains(#open, :id)")
 
     def read_change(self, change_id: str) -> Change | None:
         """The change with its documents; None where there is none of that id (any more)."""
         role_name, key = split_change_id(change_id)
-        item = self._item(_key(role_name, f"CHANGE#{key}"))
+        item = self._table.item(_key(role_name, f"CHANGE#{key}"))
         if item is None:
             return None
         compressed = item.get("documents", {}).get("B")
@@ -219,14 +203,13 @@ class HistoryTable:
 
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html
         """
-        found = self._query(
-            KeyConditionExpression="pk = :role AND sk BETWEEN :first AND :last",
-            ExpressionAttributeValues={
+        found = self._table.query(
+            "pk = :role AND sk BETWEEN :first AND :last",
+            {
                 ":role": {"S": _role(role_name)},
                 ":first": {"S": f"CHANGE#{time_key(since)}"},
                 ":last": {"S": "CHANGE#~"},
             },
-            ExpressionAttributeNames={"#state": "state"},
             ProjectionExpression=_HEAD,
             ConsistentRead=True,
         )
@@ -238,24 +221,17 @@ class HistoryTable:
         Those of all are read from the index, which may be a moment behind.
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
         """
-        which: dict[str, Any] = {
-            "IndexName": LISTING,
-            "KeyConditionExpression": "listed = :list",
-            "ExpressionAttributeValues": {":list": {"S": _CHANGES}},
+        newest: dict[str, Any] = {
+            "ProjectionExpression": _HEAD,
+            "ScanIndexForward": False,
+            "PaginationConfig": {"MaxItems": most, "PageSize": most},
         }
-        if role_name is not None:
-            which = {
-                "KeyConditionExpression": "pk = :role AND begins_with(sk, :change)",
-                "ExpressionAttributeValues": {":role": {"S": _role(role_name)}, ":change": {"S": "CHANGE#"}},
-                "ConsistentRead": True,
-            }
-        found = self._query(
-            **which,
-            ExpressionAttributeNames={"#state": "state"},
-            ProjectionExpression=_HEAD,
-            ScanIndexForward=False,
-            PaginationConfig={"MaxItems": most, "PageSize": most},
-        )
+        if role_name is None:
+            found = self._table.query("listed = :list", {":list": {"S": _CHANGES}}, IndexName=LISTING, **newest)
+        else:
+            of_role: Item = {":role": {"S": _role(role_name)}, ":change": {"S": "CHANGE#"}}
+            condition = "pk = :role AND begins_with(sk, :change)"
+            found = self._table.query(condition, of_role, ConsistentRead=True, **newest)
         return tuple(_change(item) for item in found)
 
     def unsettled_roles(self) -> tuple[str, ...]:
@@ -263,149 +239,61 @@ class HistoryTable:
 
         They are read from the index, which may be a moment behind, and may name a role that is settled by now.
         """
-        found = self._query(
-            IndexName=LISTING,
-            KeyConditionExpression="listed = :list",
-            ExpressionAttributeValues={":list": {"S": _UNSETTLED}},
-            ProjectionExpression="pk",
-        )
-        return tuple(_text(item, "pk").removeprefix(_role("")) for item in found)
+        unsettled: Item = {":list": {"S": _UNSETTLED}}
+        found = self._table.query("listed = :list", unsettled, IndexName=LISTING, ProjectionExpression="pk")
+        return tuple(text(item, "pk").removeprefix(_role("")) for item in found)
 
     def is_limit_told(self, at: datetime) -> bool:
         """Whether people know that no more may be written within the window of that time."""
-        start, _ = self._window(at)
-        item = self._item({"pk": {"S": "WRITES"}, "sk": {"S": start}})
+        window, _ = self._window(at)
+        item = self._table.item(window)
         return item is not None and "told" in item
 
     def note_limit_told(self, at: datetime) -> None:
         """Note that people know that no more may be written within the window of that time."""
-        start, expires = self._window(at)
-        self._update(
-            {"pk": {"S": "WRITES"}, "sk": {"S": start}},
-            "SET told = :yes, expires = :expires",
-            None,
-            {":yes": {"BOOL": True}, ":expires": expires},
-        )
+        window, expires = self._window(at)
+        self._table.update(window, "SET told = :yes, expires = :expires", {":yes": {"BOOL": True}, ":expires": expires})
 
     def _count(self, change: Change) -> None:
-        start, expires = self._window(change.intended_at)
-        key: Item = {"pk": {"S": "WRITES"}, "sk": {"S": start}}
-        counted = "ADD writes :one SET expires = :expires"
+        window, expires = self._window(change.intended_at)
         values: dict[str, AttributeValueTypeDef] = {":one": {"N": "1"}, ":expires": expires}
-        condition = None
+        condition = ""
         if change.kind is not ChangeKind.UNDO:
             condition = "attribute_not_exists(writes) OR writes < :limit"
             values[":limit"] = {"N": str(self._limit.writes)}
-        if not self._update(key, counted, condition, values):
+        counted = self._table.update(window, "ADD writes :one SET expires = :expires", values, condition=condition)
+        if counted is None:
             raise WritesCapped(
-                f"{self._limit.writes} writes have been made within the {self._limit.minutes} minutes from {start}, as "
-                "many as the configuration allows, and nothing more is written before they are over"
+                f"{self._limit.writes} writes have been made within the {self._limit.minutes} minutes from "
+                f"{text(window, 'sk')}, as many as the configuration allows, and nothing more is written before they "
+                "are over"
             )
 
-    def _window(self, at: datetime) -> tuple[str, AttributeValueTypeDef]:
-        """The beginning of the window of writes that a time lies in, and when its count may be deleted."""
+    def _window(self, at: datetime) -> tuple[Item, AttributeValueTypeDef]:
+        """The key of the window of writes that a time lies in, and when its count may be deleted."""
         window = window_of(at, self._limit.minutes)
-        return window.start.isoformat(), _epoch(window.end + _COUNTED_LONGER)
-
-    def _record(self, change_id: str, item: Item) -> None:
-        role_name, _ = split_change_id(change_id)
-        with translated("dynamodb:TransactWriteItems"):
-            try:
-                self._client.transact_write_items(
-                    TransactItems=[
-                        {
-                            "Put": {
-                                "TableName": self._table,
-                                "Item": item,
-                                "ConditionExpression": "attribute_not_exists(pk)",
-                            }
-                        },
-                        {
-                            "Update": {
-                                "TableName": self._table,
-                                "Key": _memory_key(role_name),
-                                "UpdateExpression": "ADD #open :this SET listed = :list, #at = :role",
-                                "ExpressionAttributeNames": {"#open": "open", "#at": "at"},
-                                "ExpressionAttributeValues": {":this": {"SS": [change_id]}, **_listed(role_name)},
-                            }
-                        },
-                    ]
-                )
-            except self._client.exceptions.TransactionCanceledException as error:
-                raise _cancelled(change_id, error) from error
+        key: Item = {"pk": {"S": "WRITES"}, "sk": {"S": window.start.isoformat()}}
+        return key, epoch(window.end + _COUNTED_LONGER)
 
     def _parts(self, change_id: str, count: int) -> bytes:
         role_name, key = split_change_id(change_id)
-        found = self._query(
-            KeyConditionExpression="pk = :role AND begins_with(sk, :part)",
-            ExpressionAttributeValues={":role": {"S": _role(role_name)}, ":part": {"S": _parts_of(key)}},
+        found = self._table.query(
+            "pk = :role AND begins_with(sk, :part)",
+            {":role": {"S": _role(role_name)}, ":part": {"S": _parts_of(key)}},
             ConsistentRead=True,
         )
-        if [_text(item, "sk") for item in found] != [f"{_parts_of(key)}{number:04}" for number in range(1, count + 1)]:
+        if [text(item, "sk") for item in found] != [f"{_parts_of(key)}{number:04}" for number in range(1, count + 1)]:
             raise MalformedRecord(f"of the {count} parts of change {change_id}, not all are there")
         return b"".join(item.get("documents", {}).get("B", b"") for item in found)
 
-    def _item(self, key: Item) -> Item | None:
-        with translated("dynamodb:GetItem"):
-            return self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
-
-    def _put(self, item: Item) -> None:
-        with translated("dynamodb:PutItem"):
-            self._client.put_item(TableName=self._table, Item=item)
-
-    def _query(self, **query: Any) -> tuple[Item, ...]:  # noqa: ANN401 - the SDK's own arguments
-        with translated("dynamodb:Query"):
-            pages = self._client.get_paginator("query").paginate(TableName=self._table, **query)
-            return tuple(item for page in pages for item in page["Items"])
-
-    def _update(
-        self, key: Item, expression: str, condition: str | None, values: Mapping[str, AttributeValueTypeDef]
-    ) -> bool:
-        """Change an item, or make it; False where the condition does not hold.
-
-        https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
-        """
-        used = {short: name for short, name in _NAMES.items() if short in f"{expression} {condition}"}
-        further: Any = {
-            **({"ConditionExpression": condition} if condition else {}),
-            **({"ExpressionAttributeNames": used} if used else {}),
-            **({"ExpressionAttributeValues": values} if values else {}),
-        }
-        try:
-            with translated("dynamodb:UpdateItem"):
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=key,
-                    UpdateExpression=expression,
-                    **further,
-                )
-        except RejectedError as error:
-            if error.code == _CONDITION_FAILED:
-                return False
-            raise
-        return True
-
-
-def _cancelled(change_id: str, error: ClientError) -> AwsError:
-    """Why a transaction was not made, by the reasons of its items: one that trying again can help, if there is any."""
-    reasons = [
-        (str(each.get("Code")), str(each.get("Message"))) for each in error.response.get("CancellationReasons", ())
-    ]
-    kinds = [(ERROR_CLASSES.get(code, UnknownAwsError), code, why) for code, why in reasons if code != "None"]
-    kinds.sort(key=lambda each: not issubclass(each[0], TransientError))
-    kind, code, why = (
-        kinds[0] if kinds else (ThrottledError, "TransactionCanceledException", "DynamoDB gives no reason")
-    )
-    return kind("dynamodb:TransactWriteItems", code, f"change {change_id} is not recorded: {why}")
-
 
 def _change(item: Item, documents: str | None = None) -> Change:
-    change_id = f"{_text(item, 'pk').removeprefix(_role(''))}/{_text(item, 'sk').removeprefix('CHANGE#')}"
+    change_id = f"{text(item, 'pk').removeprefix(_role(''))}/{text(item, 'sk').removeprefix('CHANGE#')}"
     return parse_change(
         change_id,
-        _text(item, "head"),
+        text(item, "head"),
         documents=documents,
-        state=_text(item, "state"),
+        state=text(item, "state"),
         why=item.get("why", {}).get("S", ""),
         concluded_at=item.get("concluded_at", {}).get("S"),
     )
@@ -415,7 +303,7 @@ def _memory(item: Item) -> RoleMemory:
     open_changes = tuple(sorted(_texts(item, "open"))) if "open" in item else ()
     if "memory" not in item and "version" not in item:
         return RoleMemory(open_changes=open_changes)
-    return parse_memory(_text(item, "memory"), open_changes=open_changes, version=_number(item, "version"))
+    return parse_memory(text(item, "memory"), open_changes=open_changes, version=_number(item, "version"))
 
 
 def _role(role_name: str) -> str:
@@ -436,18 +324,6 @@ def _parts_of(key: str) -> str:
 
 def _listed(role_name: str) -> dict[str, AttributeValueTypeDef]:
     return {":list": {"S": _UNSETTLED}, ":role": {"S": role_name}}
-
-
-def _epoch(at: datetime) -> AttributeValueTypeDef:
-    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-before-you-start.html."""
-    return {"N": str(int(at.timestamp()))}
-
-
-def _text(item: Item, name: str) -> str:
-    text = item.get(name, {}).get("S")
-    if text is None:
-        raise MalformedRecord(f"`{name}` of a record of the history is missing, or no text")
-    return text
 
 
 def _texts(item: Item, name: str) -> tuple[str, ...]:
