@@ -110,23 +110,13 @@ def _dispatch_roles(triggers: tuple[RoleTrigger, ...], what: str, world: World) 
 
 def _dispatch_role(trigger: RoleTrigger, world: World) -> ReconcileRequest | Dropped:
     settings, name = world.settings, trigger.role_name
-    tag = settings.enrollment_tag
     fresh = is_fresh(trigger.cause, world.clock())
-    match world.roles.read_role(name):
-        case Absent():
-            if fresh and (trigger.cause.call == "CreateRole" or tag in trigger.tagged):
-                # Any other call about an absent role came before its deletion.
-                raise NotYetVisible(f"role {name} was just created or enrolled, but cannot be seen yet")
-            return Dropped("the role does not exist (any more)", name)
-        case Unreadable(why=why):
-            raise RemediatorError(f"role {name} cannot be read, so that its enrolment is unknown: {why}")
-        case Present(value=role):
-            pass
-    if fresh and _contradicts(trigger, role, (tag, MODE_TAG)):
-        raise NotYetVisible(f"the tags of role {name} were just changed, and cannot be seen yet")
+    role = _role_of(trigger, world, fresh=fresh)
+    if role is None:
+        return Dropped("the role does not exist (any more)", name)
     enrollment = decide_enrollment(role, settings, account=trigger.account)
     match enrollment:
-        case NotEnrolled() if settings.approvers and tag in trigger.untagged:
+        case NotEnrolled() if settings.approvers and settings.enrollment_tag in trigger.untagged:
             pass  # whoever approved the role has not approved what may be tagged again by anybody
         case NotEnrolled(why=why) | Off(why=why):
             return Dropped(why, name)
@@ -139,6 +129,25 @@ def _dispatch_role(trigger: RoleTrigger, world: World) -> ReconcileRequest | Dro
     request = request_for(replace(trigger, cause=_with_what_it_asks_for(trigger, settings)), bucket=bucket)
     world.work.send(request)
     return request
+
+
+def _role_of(trigger: RoleTrigger, world: World, *, fresh: bool) -> Role | None:
+    """The role, None where there is none. Raises NotYetVisible where a ``fresh`` event says more than AWS shows yet."""
+    name, tag = trigger.role_name, world.settings.enrollment_tag
+    match world.roles.read_role(name):
+        case Absent():
+            if fresh and (trigger.cause.call == "CreateRole" or tag in trigger.tagged):
+                # Any other call about an absent role came before its deletion.
+                raise NotYetVisible(f"role {name} was just created or enrolled, but cannot be seen yet")
+            return None
+        case Unreadable(why=why):
+            raise RemediatorError(f"role {name} cannot be read, so that its enrolment is unknown: {why}")
+        case Present(value=role):
+            if fresh and _contradicts(trigger, role, (tag, MODE_TAG)):
+                raise NotYetVisible(f"the tags of role {name} were just changed, and cannot be seen yet")
+            return role
+        case _ as never:
+            assert_never(never)
 
 
 def _with_what_it_asks_for(trigger: RoleTrigger, settings: Settings) -> Cause:

@@ -17,6 +17,7 @@ from remediator.core.history.role_record import Contest, RoleMemory
 from remediator.core.model.bucket import Bucket
 from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.finding import Finding
+from remediator.core.model.instance_profile import InstanceProfiles
 from remediator.core.model.observed import Observed
 from remediator.core.model.role import Role
 from remediator.core.model.write import DocumentKind, Write
@@ -88,7 +89,8 @@ class _Reconciliation:
 
     ``results`` has the latest result for each document, ``repaired`` the findings that were written for. ``stored`` is
     the state of the role as it was stored, ``memory`` what it becomes. ``recovered`` are the changes of an interrupted
-    reconcile, ``untold`` the ids of changes that people were not notified of yet.
+    reconcile, ``untold`` the ids of changes that people were not notified of yet. ``hold`` and ``contest`` say what
+    kept the last attempt from writing.
     """
 
     role_name: str
@@ -105,6 +107,7 @@ class _Reconciliation:
     stored: RoleMemory | None = None
     memory: RoleMemory = field(default_factory=RoleMemory)
     hold: Hold | None = None
+    contest: Contest | None = None
     again: bool = False
 
     @property
@@ -112,6 +115,11 @@ class _Reconciliation:
         return any(isinstance(result, (Applied, Unconfirmed)) for result in self.results.values()) or any(
             change.may_have_taken_effect for change in self.recovered
         )
+
+    @property
+    def context(self) -> EvaluationContext:
+        """What conditions are judged by: the time of this reconcile."""
+        return EvaluationContext.at(self.now)
 
     @property
     def own(self) -> bool:
@@ -137,18 +145,29 @@ class _Reconciliation:
 
     def _attempt(self) -> Outcome:
         reading = self.world.roles.read_role(self.role_name)
-        enrollment = self._enrollment(reading.value) if isinstance(reading, Present) else None
-        if isinstance(enrollment, Enrolled):
-            self._must_be_in_its_group(enrollment.cloud)
-        self._remember(reading)
         match reading:
+            case Present(value=role):
+                return self._present(role)
             case Absent():
+                self._recall(reading)
                 return self._ended(OutcomeKind.NOT_ENROLLED, why="the role does not exist (any more)")
             case Unreadable(why=why):
+                self._recall(reading)
                 return self._ended(OutcomeKind.FAILED, why=f"the role could not be read: {why}")
-            case Present(value=role):
-                pass
-        assert enrollment is not None  # noqa: S101 - the role is present
+            case _ as never:
+                assert_never(never)
+
+    def _present(self, role: Role) -> Outcome:
+        enrollment = self._enrollment(role)
+        if isinstance(enrollment, Enrolled):
+            self._must_be_in_its_group(enrollment.cloud)
+        self.memory = after_a_word(
+            self._recall(Present(role)).of(role.role_id),
+            self.causes,
+            limit=self.world.settings.contest,
+            now=self.now,
+            own_role_arn=self.world.own_role_arn,
+        )
         match enrollment:
             case NotEnrolled(why=why):
                 if self.is_recent() and any(cause.call in _ENROLLING for cause in self.causes):
@@ -173,7 +192,7 @@ class _Reconciliation:
             why = f"the request for role {self.role_name} is not in the group that owns what cloud {cloud.name} writes"
             raise Misrouted(why, bucket)
 
-    def _remember(self, reading: Reading[Role]) -> None:
+    def _recall(self, reading: Reading[Role]) -> RoleMemory:
         """Read the stored state of the role, once, and recover the changes that an earlier reconcile left open."""
         if self.stored is None:
             self.stored = self.memory = self.world.history.read_memory(self.role_name)
@@ -184,14 +203,7 @@ class _Reconciliation:
                 # Whoever undoes something knows of it.
                 self.recovered = tuple(change for change in recovered if change.kind is not ChangeKind.UNDO)
                 self.untold.extend(change.change_id for change in self.recovered if change.may_have_taken_effect)
-        if isinstance(reading, Present):
-            self.memory = after_a_word(
-                self.stored.of(reading.value.role_id),
-                self.causes,
-                limit=self.world.settings.contest,
-                now=self.now,
-                own_role_arn=self.world.own_role_arn,
-            )
+        return self.stored
 
     def _repair(self, role: Role, enrollment: Enrolled) -> Outcome:
         cloud, settings = enrollment.cloud, self.world.settings
@@ -200,56 +212,63 @@ class _Reconciliation:
             return self._refused(role, approval)
         self.memory = replace(self.memory, approval=approval)
         self.role, self.cloud = role, cloud.name
-        context = EvaluationContext.at(self.now)
         policies = self.world.roles.read_policies(role)
-        refused = refuse_by_policies(role, policies, cloud, context)
+        refused = refuse_by_policies(role, policies, cloud, self.context)
         if refused is not None:
             return self._refused(role, refused)
         buckets, unreached = self._read_buckets(cloud)
-        desired = desired_of(cloud)
-        reads_profiles = desired.instance_profile is not InstanceProfileMode.IGNORE
-        profiles = self.world.roles.read_instance_profiles(self.role_name) if reads_profiles else None
-        observed = Observed(role, policies, buckets, profiles)
-        findings = diagnose(observed, context, desired)
+        return self._bring_to_desired(
+            Observed(role, policies, buckets, self._read_profiles(cloud)), enrollment, unreached
+        )
+
+    def _bring_to_desired(self, observed: Observed, enrollment: Enrolled, unreached: TransientError | None) -> Outcome:
+        """Write what is wanting. Raises ``unreached``, the error of a bucket that could not be reached, at the end."""
+        desired = desired_of(enrollment.cloud)
+        findings = diagnose(observed, self.context, desired)
         plan = plan_repair(observed, findings, desired)
         if unreached is not None:
             # What our policies should say depends on all buckets; trust and the instance profile do not.
-            plan = RepairPlan(tuple(each for each in plan.writes if each.document.kind in _BESIDE_BUCKETS), ())
-        proposed = (*plan.writes, *plan.removals)
-        hold = self._hold(enrollment)
-        contest: Contest | None = None
-        if proposed and hold is None and not self.own:
-            contest = self._contest(findings)
-            if contest is None:
-                proposed = self._carry_out(plan, observed, enrollment, context)
-                hold = self.hold
-        if unreached is not None:
+            beside = tuple(each for each in plan.writes if each.document.kind in _BESIDE_BUCKETS)
+            self._write(RepairPlan(beside, ()), observed, enrollment, findings)
             raise unreached
-        if contest is not None or not findings:
-            self.memory = replace(self.memory, contest=contest)
+        proposed = self._write(plan, observed, enrollment, findings)
+        if self.contest is not None or not findings:
+            self.memory = replace(self.memory, contest=self.contest)
+        reads_profiles = observed.profiles is not None
         findings = tuple(dict.fromkeys((*self.repaired, *findings)))
         results = tuple(self.results.values())
         kind = conclude(
             findings=findings, proposed=proposed, results=results, withheld=plan.withheld, settled=self.recovered
         )
         return replace(
-            self._outcome(kind if contest is None else OutcomeKind.CONTESTED, role, cloud.name),
+            self._outcome(kind if self.contest is None else OutcomeKind.CONTESTED, self.role, self.cloud),
             findings=findings,
             proposed=proposed,
             withheld=plan.withheld,
-            notes=(*enrollment.notes, *self._why_held(hold)),
-            hold=hold if proposed else None,
-            contest=contest,
+            notes=(*enrollment.notes, *self._why_held()),
+            hold=self.hold if proposed else None,
+            contest=self.contest,
             instance_profile=usable_instance_profile(observed, desired.instance_profile) if reads_profiles else None,
         )
+
+    def _write(
+        self, plan: RepairPlan, observed: Observed, enrollment: Enrolled, findings: tuple[Finding, ...]
+    ) -> tuple[Write, ...]:
+        """Make the writes of the plan unless something keeps us from it, and give those that were not made."""
+        proposed = (*plan.writes, *plan.removals)
+        self.hold, self.contest = self._hold(enrollment), None
+        if not proposed or self.hold is not None or self.own:
+            return proposed
+        self.contest = self._contest(findings)
+        return self._carry_out(plan, observed, enrollment) if self.contest is None else proposed
 
     def _hold(self, enrollment: Enrolled) -> Hold | None:
         if enrollment.mode is Mode.OBSERVE:
             return Hold.OBSERVE
         return Hold.PAUSED if self.world.paused.holds(enrollment.cloud.name) else None
 
-    def _why_held(self, hold: Hold | None) -> tuple[str, ...]:
-        match hold:
+    def _why_held(self) -> tuple[str, ...]:
+        match self.hold:
             case Hold.PAUSED:
                 return (self.world.paused.why,)
             case Hold.CAPPED:
@@ -269,9 +288,7 @@ class _Reconciliation:
         recent = self.world.history.changes_since(self.role_name, since)
         return contested_by(recent, findings, self.causes, limit=limit, now=self.now, own_role_arn=own_role_arn)
 
-    def _carry_out(
-        self, plan: RepairPlan, observed: Observed, enrollment: Enrolled, context: EvaluationContext
-    ) -> tuple[Write, ...]:
+    def _carry_out(self, plan: RepairPlan, observed: Observed, enrollment: Enrolled) -> tuple[Write, ...]:
         """Make the writes one by one, and the removals once every write was seen to have taken effect.
 
         Gives the writes that were not made, because no more may be made within this window.
@@ -290,12 +307,12 @@ class _Reconciliation:
         complete = True
         try:
             for write in plan.writes:
-                result = engine.carry_out(write, ChangeKind.REPAIR, effect_of(write, observed, context))
+                result = engine.carry_out(write, ChangeKind.REPAIR, effect_of(write, observed, self.context))
                 self._note(str(write.document), result)
                 left.remove(write)
                 complete = complete and isinstance(result, Applied)
             for removal in plan.removals if complete else ():
-                effect = effect_of(removal, observed, context, is_removal=True)
+                effect = effect_of(removal, observed, self.context, is_removal=True)
                 # Under a name of its own: the same document may have been written before the removal.
                 self._note(f"removal from {removal.document}", engine.carry_out(removal, ChangeKind.REMOVAL, effect))
                 left.remove(removal)
@@ -326,6 +343,11 @@ class _Reconciliation:
             else:
                 reached.append((bucket.name, reading))
         return tuple(reached), unreached
+
+    def _read_profiles(self, cloud: Cloud) -> InstanceProfiles | None:
+        if cloud.instance_profile is InstanceProfileMode.IGNORE:
+            return None
+        return self.world.roles.read_instance_profiles(self.role_name)
 
     def _refused(self, role: Role, refused: Refused) -> Outcome:
         ended = self._ended(OutcomeKind.REFUSED, role, cloud=refused.cloud, why=refused.why)

@@ -50,27 +50,28 @@ def resume(role_name: str, world: World) -> Resumed | NothingToResume | NotResum
         case Unreadable(why=why):
             return NotResumed(f"the role could not be read: {why}")
         case Present(value=role):
-            pass
+            return _resume(role, world)
         case _ as never:
             assert_never(never)
-    tag = role.tags.get(MODE_TAG)
+
+
+def _resume(role: Role, world: World) -> Resumed | NothingToResume | NotResumed:
+    name, tag = role.arn.name, role.tags.get(MODE_TAG)
     if tag is not None and tag.strip().casefold() == _OFF:
         return NotResumed(
-            f"the tag {MODE_TAG} of role {role_name} is {tag!r}: somebody wants it left alone altogether. If that is "
-            f"over: aws iam tag-role --role-name {role_name} --tags Key={MODE_TAG},Value={Mode.REPAIR}"
+            f"the tag {MODE_TAG} of role {name} is {tag!r}: somebody wants it left alone altogether. If that is "
+            f"over: aws iam tag-role --role-name {name} --tags Key={MODE_TAG},Value={Mode.REPAIR}"
         )
-    contest = world.history.read_memory(role_name).of(role.role_id).contest
+    contest = world.history.read_memory(name).of(role.role_id).contest
     if contest is None and not is_held_back(role):
         return NothingToResume()
     contest = _forget_contest(role, world)
     try:
-        world.roles.tag_role(role_name, MODE_TAG, Mode.REPAIR)
+        world.roles.tag_role(name, MODE_TAG, Mode.REPAIR)
     except AwsError as error:
         done = "its contest is ended, but " if contest is not None else ""
         comes = "" if contest is None or is_held_back(role) else ". Without it, the role waits for the next sweep"
-        return NotResumed(
-            f"{done}the tag {MODE_TAG} of role {role_name} could not be set to {Mode.REPAIR}: {error}{comes}"
-        )
+        return NotResumed(f"{done}the tag {MODE_TAG} of role {name} could not be set to {Mode.REPAIR}: {error}{comes}")
     return Resumed(contest, tag)
 
 

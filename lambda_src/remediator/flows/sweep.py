@@ -141,20 +141,10 @@ class _SweepInvocation:
         A sweep because of events leaves out those that it has not judged: they are of other clouds, or gone.
         """
         sees_all = self.asked.scheduled or self.asked.thorough
-        names = [
-            name
+        requests = tuple(
+            self._request(name, self.assessed.get(name))
             for name in self.world.history.unsettled_roles()
             if name not in self.queued and (sees_all or name in self.assessed)
-        ]
-        requests = tuple(
-            ReconcileRequest(
-                self.world.account,
-                name,
-                self.asked.cause_for(None if judged is None else judged.cloud),
-                None if judged is None else judged.bucket,
-            )
-            for name in names
-            for judged in [self.assessed.get(name)]
         )
         self.world.work.send_all(requests)
         return SweepCounts(queued=len(requests), unsettled=len(requests))
@@ -173,29 +163,36 @@ class _SweepInvocation:
         """
         counts = Counter(scanned=page.scanned)
         requests: list[ReconcileRequest] = []
-        in_time = True
         for scanned in page.roles:
-            in_time = self.remaining() >= ENOUGH_FOR_A_ROLE
-            if not in_time:
-                break
-            judged = self._assess(scanned) if self.asked.covers(self._cloud_of(scanned)) else None
-            if judged is None:
-                continue
-            cause = self.asked.cause_for(judged.cloud)
-            counts[judged.verdict] += 1
-            counts["enrolled"] += judged.is_enrolled
-            if judged.verdict is _Verdict.DRIFTED and judged.pressing and self.asked.scheduled:
-                counts["missed"] += is_sweep(cause)
-            if judged.name is not None:
-                self.assessed[judged.name] = judged
-                if self._is_queued(judged):
-                    self.queued.add(judged.name)
-                    requests.append(ReconcileRequest(self.world.account, judged.name, cause, judged.bucket))
+            if self.remaining() < ENOUGH_FOR_A_ROLE:
+                self.world.work.send_all(tuple(requests))
+                return None
+            assessed = self._assess(scanned) if self.asked.covers(self._cloud_of(scanned)) else None
+            if assessed is not None:
+                counts.update(self._counts_of(assessed))
+                requests += self._requests_for(assessed)
         self.world.work.send_all(tuple(requests))
-        return SweepCounts(**counts, queued=len(requests)) if in_time else None
+        return SweepCounts(**counts, queued=len(requests))
 
-    def _is_queued(self, judged: _Assessed) -> bool:
-        return judged.pressing or (judged.verdict not in _NEVER_QUEUED and self.asked.tells_all(judged.cloud))
+    def _counts_of(self, assessed: _Assessed) -> dict[str, int]:
+        is_missed = assessed.verdict is _Verdict.DRIFTED and assessed.pressing and self.asked.scheduled
+        missed = is_missed and is_sweep(self.asked.cause_for(assessed.cloud))
+        return {assessed.verdict: 1, "enrolled": int(assessed.is_enrolled), "missed": int(missed)}
+
+    def _requests_for(self, assessed: _Assessed) -> tuple[ReconcileRequest, ...]:
+        """The request of a role that is queued, which one is that needs something; it is noted as queued."""
+        if assessed.name is None:
+            return ()
+        self.assessed[assessed.name] = assessed
+        is_told = assessed.verdict not in _NEVER_QUEUED and self.asked.tells_all(assessed.cloud)
+        if not (assessed.pressing or is_told):
+            return ()
+        self.queued.add(assessed.name)
+        return (self._request(assessed.name, assessed),)
+
+    def _request(self, name: str, assessed: _Assessed | None) -> ReconcileRequest:
+        cloud, bucket = (None, None) if assessed is None else (assessed.cloud, assessed.bucket)
+        return ReconcileRequest(self.world.account, name, self.asked.cause_for(cloud), bucket)
 
     def _assess(self, scanned: Scanned) -> _Assessed | None:
         """What came of the role; None where it is left for another try, because something cannot be reached for now."""
