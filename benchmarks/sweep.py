@@ -114,7 +114,7 @@ def sweep_account(iam: Any, buckets: StubBuckets, queue: WorkQueue) -> SweepCoun
         asked,
         world,
         remaining=lambda: 300_000,
-        on_unreadable=lambda role, error: None,  # noqa: ARG005 - the counts show it
+        on_unreadable=lambda role: None,  # noqa: ARG005 - the counts show it
     )
     if not swept.is_complete:
         raise TypeError(f"The sweep was not completed, so that nothing was measured: {swept}")

@@ -28,7 +28,7 @@ from remediator.core.repair.outcome import Applied, OutcomeKind
 from remediator.errors import MalformedRecord
 from remediator.flows.route_alert import LATE, Route, Routed, _cut, route_alert
 from remediator.gateways.digests import DigestQueue, DigestWindows
-from remediator.gateways.people_topic import PeopleTopic
+from remediator.gateways.topic import PeopleTopic
 from remediator.gateways.world import World
 from remediator.handlers import consumer, digester
 from remediator.settings import DigestLimit, WriteLimit

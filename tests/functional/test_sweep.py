@@ -119,7 +119,7 @@ class Sweeper:
             "sweeps": self,
             **overrides,
         }
-        on_unreadable = lambda role, error: self.unreadable.append((role, error))  # noqa: E731 - it has no name
+        on_unreadable = lambda role: self.unreadable.append((role, role.error))  # noqa: E731 - it has no name
         return sweep(asked or begun(), GivenWorld(**given), remaining=remaining, on_unreadable=on_unreadable)
 
     def unsettled_roles(self) -> tuple[str, ...]:
@@ -158,7 +158,7 @@ def sweep_world(
         begun(*requests, sweep_id=sweep_id),
         world.given(scan=AccountScan(world.iam, TAG), now=NOW),
         remaining=lambda: 300_000,
-        on_unreadable=lambda role, error: None,
+        on_unreadable=lambda role: None,
     )
     assert swept.is_complete
     return swept.sweep.counts, sorted(taken(world), key=lambda request: request.role_name)

@@ -82,7 +82,7 @@ def foresee(behind: Account, role: Role, settings: Settings, *, tags: Mapping[st
             scan=cast("AccountScan", _OneRole(roles, name)),
         )
     )
-    judgement = assessor.assess(scanned)
+    judgement = assessor.assess_role(scanned)
     if judgement is None:
         assert assessor.unreached is not None  # noqa: S101 - it is why there is no judgement
         raise assessor.unreached

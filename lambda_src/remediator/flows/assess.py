@@ -14,7 +14,7 @@ from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.model.observed import Observed
 from remediator.core.model.role import ManagedPolicy, RolePolicies
-from remediator.core.model.scan import ScannedRole
+from remediator.core.model.scan import Scanned, ScannedRole, UnreadableRole
 from remediator.core.policy.reading import Absent, Present, Reading
 from remediator.core.repair.desired import Desired, desired_of
 from remediator.core.repair.diagnose import diagnose
@@ -79,7 +79,27 @@ class Assessor:
         self._read_profiles: Mapping[str, InstanceProfile] | TransientError | None = None
         self._read_buckets: dict[str, Reading[Bucket] | TransientError] = {}
 
-    def assess(self, scanned: ScannedRole) -> Assessment | None:
+    def assess(self, scanned: Scanned) -> Assessment | UnreadableRole | None:
+        """What comes of a role; None where something that it takes cannot be reached for now.
+
+        Whatever is wrong with one role must not hide the others: it is a role of which nothing can be said.
+        """
+        if isinstance(scanned, UnreadableRole):
+            return scanned
+        try:
+            return self.assess_role(scanned)
+        except TransientError as error:
+            self.unreached = error
+            return None
+        except Exception as error:  # noqa: BLE001 - see above
+            return self.unreadable(scanned, f"{type(error).__name__}: {error}", error)
+
+    def unreadable(self, scanned: ScannedRole, why: str, error: Exception | None = None) -> UnreadableRole:
+        """The role as one of which nothing can be said."""
+        cloud = scanned.role.tags.get(self._world.settings.enrollment_tag)
+        return UnreadableRole(scanned.role.arn.name, cloud, why, error)
+
+    def assess_role(self, scanned: ScannedRole) -> Assessment | None:
         """What comes of a role; None where a bucket of its cloud cannot be reached for now.
 
         Raises TransientError where a managed policy, or the list of instance profiles, cannot be reached for now.

@@ -18,7 +18,7 @@ from remediator.core.alerts.digest_layout import digest_layout
 from remediator.core.alerts.layout import email_text
 from remediator.core.alerts.notification import Notice, Notification
 from remediator.core.alerts.window import Window, parse_window_end
-from remediator.gateways.people_topic import MESSAGE_LIMIT, PeopleMessage
+from remediator.gateways.topic import MESSAGE_LIMIT, PeopleMessage
 from remediator.gateways.world import World
 
 LATE: Final = timedelta(seconds=10)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from remediator.core.enrollment.decide import Enrolled, NotEnrolled, Refusal, Refused
 from remediator.core.enrollment.misconfigured import NearMiss, near_miss
-from remediator.core.model.scan import Scanned, ScannedRole, UnreadableRole
+from remediator.core.model.scan import Scanned, UnreadableRole
 from remediator.core.policy.arn import RoleArn
 from remediator.core.repair.outcome import TOLD
-from remediator.errors import TransientError
 from remediator.flows.assess import Assessment, Assessor
 from remediator.gateways.world import World
 from remediator.settings import Mode, Settings
@@ -95,9 +94,9 @@ def survey(world: World, names: frozenset[str], *, on_roles: Callable[[int], Non
     while True:
         page = world.scan.page(marker)
         for each in page.roles:
-            if names and _name_of(each) not in names:
+            if names and each.name not in names:
                 continue
-            found = _assessed(each, assessor, settings)
+            found = _assessed(each, assessor)
             if isinstance(found, UnreadableRole):
                 unjudged.append(found)
             else:
@@ -111,26 +110,14 @@ def survey(world: World, names: frozenset[str], *, on_roles: Callable[[int], Non
     return Survey(scanned, tuple(surveyed), tuple(unjudged))
 
 
-def _assessed(scanned: Scanned, assessor: Assessor, settings: Settings) -> Assessment | UnreadableRole:
+def _assessed(scanned: Scanned, assessor: Assessor) -> Assessment | UnreadableRole:
     if isinstance(scanned, UnreadableRole):
         return scanned
-    try:
-        judgement = assessor.assess(scanned)
-    except TransientError as error:
-        return _unjudged(scanned, settings, str(error))
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with one role must not hide the others
-        return _unjudged(scanned, settings, f"{type(error).__name__}: {error}")
-    if judgement is None:
-        return _unjudged(scanned, settings, str(assessor.unreached))
-    return _unjudged(scanned, settings, _OUTDATED) if judgement.is_outdated else judgement
-
-
-def _unjudged(scanned: ScannedRole, settings: Settings, why: str) -> UnreadableRole:
-    return UnreadableRole(scanned.role.arn.name, scanned.role.tags.get(settings.enrollment_tag), why)
-
-
-def _name_of(scanned: Scanned) -> str | None:
-    return scanned.name if isinstance(scanned, UnreadableRole) else scanned.role.arn.name
+    found = assessor.assess(scanned)
+    if found is None:
+        return assessor.unreadable(scanned, str(assessor.unreached))
+    is_outdated = isinstance(found, Assessment) and found.is_outdated
+    return assessor.unreadable(scanned, _OUTDATED) if is_outdated else found
 
 
 def _near(judgement: Assessment, settings: Settings) -> NearMiss | None:

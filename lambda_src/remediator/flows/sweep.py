@@ -72,14 +72,13 @@ def sweep(
     world: World,
     *,
     remaining: Callable[[], int],
-    on_unreadable: Callable[[UnreadableRole, Exception | None], None],
+    on_unreadable: Callable[[UnreadableRole], None],
 ) -> Swept:
     """Sweep the roles of the account to the end, or as far as the time allows; doing it again does no harm.
 
     The roles that the history has something open of are queued when the last page is done, whatever was found, so that
     an end is noticed that no event of the role itself has shown.
-    ``remaining`` says how many milliseconds are left. ``on_unreadable`` is told of each role that could not be judged,
-    with the exception that kept us from it, if there was one; it is being handled then.
+    ``remaining`` says how many milliseconds are left. ``on_unreadable`` is told of each role that could not be judged.
 
     Raises any AwsError of the scan, of the history and of the queues, and TransientError where the time is up before
     one page is done. A bucket or a managed policy that cannot be reached for now holds up the roles that need it alone:
@@ -97,7 +96,7 @@ class _SweepInvocation:
     asked: Sweep
     world: World
     remaining: Callable[[], int]
-    on_unreadable: Callable[[UnreadableRole, Exception | None], None]
+    on_unreadable: Callable[[UnreadableRole], None]
     assessor: Assessor
     assessed: dict[str, _Assessed] = field(default_factory=dict)
     """The roles that were judged here, by name."""
@@ -196,24 +195,11 @@ class _SweepInvocation:
 
     def _assess(self, scanned: Scanned) -> _Assessed | None:
         """What came of the role; None where it is left for another try, because something cannot be reached for now."""
-        match scanned:
-            case UnreadableRole():
-                self.on_unreadable(scanned, None)
-                return self._unreadable(scanned)
-            case ScannedRole(role=role):
-                try:
-                    assessment = self.assessor.assess(scanned)
-                except TransientError as error:
-                    self.assessor.unreached = error
-                    return None
-                except Exception as error:  # noqa: BLE001 - whatever is wrong with one role must not hide the others
-                    why = f"{type(error).__name__}: {error}"
-                    unreadable = UnreadableRole(role.arn.name, self._cloud_of(scanned), why)
-                    self.on_unreadable(unreadable, error)
-                    return self._unreadable(unreadable)
-                return None if assessment is None else self._told_apart(assessment)
-            case _ as never:
-                assert_never(never)
+        found = self.assessor.assess(scanned)
+        if isinstance(found, UnreadableRole):
+            self.on_unreadable(found)
+            return self._unreadable(found)
+        return None if found is None else self._told_apart(found)
 
     def _cloud_of(self, scanned: Scanned) -> str | None:
         match scanned:

@@ -11,12 +11,14 @@ https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
+from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's
 
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import (
     AwsError,
     DeniedError,
@@ -28,129 +30,61 @@ from remediator.errors import (
     UnknownAwsError,
 )
 
+_T = TypeVar("_T")
+
+# Codes that mean the same stand together on a line.
+# fmt: off
 _CODES: tuple[tuple[type[AwsError], tuple[str, ...]], ...] = (
-    (
-        ThrottledError,
-        (
-            "Throttling",
-            "ThrottlingException",
-            "ThrottledException",
-            "TooManyRequestsException",
-            "RequestLimitExceeded",
-            "RequestThrottled",
-            "RequestThrottledException",
-            "BandwidthLimitExceeded",
-            "SlowDown",
-            "ConcurrentModification",
-            "ConcurrentModificationException",
-            "EntityTemporarilyUnmodifiable",
-            "EntityTemporarilyUnmodifiableException",
-            "OperationAborted",
-            "ProvisionedThroughputExceeded",
-            "ProvisionedThroughputExceededException",
-            "ThrottlingError",
-            "ReplicatedWriteConflictException",
-            "TransactionCanceledException",
-            "TransactionConflict",
-            "TransactionConflictException",
-            "TooManyUpdates",
-            "ExpiredToken",
-            "ExpiredTokenException",
-        ),
-    ),
-    (
-        TransientError,
-        (
-            "ServiceUnavailable",
-            "ServiceUnavailableException",
-            "ServiceFailure",
-            "InternalFailure",
-            "InternalError",
-            "InternalErrorException",
-            "InternalServerError",
-            "InternalServiceError",
-            "RequestTimeout",
-            "RequestTimeoutException",
-            "PriorRequestNotComplete",
-            "DependencyTimeout",
-            "DependencyTimeoutException",
-            "KMSInternal",
-            "KMSInternalException",
-            "TransactionInProgressException",
-            "503",
-            "500",
-        ),
-    ),
-    (
-        DeniedError,
-        (
-            "AccessDenied",
-            "AccessDeniedException",
-            "AuthorizationError",
-            "AuthorizationErrorException",
-            "UnauthorizedOperation",
-            "UnauthorizedAccess",
-            "AllAccessDisabled",
-            "AccountProblem",
-            "403",
-        ),
-    ),
-    (
-        NotFoundError,
-        (
-            "NoSuchEntity",
-            "NoSuchEntityException",
-            "NoSuchBucket",
-            "NoSuchBucketPolicy",
-            "NoSuchPublicAccessBlockConfiguration",
-            "ServerSideEncryptionConfigurationNotFoundError",
-            "NotFound",
-            "NotFoundException",
-            "ResourceNotFoundException",
-            "ParameterNotFound",
-            "ParameterVersionNotFound",
-            "404",
-        ),
-    ),
-    (
-        QuotaError,
-        (
-            "LimitExceeded",
-            "LimitExceededException",
-            "ItemCollectionSizeLimitExceeded",
-            "ItemCollectionSizeLimitExceededException",
-        ),
-    ),
-    (
-        RejectedError,
-        (
-            "MalformedPolicyDocument",
-            "MalformedPolicyDocumentException",
-            "MalformedPolicy",
-            "UnmodifiableEntity",
-            "UnmodifiableEntityException",
-            "EntityAlreadyExists",
-            "EntityAlreadyExistsException",
-            "KMSInvalidState",
-            "KMSInvalidStateException",
-            "InvalidArn",
-            "InvalidArnException",
-            "InvalidInput",
-            "InvalidInputException",
-            "InvalidParameter",
-            "InvalidParameterException",
-            "InvalidRequestException",
-            "DecryptionFailure",
-            "InvalidKeyId",
-            "ValidationError",
-            "ValidationException",
-            "ConditionalCheckFailed",
-            "ConditionalCheckFailedException",
-            "IdempotentParameterMismatchException",
-            "MethodNotAllowed",
-        ),
-    ),
-)  # fmt: skip - one code per line would hide which codes stand together
+    (ThrottledError, (
+        "Throttling", "ThrottlingException", "ThrottlingError", "ThrottledException",
+        "TooManyRequestsException", "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException",
+        "BandwidthLimitExceeded", "SlowDown", "TooManyUpdates",
+        "ConcurrentModification", "ConcurrentModificationException",
+        "EntityTemporarilyUnmodifiable", "EntityTemporarilyUnmodifiableException", "OperationAborted",
+        "ProvisionedThroughputExceeded", "ProvisionedThroughputExceededException",
+        "TransactionCanceledException", "TransactionConflict", "TransactionConflictException",
+        "ReplicatedWriteConflictException",
+        "ExpiredToken", "ExpiredTokenException",
+    )),
+    (TransientError, (
+        "ServiceUnavailable", "ServiceUnavailableException", "ServiceFailure", "503",
+        "InternalFailure", "InternalError", "InternalErrorException", "InternalServerError", "InternalServiceError",
+        "500",
+        "RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete",
+        "DependencyTimeout", "DependencyTimeoutException",
+        "KMSInternal", "KMSInternalException",
+        "TransactionInProgressException",
+    )),
+    (DeniedError, (
+        "AccessDenied", "AccessDeniedException", "AllAccessDisabled", "403",
+        "AuthorizationError", "AuthorizationErrorException",
+        "UnauthorizedOperation", "UnauthorizedAccess",
+        "AccountProblem",
+    )),
+    (NotFoundError, (
+        "NoSuchEntity", "NoSuchEntityException",
+        "NoSuchBucket", "NoSuchBucketPolicy",
+        "NoSuchPublicAccessBlockConfiguration", "ServerSideEncryptionConfigurationNotFoundError",
+        "NotFound", "NotFoundException", "ResourceNotFoundException", "404",
+        "ParameterNotFound", "ParameterVersionNotFound",
+    )),
+    (QuotaError, (
+        "LimitExceeded", "LimitExceededException",
+        "ItemCollectionSizeLimitExceeded", "ItemCollectionSizeLimitExceededException",
+    )),
+    (RejectedError, (
+        "MalformedPolicyDocument", "MalformedPolicyDocumentException", "MalformedPolicy",
+        "UnmodifiableEntity", "UnmodifiableEntityException",
+        "EntityAlreadyExists", "EntityAlreadyExistsException",
+        "KMSInvalidState", "KMSInvalidStateException", "InvalidKeyId", "DecryptionFailure",
+        "InvalidArn", "InvalidArnException",
+        "InvalidInput", "InvalidInputException", "InvalidParameter", "InvalidParameterException",
+        "InvalidRequestException", "ValidationError", "ValidationException",
+        "ConditionalCheckFailed", "ConditionalCheckFailedException",
+        "IdempotentParameterMismatchException", "MethodNotAllowed",
+    )),
+)
+# fmt: on
 
 ERROR_CLASSES: Mapping[str, type[AwsError]] = MappingProxyType(
     {code: error for error, codes in _CODES for code in codes}
@@ -174,6 +108,24 @@ def translated(operation: str) -> Iterator[None]:
         raise TransientError(operation, type(error).__name__, str(error)) from error
     except BotoCoreError as error:
         raise UnknownAwsError(operation, type(error).__name__, str(error)) from error
+
+
+def reading(operation: str, call: Callable[[], _T], *, must_exist: bool = False) -> Reading[_T]:
+    """What a call of AWS reads: Absent where there is no such thing, Unreadable where AWS does not show it.
+
+    Raises TransientError where trying again later can help, and NotFoundError if it ``must_exist``.
+    """
+    try:
+        with translated(operation):
+            return Present(call())
+    except NotFoundError:
+        if must_exist:
+            raise
+        return Absent()
+    except TransientError:
+        raise
+    except AwsError as error:
+        return Unreadable(str(error))
 
 
 def _from_client_error(operation: str, error: ClientError) -> AwsError:

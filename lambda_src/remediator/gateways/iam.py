@@ -11,13 +11,13 @@ from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, policy_text, read_policy
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import AwsError, NotFoundError, RejectedError, TransientError
-from remediator.gateways.aws_errors import translated
+from remediator.gateways.aws_errors import reading, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mypy_boto3_iam.client import IAMClient
-    from mypy_boto3_iam.type_defs import InstanceProfileTypeDef
+    from mypy_boto3_iam.type_defs import InstanceProfileTypeDef, RoleTypeDef
 
 _KEPT_VERSIONS = 500
 _EXISTS = frozenset({"EntityAlreadyExists", "EntityAlreadyExistsException"})
@@ -44,25 +44,7 @@ class IamGateway:
 
         https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html
         """
-        try:
-            with translated("iam:GetRole"):
-                role = self._client.get_role(RoleName=role_name)["Role"]
-        except NotFoundError:
-            return Absent()
-        except TransientError:
-            raise
-        except AwsError as error:
-            return Unreadable(str(error))
-        return Present(
-            Role(
-                arn=RoleArn.parse(role["Arn"]),
-                role_id=role["RoleId"],
-                tags={tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
-                trust=read_policy(role.get("AssumeRolePolicyDocument")),
-                boundary_arn=role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
-                created=role["CreateDate"],
-            )
-        )
+        return reading("iam:GetRole", lambda: _role(self._client.get_role(RoleName=role_name)["Role"]))
 
     def read_policies(self, role: Role) -> RolePolicies:
         """All identity policies of the role and its boundary.
@@ -80,16 +62,10 @@ class IamGateway:
 
         https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRolePolicy.html
         """
-        try:
-            with translated("iam:GetRolePolicy"):
-                answer = self._client.get_role_policy(RoleName=role_name, PolicyName=policy_name)
-        except NotFoundError:
-            return Absent()
-        except TransientError:
-            raise
-        except AwsError as error:
-            return Unreadable(str(error))
-        return read_policy(answer["PolicyDocument"])
+        read = reading(
+            "iam:GetRolePolicy", lambda: self._client.get_role_policy(RoleName=role_name, PolicyName=policy_name)
+        )
+        return read_policy(read.value["PolicyDocument"]) if isinstance(read, Present) else read
 
     def read_managed_policy(self, arn: str) -> ManagedPolicy:
         """A managed policy in its default version, in two calls, or one where that version is known already.
@@ -120,33 +96,25 @@ class IamGateway:
         NotFoundError where the role is gone.
         https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListInstanceProfilesForRole.html
         """
-        try:
-            with translated("iam:ListInstanceProfilesForRole"):
-                pages = self._client.get_paginator("list_instance_profiles_for_role").paginate(RoleName=role_name)
-                holding = tuple(_instance_profile(each) for page in pages for each in page["InstanceProfiles"])
-        except (TransientError, NotFoundError):
-            raise
-        except AwsError as error:
-            return InstanceProfiles(holding=Unreadable(str(error)))
-        if any(profile.name == role_name for profile in holding):
-            return InstanceProfiles(holding=Present(holding))
-        return InstanceProfiles(holding=Present(holding), namesake=self.read_instance_profile(role_name))
+
+        def listed() -> tuple[InstanceProfile, ...]:
+            pages = self._client.get_paginator("list_instance_profiles_for_role").paginate(RoleName=role_name)
+            return tuple(_instance_profile(each) for page in pages for each in page["InstanceProfiles"])
+
+        holding = reading("iam:ListInstanceProfilesForRole", listed, must_exist=True)
+        if not isinstance(holding, Present) or any(profile.name == role_name for profile in holding.value):
+            return InstanceProfiles(holding=holding)
+        return InstanceProfiles(holding=holding, namesake=self.read_instance_profile(role_name))
 
     def read_instance_profile(self, name: str) -> Reading[InstanceProfile]:
         """The instance profile of that name.
 
         https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetInstanceProfile.html
         """
-        try:
-            with translated("iam:GetInstanceProfile"):
-                answer = self._client.get_instance_profile(InstanceProfileName=name)
-        except NotFoundError:
-            return Absent()
-        except TransientError:
-            raise
-        except AwsError as error:
-            return Unreadable(str(error))
-        return Present(_instance_profile(answer["InstanceProfile"]))
+        return reading(
+            "iam:GetInstanceProfile",
+            lambda: _instance_profile(self._client.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]),
+        )
 
     def roles_of_policy(self, policy_arn: str) -> Reading[tuple[str, ...]]:
         """The names of the roles that a managed policy is attached to or bounds, each once and sorted.
@@ -154,18 +122,13 @@ class IamGateway:
         Without a PolicyUsageFilter AWS lists both usages.
         https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListEntitiesForPolicy.html
         """
-        try:
-            with translated("iam:ListEntitiesForPolicy"):
-                paginator = self._client.get_paginator("list_entities_for_policy")
-                pages = paginator.paginate(PolicyArn=policy_arn, EntityFilter="Role")
-                names = {role["RoleName"] for page in pages for role in page["PolicyRoles"]}
-        except NotFoundError:
-            return Absent()
-        except TransientError:
-            raise
-        except AwsError as error:
-            return Unreadable(str(error))
-        return Present(tuple(sorted(names)))
+
+        def listed() -> tuple[str, ...]:
+            paginator = self._client.get_paginator("list_entities_for_policy")
+            pages = paginator.paginate(PolicyArn=policy_arn, EntityFilter="Role")
+            return tuple(sorted({role["RoleName"] for page in pages for role in page["PolicyRoles"]}))
+
+        return reading("iam:ListEntitiesForPolicy", listed)
 
     def write_trust(self, role_name: str, document: PolicyDocument) -> None:
         """Replace the role's trust policy by ``document``.
@@ -248,16 +211,15 @@ class IamGateway:
             self._client.tag_role(RoleName=role_name, Tags=[{"Key": key, "Value": value}])
 
     def _inline_policies(self, role_name: str) -> Reading[tuple[InlinePolicy, ...]]:
-        try:
-            with translated("iam:ListRolePolicies"):
-                pages = self._client.get_paginator("list_role_policies").paginate(RoleName=role_name)
-                names = [name for page in pages for name in page["PolicyNames"]]
-        except (TransientError, NotFoundError):
-            raise
-        except AwsError as error:
-            return Unreadable(str(error))
+        def listed() -> list[str]:
+            pages = self._client.get_paginator("list_role_policies").paginate(RoleName=role_name)
+            return [name for page in pages for name in page["PolicyNames"]]
+
+        names = reading("iam:ListRolePolicies", listed, must_exist=True)
+        if not isinstance(names, Present):
+            return names
         policies = []
-        for name in names:
+        for name in names.value:
             document = self.read_inline_policy(role_name, name)
             if isinstance(document, Absent):
                 raise NotFoundError("iam:GetRolePolicy", "NoSuchEntity", f"inline policy {name} of {role_name} is gone")
@@ -265,19 +227,29 @@ class IamGateway:
         return Present(tuple(policies))
 
     def _attached_policies(self, role_name: str) -> Reading[tuple[ManagedPolicy, ...]]:
-        try:
-            with translated("iam:ListAttachedRolePolicies"):
-                pages = self._client.get_paginator("list_attached_role_policies").paginate(RoleName=role_name)
-                arns = [policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"]]
-        except (TransientError, NotFoundError):
-            raise
-        except AwsError as error:
-            return Unreadable(str(error))
-        return Present(tuple(self.read_managed_policy(arn) for arn in arns))
+        def listed() -> list[str]:
+            pages = self._client.get_paginator("list_attached_role_policies").paginate(RoleName=role_name)
+            return [policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"]]
+
+        arns = reading("iam:ListAttachedRolePolicies", listed, must_exist=True)
+        if not isinstance(arns, Present):
+            return arns
+        return Present(tuple(self.read_managed_policy(arn) for arn in arns.value))
 
 
 def _only_reads() -> NoReturn:
     raise TypeError("this gateway has no client to write with")
+
+
+def _role(role: RoleTypeDef) -> Role:
+    return Role(
+        arn=RoleArn.parse(role["Arn"]),
+        role_id=role["RoleId"],
+        tags={tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
+        trust=read_policy(role.get("AssumeRolePolicyDocument")),
+        boundary_arn=role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+        created=role["CreateDate"],
+    )
 
 
 def _instance_profile(profile: InstanceProfileTypeDef) -> InstanceProfile:

@@ -10,7 +10,7 @@ from remediator.core.model.bucket import CustomerKey, KeyState
 from remediator.core.policy.document import PolicyDocument, read_policy
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import AwsError, NotFoundError, TransientError
-from remediator.gateways.aws_errors import translated
+from remediator.gateways.aws_errors import reading, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_kms.client import KMSClient
@@ -67,16 +67,10 @@ class KmsGateway:
             return None
 
     def _state(self, arn: str) -> Reading[KeyState]:
-        try:
-            with translated("kms:DescribeKey"):
-                answer = self._client_in(_region_of(arn)).describe_key(KeyId=arn)
-        except NotFoundError:
-            return Absent()
-        except TransientError:
-            raise
-        except AwsError as error:
-            return Unreadable(str(error))
-        name = answer["KeyMetadata"].get("KeyState", "")
+        read = reading("kms:DescribeKey", lambda: self._client_in(_region_of(arn)).describe_key(KeyId=arn))
+        if not isinstance(read, Present):
+            return read
+        name = read.value["KeyMetadata"].get("KeyState", "")
         state = _STATES.get(name)
         return (
             Unreadable(f"KMS gives it as {name!r}, which is no state that we know") if state is None else Present(state)
@@ -85,14 +79,15 @@ class KmsGateway:
     def _policy(self, arn: str) -> Reading[PolicyDocument]:
         """https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyPolicy.html"""
         try:
-            with translated("kms:GetKeyPolicy"):
-                answer = self._client_in(_region_of(arn)).get_key_policy(KeyId=arn, PolicyName="default")
-        except TransientError:
-            raise
-        except AwsError as error:
+            read = reading(
+                "kms:GetKeyPolicy",
+                lambda: self._client_in(_region_of(arn)).get_key_policy(KeyId=arn, PolicyName="default"),
+                must_exist=True,
+            )
+        except NotFoundError as error:
             # Every key has a policy, so that even "not found" means no more than that we cannot see it.
             return Unreadable(str(error))
-        return read_policy(answer["Policy"])
+        return read_policy(read.value["Policy"]) if isinstance(read, Present) else read
 
 
 def _region_of(arn: str) -> str:

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from remediator.core.alerts.digest import DIGEST
 from remediator.flows.route_alert import Route, route_alert
 from remediator.gateways.digests import DigestQueue, DigestWindows
-from remediator.gateways.people_topic import PeopleMessage, PeopleTopic
+from remediator.gateways.topic import PeopleMessage, PeopleTopic
 from remediator.gateways.world import World
 from remediator.handlers.consumer import (
     Event,

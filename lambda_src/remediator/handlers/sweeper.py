@@ -96,8 +96,8 @@ def _begin(event: Event, world: World) -> Sweep:
     return begin_sweep(asking.values(), sweep_id=next(iter(asking)), started=world.clock(), interval=interval)
 
 
-def _log_unreadable(role: UnreadableRole, error: Exception | None) -> None:
-    logger.warning("role could not be judged", role=role.name, cloud=role.cloud, why=role.why, exc_info=error)
+def _log_unreadable(role: UnreadableRole) -> None:
+    logger.warning("role could not be judged", role=role.name, cloud=role.cloud, why=role.why, exc_info=role.error)
 
 
 def _log(swept: Swept, asked: Sweep) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from remediator.core.model.instance_profile import InstanceProfile
@@ -22,6 +22,11 @@ class ScannedRole:
     attached: tuple[str, ...]
     profiles: tuple[InstanceProfile, ...]
 
+    @property
+    def name(self) -> str:
+        """The name of the role."""
+        return self.role.arn.name
+
 
 @dataclass(frozen=True, slots=True)
 class UnreadableRole:
@@ -34,6 +39,8 @@ class UnreadableRole:
     name: str | None
     cloud: str | None
     why: str
+    error: Exception | None = field(default=None, compare=False)
+    """What kept us from saying something, where it was not foreseen."""
 
 
 Scanned: TypeAlias = ScannedRole | UnreadableRole
