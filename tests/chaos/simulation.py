@@ -136,9 +136,9 @@ class _Simulation:
         patch.setattr(consumer, "time", times_of(self.now, self._sleep))
         patch.setattr(consumer, "ConsumedQueue", lambda *_: _Consumed())
         patch.setattr(reconciler, "_pause_parameter", _Running)
+        patch.setattr(consumer, "settings", lambda: self._settings)
         given = self._given(account, history, topic)
         for module in (router, sweeper, reconciler):
-            patch.setattr(module, "settings", lambda: self._settings)
             patch.setattr(module, "_world", lambda _: replace(given, scan=account, work=work, sweeps=sweeps))
 
     def _given(self, account: Any, history: Any, topic: Any) -> World:

@@ -7,19 +7,19 @@ import os
 from remediator.gateways.history import HistoryTable
 from remediator.gateways.kms import KmsGateway
 from remediator.gateways.s3 import S3Gateway
-from remediator.handlers.consumer import WRITE_CLIENT_CONFIG, client, settings
+from remediator.handlers import consumer
 
 
 def history() -> HistoryTable:
     """The history of this deployment."""
-    limit, days = settings().write_limit, settings().history_days
-    return HistoryTable(client("dynamodb"), os.environ["HISTORY_TABLE"], limit=limit, keep_days=days)
+    limit, days = consumer.settings().write_limit, consumer.settings().history_days
+    return HistoryTable(consumer.client("dynamodb"), os.environ["HISTORY_TABLE"], limit=limit, keep_days=days)
 
 
 def buckets(*, is_written: bool) -> S3Gateway:
     """The buckets of the configuration, in every Region, with something to write with where that is asked for."""
     return S3Gateway(
-        lambda region: client("s3", region),
-        KmsGateway(lambda region: client("kms", region)),
-        (lambda region: client("s3", region, WRITE_CLIENT_CONFIG)) if is_written else None,
+        lambda region: consumer.client("s3", region),
+        KmsGateway(lambda region: consumer.client("kms", region)),
+        (lambda region: consumer.client("s3", region, consumer.WRITE_CLIENT_CONFIG)) if is_written else None,
     )

@@ -17,18 +17,7 @@ from remediator.flows.route_alert import Route, route_alert
 from remediator.gateways.digests import DigestQueue, DigestWindows
 from remediator.gateways.topic import PeopleMessage, PeopleTopic
 from remediator.gateways.world import World
-from remediator.handlers.consumer import (
-    Event,
-    account_of,
-    client,
-    consume,
-    count,
-    function,
-    logger,
-    make_world,
-    require_time,
-    settings,
-)
+from remediator.handlers import consumer
 from remediator.handlers.once import once
 
 ENOUGH_MILLISECONDS: Final = 12_000
@@ -37,37 +26,37 @@ ENOUGH_MILLISECONDS: Final = 12_000
 
 @cache
 def _world(account: str) -> World:
-    limit = settings().digest
-    return make_world(
+    limit = consumer.settings().digest
+    return consumer.make_world(
         account,
         digests=DigestWindows(
-            client("dynamodb"), os.environ["HISTORY_TABLE"], alone=limit.alone, minutes=limit.minutes
+            consumer.client("dynamodb"), os.environ["HISTORY_TABLE"], alone=limit.alone, minutes=limit.minutes
         ),
-        digest_queue=DigestQueue(client("sqs"), os.environ["CONSUMED_QUEUE_URL"]),
+        digest_queue=DigestQueue(consumer.client("sqs"), os.environ["CONSUMED_QUEUE_URL"]),
     )
 
 
-@function
-def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
+@consumer.function
+def handle(event: consumer.Event, context: LambdaContext) -> PartialItemFailureResponse:
     """Route a batch of the digest queue; a message that fails is retried alone."""
-    account = account_of(context)
+    account = consumer.account_of(context)
     counts: Counter[str] = Counter(AlertsTold=0, AlertsHeld=0, DigestsSent=0)
 
     def tell(message: PeopleMessage, told_as: str) -> None:
-        topic = PeopleTopic(client("sns"), os.environ["PEOPLE_TOPIC_ARN"])
+        topic = PeopleTopic(consumer.client("sns"), os.environ["PEOPLE_TOPIC_ARN"])
         if once(partial(topic.publish, message), told_as, context, function="DIGESTER", done="told"):
             counts["DigestsSent" if message.attributes["outcome"] == DIGEST else "AlertsTold"] += 1
         else:
-            logger.info("told already", told_as=told_as)
+            consumer.logger.info("told already", told_as=told_as)
 
     def work(record: SQSRecord) -> None:
-        require_time(context, ENOUGH_MILLISECONDS, "announce")
+        consumer.require_time(context, ENOUGH_MILLISECONDS, "announce")
         sent_at = datetime.fromtimestamp(int(record.attributes.sent_timestamp) / 1000, UTC)
         routed = route_alert(record.body, sent_at, _world(account), tell)
         counts["AlertsHeld"] += routed.route is Route.HELD
         window = None if routed.window is None else routed.window.key
-        logger.info(routed.route, alert=routed.alert_id, window=window, alerts=routed.alerts)
+        consumer.logger.info(routed.route, alert=routed.alert_id, window=window, alerts=routed.alerts)
 
-    answer = consume(event, context, work)
-    count(**counts)
+    answer = consumer.consume(event, context, work)
+    consumer.count(**counts)
     return answer

@@ -20,7 +20,7 @@ from remediator.errors import WebhookThrottled
 from remediator.flows.post_to_slack import PostedAs, post_to_slack
 from remediator.gateways.secret import WebhookSecret
 from remediator.gateways.webhook import Webhook
-from remediator.handlers.consumer import Event, client, consume, count, function, logger, require_time, sleep
+from remediator.handlers import consumer
 from remediator.handlers.once import once
 
 ENOUGH_MILLISECONDS = 40_000
@@ -40,7 +40,7 @@ def _webhook() -> Webhook:
 
 @cache
 def _secret() -> WebhookSecret:
-    return WebhookSecret(client("secretsmanager"), os.environ["WEBHOOK_SECRET"], clock=time.monotonic)
+    return WebhookSecret(consumer.client("secretsmanager"), os.environ["WEBHOOK_SECRET"], clock=time.monotonic)
 
 
 @cache
@@ -48,8 +48,8 @@ def _closed() -> _Closed:
     return _Closed(clock=time.monotonic)
 
 
-@function
-def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
+@consumer.function
+def handle(event: consumer.Event, context: LambdaContext) -> PartialItemFailureResponse:
     """Post a batch of the queue to Slack, each message once; one that fails is retried and ends in the dead letters.
 
     After Slack has said that it takes no more, nothing else is posted, and all of it comes back, one after the other,
@@ -60,7 +60,7 @@ def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
 
     def work(record: SQSRecord) -> None:
         if not _closed().seconds_left:
-            require_time(context, ENOUGH_MILLISECONDS, "post")
+            consumer.require_time(context, ENOUGH_MILLISECONDS, "post")
         try:
             posted = _post_once(record.body, context, is_first=not counts["SlackPosted"])
         except IdempotencyAlreadyInProgressError:
@@ -73,10 +73,10 @@ def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
             counts["SlackThrottled" if left else "SlackFailed"] += 1
             raise
         counts["SlackPosted"] += posted is not None
-        logger.info("posted already" if posted is None else "posted", form=posted)
+        consumer.logger.info("posted already" if posted is None else "posted", form=posted)
 
-    answer = consume(event, context, work, delays=put_off)
-    count(**counts)
+    answer = consumer.consume(event, context, work, delays=put_off)
+    consumer.count(**counts)
     return answer
 
 
@@ -109,7 +109,7 @@ def _post_once(body: str, context: LambdaContext, *, is_first: bool) -> PostedAs
 
     def post_it() -> None:
         if not is_first:
-            sleep(PACE_SECONDS)
+            consumer.sleep(PACE_SECONDS)
         try:
             posted.append(post_to_slack(blocks, plain, _webhook(), _secret()))
         except WebhookThrottled as error:

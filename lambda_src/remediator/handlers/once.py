@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.idempotency import (
 from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyPersistenceLayerError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from remediator.handlers.consumer import client, logger
+from remediator.handlers import consumer
 
 REMEMBERED_SECONDS = 24 * 60 * 60
 """How long the same is not done again; no queue delivers a message for the second time later than that."""
@@ -29,7 +29,7 @@ def store(function: str) -> DynamoDBPersistenceLayer:
         sort_key_attr="sk",
         static_pk_value=function,
         expiry_attr="expires",
-        boto3_client=client("dynamodb"),
+        boto3_client=consumer.client("dynamodb"),
     )
 
 
@@ -62,5 +62,5 @@ def once(act: Callable[[], None], key: str, context: LambdaContext, *, function:
         if not acted:
             raise
         # It is done with, and would be done twice if its message were delivered again.
-        logger.warning(f"that the message was {done} could not be noted", why=str(error))
+        consumer.logger.warning(f"that the message was {done} could not be noted", why=str(error))
     return acted

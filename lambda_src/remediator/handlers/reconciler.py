@@ -23,21 +23,7 @@ from remediator.gateways.parameter import PauseParameter
 from remediator.gateways.queue import WorkQueue
 from remediator.gateways.topic import AlertsTopic
 from remediator.gateways.world import World
-from remediator.handlers import deployed
-from remediator.handlers.consumer import (
-    WRITE_CLIENT_CONFIG,
-    Event,
-    account_of,
-    client,
-    consume,
-    count,
-    function,
-    is_last_try,
-    logger,
-    make_world,
-    require_time,
-    settings,
-)
+from remediator.handlers import consumer, deployed
 from remediator.handlers.report import report
 
 ENOUGH_MILLISECONDS: Final = 45_000
@@ -51,64 +37,64 @@ which is a multiple of this, and is looked at again when the message's visibilit
 
 @cache
 def _world(account: str) -> World:
-    return make_world(
+    return consumer.make_world(
         account,
         own_role_arn=os.environ["REMEDIATOR_ROLE_ARN"],
         on_unrecorded=_log_unrecorded,
-        roles=IamGateway(client("iam"), lambda: client("iam", config=WRITE_CLIENT_CONFIG)),
+        roles=IamGateway(consumer.client("iam"), lambda: consumer.client("iam", config=consumer.WRITE_CLIENT_CONFIG)),
         buckets=deployed.buckets(is_written=True),
         history=deployed.history(),
-        work=WorkQueue(client("sqs"), os.environ["CONSUMED_QUEUE_URL"]),
-        alerts=AlertsTopic(client("sns"), os.environ["ALERTS_TOPIC_ARN"]),
+        work=WorkQueue(consumer.client("sqs"), os.environ["CONSUMED_QUEUE_URL"]),
+        alerts=AlertsTopic(consumer.client("sns"), os.environ["ALERTS_TOPIC_ARN"]),
     )
 
 
 @cache
 def _pause_parameter() -> PauseParameter:
-    return PauseParameter(client("ssm"), os.environ["PAUSE_PARAMETER"], clock=time.monotonic)
+    return PauseParameter(consumer.client("ssm"), os.environ["PAUSE_PARAMETER"], clock=time.monotonic)
 
 
-@function
-def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
+@consumer.function
+def handle(event: consumer.Event, context: LambdaContext) -> PartialItemFailureResponse:
     """Reconcile a batch of the work queue: each role once, in order; a failing role holds up only its own group.
 
     A group is one role, or all roles whose repair writes the policy of a common bucket.
     """
-    account = account_of(context)
+    account = consumer.account_of(context)
     # All messages of the batch were sent before the role is read, so that one reconcile answers all of its causes.
     causes = _causes_by_role(event)
-    count(RolesReceived=len(causes))
+    consumer.count(RolesReceived=len(causes))
     done: set[str] = set()
 
     def work(record: SQSRecord) -> None:
         request = parse_request(record.body)
         role_name = request.role_name
-        logger.append_keys(role=role_name, event_id=request.cause.event_id)
+        consumer.logger.append_keys(role=role_name, event_id=request.cause.event_id)
         if request.account != account:
             raise RemediatorError(f"the request is for account {request.account}, and this is account {account}")
         if role_name in done:
-            logger.info("reconciled already with an earlier message of this batch")
+            consumer.logger.info("reconciled already with an earlier message of this batch")
             return
         world = _world(account)
         try:
-            require_time(context, ENOUGH_MILLISECONDS, "reconcile")
+            consumer.require_time(context, ENOUGH_MILLISECONDS, "reconcile")
             outcome = reconcile(role_name, causes[role_name], replace(world, paused=_paused()), group=request.bucket)
         except Misrouted as error:
             # Tags or configuration have changed since it was queued. Its cause goes with it, and so does its turn.
             world.work.send(replace(request, bucket=error.bucket))
-            logger.info("queued again in another group", why=str(error))
+            consumer.logger.info("queued again in another group", why=str(error))
             return
         except Exception as error:
-            if is_last_try(record):
+            if consumer.is_last_try(record):
                 report(gave_up(request, _in_words(error)), world)
             raise
         retried = outcome.to_be_retried
-        report(after_the_last_try(outcome) if retried and is_last_try(record) else outcome, world)
+        report(after_the_last_try(outcome) if retried and consumer.is_last_try(record) else outcome, world)
         if retried:
             raise TransientError("repair", "to be retried", "what could be done was told, the rest is tried again")
         done.add(role_name)
 
-    return consume(event, context, work, is_fifo=True)
+    return consumer.consume(event, context, work, is_fifo=True)
 
 
 def _in_words(error: Exception) -> str:
@@ -118,7 +104,7 @@ def _in_words(error: Exception) -> str:
     return f"{type(error).__name__}, which the remediator did not expect: its log has the details."
 
 
-def _causes_by_role(event: Event) -> dict[str, tuple[Cause, ...]]:
+def _causes_by_role(event: consumer.Event) -> dict[str, tuple[Cause, ...]]:
     causes: dict[str, tuple[Cause, ...]] = {}
     for record in event.get("Records", ()):
         try:
@@ -132,13 +118,15 @@ def _causes_by_role(event: Event) -> dict[str, tuple[Cause, ...]]:
 def _paused() -> Pause:
     """What must not be written now; everything, where that cannot be found out."""
     try:
-        return parse_pause(_pause_parameter().read()).under(settings())
+        return parse_pause(_pause_parameter().read()).under(consumer.settings())
     except TransientError:
         raise  # the next try may know
     except AwsError as error:
-        logger.exception("whether writes are paused cannot be read, so that nothing is written", why=str(error))
+        consumer.logger.exception(
+            "whether writes are paused cannot be read, so that nothing is written", why=str(error)
+        )
         return Pause(everything=True, why=f"Nothing is written, because whether writes are paused is unknown: {error}")
 
 
 def _log_unrecorded(change_id: str, error: AwsError) -> None:
-    logger.warning("what came of a change is recorded at the next look", change_id=change_id, why=str(error))
+    consumer.logger.warning("what came of a change is recorded at the next look", change_id=change_id, why=str(error))

@@ -16,7 +16,7 @@ from remediator.errors import AwsError
 from remediator.flows.notify import notification_of, notify
 from remediator.gateways.topic import PUBLISH
 from remediator.gateways.world import World
-from remediator.handlers.consumer import count, logger, metrics
+from remediator.handlers import consumer
 
 _METRICS: Final = {
     OutcomeKind.NOT_ENROLLED: "RolesNotEnrolled",
@@ -40,29 +40,31 @@ def report(outcome: Outcome, world: World) -> None:
         telling = notify(outcome, world)
     except AwsError as error:
         if error.operation != PUBLISH:
-            logger.warning("what was told could not be remembered, and may be told once more", why=str(error))
+            consumer.logger.warning("what was told could not be remembered, and may be told once more", why=str(error))
             raise
         # What was written is told with the next look, since its changes are still open; anything else, if it stays.
-        count(AlertsLost=1)
+        consumer.count(AlertsLost=1)
         notification = notification_of(outcome, decide_telling(outcome, now), world.settings)
         alert = "" if notification is None else email_text(layout_of(notification))
-        logger.exception("the alert could not be published", why=str(error), alert=alert)
+        consumer.logger.exception("the alert could not be published", why=str(error), alert=alert)
         raise
-    logger.info("told", news=telling.news, incident=telling.incident_id)
+    consumer.logger.info("told", news=telling.news, incident=telling.incident_id)
 
 
 def _count(outcome: Outcome, now: datetime) -> None:
-    count(**{"Reconciled": 1, _METRICS[outcome.kind]: 1, "Writes": sum(map(_counts_as_write, outcome.results))})
+    consumer.count(
+        **{"Reconciled": 1, _METRICS[outcome.kind]: 1, "Writes": sum(map(_counts_as_write, outcome.results))}
+    )
     if outcome.kind is not OutcomeKind.REPAIRED:
         return
     # One value for each repair, so that their average is the share of the repairs that no event has asked for.
-    count(RepairsMissedByEvents=int(all(map(is_sweep, outcome.causes))))
+    consumer.count(RepairsMissedByEvents=int(all(map(is_sweep, outcome.causes))))
     if (waited := seconds_since_event(outcome.causes, now)) is not None:
-        metrics.add_metric("SecondsToRepair", MetricUnit.Seconds, waited)
+        consumer.metrics.add_metric("SecondsToRepair", MetricUnit.Seconds, waited)
 
 
 def _log(outcome: Outcome) -> None:
-    logger.info(
+    consumer.logger.info(
         outcome.kind,
         role_arn=outcome.role_arn,
         cloud=outcome.cloud,

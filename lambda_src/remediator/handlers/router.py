@@ -18,17 +18,7 @@ from remediator.flows.dispatch import Dispatched, Dropped, dispatch
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.queue import SweepQueue, WorkQueue
 from remediator.gateways.world import World
-from remediator.handlers.consumer import (
-    Event,
-    account_of,
-    client,
-    consume,
-    count,
-    function,
-    logger,
-    make_world,
-    require_time,
-)
+from remediator.handlers import consumer
 
 ENOUGH_MILLISECONDS: Final = 12_000
 """What is left for an event that is begun: one about a managed policy reads dozens of roles, and queues them."""
@@ -36,34 +26,34 @@ ENOUGH_MILLISECONDS: Final = 12_000
 
 @cache
 def _world(account: str) -> World:
-    return make_world(
+    return consumer.make_world(
         account,
         own_role_arn=os.environ["REMEDIATOR_ROLE_ARN"],
-        roles=IamGateway(client("iam")),
-        work=WorkQueue(client("sqs"), os.environ["WORK_QUEUE_URL"]),
-        sweeps=SweepQueue(client("sqs"), os.environ["SWEEP_QUEUE_URL"]),
+        roles=IamGateway(consumer.client("iam")),
+        work=WorkQueue(consumer.client("sqs"), os.environ["WORK_QUEUE_URL"]),
+        sweeps=SweepQueue(consumer.client("sqs"), os.environ["SWEEP_QUEUE_URL"]),
     )
 
 
-@function
-def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
+@consumer.function
+def handle(event: consumer.Event, context: LambdaContext) -> PartialItemFailureResponse:
     """Dispatch a batch of the intake queue; a message that fails is retried alone."""
-    account = account_of(context)
-    count(EventsReceived=len(event.get("Records", ())))
+    account = consumer.account_of(context)
+    consumer.count(EventsReceived=len(event.get("Records", ())))
 
     def work(record: SQSRecord) -> None:
-        require_time(context, ENOUGH_MILLISECONDS, "dispatch")
+        consumer.require_time(context, ENOUGH_MILLISECONDS, "dispatch")
         try:
             envelope = json.loads(record.body)
         except (ValueError, RecursionError) as error:
             raise MalformedEvent(f"the message is not JSON: {error}") from error
-        logger.append_keys(event_id=_named(envelope, "eventID"), call=_named(envelope, "eventName"))
+        consumer.logger.append_keys(event_id=_named(envelope, "eventID"), call=_named(envelope, "eventName"))
         dispatched = dispatch(envelope, _world(account))
-        count(**{_metric(dispatched): 1})
+        consumer.count(**{_metric(dispatched): 1})
         for each in dispatched:
             _log(each)
 
-    return consume(event, context, work)
+    return consumer.consume(event, context, work)
 
 
 def _named(envelope: object, key: str) -> str | None:
@@ -83,10 +73,10 @@ def _metric(dispatched: tuple[Dispatched, ...]) -> str:
 def _log(dispatched: Dispatched) -> None:
     match dispatched:
         case ReconcileRequest():
-            logger.info("queued", role=dispatched.role_name, group=dispatched.group)
+            consumer.logger.info("queued", role=dispatched.role_name, group=dispatched.group)
         case SweepRequest(clouds=clouds):
-            logger.info("sweep requested", clouds="all" if clouds is None else clouds)
+            consumer.logger.info("sweep requested", clouds="all" if clouds is None else clouds)
         case Dropped(why=why, role_name=role_name):
-            logger.info("ignored", role=role_name, why=why)
+            consumer.logger.info("ignored", role=role_name, why=why)
         case _ as never:
             assert_never(never)

@@ -19,39 +19,29 @@ from remediator.gateways.account import AccountScan
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.queue import SweepQueue, WorkQueue
 from remediator.gateways.world import World
-from remediator.handlers import deployed
-from remediator.handlers.consumer import (
-    SCAN_CLIENT_CONFIG,
-    Event,
-    account_of,
-    client,
-    consume,
-    count,
-    function,
-    logger,
-    make_world,
-    settings,
-)
+from remediator.handlers import consumer, deployed
 
 
 @cache
 def _world(account: str) -> World:
-    return make_world(
+    return consumer.make_world(
         account,
-        roles=IamGateway(client("iam")),
+        roles=IamGateway(consumer.client("iam")),
         buckets=deployed.buckets(is_written=False),
-        scan=AccountScan(client("iam", config=SCAN_CLIENT_CONFIG), settings().enrollment_tag),
+        scan=AccountScan(
+            consumer.client("iam", config=consumer.SCAN_CLIENT_CONFIG), consumer.settings().enrollment_tag
+        ),
         history=deployed.history(),
-        work=WorkQueue(client("sqs"), os.environ["WORK_QUEUE_URL"]),
-        sweeps=SweepQueue(client("sqs"), os.environ["SWEEP_QUEUE_URL"]),
+        work=WorkQueue(consumer.client("sqs"), os.environ["WORK_QUEUE_URL"]),
+        sweeps=SweepQueue(consumer.client("sqs"), os.environ["SWEEP_QUEUE_URL"]),
     )
 
 
-@function
-def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
+@consumer.function
+def handle(event: consumer.Event, context: LambdaContext) -> PartialItemFailureResponse:
     """Answer a batch of the sweep queue: all that ask for a sweep with one, and each unfinished sweep with its rest."""
-    account = account_of(context)
-    count(SweepRequestsReceived=len(event.get("Records", ())))
+    account = consumer.account_of(context)
+    consumer.count(SweepRequestsReceived=len(event.get("Records", ())))
 
     @cache
     def begun() -> Sweep:
@@ -60,7 +50,7 @@ def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
     @cache
     def error_of(asked: Sweep) -> Exception | None:
         """Sweep once; every message that asked for this sweep fails with it."""
-        logger.append_keys(sweep_id=asked.sweep_id)
+        consumer.logger.append_keys(sweep_id=asked.sweep_id)
         try:
             remaining = context.get_remaining_time_in_millis
             _log(sweep(asked, _world(account), remaining=remaining, on_unreadable=_log_unreadable), asked)
@@ -74,10 +64,10 @@ def handle(event: Event, context: LambdaContext) -> PartialItemFailureResponse:
         if error is not None:
             raise error
 
-    return consume(event, context, work)
+    return consumer.consume(event, context, work)
 
 
-def _begin(event: Event, world: World) -> Sweep:
+def _begin(event: consumer.Event, world: World) -> Sweep:
     """The one sweep that all messages of the batch ask for, except those that stand for an unfinished one.
 
     It is named after the first of them, so that it keeps its name when the batch is delivered once more.
@@ -97,18 +87,20 @@ def _begin(event: Event, world: World) -> Sweep:
 
 
 def _log_unreadable(role: UnreadableRole) -> None:
-    logger.warning("role could not be judged", role=role.name, cloud=role.cloud, why=role.why, exc_info=role.error)
+    consumer.logger.warning(
+        "role could not be judged", role=role.name, cloud=role.cloud, why=role.why, exc_info=role.error
+    )
 
 
 def _log(swept: Swept, asked: Sweep) -> None:
     if swept.sweep.restarted and not asked.restarted:
-        logger.warning("AWS refused the marker of an unfinished sweep, which began anew")
+        consumer.logger.warning("AWS refused the marker of an unfinished sweep, which began anew")
     counts = swept.sweep.counts
     if swept.is_complete:
-        count(SweepsCompleted=1, **_metrics(counts))
+        consumer.count(SweepsCompleted=1, **_metrics(counts))
     else:
-        count(SweepsContinued=1)
-    logger.info(
+        consumer.count(SweepsContinued=1)
+    consumer.logger.info(
         "sweep completed" if swept.is_complete else "sweep to be continued",
         started=swept.sweep.started.isoformat(),
         scheduled=asked.scheduled,
