@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from remediator.flows.recorder import Recorder
 from remediator.flows.undo import trouble_of, why_not
 from remediator.flows.write import Changed, Engine
 from remediator.gateways.world import World
+from remediator.settings import BucketSettings
 
 if TYPE_CHECKING:
     from remediator.gateways.account import AccountScan
@@ -73,38 +74,48 @@ def find_what_is_ours(world: World, names: frozenset[str], *, has_history: bool)
     ``world.scan`` has to keep every role. Grants come first and the trust of EC2 after them, instance profiles last;
     these are known from the history alone. Raises any AwsError of the scan and the history, and TransientError.
     """
-    settings, account = world.settings, world.account
-    listed: dict[str, ScannedRole] = {}
-    present: set[str | None] = set()
-    found: list[Removal | Left] = []
-    for scanned in _roles(world.scan):
-        present.add(scanned.name if isinstance(scanned, UnreadableRole) else scanned.role.arn.name)
+    roles = tuple(_roles(world.scan))
+    listed = {str(each.role.arn): each for each in roles if isinstance(each, ScannedRole)}
+    found = (
+        *_in_roles(world, roles, names),
+        *_in_buckets(world, listed, names),
+        *(_instance_profiles(world, names) if has_history else ()),
+    )
+    removals = sorted(
+        (each for each in found if isinstance(each, Removal)), key=lambda each: _ORDER.index(each.write.document.kind)
+    )
+    left = tuple(each for each in found if isinstance(each, Left))
+    return FoundGrants(tuple(removals), left, unknown=tuple(sorted(names - {_name(each) for each in roles})))
+
+
+def _name(scanned: Scanned) -> str | None:
+    return scanned.name if isinstance(scanned, UnreadableRole) else scanned.role.arn.name
+
+
+def _in_roles(world: World, roles: tuple[Scanned, ...], names: frozenset[str]) -> Iterator[Removal | Left]:
+    for scanned in roles:
+        if names and _name(scanned) not in names:
+            continue
         if isinstance(scanned, UnreadableRole):
-            if not names or scanned.name in names:
-                found.append(Left(f"role {scanned.name}", f"It could not be read: {scanned.why}"))
-            continue
-        listed[str(scanned.role.arn)] = scanned
-        if not names or scanned.role.arn.name in names:
-            cloud = scanned.role.tags.get(settings.enrollment_tag, "")
-            found += removals_from_role(scanned, (cloud,) if settings.cloud(cloud) else ())
-    seen: set[str] = set()
+            yield Left(f"role {scanned.name}", f"It could not be read: {scanned.why}")
+        else:
+            cloud = scanned.role.tags.get(world.settings.enrollment_tag, "")
+            yield from removals_from_role(scanned, (cloud,) if world.settings.cloud(cloud) else ())
+
+
+def _in_buckets(world: World, roles: Mapping[str, ScannedRole], names: frozenset[str]) -> Iterator[Removal | Left]:
+    settings, account = world.settings, world.account
+    buckets: dict[str, BucketSettings] = {}
     for bucket in (bucket for cloud in settings.clouds for bucket in cloud.buckets):
-        if bucket.name in seen:
-            continue
-        seen.add(bucket.name)
+        buckets.setdefault(bucket.name, bucket)
+    for bucket in buckets.values():
         owner = bucket.account or settings.clouds_of_bucket(bucket.name)[0].account or account
         try:
             policy = world.buckets.read_policy(bucket.name, region=bucket.region, account=owner)
         except NotFoundError:
             continue
         document = DocumentId(DocumentKind.BUCKET_POLICY, bucket.name, account=owner, region=bucket.region)
-        found += removals_from_bucket(document, policy, listed, names, account, settings)
-    found += _profiles(world, names) if has_history else ()
-    removals = [each for each in found if isinstance(each, Removal)]
-    removals.sort(key=lambda each: _ORDER.index(each.write.document.kind))
-    return FoundGrants(
-        tuple(removals), tuple(each for each in found if isinstance(each, Left)), unknown=tuple(sorted(names - present))
-    )
+        yield from removals_from_bucket(document, policy, roles, names, account, settings)
 
 
 def remove(removal: Removal, cause: Cause, world: World, *, sequence: int, has_history: bool) -> Removed | NotRemoved:
@@ -139,7 +150,7 @@ def _roles(scan: AccountScan) -> Iterator[Scanned]:
             return
 
 
-def _profiles(world: World, names: frozenset[str]) -> Iterator[Removal | Left]:
+def _instance_profiles(world: World, names: frozenset[str]) -> Iterator[Removal | Left]:
     """The instance profiles that we have created, each once, as they are now."""
     seen: set[str] = set()
     for listed in world.history.list_changes(most=_MOST_CHANGES):

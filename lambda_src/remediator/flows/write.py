@@ -139,29 +139,46 @@ class Engine:
 
     def _result(self, sending: _Sending, is_in_effect: Callable[[Reading[Json]], bool]) -> WriteResult:
         """What became of a write, by reading it back: an answer can be lost, and of two calls one can be made."""
-        write, change, failed = sending.write, sending.change, sending.failed
+        failed = sending.failed
         is_refused = failed is not None and _is_refusal(failed)
-        if failed is not None and is_refused and not _may_be_in_effect(write, failed):
-            return self._refused(write, change, failed)
+        if failed is not None and is_refused and not _may_be_in_effect(sending.write, failed):
+            return self._refused(sending.write, sending.change, failed)
+        now = self._read_back(sending.change, is_in_effect, (0.0,) if is_refused else READ_BACK_PAUSES)
+        return Applied(sending.write) if is_in_effect(now) else self._not_in_effect(sending, now)
+
+    def _read_back(
+        self, change: Change, is_in_effect: Callable[[Reading[Json]], bool], pauses: tuple[float, ...]
+    ) -> Reading[Json]:
+        """The document, as soon as it is in effect or as it was read last."""
         now: Reading[Json] = Absent()
-        for seconds in (0.0,) if is_refused else READ_BACK_PAUSES:
+        for seconds in pauses:
             if seconds:
                 self.world.sleep(seconds)
-            now = _read(change, self.world)
+            try:
+                now = read_document(change.document, change.role_name, self.world)
+            except AwsError as error:
+                now = Unreadable(str(error))
+                if change.kind is not ChangeKind.UNDO:
+                    break  # the SDK has tried again already, and a function has no time to wait for that five times
             if is_in_effect(now):
-                return Applied(write)
-        match failed:
-            case AwsError() if sending.begun is not None:
+                break
+        return now
+
+    def _not_in_effect(self, sending: _Sending, now: Reading[Json]) -> WriteResult:
+        """What became of a write whose effect was not seen; ``now`` is the document as it was read last."""
+        write, change = sending.write, sending.change
+        match sending.failed:
+            case AwsError() as failed if sending.begun is not None:
                 return Unconfirmed(write, sending.why_unfinished(failed))
-            case AwsError() if is_refused:
+            case AwsError() as failed if _is_refusal(failed):
                 return self._refused(write, change, failed)
             case _ if isinstance(now, Unreadable):
                 return Unconfirmed(write, f"Reading it back failed: {now.why}")
             case None:
                 return Unconfirmed(write, _UNDO_NOT_SEEN if change.kind is ChangeKind.UNDO else _NOT_SEEN)
-            case _ if not _is(now, change.before) and (change.kind is ChangeKind.UNDO or sending.has_two_calls):
+            case failed if not _is(now, change.before) and (change.kind is ChangeKind.UNDO or sending.has_two_calls):
                 return Unconfirmed(write, f"{failed}. {_NEITHER}")
-            case _:
+            case failed:
                 return NotApplied(write, str(failed), retried=True, is_lost=True)
 
     def _refused(self, write: Write, change: Change, error: AwsError) -> NotApplied:
@@ -229,15 +246,17 @@ class _Sending:
             case DocumentKind.INLINE_POLICY:
                 roles.write_inline_policy(role_name, document.name, _policy(after))
             case DocumentKind.BUCKET_POLICY:
-                region, account = document.region or "", document.account or ""  # without them it was not read
-                if after is None:
-                    self.world.buckets.delete_policy(document.name, region=region, account=account)
-                else:
-                    self.world.buckets.write_policy(document.name, _policy(after), region=region, account=account)
+                self._send_bucket_policy(document.name, document.region or "", document.account or "")
             case DocumentKind.INSTANCE_PROFILE:
                 self._send_instance_profile(document.name, document.path or "/")
             case _ as never:
                 assert_never(never)
+
+    def _send_bucket_policy(self, name: str, region: str, account: str) -> None:
+        if self.write.after is None:
+            self.world.buckets.delete_policy(name, region=region, account=account)
+        else:
+            self.world.buckets.write_policy(name, _policy(self.write.after), region=region, account=account)
 
     def _send_instance_profile(self, name: str, path: str) -> None:
         roles = self.world.roles
@@ -267,19 +286,18 @@ class _Sending:
         for seconds in READ_BACK_PAUSES:
             if seconds:
                 self.world.sleep(seconds)
-            if isinstance(_read(self.change, self.world), Present):
+            if self._exists(name):
                 self.begun = instance_profile_json(name, path)
                 return
         if lost is not None:
             raise lost
 
-
-def _read(change: Change, world: World) -> Reading[Json]:
-    """The document of a change, Unreadable also where it cannot be reached for now."""
-    try:
-        return read_document(change.document, change.role_name, world)
-    except AwsError as error:
-        return Unreadable(str(error))
+    def _exists(self, name: str) -> bool:
+        """Whether IAM shows the instance profile; a read that fails must not hide that it was created."""
+        try:
+            return isinstance(self.world.roles.read_instance_profile(name), Present)
+        except AwsError:
+            return False
 
 
 def _roles_in(profile: Json | None) -> frozenset[str]:

@@ -41,6 +41,7 @@ from remediator.core.repair.write_blockers import (
     WriteBlocker,
     faults_blockers,
     stale_blockers,
+    why_left,
     withhold,
     write_unless_blocked,
 )
@@ -207,10 +208,8 @@ def removal(
     taken = roles_to_remove(before, names, account)
     if not _ours(before) or (names and not taken):
         return None
-    if before.faults:
-        return Left(str(document), f"It cannot be understood: {before.faults[0]}.")
-    if is_turned_into_deny(before):
-        return Left(str(document), "Somebody has turned our statement into a Deny, which is never removed.")
+    if why := why_left(before, is_deny=is_turned_into_deny(before)):
+        return Left(str(document), why)
     kept = named_roles(before, account) - taken if names else frozenset()
     after = granting_bucket_policy(policy, document.name, kept, partition)
     losing = ", ".join(sorted(RoleArn.parse(arn).name for arn in taken)) or "a role that does not exist any more"

@@ -46,7 +46,7 @@ def _grant_findings(bucket: str, required: list[GrantJudgement]) -> tuple[Findin
     ):
         hit = [judgement for judgement in required if judgement.verdict is verdict]
         if hit:
-            reasons = tuple(dict.fromkeys(str(reason) for judgement in hit for reason in judgement.because))
+            reasons = tuple(dict.fromkeys(reason for judgement in hit for reason in judgement.because))
             beyond = verdict is GrantVerdict.MISSING and not all("identity" in judgement.fix_by for judgement in hit)
             actions = tuple(sorted(judgement.action for judgement in hit))
             return (Finding(FindingCode.GRANT_BEYOND_ROLE if beyond else code, bucket, reasons, actions),)

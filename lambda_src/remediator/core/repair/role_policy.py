@@ -35,6 +35,7 @@ from remediator.core.repair.write_blockers import (
     WriteBlocker,
     faults_blockers,
     unmodifiable_blockers,
+    why_left,
     withhold,
     write_unless_blocked,
 )
@@ -255,15 +256,18 @@ def repair(observed: Observed, findings: tuple[Finding, ...], desired: Desired) 
     concerned = tuple(f for f in findings if f in granted or _is_for_own_policy(f, desired))
     if not concerned:
         return waiting
+    return *waiting, *_replaced(observed, desired_own_policy(observed, findings, desired), concerned)
+
+
+def _replaced(observed: Observed, wanted: PolicyDocument | None, concerned: tuple[Finding, ...]) -> tuple[Planned, ...]:
     current = own_policy_reading(observed.policies)
     if isinstance(current, Unreadable):
-        return *waiting, *withhold(concerned, current.why)
-    wanted = desired_own_policy(observed, findings, desired)
+        return withhold(concerned, current.why)
     if wanted is None:
-        return *waiting, *withhold(concerned, _UNKNOWN)
+        return withhold(concerned, _UNKNOWN)
     before = current.value if isinstance(current, Present) else None
     blockers = inline_write_blockers(observed.role, observed.policies, wanted)
-    return *waiting, *write_unless_blocked(OWN_POLICY, before, wanted, concerned, blockers)
+    return write_unless_blocked(OWN_POLICY, before, wanted, concerned, blockers)
 
 
 def _is_for_own_policy(finding: Finding, desired: Desired) -> bool:
@@ -298,10 +302,8 @@ def removal(role: Role, policy: InlinePolicy) -> Write | Left | None:
     """The write that takes what we have granted out of our inline policy; None where it grants nothing."""
     what = f"inline policy {OWN_POLICY_NAME} of {role.arn.name}"
     match policy.document:
-        case Present(value=document) if document.faults:
-            return Left(what, f"It cannot be understood: {document.faults[0]}.")
-        case Present(value=document) if turned_into_deny(document):
-            return Left(what, "Somebody has turned our statement into a Deny, which is never removed.")
+        case Present(value=document) if why := why_left(document, is_deny=turned_into_deny(document)):
+            return Left(what, why)
         case Present(value=document):
             after = own_policy(Present(document), OwnGrant(), role.arn.partition)
             if after is not None and same_policy(document, after):
@@ -352,34 +354,29 @@ def inline_write_blockers(
     ``quota`` is in characters, for all inline policies of the role together. Our old policy does not count, because
     the new one takes its place.
     """
-    inline: tuple[InlinePolicy, ...] = ()
-    match policies.inline:
-        case Present(value=listed):
-            inline = listed
-        case Absent():
-            pass
-        case Unreadable(why=why):
-            return (WriteBlocker("unread", f"The list of the role's inline policies could not be read: {why}"),)
-        case _ as never:
-            assert_never(never)
-    blockers = [*unmodifiable_blockers(role)]
-    total = 0 if after is None else policy_size(after)
-    for policy in inline:
-        is_own = policy.name == OWN_POLICY_NAME
-        if isinstance(policy.document, Present):
-            if is_own:
-                blockers += faults_blockers(f"the inline policy {OWN_POLICY_NAME}", policy.document.value)
-                if turned_into_deny(policy.document.value):
-                    text = (
-                        f"Somebody has turned our statement in {OWN_POLICY_NAME} into a Deny; a Deny is never removed."
-                    )
-                    blockers.append(WriteBlocker("denied", text))
-            else:
-                total += policy_size(policy.document.value)
-        elif is_own and isinstance(policy.document, Unreadable):
-            why = policy.document.why
-            blockers.append(WriteBlocker("unread", f"The inline policy {OWN_POLICY_NAME} could not be read: {why}"))
-    if after is not None and total > quota:
+    if isinstance(policies.inline, Unreadable):
+        why = policies.inline.why
+        return (WriteBlocker("unread", f"The list of the role's inline policies could not be read: {why}"),)
+    blockers = [*unmodifiable_blockers(role), *_blockers_of_present(own_policy_reading(policies))]
+    inline = policies.inline.value if isinstance(policies.inline, Present) else ()
+    others = (each.document for each in inline if each.name != OWN_POLICY_NAME)
+    total = sum(policy_size(each.value) for each in others if isinstance(each, Present))
+    if after is not None and (total := total + policy_size(after)) > quota:
         text = f"The role's inline policies would have {total:,} characters together; the quota is {quota:,}."
         blockers.append(WriteBlocker("quota", text))
     return tuple(blockers)
+
+
+def _blockers_of_present(own: Reading[PolicyDocument]) -> Iterable[WriteBlocker]:
+    match own:
+        case Present(value=document):
+            yield from faults_blockers(f"the inline policy {OWN_POLICY_NAME}", document)
+            if turned_into_deny(document):
+                text = f"Somebody has turned our statement in {OWN_POLICY_NAME} into a Deny; a Deny is never removed."
+                yield WriteBlocker("denied", text)
+        case Absent():
+            return
+        case Unreadable(why=why):
+            yield WriteBlocker("unread", f"The inline policy {OWN_POLICY_NAME} could not be read: {why}")
+        case _ as never:
+            assert_never(never)

@@ -100,7 +100,7 @@ def assess(role: Role, context: EvaluationContext) -> tuple[Finding, ...]:
     judgement = judge_trust(role, context)
     if judgement.verdict is TrustVerdict.OK:
         return ()
-    because = tuple(dict.fromkeys(map(str, judgement.because)))
+    because = tuple(dict.fromkeys(judgement.because))
     return (Finding(_CODES[judgement.verdict], TRUST_SUBJECT, because, (ASSUME_ROLE,)),)
 
 
@@ -201,11 +201,9 @@ def removal(role: Role) -> Write | Left | None:
         return None
     document = role.trust.value
     statements = raw_statements(document)
-    signed = [each for each in statements if str(each.get("Sid", "")).startswith(TRUST_SID)]
-    if not signed:
+    if not any(str(each.get("Sid", "")).startswith(TRUST_SID) for each in statements):
         return None
-    wanted = _as_document(ec2_trust_statement(role.arn.partition))
-    ours = [each for each in signed if same_policy(_as_document({**each, "Sid": TRUST_SID}), wanted)]
+    ours = _unaltered(statements, role.arn.partition)
     what = f"trust policy of {role.arn.name}"
     if document.faults:
         return Left(what, f"It cannot be understood: {document.faults[0]}.")
@@ -217,6 +215,13 @@ def removal(role: Role) -> Write | Left | None:
     after = read_mapping({**document.raw, "Statement": [each for each in statements if each not in ours]})
     note = f"EC2 may not assume {role.arn.name} any more, unless another statement lets it."
     return policy_write(TRUST_POLICY, document, after, note=note)
+
+
+def _unaltered(statements: Iterable[Mapping[str, object]], partition: str) -> tuple[Mapping[str, object], ...]:
+    """Those of our statements that are as we write them, under our Sid or a numbered one."""
+    wanted = _as_document(ec2_trust_statement(partition))
+    signed = (each for each in statements if str(each.get("Sid", "")).startswith(TRUST_SID))
+    return tuple(each for each in signed if same_policy(_as_document({**each, "Sid": TRUST_SID}), wanted))
 
 
 def permanent_fix(role: RoleArn, findings: tuple[Finding, ...]) -> Iterable[PermanentFix]:

@@ -84,6 +84,13 @@ def stale_blockers(name: str, document: PolicyDocument, own_id: str) -> tuple[Wr
     )
 
 
+def why_left(document: PolicyDocument, *, is_deny: bool) -> str:
+    """Why what is ours is not taken out of a policy; ``is_deny`` says that it is a Deny now. Empty where it can be."""
+    if document.faults:
+        return f"It cannot be understood: {document.faults[0]}."
+    return "Somebody has turned our statement into a Deny, which is never removed." if is_deny else ""
+
+
 def withhold(findings: Iterable[Finding], *because: str) -> tuple[Planned, ...]:
     """None of the findings is repaired, for these reasons."""
     return tuple(Withheld(finding, because) for finding in findings)
