@@ -51,6 +51,7 @@ from remediator.settings import GrantSide
 BUCKET_POLICY_QUOTA = 20 * 1_024
 """Bytes. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html"""
 
+_POLICY = "the bucket policy"
 _OWN_SIDS = frozenset({BUCKET_POLICY_SID})
 _ACTIONS = (*REQUIRED_OBJECT_ACTIONS, *WANTED_OBJECT_ACTIONS, *REQUIRED_BUCKET_ACTIONS, *WANTED_BUCKET_ACTIONS)
 
@@ -284,27 +285,15 @@ def bucket_policy_write_blockers(
 
     ``quota`` is in bytes of UTF-8.
     """
-    name = "the bucket policy"
     blockers: list[WriteBlocker] = []
     if bucket.account != role.arn.account:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html (MethodNotAllowed)
         text = f"The bucket {bucket.name} belongs to account {bucket.account}; only that account can write its policy."
         blockers.append(WriteBlocker("other-account", text))
-    match bucket.policy:
-        case Present(value=before):
-            blockers += faults_blockers(name, before)
-            if is_turned_into_deny(before):
-                text = f"Somebody has turned our statement `{BUCKET_POLICY_SID}` into a Deny; a Deny is never removed."
-                blockers.append(WriteBlocker("denied", text))
-        case Absent():
-            pass
-        case Unreadable(why=why):
-            blockers.append(WriteBlocker("unread", f"The bucket policy could not be read: {why}"))
-        case _ as never:
-            assert_never(never)
+    blockers += _blockers_of_present(bucket.policy)
     if after is None:
         return tuple(blockers)
-    blockers += stale_blockers(name, after, role.role_id)
+    blockers += stale_blockers(_POLICY, after, role.role_id)
     if bucket.public_access_block is not None and bucket.public_access_block.block_public_policy:
         blockers += [
             WriteBlocker("public", f"BlockPublicPolicy refuses the bucket policy, because {each.name} makes it public.")
@@ -319,6 +308,21 @@ def bucket_policy_write_blockers(
         )
         blockers.append(WriteBlocker("quota", text))
     return tuple(blockers)
+
+
+def _blockers_of_present(policy: Reading[PolicyDocument]) -> Iterable[WriteBlocker]:
+    match policy:
+        case Present(value=before):
+            yield from faults_blockers(_POLICY, before)
+            if is_turned_into_deny(before):
+                text = f"Somebody has turned our statement `{BUCKET_POLICY_SID}` into a Deny; a Deny is never removed."
+                yield WriteBlocker("denied", text)
+        case Absent():
+            return
+        case Unreadable(why=why):
+            yield WriteBlocker("unread", f"The bucket policy could not be read: {why}")
+        case _ as never:
+            assert_never(never)
 
 
 def _present(observed: Observed) -> Mapping[str, Bucket]:

@@ -14,6 +14,12 @@ from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.observed import Observed
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 
+_CODES = {
+    GrantVerdict.BLOCKED: FindingCode.GRANT_BLOCKED,
+    GrantVerdict.UNDECIDED: FindingCode.GRANT_UNDECIDED,
+    GrantVerdict.MISSING: FindingCode.GRANT_MISSING,
+}
+
 
 def assess(observed: Observed, context: EvaluationContext) -> Iterable[Finding]:
     """At most one finding per bucket, for the worst that is to be said of it."""
@@ -37,17 +43,28 @@ def _findings(
 
 
 def _grant_findings(bucket: str, required: list[GrantJudgement]) -> tuple[Finding, ...]:
-    # One finding per bucket, for the worst verdict: where one required action is blocked or undecided, granting the
-    # others would not make the cluster work, and would pre-empt the person who has to look at it anyway.
-    for verdict, code in (
-        (GrantVerdict.BLOCKED, FindingCode.GRANT_BLOCKED),
-        (GrantVerdict.UNDECIDED, FindingCode.GRANT_UNDECIDED),
-        (GrantVerdict.MISSING, FindingCode.GRANT_MISSING),
-    ):
-        hit = [judgement for judgement in required if judgement.verdict is verdict]
-        if hit:
-            reasons = tuple(dict.fromkeys(reason for judgement in hit for reason in judgement.because))
-            beyond = verdict is GrantVerdict.MISSING and not all("identity" in judgement.fix_by for judgement in hit)
-            actions = tuple(sorted(judgement.action for judgement in hit))
-            return (Finding(FindingCode.GRANT_BEYOND_ROLE if beyond else code, bucket, reasons, actions),)
+    hit = worst_of(required)
+    if not hit:
+        return ()
+    code = _CODES[hit[0].verdict]
+    if code is FindingCode.GRANT_MISSING and not all("identity" in judgement.fix_by for judgement in hit):
+        code = FindingCode.GRANT_BEYOND_ROLE
+    return (Finding(code, bucket, reasons_of(hit), tuple(sorted(judgement.action for judgement in hit))),)
+
+
+def worst_of(judgements: Iterable[GrantJudgement]) -> tuple[GrantJudgement, ...]:
+    """Those with the worst verdict; empty where all is allowed.
+
+    Where one required action is blocked or undecided, granting the others would not make the cluster work, and would
+    pre-empt the person who has to look at it anyway.
+    """
+    judged = tuple(judgements)
+    for verdict in (GrantVerdict.BLOCKED, GrantVerdict.UNDECIDED, GrantVerdict.MISSING):
+        if hit := tuple(judgement for judgement in judged if judgement.verdict is verdict):
+            return hit
     return ()
+
+
+def reasons_of(judgements: Iterable[GrantJudgement]) -> tuple[str, ...]:
+    """All their reasons, each once."""
+    return tuple(dict.fromkeys(reason for judgement in judgements for reason in judgement.because))

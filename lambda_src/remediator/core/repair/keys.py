@@ -20,7 +20,14 @@ from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, read_mapping
 from remediator.core.policy.edit import raw_statements
 from remediator.core.policy.reading import Absent, Present, Unreadable
+from remediator.core.repair.buckets import reasons_of, worst_of
 from remediator.core.repair.infrastructure_code import PermanentFix, hcl, subjects_of, yaml
+
+_CODES = {
+    GrantVerdict.BLOCKED: FindingCode.KEY_BLOCKED,
+    GrantVerdict.UNDECIDED: FindingCode.KEY_UNDECIDED,
+    GrantVerdict.MISSING: FindingCode.KEY_MISSING,
+}
 
 
 def keys_of(observed: Observed) -> tuple[tuple[CustomerKey, tuple[Bucket, ...]], ...]:
@@ -49,31 +56,31 @@ def _key_finding(
     observed: Observed, key: CustomerKey, buckets: tuple[Bucket, ...], surroundings: EvaluationContext
 ) -> tuple[Finding, ...]:
     """One finding per key, for the worst that is to be said of it."""
+    unusable = _state_finding(key)
+    if unusable is not None:
+        return (unusable,)
+    judged = (each for bucket in buckets for each in judge_key(observed.role, observed.policies, bucket, surroundings))
+    hit = worst_of(judged)
+    if not hit:
+        return ()
+    code = _CODES[hit[0].verdict]
+    if code is FindingCode.KEY_BLOCKED and _would_help(observed, buckets, surroundings):
+        code = FindingCode.KEY_BEYOND_ROLE  # the more telling word for it
+    return (Finding(code, key.arn, reasons_of(hit), tuple(sorted({judgement.action for judgement in hit}))),)
+
+
+def _state_finding(key: CustomerKey) -> Finding | None:
     match key.state:
         case Present(value=KeyState.ENABLED):
-            pass
+            return None
         case Present(value=state):
-            return (Finding(FindingCode.KEY_UNUSABLE, key.arn, (f"the key is {state}",)),)
+            return Finding(FindingCode.KEY_UNUSABLE, key.arn, (f"the key is {state}",))
         case Absent():
-            return (Finding(FindingCode.KEY_UNUSABLE, key.arn, ("the key does not exist",)),)
+            return Finding(FindingCode.KEY_UNUSABLE, key.arn, ("the key does not exist",))
         case Unreadable(why=why):
-            return (Finding(FindingCode.KEY_UNDECIDED, key.arn, (f"the state of the key could not be read: {why}",)),)
+            return Finding(FindingCode.KEY_UNDECIDED, key.arn, (f"the state of the key could not be read: {why}",))
         case _ as never:
             assert_never(never)
-    judged = [each for bucket in buckets for each in judge_key(observed.role, observed.policies, bucket, surroundings)]
-    for verdict, code in (
-        (GrantVerdict.BLOCKED, FindingCode.KEY_BLOCKED),
-        (GrantVerdict.UNDECIDED, FindingCode.KEY_UNDECIDED),
-        (GrantVerdict.MISSING, FindingCode.KEY_MISSING),
-    ):
-        hit = [judgement for judgement in judged if judgement.verdict is verdict]
-        if not hit:
-            continue
-        if verdict is GrantVerdict.BLOCKED and _would_help(observed, buckets, surroundings):
-            code = FindingCode.KEY_BEYOND_ROLE  # noqa: PLW2901  # the more telling word for it
-        reasons = tuple(dict.fromkeys(str(reason) for judgement in hit for reason in judgement.because))
-        return (Finding(code, key.arn, reasons, tuple(sorted({judgement.action for judgement in hit}))),)
-    return ()
 
 
 def _would_help(observed: Observed, buckets: tuple[Bucket, ...], surroundings: EvaluationContext) -> bool:
