@@ -50,6 +50,12 @@ def test_no_other_command_is_documented_and_no_schema_is_left_over() -> None:
     assert {*DOCUMENTED.values(), "alert"} == set(SCHEMAS)
 
 
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_every_command_has_its_section(name: str) -> None:
+    pages = PAGE + (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## `remediator {name}[ `]", pages, re.MULTILINE)
+
+
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_schema_is_one_and_says_where_it_is_at_home_and_allows_no_other_members(name: str) -> None:
     found = schema(name)
