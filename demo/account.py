@@ -71,6 +71,10 @@ _DEPLOYMENT_CALLS = (
     *("ssm:GetParameter", "ssm:PutParameter"),
 )
 
+# Far longer than anything takes: a machine can be busy with other work.
+_PATIENCE = 240
+_LOOKS_AT_REST = 3
+
 _TERRAFORM = "APN/1.0 HashiCorp/1.0 Terraform/1.14.2 (+https://www.terraform.io) terraform-provider-aws/6.20.0"
 
 
@@ -260,7 +264,12 @@ class DemoAccount:
         return records
 
     def is_idle(self) -> bool:
-        """Whether no event, no request and no alert is waiting or being worked on."""
+        """Whether no event, no request and no alert is waiting or being worked on.
+
+        It is looked for in the order in which one leads to the next, so that none is missed on its way.
+        """
+        if self.aws.pending_events():
+            return False
         for queue in ("IntakeQueueUrl", "SweepQueueUrl", "WorkQueueUrl", "DigestQueueUrl", "SlackQueueUrl"):
             url = self.outputs[queue]
             told = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
@@ -269,18 +278,23 @@ class DemoAccount:
         return True
 
     def settle(self, seconds: float = 0.5) -> None:
-        """Wait until the queues have been empty for some time: whatever was to happen has happened."""
-        quiet_since = time.monotonic()
-        deadline = quiet_since + 30
-        while time.monotonic() - quiet_since < seconds:
+        """Wait until the queues have been empty for some time: whatever was to happen has happened.
+
+        Looked at some times at least, however slow the machine is: what is written last makes events once more.
+        """
+        quiet_since, quiet = time.monotonic(), 0
+        deadline = quiet_since + _PATIENCE
+        while time.monotonic() - quiet_since < seconds or quiet < _LOOKS_AT_REST:
             if time.monotonic() > deadline:
                 raise TimeoutError("The queues do not come to rest.")
             time.sleep(0.1)
-            if not self.is_idle():
-                quiet_since = time.monotonic()
+            if self.is_idle():
+                quiet += 1
+            else:
+                quiet_since, quiet = time.monotonic(), 0
 
 
-def wait_until(done: Callable[[], object], what: str, seconds: float = 60) -> float:
+def wait_until(done: Callable[[], object], what: str, seconds: float = _PATIENCE) -> float:
     """Wait until something is true and return how many seconds that took; raises TimeoutError."""
     start = time.monotonic()
     while not done():

@@ -30,7 +30,7 @@ from botocore.config import Config
 from demo.embedded_aws import ACCOUNT, REGION
 
 _PROJECT = Path(__file__).resolve().parents[1]
-_SECONDS_TO_START = 30
+_SECONDS_TO_START = 90
 _SECONDS_TO_STOP = 5
 _LOG_LINES = 30
 
@@ -88,7 +88,7 @@ class EmbeddedAws:
     def start(self) -> Self:
         """Start the server and wait until it answers.
 
-        Raises EmbeddedAwsError, with the end of the server's log, if it ends or says nothing for 30 seconds.
+        Raises EmbeddedAwsError, with the end of the server's log, if it ends or says nothing for 90 seconds.
         """
         if self._announced():
             raise EmbeddedAwsError(f"An embedded AWS runs on {self.state} already, at {self.endpoint}.")
@@ -223,6 +223,22 @@ class EmbeddedAws:
         finally:
             self._ask("POST", "/_embedded/losing", content=False)
 
+    @contextmanager
+    def delay_events(self) -> Iterator[None]:
+        """Deliver the events of all calls that are made meanwhile only in the end: CloudTrail takes some seconds.
+
+        https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.html
+        """
+        self._ask("POST", "/_embedded/delaying", content=True)
+        try:
+            yield
+        finally:
+            self._ask("POST", "/_embedded/delaying", content=False)
+
+    def pending_events(self) -> int:
+        """How many events of calls that were answered are not on the bus yet."""
+        return int(self._ask("GET", "/_embedded/pending"))
+
     def letters(self) -> list[dict[str, str]]:
         """The e-mails that SNS has sent, oldest first: ``to``, ``subject`` and ``body`` of each."""
         told: list[dict[str, str]] = self._ask("GET", "/_embedded/letters")
@@ -319,7 +335,7 @@ class EmbeddedAws:
 
     def _ask(self, method: str, path: str, content: object = None) -> Any:  # noqa: ANN401 - JSON, read by the callers
         context = ssl.create_default_context(cafile=str(self.certificate_authority))
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=context)
         try:
             connection.request(method, path, json.dumps(content).encode())
             answer = connection.getresponse()

@@ -12,6 +12,8 @@ Paths of our own, for this machine's demo and tests:
 - ``GET /_embedded/requests`` tells how many requests were made with each access key;
 - ``POST /_embedded/events`` puts one event on the default bus as it stands, whatever its source;
 - ``POST /_embedded/losing`` says whether the events of the calls from now on are lost;
+- ``POST /_embedded/delaying`` says whether events wait, instead of being put on the bus;
+- ``GET /_embedded/pending`` tells how many events are not on the bus yet;
 - ``POST /services/…`` is a Slack that takes messages as an incoming webhook does, ``GET /_embedded/slack`` tells those
   that it has posted, and ``POST /_embedded/slack`` says how it answers the next ones.
 """
@@ -23,6 +25,7 @@ import contextvars
 import json
 import logging
 import os
+import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -53,6 +56,16 @@ class Gateway:
         self._region = region
         self._when_ready = when_ready
         self._losing = False
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._watched = 0  # calls that are being made, of which there may be an event
+        self._pending: set[Future[Any]] = set()
+        self._told: Mapping[str, Callable[[], object]] = {
+            "/_embedded/status": lambda: {"pid": os.getpid()},
+            "/_embedded/letters": letters.delivered,
+            "/_embedded/requests": lambda: self._requests,
+            "/_embedded/pending": lambda: self._watched + len(self._pending),
+        }
         self._requests: Counter[str] = Counter()
         self._slack = Slack()
         # One thread: events reach the bus in the order of the calls, and no caller waits for them.
@@ -62,10 +75,8 @@ class Gateway:
         match scope["type"], scope.get("path"):
             case "lifespan", _:
                 await ministack.app(scope, receive, self._announcing(send))
-            case "http", "/_embedded/status":
-                await _answer(send, {"pid": os.getpid()})
-            case "http", "/_embedded/letters" | "/_embedded/requests" as asked:
-                await _answer(send, self._requests if asked.endswith("requests") else letters.delivered())
+            case "http", str(asked) if asked in self._told:
+                await _answer(send, self._told[asked]())
             case "http", "/_embedded/events":
                 event = json.loads(await _body(receive))
                 published = self.publish(event["source"], event["detail-type"], event["detail"], event["region"])
@@ -73,6 +84,10 @@ class Gateway:
             case "http", "/_embedded/losing":
                 self._losing = json.loads(await _body(receive))
                 await _answer(send, self._losing)
+            case "http", "/_embedded/delaying":
+                delaying = json.loads(await _body(receive))
+                (self._flowing.clear if delaying else self._flowing.set)()
+                await _answer(send, delaying)
             case "http", "/_embedded/slack" if scope["method"] == "POST":
                 await _answer(send, self._slack.expect(json.loads(await _body(receive))))
             case "http", "/_embedded/slack":
@@ -81,7 +96,7 @@ class Gateway:
                 answer = self._slack.post(await _body(receive))
                 await _answer_text(send, answer.status, answer.text, answer.headers)
             case "http", _:
-                await self._watch(scope, receive, send)
+                await self._pass_on(scope, receive, send)
             case _:
                 await ministack.app(scope, receive, send)
 
@@ -99,8 +114,8 @@ class Gateway:
 
         return announce
 
-    async def _watch(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        """Pass a request on, and publish the record of the call it made once it was answered."""
+    async def _pass_on(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Pass a request on, and publish the record of the call it made, if such calls are recorded."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         signer = cloudtrail.Signer.of(headers)
         if signer:
@@ -108,6 +123,21 @@ class Gateway:
         if not cloudtrail.may_be_recorded(scope["method"], scope["path"], headers):
             await ministack.app(scope, receive, send)
             return
+        self._watched += 1
+        try:
+            await self._watch(scope, headers, signer, receive, send)
+        finally:
+            self._watched -= 1
+
+    async def _watch(
+        self,
+        scope: Mapping[str, Any],
+        headers: Mapping[str, str],
+        signer: cloudtrail.Signer | None,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Pass a request on, and publish the record of the call it made once it was answered."""
         asked, answered = bytearray(), bytearray()
         head: Message = {}
 
@@ -163,13 +193,19 @@ class Gateway:
         """Do something in the thread of deliveries, and log it if it fails."""
 
         def report(done: Future[Any]) -> None:
+            self._pending.discard(done)
             if error := done.exception():
                 _log.error("An event could not be published", exc_info=error)
 
         # ministack keeps the account and the region of a request in context variables; this is nobody's request.
-        done = self._deliveries.submit(contextvars.Context().run, act, *arguments)
+        done = self._deliveries.submit(contextvars.Context().run, self._when_flowing, act, *arguments)
+        self._pending.add(done)
         done.add_done_callback(report)
         return done
+
+    def _when_flowing(self, act: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - passed on as it is
+        self._flowing.wait()
+        return act(*arguments)
 
     def _bucket_region(self, call: cloudtrail.Call) -> str | None:
         bucket = call.bucket and s3._buckets.get_scoped(self._account, None, call.bucket)

@@ -51,10 +51,10 @@ def test_a_slack_that_is_out_of_order_holds_up_no_repair_and_gets_the_message_wh
 ) -> None:
     account.aws.slack_answers({"status": 500, "text": "server_error"})
     role = break_one(account)
-    wait_until(lambda: account.trusts_ec2(role), "The repair", seconds=10)
-    wait_until(account.has_new_letters, "The e-mail", seconds=10)
+    wait_until(lambda: account.trusts_ec2(role), "The repair")
+    wait_until(account.has_new_letters, "The e-mail")
     assert in_slack(account, role) == []
-    wait_until(lambda: in_slack(account, role), "The second try", seconds=40)
+    wait_until(lambda: in_slack(account, role), "The second try")
     assert len(in_slack(account, role)) == 1
 
 
@@ -62,7 +62,7 @@ def test_a_slack_that_asks_for_time_is_given_it(account: DemoAccount) -> None:
     account.aws.slack_answers({"status": 429, "text": "rate_limited", "headers": {"retry-after": "4"}})
     start = time.monotonic()
     role = break_one(account)
-    wait_until(lambda: in_slack(account, role), "The second try", seconds=30)
+    wait_until(lambda: in_slack(account, role), "The second try")
     assert time.monotonic() - start >= 4
     assert len(in_slack(account, role)) == 1
 
@@ -83,7 +83,7 @@ def test_a_storm_is_told_in_digests_and_machines_get_every_record(terse: DemoAcc
     time.sleep(60 - time.time() % 60)  # into a window of its own: in this one something may have been told already
     roles = [break_one(account) for _ in range(6)]
     wait_until(lambda: all(account.trusts_ec2(role) for role in roles), "The repairs")
-    wait_until(lambda: in_slack(account, "5 roles"), "The digest", seconds=100)
+    wait_until(lambda: in_slack(account, "5 roles"), "The digest")
     account.settle()
     alone, digest = account.new_letters()
     assert sum(role in alone.subject for role in roles) == 1

@@ -208,7 +208,7 @@ def test_without_the_permission_to_write_the_repair_fails_and_the_alert_names_th
     with without(account, "iam:UpdateAssumeRolePolicy", of="Reconciler"):
         account.as_alice.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(LAMBDA_TRUST))
         # Told when the denial can no longer come from a tag that IAM does not know of yet.
-        wait_until(account.has_new_letters, "The alert", seconds=120)
+        wait_until(account.has_new_letters, "The alert")
         account.settle()
         (letter,) = account.new_letters()
         assert "repair failed" in letter.subject

@@ -164,6 +164,21 @@ def test_the_events_of_calls_can_be_lost(embedded_aws: EmbeddedAws) -> None:
     assert "TagRole" not in [event["detail"]["eventName"] for event in trail.events]
 
 
+def test_the_events_of_calls_can_be_delayed_and_are_pending_until_then(embedded_aws: EmbeddedAws) -> None:
+    trail = Trail(embedded_aws, REGION)
+    iam: IAMClient = embedded_aws.client("iam")
+
+    with embedded_aws.delay_events():
+        role, _ = make_role(embedded_aws, "ec2.amazonaws.com")
+        iam.tag_role(RoleName=role, Tags=[{"Key": "late", "Value": "1"}])
+        assert embedded_aws.pending_events() == 2
+        assert trail.events == []
+
+    trail.event("TagRole", requestParameters={"roleName": role, "tags": [{"key": "late", "value": "1"}]})
+    assert [event["detail"]["eventName"] for event in trail.events] == ["CreateRole", "TagRole"]
+    eventually(lambda: embedded_aws.pending_events() == 0, "the last event")
+
+
 # --- EventBridge Scheduler ---
 
 

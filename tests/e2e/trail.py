@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
-SECONDS = 15
+SECONDS = 120
 SERVICES = ("aws.iam", "aws.kms", "aws.s3")
 
 Seen = TypeVar("Seen")
