@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -14,6 +15,8 @@ import pytest
 
 from demo import story
 from demo.account import DemoAccount
+from demo.embedded import EmbeddedAws
+from demo.playground import STATE
 from demo.story import ACTS, Act, ActFailed
 
 pytestmark = pytest.mark.embedded
@@ -56,12 +59,20 @@ def test_every_command_that_the_playground_prints_works(playground: str) -> None
     names = {command.split()[1] for command, _ in printed if command.startswith("remediator ")}
     assert names == {"status", "plan", "history", "undo", "pause", "resume", "report", "test-alert"}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    # Every command takes effect within a second; in between, what was broken must be there to be broken again.
-    script = "\nsleep 1\n".join(["set -eu", *(typed(command, code) for command, code in printed)])
-    ran = subprocess.run(["bash", "-c", script], cwd=PROJECT, env=kept, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    assert "All is well; nothing for you to do." in ran.stdout
-    assert "A sweep looks at every enrolled role now." in ran.stdout
+    aws = EmbeddedAws.find(STATE / "aws")
+    assert aws
+    account = DemoAccount(aws)
+    account.outputs = json.loads((STATE / "cdk" / "outputs.json").read_text("utf-8"))["AnyscaleRemediator"]
+    (source,) = (command for command, _ in printed if command.startswith("source "))
+    told = ""
+    for command, code in printed:
+        script = f"set -eu\n{source}\n{typed(command, code)}"
+        ran = subprocess.run(["bash", "-c", script], cwd=PROJECT, env=kept, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, f"{command}: {ran.stderr}"
+        told += ran.stdout
+        account.settle()  # what was broken must be there again to be broken again
+    assert "All is well; nothing for you to do." in told
+    assert "A sweep looks at every enrolled role now." in told
     mail = subprocess.run(
         [sys.executable, "-m", "demo.playground", "mail"], cwd=PROJECT, check=True, capture_output=True, text=True
     ).stdout
