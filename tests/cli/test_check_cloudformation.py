@@ -19,8 +19,9 @@ from remediator.settings import parse_settings
 from remediator_cli.checks.change import check_change
 from remediator_cli.checks.state import Language
 from remediator_cli.checks.verdicts import RoleCheck, Verdict
-from remediator_cli.iac.cloudformation_functions import Deployment, Unknown, Values
+from remediator_cli.iac.cloudformation_functions import StackDeployment, Values
 from remediator_cli.iac.cloudformation_template import read_template
+from remediator_cli.iac.cloudformation_values import Unknown
 from remediator_cli.iac.cloudformation_yaml import LARGEST_TEMPLATE, read_template_text
 from remediator_cli.iac.declared import DeclaredChange, NotReadable
 from remediator_cli.terminal.exits import ExitCode
@@ -63,7 +64,7 @@ def checked(
 ) -> tuple[RoleCheck, ...]:
     """The verdicts on a template, in the example configuration with some changes to its cloud."""
     known = parse_settings(configuration(**cloud))
-    deployment = Deployment(known.partition, ACCOUNT, None, parameters or {}, stack_tags or {})
+    deployment = StackDeployment(known.partition, ACCOUNT, None, parameters or {}, stack_tags or {})
     after = read_template(json.dumps(value), "template.json", deployment)
     former = None if before is None else read_template(json.dumps(before), "before.json", deployment)
     return check_change(DeclaredChange(former, after, ACCOUNT), known, account=None, language=Language.CLOUDFORMATION)
@@ -80,7 +81,7 @@ def codes(check: RoleCheck) -> dict[str, str]:
 
 def worked_out(value: object, **members: Any) -> object:
     """What a value with functions comes to, in a template with these members."""
-    values = Values.of({"Resources": {}, **members}, Deployment("aws", ACCOUNT, "us-west-2"))
+    values = Values.of({"Resources": {}, **members}, StackDeployment("aws", ACCOUNT, "us-west-2"))
     return values.value(value)
 
 

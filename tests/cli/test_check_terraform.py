@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from remediator.core.model.own_names import OWN_POLICY_NAME
+from remediator.core.policy.reading import Present
 from remediator.core.repair.bucket_policy import bucket_policy_statement
 from remediator.errors import RemediatorError
 from remediator.settings import parse_settings
@@ -22,7 +23,7 @@ from remediator_cli.checks.forms import CheckForm, checks_table, github_annotati
 from remediator_cli.checks.state import Language, granting
 from remediator_cli.checks.verdicts import RoleCheck, Verdict
 from remediator_cli.commands import check_terraform as command
-from remediator_cli.iac.aws_managed import NAMES, aws_managed_document
+from remediator_cli.iac.aws_managed import NAMES, aws_managed
 from remediator_cli.iac.terraform_plan import read_plan
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.output import tell
@@ -1162,11 +1163,11 @@ def test_a_fault_of_the_program_is_one_line(
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_the_policies_of_aws_are_what_they_were_published_as(name: str) -> None:
-    known = aws_managed_document(f"arn:aws:iam::aws:policy/{name}")
+    known = aws_managed(f"arn:aws:iam::aws:policy/{name}", "plan")
     published: Json = json.loads(aws_managed_policies_data)[name]["Document"]
-    assert known is not None
+    assert isinstance(known, Present)
     strip = [{key: value for key, value in each.items() if key != "Sid"} for each in published["Statement"]]
-    mine: Any = json.loads(json.dumps(known.raw))["Statement"]
+    mine: Any = json.loads(json.dumps(known.value.raw))["Statement"]
     for each in mine:
         each.pop("Sid", None)
     for each in (*strip, *mine):

@@ -12,7 +12,7 @@ from remediator.settings import Settings
 from remediator_cli.checks.forms import CheckForm
 from remediator_cli.checks.run import Account, All, FormOption, Json, Read, Strict, read_text, run_check
 from remediator_cli.checks.state import Language
-from remediator_cli.iac.cloudformation_functions import Deployment
+from remediator_cli.iac.cloudformation_functions import StackDeployment
 from remediator_cli.iac.cloudformation_template import read_former_template, read_template
 from remediator_cli.iac.declared import Declared, DeclaredChange, NotReadable
 from remediator_cli.terminal.exits import ExitCode
@@ -96,14 +96,14 @@ def _reader(
     region: str | None,
     given: tuple[dict[str, str], dict[str, str]],
 ) -> Read:
-    deployment = Deployment(settings.partition, account, region, *given)
+    deployment = StackDeployment(settings.partition, account, region, *given)
     if before is None:
         return partial(_read, deployment=deployment, former=None)
     former, parameters = _former(before, deployment)
     return partial(_read, deployment=replace(deployment, former_parameters=parameters), former=former)
 
 
-def _former(name: str, deployment: Deployment) -> tuple[Declared, frozenset[str]]:
+def _former(name: str, deployment: StackDeployment) -> tuple[Declared, frozenset[str]]:
     try:
         return read_former_template(read_text(name, Language.CLOUDFORMATION), name, deployment)
     except NotReadable as error:
@@ -111,7 +111,7 @@ def _former(name: str, deployment: Deployment) -> tuple[Declared, frozenset[str]
         raise typer.Exit(ExitCode.BAD_INPUT) from error
 
 
-def _read(text: str, file: str, *, deployment: Deployment, former: Declared | None) -> DeclaredChange:
+def _read(text: str, file: str, *, deployment: StackDeployment, former: Declared | None) -> DeclaredChange:
     return DeclaredChange(former, read_template(text, file, deployment), deployment.account)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from remediator.core.policy.document import PolicyDocument, read_mapping
+from remediator.core.policy.reading import Present, Reading, Unreadable
 
 _ARN = re.compile(r"arn:aws[a-z-]*:iam::aws:policy/(?P<name>[\w+=,.@-]+)", re.ASCII)
 
@@ -110,8 +111,10 @@ _STATEMENTS: Mapping[str, tuple[dict[str, object], ...]] = MappingProxyType(
 NAMES = frozenset(_STATEMENTS)
 
 
-def aws_managed_document(arn: str) -> PolicyDocument | None:
-    """The document of one of AWS's own policies by its ARN, None where it is not listed here."""
+def aws_managed(arn: str, file: str) -> Reading[PolicyDocument]:
+    """The document of a managed policy that a ``file`` (a plan, a template) names by its ARN, and does not hold."""
     match = _ARN.fullmatch(arn)
     statements = None if match is None else _STATEMENTS.get(match["name"])
-    return None if statements is None else read_mapping({"Version": "2012-10-17", "Statement": list(statements)})
+    if statements is None:
+        return Unreadable(f"the {file} does not hold the managed policy {arn}")
+    return Present(read_mapping({"Version": "2012-10-17", "Statement": list(statements)}))

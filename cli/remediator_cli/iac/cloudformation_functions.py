@@ -12,10 +12,19 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from remediator.core.policy.arn import SERVICE_DNS_SUFFIX
+from remediator_cli.iac.cloudformation_values import (
+    NO_VALUE,
+    Unknown,
+    bounded,
+    comparable,
+    is_known,
+    joined,
+    scalar,
+    selected,
+)
 from remediator_cli.iac.declared import NotReadable
+from remediator_cli.iac.json_members import object_of
 
-_LONGEST_TEXT = 100_000
-"""Characters; texts that are joined over and over could grow without end."""
 _SUBSTITUTED = re.compile(r"\$\{([^}]*)\}")
 _DYNAMIC = "{{resolve:"
 _LISTS = re.compile(r"CommaDelimitedList|List<.*>")
@@ -24,10 +33,19 @@ _DECIDES = re.compile(
     r"|AWS::SecretsManager::.*|AWS::ServiceCatalog::.*"
 )
 """The types of resources whose attributes may be what a verdict depends on, or may be anything."""
+_NAMED: Final = {
+    "AWS::IAM::Role": ("role", "RoleName"),
+    "AWS::IAM::ManagedPolicy": ("policy", "ManagedPolicyName"),
+    "AWS::IAM::InstanceProfile": ("instance-profile", "InstanceProfileName"),
+    "AWS::IAM::User": ("user", "UserName"),
+    "AWS::IAM::Group": ("group", "GroupName"),
+    "AWS::S3::Bucket": ("", "BucketName"),
+}
+"""What the ARNs of resources of a type begin with, and the property that gives them a name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
+class StackDeployment:
     """What is known of a deployment beside its template; ``account`` and ``region`` are None where they are not.
 
     ``former_parameters`` are the names of the parameters of the template before, None where there is none: the values
@@ -43,46 +61,10 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
-    """A value that cannot be told before the template is deployed, and why.
-
-    ``resource`` is the logical id where the value is what identifies a resource of this template.
-    """
-
-    why: str
-    resource: str | None = None
-
-
-class _NoValue:
-    """The type of ``AWS::NoValue``, which removes what it is given to."""
-
-
-NO_VALUE: Final = _NoValue()
-
-
-def is_known(value: object) -> bool:
-    """Whether nothing in a value is unknown."""
-    match value:
-        case Unknown():
-            return False
-        case dict():
-            return all(is_known(each) for each in value.values())
-        case list():
-            return all(is_known(each) for each in value)
-        case _:
-            return True
-
-
-def object_of(value: object) -> Mapping[str, object]:
-    """The value where it is an object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-@dataclass(frozen=True, slots=True)
 class Values:
     """The values of a template's parameters, conditions and resources."""
 
-    deployment: Deployment
+    deployment: StackDeployment
     parameters: Mapping[str, Mapping[str, object]]
     mappings: Mapping[str, object]
     conditions: Mapping[str, object]
@@ -90,7 +72,7 @@ class Values:
     _memory: dict[tuple[str, str], object] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, template: Mapping[str, object], deployment: Deployment) -> Values:
+    def of(cls, template: Mapping[str, object], deployment: StackDeployment) -> Values:
         """Raises NotReadable where a parameter is given that neither this template has nor the one before."""
         parameters = {name: object_of(each) for name, each in object_of(template.get("Parameters")).items()}
         former = deployment.former_parameters
@@ -125,23 +107,16 @@ class Values:
         """A property of a resource; None where it is not given."""
         return self._remembered(
             ("property", f"{name}.{key}"),
-            lambda: self._gone(self.value(object_of(self.resources[name].get("Properties")).get(key))),
+            lambda: self._property(name, key),
         )
 
-    def _gone(self, value: object) -> object:
+    def _property(self, name: str, key: str) -> object:
+        value = self.value(object_of(self.resources[name], "Properties").get(key))
         return None if value is NO_VALUE else value
 
     def arn_of(self, name: str) -> str:
         """The ARN of a role, a managed policy or an instance profile; its logical id stands for a made up name."""
-        kind = self.type_of(name).rpartition("::")[2]
-        called = {
-            "Role": ("role", "RoleName"),
-            "ManagedPolicy": ("policy", "ManagedPolicyName"),
-            "InstanceProfile": ("instance-profile", "InstanceProfileName"),
-            "User": ("user", "UserName"),
-            "Group": ("group", "GroupName"),
-        }
-        word, key = called.get(kind, ("resource", ""))
+        word, key = _NAMED.get(self.type_of(name), ("resource", ""))
         own, path = self.property(name, key), self.property(name, "Path")
         below = path if isinstance(path, str) and path else "/"
         known = own if isinstance(own, str) and own else f"{name}-made-up-by-CloudFormation"
@@ -198,11 +173,11 @@ class Values:
             case _, Unknown():
                 return argument
             case "Fn::Join", [str() as separator, list() as items]:
-                return _joined(separator, items)
+                return joined(separator, items)
             case "Fn::Split", [str() as separator, str() as text] if separator:
                 return list(text.split(separator))
             case "Fn::Select", [int() | str() as index, list() as items]:
-                return _selected(index, items)
+                return selected(index, items)
             case "Fn::FindInMap", [str() as table, str() | int() as first, str() | int() as second, *rest]:
                 return self._found_in_map(table, str(first), str(second), rest)
             case "Fn::ToJsonString", _ if is_known(argument):
@@ -250,22 +225,17 @@ class Values:
 
     def _ref_to_resource(self, name: str) -> object:
         kind = self.type_of(name)
-        named = {
-            "AWS::IAM::Role": "RoleName",
-            "AWS::IAM::InstanceProfile": "InstanceProfileName",
-            "AWS::IAM::User": "UserName",
-            "AWS::S3::Bucket": "BucketName",
-        }
-        if kind in named:
-            own = self.property(name, named[kind])
-            if isinstance(own, str) and own:
-                return own
-            why = own.why if isinstance(own, Unknown) else f"{name} has no {named[kind]}, so that its name is made up"
-            return Unknown(why, name)
+        word, key = _NAMED.get(kind, ("", ""))
+        own = self.property(name, key) if key else None
         if kind == "AWS::IAM::ManagedPolicy":
-            own = self.property(name, "ManagedPolicyName")
             return self.arn_of(name) if isinstance(own, str) else Unknown(f"{name} has no name yet", name)
-        return self._of_resource(name, "Ref")
+        if not key or word == "group":
+            return self._of_resource(name, "Ref")
+        if isinstance(own, str) and own:
+            return own
+        return Unknown(
+            own.why if isinstance(own, Unknown) else f"{name} has no {key}, so that its name is made up", name
+        )
 
     def _of_resource(self, name: str, attribute: str) -> object:
         """What identifies a resource that no verdict depends on is like nothing else; anything else is unknown."""
@@ -287,13 +257,8 @@ class Values:
         if kind == "AWS::S3::Bucket" and attribute == "Arn":
             bucket = self._ref(name)
             return f"arn:{self.deployment.partition}:s3:::{bucket}" if isinstance(bucket, str) else bucket
-        is_arn = (kind, attribute) in {
-            ("AWS::IAM::Role", "Arn"),
-            ("AWS::IAM::User", "Arn"),
-            ("AWS::IAM::InstanceProfile", "Arn"),
-            ("AWS::IAM::ManagedPolicy", "PolicyArn"),
-        }
-        if is_arn:
+        has_arn = kind in ("AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::InstanceProfile") and attribute == "Arn"
+        if has_arn or (kind, attribute) == ("AWS::IAM::ManagedPolicy", "PolicyArn"):
             return self._arn(name, attribute)
         return self._of_resource(name, attribute)
 
@@ -320,7 +285,7 @@ class Values:
             if name.startswith("!"):
                 return f"${{{name[1:]}}}"
             value = own[name] if name in own else self._get_att(name) if "." in name else self._ref(name)
-            text = _scalar(value)
+            text = scalar(value)
             if isinstance(text, Unknown):
                 unknown.append(text)
                 return ""
@@ -329,7 +294,7 @@ class Values:
         text = _SUBSTITUTED.sub(put, argument)
         if unknown:
             return Unknown(unknown[0].why)
-        return _bounded(text)
+        return bounded(text)
 
     def _if(self, argument: object) -> object:
         match argument:
@@ -359,65 +324,26 @@ class Values:
             return Unknown(f"{name} needs a list")
         values = [self.value(each) for each in argument]
         unknown = next((each for each in values if isinstance(each, Unknown)), None)
-        match name, values:
-            case "Fn::And", _ if any(each is False for each in values):
-                return False
-            case "Fn::Or", _ if any(each is True for each in values):
-                return True
-            case _ if unknown is not None:
-                return unknown
-            case "Fn::Equals", [one, other]:
-                return _comparable(one) == _comparable(other)
-            case "Fn::Not", [bool() as only]:
-                return not only
-            case "Fn::And", _:
-                return all(each is True for each in values)
-            case "Fn::Or", _:
-                return any(each is True for each in values)
-            case _:
-                return Unknown(f"{name} is not what it should be")
+        if name in ("Fn::And", "Fn::Or"):
+            decisive = name == "Fn::Or"
+            if any(each is decisive for each in values):
+                return decisive
+            return unknown or (name == "Fn::And" and all(each is True for each in values))
+        return unknown or _equal_or_not(name, values)
 
     def _found_in_map(self, table: str, first: str, second: str, rest: list[object]) -> object:
-        found = object_of(object_of(self.mappings.get(table)).get(first)).get(second)
+        found = object_of(self.mappings, table, first).get(second)
         if found is not None:
             return found
         default = object_of(rest[0]).get("DefaultValue") if rest else None
         return Unknown(f"the mapping {table} has no {first}, {second}") if default is None else default
 
 
-def _joined(separator: str, items: list[object]) -> object:
-    texts = [_scalar(each) for each in items]
-    unknown = next((each for each in texts if isinstance(each, Unknown)), None)
-    if unknown is not None:
-        return Unknown(unknown.why)
-    return _bounded(separator.join(text for text in texts if isinstance(text, str)))
-
-
-def _selected(index: int | str, items: list[object]) -> object:
-    text = str(index)
-    if not text.isascii() or not text.isdigit() or len(text) > 6 or int(text) >= len(items):  # noqa: PLR2004  # no list is longer
-        return Unknown(f"Fn::Select asks for the item {text[:20]} of {len(items)}")
-    return items[int(text)]
-
-
-def _bounded(text: str) -> str | Unknown:
-    return text if len(text) <= _LONGEST_TEXT else Unknown("the text is longer than any that a verdict depends on")
-
-
-def _scalar(value: object) -> str | Unknown:
-    match value:
-        case Unknown(why=why):
-            return Unknown(why)
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return value
-        case int():
-            return str(value)
+def _equal_or_not(name: str, values: list[object]) -> bool | Unknown:
+    match name, values:
+        case "Fn::Equals", [one, other]:
+            return comparable(one) == comparable(other)
+        case "Fn::Not", [bool() as only]:
+            return not only
         case _:
-            return Unknown("where a text is needed there is something else")
-
-
-def _comparable(value: object) -> object:
-    scalar = _scalar(value)
-    return value if isinstance(scalar, Unknown) else scalar
+            return Unknown(f"{name} is not what it should be")

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from remediator.core.model.bucket import PublicAccessBlock
-from remediator.core.policy.document import PolicyDocument, read_policy
+from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
-from remediator_cli.iac.aws_managed import aws_managed_document
-from remediator_cli.iac.cloudformation_functions import NO_VALUE, Deployment, Unknown, Values, is_known, object_of
+from remediator_cli.iac.aws_managed import aws_managed
+from remediator_cli.iac.cloudformation_functions import StackDeployment, Values
+from remediator_cli.iac.cloudformation_values import NO_VALUE, Unknown, is_known
 from remediator_cli.iac.cloudformation_yaml import TemplateText, read_template_text
 from remediator_cli.iac.declared import (
     Declared,
@@ -25,9 +26,13 @@ from remediator_cli.iac.declared import (
     DeclaredRole,
     HeldBucket,
     NotReadable,
+    OutsideRole,
     Place,
     Retention,
+    or_root,
+    read_document,
 )
+from remediator_cli.iac.json_members import object_of
 
 _SAFE_TRANSFORMS = frozenset(
     {
@@ -44,7 +49,7 @@ _PROCESSED = (
 _LOGICAL_ID = re.compile(r"[A-Za-z0-9]{1,255}", re.ASCII)
 
 
-def read_template(text: str, file: str, deployment: Deployment) -> Declared:
+def read_template(text: str, file: str, deployment: StackDeployment) -> Declared:
     """What a template declares, once it is deployed as ``deployment`` says.
 
     Raises NotReadable, saying what to do, for what is no template.
@@ -52,7 +57,7 @@ def read_template(text: str, file: str, deployment: Deployment) -> Declared:
     return _declared(read_template_text(text), file, deployment)
 
 
-def read_former_template(text: str, file: str, deployment: Deployment) -> tuple[Declared, frozenset[str]]:
+def read_former_template(text: str, file: str, deployment: StackDeployment) -> tuple[Declared, frozenset[str]]:
     """What the template that is deployed now declares, and the names of its parameters.
 
     Parameters may be given that it does not have. Raises NotReadable, as ``read_template`` does.
@@ -63,7 +68,7 @@ def read_former_template(text: str, file: str, deployment: Deployment) -> tuple[
     return _declared(source, file, replace(deployment, parameters=known)), parameters
 
 
-def _declared(source: TemplateText, file: str, deployment: Deployment) -> Declared:
+def _declared(source: TemplateText, file: str, deployment: StackDeployment) -> Declared:
     template = _checked(source)
     try:
         return _Template(file, template, source.lines, Values.of(template, deployment)).declared()
@@ -81,27 +86,21 @@ def _checked(source: TemplateText) -> Mapping[str, object]:
     transforms = template.get("Transform", [])
     for transform in transforms if isinstance(transforms, list) else [transforms]:
         if not isinstance(transform, str) or transform not in _SAFE_TRANSFORMS:
-            raise NotReadable(f"is changed by a macro ({_short(transform)}) before it is deployed; {_PROCESSED}")
+            macro = transform if isinstance(transform, str) else "with parameters"
+            raise NotReadable(f"is changed by a macro ({macro}) before it is deployed; {_PROCESSED}")
     for name, resource in resources.items():
-        if not _LOGICAL_ID.fullmatch(name):
-            raise NotReadable(f"Resources.{name[:80]} is no resource but something that is expanded; {_PROCESSED}")
-        if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
-            raise NotReadable(f"Resources.{name} has no Type")
+        _check_resource(name, resource)
     return template
 
 
-def _short(value: object) -> str:
-    return value if isinstance(value, str) else "with parameters"
+def _check_resource(name: str, resource: object) -> None:
+    if not _LOGICAL_ID.fullmatch(name):
+        raise NotReadable(f"Resources.{name[:80]} is no resource but something that is expanded; {_PROCESSED}")
+    if not isinstance(object_of(resource).get("Type"), str):
+        raise NotReadable(f"Resources.{name} has no Type")
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """A role that the template does not hold, by its name."""
-
-    name: str
-
-
-_Owner: TypeAlias = str | _Named | None
+_Owner: TypeAlias = str | OutsideRole | None
 """A role by its logical id, or one of elsewhere; None for one that cannot be told."""
 
 
@@ -120,7 +119,7 @@ class _Template:
             match owner:
                 case None:
                     strays.append(policy)
-                case _Named(name=name):
+                case OutsideRole(name=name):
                     elsewhere[name] = (*elsewhere.get(name, ()), policy)
                 case str():
                     by_role[owner] = (*by_role.get(owner, ()), policy)
@@ -184,7 +183,7 @@ class _Template:
         return DeclaredRole(
             place=self._place(name),
             name=self._reading_or_made_up(name, "RoleName"),
-            path=_or_root(self._reading(name, "Path")),
+            path=or_root(self._reading(name, "Path")),
             trust=_as_document(self._property(name, "AssumeRolePolicyDocument"), f"AssumeRolePolicyDocument of {name}"),
             tags=tags,
             tags_unknown=tags_unknown,
@@ -275,7 +274,7 @@ class _Template:
                     mine = [
                         name for name in self._of("AWS::IAM::Role") if self._reading(name, "RoleName") == Present(role)
                     ]
-                    yield from mine or (_Named(role),)
+                    yield from mine or (OutsideRole(role),)
                 case Unknown(resource=str() as resource) if self.values.type_of(resource) == "AWS::IAM::Role":
                     yield resource
                 case Unknown():
@@ -287,8 +286,7 @@ class _Template:
         for name in self._of("AWS::IAM::ManagedPolicy"):
             if self.values.arn_of(name) == arn:
                 return self._managed_document(name)
-        known = aws_managed_document(arn)
-        return Unreadable(f"the template does not hold the managed policy {arn}") if known is None else Present(known)
+        return aws_managed(arn, "template")
 
     def _managed_document(self, name: str) -> Reading[PolicyDocument]:
         return self._document(self._property(name, "PolicyDocument"), f"PolicyDocument of {name}", name)
@@ -357,11 +355,7 @@ def _as_document(value: object, what: str) -> Reading[PolicyDocument]:
     unknown = _first_unknown(value)
     if unknown is not None:
         return Unreadable(f"{what}: {unknown.why}")
-    match read_policy(value):
-        case Unreadable(why=why):
-            return Unreadable(f"{what}: {why}")
-        case other:
-            return other
+    return read_document(value, what)
 
 
 def _first_unknown(value: object) -> Unknown | None:
@@ -382,10 +376,6 @@ def _is_retained(policy: object) -> bool | None:
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
     """
     return None if isinstance(policy, Unknown) else policy in ("Retain", "RetainExceptOnCreate")
-
-
-def _or_root(path: Reading[str]) -> Reading[str]:
-    return Present("/") if isinstance(path, Absent) else path
 
 
 def _is_true(value: object) -> bool:

@@ -9,13 +9,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from remediator.core.model.bucket import PublicAccessBlock
-from remediator.core.policy.document import PolicyDocument
-from remediator.core.policy.reading import Absent, Reading
+from remediator.core.policy.document import PolicyDocument, read_policy
+from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import RemediatorError
 
 
 class NotReadable(RemediatorError):
     """A file is no plan, or no template; the text says what it is instead, and what to do."""
+
+
+def read_document(value: object, what: str) -> Reading[PolicyDocument]:
+    """A policy; where it cannot be read, the reason begins with ``what`` it is."""
+    reading = read_policy(value)
+    return Unreadable(f"{what}: {reading.why}") if isinstance(reading, Unreadable) else reading
+
+
+def or_root(path: Reading[str]) -> Reading[str]:
+    """A path, the root where none is given."""
+    return Present("/") if isinstance(path, Absent) else path
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +36,13 @@ class Place:
     file: str
     address: str
     line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideRole:
+    """A role that the file does not hold, by its name."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
