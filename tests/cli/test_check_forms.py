@@ -11,7 +11,7 @@ import pytest
 
 from remediator.core.model.finding import FindingCode
 from remediator_cli.checks.forms import RULES, check_record, checks_table, github_annotations, json_lines, sarif_log
-from remediator_cli.checks.verdicts import RoleCheck, Said, Verdict
+from remediator_cli.checks.verdicts import Remark, RoleCheck, Verdict
 from remediator_cli.iac.declared import Place
 from remediator_cli.terminal.output import tell
 from tests.cli.plans import LAMBDA, Json, configuration, resource, role_values, text, usable, written
@@ -129,7 +129,7 @@ def a_check(
     verdict: Verdict = Verdict.BREAKS, *, line: int | None = 7, foreign: str = "aws_iam_role.node"
 ) -> RoleCheck:
     place = Place("my plans/plan.json", foreign, line)
-    said = Said("grant-blocked", verdict, place, "It is kept out.", (foreign, "another reason"), ("s3:PutObject",))
+    said = Remark("grant-blocked", verdict, place, "It is kept out.", (foreign, "another reason"), ("s3:PutObject",))
     return RoleCheck(place, foreign, "production", (said,), "code {\n}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from remediator.core.model.finding import FindingCode
 from remediator.core.policy.reading import Present, Unreadable
-from remediator_cli.checks.verdicts import Said, Verdict
+from remediator_cli.checks.verdicts import Remark, Verdict
 from remediator_cli.iac.declared import Declared, DeclaredChange, HeldBucket, LostBucket
 
 
@@ -21,9 +21,9 @@ def lost_buckets(change: DeclaredChange) -> dict[str, LostBucket]:
     return lost
 
 
-def said_of_buckets(names: Iterable[str], file: Declared) -> list[Said]:
+def said_of_buckets(names: Iterable[str], file: Declared) -> list[Remark]:
     """What is said of those of the named buckets that go away, or may."""
-    listed: list[Said] = []
+    listed: list[Remark] = []
     for name in names:
         lost = file.lost.get(name)
         if lost is None:
@@ -33,7 +33,7 @@ def said_of_buckets(names: Iterable[str], file: Declared) -> list[Said]:
             text = f"The bucket {name} would go away. The remediator cannot repair that and would ask a person."
         else:
             verdict, text = Verdict.UNDECIDED, f"Whether the bucket {name} stays as it is cannot be decided."
-        listed.append(Said(FindingCode.BUCKET_ABSENT, verdict, lost.place, text, (lost.because,)))
+        listed.append(Remark(FindingCode.BUCKET_ABSENT, verdict, lost.place, text, (lost.because,)))
     return listed
 
 
@@ -49,21 +49,21 @@ def _loss(was: HeldBucket, name: str, now: HeldBucket | None, after: Declared) -
     if now is not None and now.name == was.name:
         if now.is_new:
             return anew
-        if now.unsure is None or was.unsure is not None:
-            return None
-        return LostBucket(was.place, now.unsure, False)
+        return None if now.unsure is None or was.unsure is not None else LostBucket(was.place, now.unsure, False)
     stays = was.retention.if_removed if now is None else agreed(was.retention.if_replaced, now.retention.if_replaced)
     if stays:
         return None
     if now is not None and isinstance(now.name, Unreadable):
         return LostBucket(was.place, now.name.why, False)
-    happens = "would be deleted" if now is None else f"would be replaced by {_other(now)}"
+    happens = f"{called} {_what_happens(now)}"
     if stays is None:
-        return LostBucket(was.place, f"{called} {happens}, unless it is retained, which is not known", False)
-    if any(each.name == was.name for each in after.held.values()):
-        return anew
-    return LostBucket(was.place, f"{called} {happens}", True)
+        return LostBucket(was.place, f"{happens}, unless it is retained, which is not known", False)
+    is_elsewhere = any(each.name == was.name for each in after.held.values())
+    return anew if is_elsewhere else LostBucket(was.place, happens, True)
 
 
-def _other(bucket: HeldBucket) -> str:
-    return f"the bucket {bucket.name.value}" if isinstance(bucket.name, Present) else "one whose name AWS makes up"
+def _what_happens(now: HeldBucket | None) -> str:
+    if now is None:
+        return "would be deleted"
+    other = f"the bucket {now.name.value}" if isinstance(now.name, Present) else "one whose name AWS makes up"
+    return f"would be replaced by {other}"

@@ -16,14 +16,14 @@ from remediator.core.repair.trust import ec2_trust_statement
 from remediator.errors import MalformedArn, RemediatorError
 from remediator.settings import Cloud, InstanceProfileMode, Settings
 from remediator_cli.checks.buckets import agreed, lost_buckets, said_of_buckets
-from remediator_cli.checks.roles import called, check_role, enrollment_of, is_same_policy
-from remediator_cli.checks.state import Circumstances, Language, granting, key_of
+from remediator_cli.checks.roles import check_role, enrollment_of
+from remediator_cli.checks.state import Circumstances, Language, called, granting, is_same_policy, key_of
 from remediator_cli.checks.verdicts import (
     FOUND,
     ROLE_DELETED,
     ROLE_NOT_IN_FILE,
+    Remark,
     RoleCheck,
-    Said,
     Verdict,
     sorted_by_verdict,
 )
@@ -46,21 +46,25 @@ def check_change(
         )
     after = replace(change.after, lost=lost_buckets(change))
     circumstances = Circumstances(settings, account or _NO_ACCOUNT, language, change.before, after)
-    former = dict(change.before.roles) if change.before else {}
+    return (
+        *_of_roles(circumstances),
+        *_of_others(circumstances),
+        *_of_lost_buckets(circumstances),
+        *_of_changed_buckets(circumstances),
+    )
+
+
+def _of_roles(circumstances: Circumstances) -> Iterator[RoleCheck]:
+    """The roles that the file holds, before or after."""
+    after, former = circumstances.after, dict(circumstances.before.roles) if circumstances.before else {}
     names = {role.name for role in after.roles.values()}
-    checks: list[RoleCheck] = []
     for address, role in after.roles.items():
         was = _taken(former, address, role)
-        checks.append(check_role(role, was, circumstances))
+        yield check_role(role, was, circumstances)
         if was is not None and isinstance(role.name, Present) and was.name not in names:
-            stays = agreed(was.retention.if_replaced, role.retention.if_replaced)
-            checks.extend(_deleted(was, circumstances, stays))
+            yield from _deleted(was, circumstances, agreed(was.retention.if_replaced, role.retention.if_replaced))
     for role in former.values():
-        checks.extend(_deleted(role, circumstances, role.retention.if_removed))
-    checks.extend(_of_others(circumstances))
-    checks.extend(_of_lost_buckets(circumstances))
-    checks.extend(_of_changed_buckets(circumstances))
-    return tuple(checks)
+        yield from _deleted(role, circumstances, role.retention.if_removed)
 
 
 def _needs_account(change: DeclaredChange, settings: Settings) -> bool:
@@ -99,7 +103,7 @@ def _deleted(was: DeclaredRole, circumstances: Circumstances, stays: bool | None
         verdict, text = Verdict.UNDECIDED, "Whether the enrolled role would be deleted or retained is not known."
     else:
         verdict, text = Verdict.BREAKS, f"The enrolled role would be deleted, and clusters of cloud {cloud} lose it."
-    yield RoleCheck(was.place, called(was), cloud, (Said(ROLE_DELETED, verdict, was.place, text),))
+    yield RoleCheck(was.place, called(was), cloud, (Remark(ROLE_DELETED, verdict, was.place, text),))
 
 
 # Roles that the file does not hold, and that it touches all the same.
@@ -116,7 +120,7 @@ def _of_others(circumstances: Circumstances) -> Iterator[RoleCheck]:
             if key in old and key in new and is_same_policy(old[key].document, new[key].document):
                 continue
             text = "The file changes a policy of a role and says nothing of the role, so that it cannot be judged."
-            said = Said(ROLE_NOT_IN_FILE, Verdict.UNDECIDED, policy.place, text)
+            said = Remark(ROLE_NOT_IN_FILE, Verdict.UNDECIDED, policy.place, text)
             yield RoleCheck(policy.place, name, None, (said,))
             break
 
@@ -153,18 +157,16 @@ def _of_changed_buckets(circumstances: Circumstances) -> Iterator[RoleCheck]:
     circumstances = replace(circumstances, after=replace(circumstances.after, lost={}))
     declared = _names(circumstances)
     for cloud in circumstances.settings.clouds:
-        for bucket in cloud.buckets:
-            if bucket.name in lost:
-                continue
-            old = before.buckets.get(bucket.name)
-            new = circumstances.after.buckets.get(bucket.name)
+        for name in (bucket.name for bucket in cloud.buckets if bucket.name not in lost):
+            old, new = before.buckets.get(name), circumstances.after.buckets.get(name)
             changed = new or old
-            if changed is None or is_same_policy(
-                Absent() if old is None else old.policy, Absent() if new is None else new.policy
-            ):
-                continue
-            yield from _named_by_us(old, changed.place, cloud, declared, circumstances)
-            yield from _any_role(changed.place, cloud, circumstances)
+            if changed is not None and not is_same_policy(_policy(old), _policy(new)):
+                yield from _named_by_us(old, changed.place, cloud, declared, circumstances)
+                yield from _any_role(changed.place, cloud, circumstances)
+
+
+def _policy(bucket: DeclaredBucket | None) -> Reading[PolicyDocument]:
+    return Absent() if bucket is None else bucket.policy
 
 
 def _named_by_us(

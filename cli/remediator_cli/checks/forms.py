@@ -24,8 +24,8 @@ from remediator_cli.checks.verdicts import (
     ROLE_DELETED,
     ROLE_NOT_IN_FILE,
     UNENROLLED,
+    Remark,
     RoleCheck,
-    Said,
     Verdict,
 )
 from remediator_cli.iac.declared import Place
@@ -138,7 +138,7 @@ def _with_short_comments(code: str) -> str:
     return "\n".join(lines)
 
 
-def _said_text(said: Said, check: RoleCheck) -> Text:
+def _said_text(said: Remark, check: RoleCheck) -> Text:
     text = Text.assemble((str(said.code), _STYLES[said.verdict]), plain(f"  {said.text}"))
     if said.place != check.place:
         text.append(f"\nin {plain(_where(said.place))}")
@@ -178,7 +178,7 @@ def sarif_log(checks: Sequence[RoleCheck]) -> str:
     return f"{json.dumps(log, indent=2, allow_nan=False)}\n"
 
 
-def _sarif_result(check: RoleCheck, said: Said, rule: int) -> dict[str, Any]:
+def _sarif_result(check: RoleCheck, said: Remark, rule: int) -> dict[str, Any]:
     physical: dict[str, Any] = {"artifactLocation": {"uri": quote(said.place.file)}}
     if said.place.line is not None:
         physical["region"] = {"startLine": said.place.line}
@@ -205,7 +205,7 @@ def github_annotations(checks: Sequence[RoleCheck]) -> str:
     return "".join(_annotation(check, said) for check in checks for said in check.said)
 
 
-def _annotation(check: RoleCheck, said: Said) -> str:
+def _annotation(check: RoleCheck, said: Remark) -> str:
     properties = {
         "file": said.place.file,
         **({} if said.place.line is None else {"line": str(said.place.line)}),
@@ -215,7 +215,7 @@ def _annotation(check: RoleCheck, said: Said) -> str:
     return f"::{_LEVELS[said.verdict][1]} {listed}::{_escaped(_message(check, said))}\n"
 
 
-def _message(check: RoleCheck, said: Said) -> str:
+def _message(check: RoleCheck, said: Remark) -> str:
     lines = [
         f"{said.verdict.value}: {check.role} ({said.place.address}). {said.text}",
         *(f"- {reason}" for reason in said.because),

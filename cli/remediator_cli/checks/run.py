@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, assert_never
 
@@ -17,14 +17,14 @@ from remediator_cli.checks.state import Language
 from remediator_cli.checks.verdicts import FOUND, FOUND_IF_STRICT, RoleCheck, Verdict
 from remediator_cli.iac.declared import DeclaredChange, NotReadable
 from remediator_cli.terminal.exits import ExitCode
-from remediator_cli.terminal.json_lines import STANDARD_INPUT
+from remediator_cli.terminal.json_lines import STANDARD_INPUT, NotOpened, opened
 from remediator_cli.terminal.needed_settings import needed_settings
+from remediator_cli.terminal.options import account_digits
 from remediator_cli.terminal.output import complain, put, tell
 
 LARGEST_FILE = 512 * 1024 * 1024
 """Bytes. The plans of thousands of resources have a tenth of it."""
 
-_ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
 _ZIP = b"PK\x03\x04"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{")
 _BEGINNING = 1_000
@@ -41,6 +41,7 @@ Account = Annotated[
         "--account",
         metavar="DIGITS",
         show_default=False,
+        callback=account_digits,
         help="The account to deploy to, where neither the file nor the settings name it.",
     ),
 ]
@@ -59,45 +60,52 @@ Read = Callable[[str, str], DeclaredChange]
 """Understands the text of a file, whose name is given for places; raises NotReadable for what it is not."""
 
 
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """What the two checks are asked for; ``account`` is the one to deploy to, where it is named."""
+
+    settings: Path | None
+    account: str | None
+    form: CheckForm
+    show_all: bool
+    is_strict: bool
+
+
+def form_asked(form: CheckForm, *, is_json: bool) -> CheckForm:
+    """The form that is asked for. Raises BadParameter where two are."""
+    if is_json and form not in (CheckForm.TABLE, CheckForm.JSON):
+        raise typer.BadParameter(f"it says json, and --format says {form.value}", param_hint="--json")
+    return CheckForm.JSON if is_json else form
+
+
 def run_check(
-    files: Sequence[str],
-    read: Callable[[Settings, str | None], Read],
-    language: Language,
-    *,
-    settings: Path | None,
-    account: str | None,
-    form: CheckForm,
-    is_json: bool,
-    show_all: bool,
-    is_strict: bool,
+    files: Sequence[str], read: Callable[[Settings, str | None], Read], language: Language, options: CheckOptions
 ) -> ExitCode:
     """Judge each file by itself and print what is said of its roles; a file that cannot be read costs no other.
 
     ``read`` is given the settings and the account that the files are for. Raises RemediatorError where no settings are
     named and the working directory has none.
     """
-    if account is not None and not _ACCOUNT.fullmatch(account):
-        raise typer.BadParameter("needed are the 12 digits of an account", param_hint="--account")
-    if is_json and form not in (CheckForm.TABLE, CheckForm.JSON):
-        raise typer.BadParameter(f"it says json, and --format says {form.value}", param_hint="--json")
-    configuration = needed_settings(settings)
-    understand = read(configuration, account or configuration.account)
+    settings = needed_settings(options.settings)
+    understand = read(settings, options.account or settings.account)
     checks: list[RoleCheck] = []
-    bad = False
+    is_bad = False
     for name in files:
         label = "<stdin>" if name == STANDARD_INPUT else name
         try:
             change = understand(read_text(name, language), label)
         except NotReadable as error:
             complain(label, str(error))
-            bad = True
+            is_bad = True
             continue
-        checks.extend(check_change(change, configuration, account=account, language=language))
-    listed = [check for check in checks if show_all or check.verdict is not Verdict.NOT_ENROLLED]
-    if listed or not bad:
-        _show(listed, files, CheckForm.JSON if is_json else form)
-    if bad:
-        return ExitCode.BAD_INPUT
+        checks.extend(check_change(change, settings, account=options.account, language=language))
+    listed = [check for check in checks if options.show_all or check.verdict is not Verdict.NOT_ENROLLED]
+    if listed or not is_bad:
+        _show(listed, files, options.form)
+    return ExitCode.BAD_INPUT if is_bad else _exit_code(checks, is_strict=options.is_strict)
+
+
+def _exit_code(checks: Sequence[RoleCheck], *, is_strict: bool) -> ExitCode:
     found = FOUND_IF_STRICT if is_strict else FOUND
     return ExitCode.FOUND if any(check.verdict in found for check in checks) else ExitCode.OK
 
@@ -138,15 +146,7 @@ def read_text(name: str, language: Language) -> str:
 
 def _content(name: str) -> bytes:
     try:
-        if name == STANDARD_INPUT:
-            return sys.stdin.buffer.read(LARGEST_FILE + 1)
-        with Path(name).open("rb") as stream:
+        with opened(name, if_directory="name the files in it") as stream:
             return stream.read(LARGEST_FILE + 1)
-    except IsADirectoryError as error:
-        raise NotReadable("is a directory; name the files in it") from error
-    except FileNotFoundError as error:
-        raise NotReadable("there is no such file") from error
-    except OSError as error:
-        raise NotReadable(f"cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise NotReadable("cannot be the name of a file") from error
+    except NotOpened as error:
+        raise NotReadable(str(error)) from error

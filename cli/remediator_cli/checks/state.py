@@ -11,18 +11,24 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
+from remediator.core.enrollment.decide import Enrolled
 from remediator.core.model.bucket import Bucket, CustomerKey
+from remediator.core.model.evaluation_context import EvaluationContext, Network
+from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import OWN_POLICY_NAME
 from remediator.core.model.role import InlinePolicy, ManagedPolicy, Role, RolePolicies
 from remediator.core.policy.arn import RoleArn
-from remediator.core.policy.document import PolicyDocument, read_mapping
+from remediator.core.policy.document import PolicyDocument, read_mapping, same_policy
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
+from remediator.core.repair.desired import Desired
+from remediator.core.repair.diagnose import diagnose
 from remediator.core.repair.role_policy import OwnGrant, own_policy
 from remediator.settings import BucketSettings, Cloud, InstanceProfileMode, Settings
 from remediator_cli.iac.declared import Declared, DeclaredBucket, DeclaredPolicy, DeclaredProfile, DeclaredRole
 
+_CONTEXT = EvaluationContext(network=Network.UNKNOWN)
 NAMELESS = "NAME-OF-THE-ROLE"
 """Stands for the name of a role that AWS or the provider makes up."""
 
@@ -141,13 +147,12 @@ class Subject:
         )
 
     def _profiles(self) -> InstanceProfiles:
-        role = self.role.arn
+        name = self.role.arn.name
         known = [profile for each in self.file.profiles if (profile := self._profile(each)) is not None]
-        holding = tuple(profile for profile in known if role.name in profile.role_names)
-        if not any(profile.name == role.name for profile in holding):
-            for why in self._unknown_profiles():
-                return InstanceProfiles(Unreadable(why))
-        namesake = next((profile for profile in known if profile.name == role.name), None)
+        holding = tuple(profile for profile in known if name in profile.role_names)
+        if all(profile.name != name for profile in holding) and (why := next(self._unknown_profiles(), None)):
+            return InstanceProfiles(Unreadable(why))
+        namesake = next((profile for profile in known if profile.name == name), None)
         return InstanceProfiles(Present(holding), Absent() if namesake is None else Present(namesake))
 
     def _profile(self, declared: DeclaredProfile) -> InstanceProfile | None:
@@ -219,3 +224,47 @@ def _leaving_it_to_iam(role: RoleArn) -> PolicyDocument:
             "Statement": [{"Effect": "Allow", "Principal": {"AWS": account}, "Action": "kms:*", "Resource": "*"}],
         }
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """An enrolled role after the change, and what was wrong before it; ``prior`` is None where nobody knows."""
+
+    subject: Subject
+    enrolled: Enrolled
+    was: DeclaredRole | None
+    desired: Desired
+    findings: tuple[Finding, ...]
+    prior: tuple[Finding, ...] | None
+
+    @property
+    def now(self) -> DeclaredRole:
+        """The role as it is declared after the change."""
+        return self.subject.declared
+
+    @property
+    def circumstances(self) -> Circumstances:
+        """What all roles of the file are judged with."""
+        return self.subject.circumstances
+
+
+def findings_of(subject: Subject, desired: Desired) -> tuple[Finding, ...]:
+    """What is wrong with a role; nothing is broken by a leftover of ours."""
+    found = diagnose(subject.observed(), _CONTEXT, desired)
+    return tuple(each for each in found if each.code is not FindingCode.GRANT_LEFTOVER)
+
+
+def is_same_policy(one: Reading[PolicyDocument], other: Reading[PolicyDocument]) -> bool:
+    """Whether two readings certainly show one and the same document, or none."""
+    match one, other:
+        case Present(value=mine), Present(value=theirs):
+            return same_policy(mine, theirs)
+        case Absent(), Absent():
+            return True
+        case _:
+            return False
+
+
+def called(role: DeclaredRole) -> str:
+    """The role's name, or its address where it has no name yet."""
+    return role.name.value if isinstance(role.name, Present) else role.place.address

@@ -40,7 +40,7 @@ ROLE_NOT_IN_FILE = "role-not-in-file"
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Remark:
     """One thing that is said of a role: a finding of the remediator, or one of the codes above.
 
     ``place`` is the resource that is to blame, else the role. ``text`` is a sentence, ``because`` the reasons.
@@ -61,7 +61,7 @@ class RoleCheck:
     place: Place
     role: str
     cloud: str | None
-    said: tuple[Said, ...]
+    said: tuple[Remark, ...]
     fix: str = ""
 
     @property
@@ -70,6 +70,6 @@ class RoleCheck:
         return min((each.verdict for each in self.said), key=_ORDER.index, default=Verdict.OK)
 
 
-def sorted_by_verdict(said: Iterable[Said]) -> list[Said]:
+def sorted_by_verdict(said: Iterable[Remark]) -> list[Remark]:
     """The same, the worst first; else in their order."""
     return sorted(said, key=lambda each: _ORDER.index(each.verdict))

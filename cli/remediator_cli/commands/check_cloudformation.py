@@ -10,7 +10,18 @@ import typer
 
 from remediator.settings import Settings
 from remediator_cli.checks.forms import CheckForm
-from remediator_cli.checks.run import Account, All, FormOption, Json, Read, Strict, read_text, run_check
+from remediator_cli.checks.run import (
+    Account,
+    All,
+    CheckOptions,
+    FormOption,
+    Json,
+    Read,
+    Strict,
+    form_asked,
+    read_text,
+    run_check,
+)
 from remediator_cli.checks.state import Language
 from remediator_cli.iac.cloudformation_functions import StackDeployment
 from remediator_cli.iac.cloudformation_template import read_former_template, read_template
@@ -74,18 +85,9 @@ def check_cloudformation(
     if before is not None and len(templates) > 1:
         raise typer.BadParameter("it can be compared with one template only", param_hint="--before")
     given = _pairs(parameter, "--parameter"), _pairs(stack_tag, "--stack-tag")
-    code = run_check(
-        templates,
-        partial(_reader, before=before, region=region, given=given),
-        Language.CLOUDFORMATION,
-        settings=settings,
-        account=account,
-        form=form,
-        is_json=as_json,
-        show_all=show_all,
-        is_strict=strict,
-    )
-    raise typer.Exit(code)
+    read = partial(_reader, before=before, region=region, given=given)
+    options = CheckOptions(settings, account, form_asked(form, is_json=as_json), show_all, strict)
+    raise typer.Exit(run_check(templates, read, Language.CLOUDFORMATION, options))
 
 
 def _reader(

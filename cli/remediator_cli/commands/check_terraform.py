@@ -9,7 +9,7 @@ import typer
 
 from remediator.settings import Settings
 from remediator_cli.checks.forms import CheckForm
-from remediator_cli.checks.run import Account, All, FormOption, Json, Read, Strict, run_check
+from remediator_cli.checks.run import Account, All, CheckOptions, FormOption, Json, Read, Strict, form_asked, run_check
 from remediator_cli.checks.state import Language
 from remediator_cli.iac.declared import DeclaredChange, NotReadable
 from remediator_cli.iac.terraform_plan import read_plan
@@ -45,18 +45,8 @@ def check_terraform(
     the working directory, or --settings). Needs no credentials and no network. Ends with 3 where a role would break, or
     where the remediator would undo the apply each time.
     """
-    code = run_check(
-        plans,
-        _reader,
-        Language.TERRAFORM,
-        settings=settings,
-        account=account,
-        form=form,
-        is_json=json,
-        show_all=show_all,
-        is_strict=strict,
-    )
-    raise typer.Exit(code)
+    options = CheckOptions(settings, account, form_asked(form, is_json=json), show_all, strict)
+    raise typer.Exit(run_check(plans, _reader, Language.TERRAFORM, options))
 
 
 def _reader(settings: Settings, account: str | None) -> Read:

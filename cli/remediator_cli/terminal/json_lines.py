@@ -36,6 +36,10 @@ Reader: TypeAlias = Callable[[BinaryIO, str], Iterator[JsonLine | Fault]]
 """Reads the values of an open file; the text is the name of the file, for the places."""
 
 
+class NotOpened(Exception):
+    """A file cannot be read; the error says why."""
+
+
 class NotJson(Exception):
     """A text is not one JSON value; the error says what is wrong with it.
 
@@ -63,20 +67,32 @@ def read_each(names: Sequence[str], read: Reader, *, needed: str) -> Iterator[Js
     """
     for name in names:
         label = "<stdin>" if name == STANDARD_INPUT else name
-        if name == STANDARD_INPUT and sys.stdin is None:
-            yield Fault(label, "is closed")
-            continue
         try:
-            with nullcontext(sys.stdin.buffer) if name == STANDARD_INPUT else Path(name).open("rb") as stream:
+            with opened(name, if_directory=f"needed is {needed}") as stream:
                 yield from read(stream, label)
-        except IsADirectoryError:
-            yield Fault(label, f"is a directory; needed is {needed}")
-        except FileNotFoundError:
-            yield Fault(label, "there is no such file")
-        except OSError as error:
-            yield Fault(label, f"cannot be read: {error.strerror or error}")
-        except ValueError:
-            yield Fault(label, "cannot be the name of a file")
+        except NotOpened as error:
+            yield Fault(label, str(error))
+
+
+@contextmanager
+def opened(name: str, *, if_directory: str) -> Iterator[BinaryIO]:
+    """A file for reading, ``-`` being standard input; ``if_directory`` says what to name instead of a directory.
+
+    Raises NotOpened where it cannot be read, now or while it is.
+    """
+    if name == STANDARD_INPUT and sys.stdin is None:
+        raise NotOpened("is closed")
+    try:
+        with nullcontext(sys.stdin.buffer) if name == STANDARD_INPUT else Path(name).open("rb") as stream:
+            yield stream
+    except IsADirectoryError as error:
+        raise NotOpened(f"is a directory; {if_directory}") from error
+    except FileNotFoundError as error:
+        raise NotOpened("there is no such file") from error
+    except OSError as error:
+        raise NotOpened(f"cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise NotOpened("cannot be the name of a file") from error
 
 
 def parse_json(text: str) -> object:
