@@ -23,7 +23,7 @@ from remediator_cli.checks.forms import CheckForm, checks_table, github_annotati
 from remediator_cli.checks.state import Language, granting
 from remediator_cli.checks.verdicts import RoleCheck, Verdict
 from remediator_cli.commands import check_terraform as command
-from remediator_cli.iac.aws_managed import NAMES, aws_managed
+from remediator_cli.iac.aws_managed import aws_managed, published
 from remediator_cli.iac.terraform_plan import read_plan
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.output import tell
@@ -1161,7 +1161,7 @@ def test_a_fault_of_the_program_is_one_line(
 # AWS's own policies.
 
 
-@pytest.mark.parametrize("name", sorted(NAMES))
+@pytest.mark.parametrize("name", sorted(published()))
 def test_the_policies_of_aws_are_what_they_were_published_as(name: str) -> None:
     known = aws_managed(f"arn:aws:iam::aws:policy/{name}", "plan")
     published: Json = json.loads(aws_managed_policies_data)[name]["Document"]

@@ -35,13 +35,13 @@ from remediator.core.model.scan import UnreadableRole
 from remediator.flows.survey import is_surveyed, survey
 from remediator.gateways.account import AccountScan
 from remediator_cli.commands import report as command
+from remediator_cli.commands.report import report_record
 from remediator_cli.deployment.fleet import Fleet
 from remediator_cli.rendering.fleet import fleet_record
 from remediator_cli.report import past
 from remediator_cli.report.contents import Report, Standing, make_report
 from remediator_cli.report.page import environment, report_page, verbatim
 from remediator_cli.report.past import Past
-from remediator_cli.report.report_json import report_record
 from tests.cli.deployed import CAUSE, NOW, ROLE, Deployed
 from tests.cli.running import CLOUD, Running, deny, documented, running, without_credentials, write_settings
 from tests.cli.terminal import ROOT, Json, Remediator

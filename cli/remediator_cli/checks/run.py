@@ -18,9 +18,9 @@ from remediator_cli.checks.verdicts import FOUND, FOUND_IF_STRICT, RoleCheck, Ve
 from remediator_cli.iac.declared import DeclaredChange, NotReadable
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.json_lines import STANDARD_INPUT, NotOpened, opened
-from remediator_cli.terminal.needed_settings import needed_settings
 from remediator_cli.terminal.options import account_digits
 from remediator_cli.terminal.output import complain, put, tell
+from remediator_cli.terminal.settings_file import needed_settings
 
 LARGEST_FILE = 512 * 1024 * 1024
 """Bytes. The plans of thousands of resources have a tenth of it."""

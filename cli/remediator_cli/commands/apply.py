@@ -29,7 +29,6 @@ from remediator_cli.rendering.records import (
     withheld_records,
 )
 from remediator_cli.terminal.exits import ExitCode
-from remediator_cli.terminal.needed_settings import BESIDE, needed_settings
 from remediator_cli.terminal.options import (
     DEFAULT_STACK,
     AsJson,
@@ -41,6 +40,7 @@ from remediator_cli.terminal.options import (
     named_role,
 )
 from remediator_cli.terminal.output import Form, complain, confirmed, form_of, present, record, tell
+from remediator_cli.terminal.settings_file import BESIDE, needed_settings
 
 EXAMPLES = """
 remediator apply head-node

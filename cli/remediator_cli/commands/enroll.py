@@ -20,9 +20,9 @@ from remediator_cli.deployment.one_role import foresee, read_role
 from remediator_cli.rendering.fleet import surveyed_record, surveyed_text
 from remediator_cli.rendering.records import enrollment_record, tag_record
 from remediator_cli.terminal.exits import ExitCode
-from remediator_cli.terminal.needed_settings import needed_settings, own_account
 from remediator_cli.terminal.options import AsJson, RoleArgument, SettingsFile, Yes, named_role
 from remediator_cli.terminal.output import Form, agreed, complain, form_of, record, tell
+from remediator_cli.terminal.settings_file import needed_settings, own_account
 
 EXAMPLES = """
 remediator enroll head-node production

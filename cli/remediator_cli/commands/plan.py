@@ -18,9 +18,9 @@ from remediator_cli.deployment.fleet import Fleet, look_at_fleet
 from remediator_cli.deployment.scan_policy import scan_policy
 from remediator_cli.rendering.fleet import fleet_record, fleet_text
 from remediator_cli.terminal.exits import ExitCode, PlanExitCode
-from remediator_cli.terminal.needed_settings import needed_settings
 from remediator_cli.terminal.options import AsJson, RoleOption, SettingsFile, named_role
 from remediator_cli.terminal.output import complain, form_of, put, show
+from remediator_cli.terminal.settings_file import needed_settings
 
 EXAMPLES = """
 remediator plan

@@ -30,9 +30,9 @@ from remediator_cli.rendering.layout import indented
 from remediator_cli.rendering.records import document_record, recorded
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.exits import ExitCode
-from remediator_cli.terminal.needed_settings import BESIDE, needed_settings, own_account
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
 from remediator_cli.terminal.output import Form, complain, confirmed, form_of, present, record, tell
+from remediator_cli.terminal.settings_file import BESIDE, needed_settings, own_account
 
 PAUSE_PARAMETER = "/anyscale-remediator/writes"
 """What every deployment calls the parameter that pauses it; it goes with the stack."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.text import Text
 
+from remediator.core.history.role_record import Contest, Incident
 from remediator.core.model.plain_text import plain
 from remediator.errors import DeniedError
 from remediator.settings import Settings
@@ -21,11 +22,10 @@ from remediator_cli.report.contents import STANDING_WORDS, Report, make_report
 from remediator_cli.report.file import refuse_occupied, write_whole
 from remediator_cli.report.page import report_page
 from remediator_cli.report.past import Past, read_past
-from remediator_cli.report.report_json import report_record
 from remediator_cli.terminal import clock
-from remediator_cli.terminal.needed_settings import BESIDE, needed_settings
 from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack
 from remediator_cli.terminal.output import Form, complain, put, show, tell
+from remediator_cli.terminal.settings_file import BESIDE, needed_settings
 
 _STANDARD_OUTPUT: Final = Path("-")
 
@@ -121,3 +121,66 @@ def _complain(made: Report) -> None:
 def _summary(made: Report, file: Path | None) -> str:
     said = ", ".join(f"{count} {STANDING_WORDS[standing]}" for standing, count in made.counts.items() if count)
     return plain(f"{file}: {said or 'no role is enrolled, or nearly so'}.")
+
+
+def report_record(report: Report) -> dict[str, Any]:
+    """The members in their fixed order; all of them are always there."""
+    return {
+        "account": report.account,
+        "at": report.at.isoformat(),
+        "counts": {standing.value: count for standing, count in report.counts.items()},
+        "roles": [
+            {
+                "name": each.name,
+                "arn": each.arn,
+                "standing": each.standing,
+                "repairs": each.repairs,
+                "last_repair": None if each.last_repair is None else each.last_repair.isoformat(),
+            }
+            for each in report.roles
+        ],
+        "plan": report.plan,
+        "without_history": report.without_past or None,
+        "history": None if report.past is None else _past_record(report.past),
+    }
+
+
+def _past_record(past: Past) -> dict[str, Any]:
+    return {
+        "stack": past.stack,
+        "region": past.region,
+        "days": past.days,
+        "cut": past.is_cut,
+        "repairs_by_day": [{"day": day.isoformat(), "repairs": count} for day, count in past.by_day],
+        "breakers": [
+            {
+                "principal": each.principal,
+                "tools": list(each.tools),
+                "repairs": each.repairs,
+                "roles": list(each.roles),
+                "last": each.last.isoformat(),
+            }
+            for each in past.breakers
+        ],
+        "unexplained": past.unexplained,
+        "open": [
+            {"name": name, "contest": _contest(memory.contest), "incident": _incident(memory.incident)}
+            for name, memory in past.open
+        ],
+    }
+
+
+def _contest(contest: Contest | None) -> dict[str, Any] | None:
+    if contest is None:
+        return None
+    return {
+        "since": contest.since.isoformat(),
+        "until": contest.until.isoformat(),
+        "findings": [{"code": finding.code, "subject": finding.subject} for finding in contest.findings],
+        "undone_by": list(contest.actors),
+        "events": contest.events,
+    }
+
+
+def _incident(incident: Incident | None) -> dict[str, Any] | None:
+    return None if incident is None else {"id": incident.incident_id, "opened": incident.opened.isoformat()}

@@ -10,6 +10,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from remediator.core.history.role_record import RoleMemory
 from remediator.core.model.plain_text import plain
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator_cli.deployment import aws
@@ -19,9 +20,9 @@ from remediator_cli.rendering.layout import facts
 from remediator_cli.rendering.records import pause_record
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.exits import ExitCode
-from remediator_cli.terminal.needed_settings import BESIDE
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack
 from remediator_cli.terminal.output import Form, complain, show
+from remediator_cli.terminal.settings_file import BESIDE
 
 EXAMPLES = """
 remediator status
@@ -78,30 +79,35 @@ def status_record(status: Status) -> dict[str, Any]:
         "last_version": status.last_version.value if isinstance(status.last_version, Present) else None,
         "needs_person": list(status.troubles),
         "paused": None if status.pause is None else pause_record(status.pause),
-        "clouds": None
-        if status.clouds is None
-        else [{"name": name, "mode": mode, "paused": _is_paused(status, name)} for name, mode in status.clouds],
+        "clouds": _each(
+            status.clouds, lambda each: {"name": each[0], "mode": each[1], "paused": _is_paused(status, each[0])}
+        ),
         "last_sweep": status.last_sweep.value.isoformat() if isinstance(status.last_sweep, Present) else None,
-        "queues": None
-        if status.queues is None
-        else [{"name": queue.name, "messages": queue.messages, "lost": queue.is_lost} for queue in status.queues],
-        "roles": None
-        if status.roles is None
-        else [
-            {
-                "name": name,
-                "contested_since": None if memory.contest is None else memory.contest.since.isoformat(),
-                "undone_by": [] if memory.contest is None else list(memory.contest.actors),
-                "incident": None if memory.incident is None else memory.incident.incident_id,
-                "open_since": None if memory.incident is None else memory.incident.opened.isoformat(),
-            }
-            for name, memory in status.roles
-        ],
+        "queues": _each(
+            status.queues, lambda each: {"name": each.name, "messages": each.messages, "lost": each.is_lost}
+        ),
+        "roles": _each(status.roles, lambda each: _role_record(*each)),
         "more_roles": None if status.roles is None else status.more_roles,
-        "alarms": None
-        if status.alarms is None
-        else [{"name": alarm.name, "since": alarm.since.isoformat(), "what": alarm.what} for alarm in status.alarms],
+        "alarms": _each(
+            status.alarms, lambda each: {"name": each.name, "since": each.since.isoformat(), "what": each.what}
+        ),
         "denied": [call for call, _ in status.denied],
+    }
+
+
+def _each(items: tuple[_T, ...] | None, record: Callable[[_T], dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """The records of all items; None where they are not known."""
+    return None if items is None else [record(each) for each in items]
+
+
+def _role_record(name: str, memory: RoleMemory) -> dict[str, Any]:
+    contest, incident = memory.contest, memory.incident
+    return {
+        "name": name,
+        "contested_since": None if contest is None else contest.since.isoformat(),
+        "undone_by": [] if contest is None else list(contest.actors),
+        "incident": None if incident is None else incident.incident_id,
+        "open_since": None if incident is None else incident.opened.isoformat(),
     }
 
 

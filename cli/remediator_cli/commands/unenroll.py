@@ -12,10 +12,9 @@ from remediator_cli.deployment.enrolment_tag import EnrolmentTag
 from remediator_cli.deployment.one_role import read_role
 from remediator_cli.rendering.records import enrollment_record, tag_record
 from remediator_cli.terminal.exits import ExitCode
-from remediator_cli.terminal.needed_settings import BESIDE
 from remediator_cli.terminal.options import AsJson, RoleArgument, SettingsFile, Yes, named_role
 from remediator_cli.terminal.output import agreed, complain, form_of, record, tell
-from remediator_cli.terminal.settings_file import given_settings
+from remediator_cli.terminal.settings_file import BESIDE, given_settings
 
 EXAMPLES = """
 remediator unenroll head-node

@@ -17,9 +17,9 @@ from remediator.settings import Settings
 from remediator_cli.deployment.one_role import read_role
 from remediator_cli.deployment.stack_outputs import Deployment, NotDeployed
 from remediator_cli.terminal import clock
-from remediator_cli.terminal.needed_settings import own_account
 from remediator_cli.terminal.options import RoleOption
 from remediator_cli.terminal.output import complain
+from remediator_cli.terminal.settings_file import own_account
 
 _RECONCILER_ROLE: Final = "ReconcilerRoleArn"
 

@@ -123,9 +123,7 @@ class Account:
 
         https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
         """
-        from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
-
-        with translated("sts:GetCallerIdentity"):
+        with calling("sts:GetCallerIdentity"):
             arn = str(self.client("sts", region).get_caller_identity()["Arn"])
         kind = arn.partition("::")[2].partition(":")[2].partition("/")[0]
         return Actor(kind=_KINDS.get(kind, "Unknown"), arn=arn, user_agent=f"remediator/{__version__}")
@@ -164,6 +162,15 @@ def answered() -> Iterator[None]:
         if isinstance(error, TransientError):
             raise NoAccess(f"AWS does not answer: {error}. Try again") from error
         raise
+
+
+@contextmanager
+def calling(operation: str) -> Iterator[None]:
+    """Make a call (``sns:Publish``): the SDK's errors become ours."""
+    from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
+
+    with translated(operation):
+        yield
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from remediator.core.history.role_record import RoleMemory
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import DeniedError
 from remediator.settings import Settings
+from remediator_cli.deployment.aws import calling
 from remediator_cli.deployment.denials import denial
 from remediator_cli.deployment.stack_outputs import Deployment
 
@@ -201,9 +202,7 @@ def _unsettled(history: HistoryTable) -> tuple[tuple[tuple[str, RoleMemory], ...
 
 def _stack_state(deployment: Deployment) -> tuple[str, datetime]:
     """https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Stack.html"""
-    from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
-
-    with translated("cloudformation:DescribeStacks"):
+    with calling("cloudformation:DescribeStacks"):
         client = deployment.account.client("cloudformation", deployment.region)
         (found,) = client.describe_stacks(StackName=deployment.stack)["Stacks"]
     return str(found["StackStatus"]), found.get("LastUpdatedTime") or found["CreationTime"]
@@ -211,9 +210,7 @@ def _stack_state(deployment: Deployment) -> tuple[str, datetime]:
 
 def _last_sweep(deployment: Deployment, now: datetime) -> tuple[datetime, ...]:
     """When the last sweep came to its end, alone; empty where none did."""
-    from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
-
-    with translated("cloudwatch:GetMetricStatistics"):
+    with calling("cloudwatch:GetMetricStatistics"):
         answer = deployment.account.client("cloudwatch", deployment.region).get_metric_statistics(
             Namespace=NAMESPACE,
             MetricName="SweepsCompleted",
@@ -229,15 +226,13 @@ def _last_sweep(deployment: Deployment, now: datetime) -> tuple[datetime, ...]:
 
 def _queues(deployment: Deployment) -> tuple[QueueDepth, ...]:
     """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html"""
-    from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
-
     client = deployment.account.client("sqs", deployment.region)
     found: list[QueueDepth] = []
     for output, url in deployment.outputs.items():
         name, is_lost = _queue_name(output)
         if not name:
             continue
-        with translated("sqs:GetQueueAttributes"):
+        with calling("sqs:GetQueueAttributes"):
             answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
         found.append(QueueDepth(name, int(answer["Attributes"]["ApproximateNumberOfMessages"]), is_lost=is_lost))
     return tuple(sorted(found, key=lambda queue: (queue.is_lost, queue.name)))
@@ -257,11 +252,9 @@ def _queue_name(output: str) -> tuple[str, bool]:
 
 def _alarms(deployment: Deployment) -> tuple[AlarmOn, ...]:
     """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html"""
-    from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
-
     pages = deployment.account.client("cloudwatch", deployment.region).get_paginator("describe_alarms")
     listed: list[Any] = []
-    with translated("cloudwatch:DescribeAlarms"):
+    with calling("cloudwatch:DescribeAlarms"):
         for page in pages.paginate(AlarmNamePrefix=ALARM_PREFIX, AlarmTypes=["MetricAlarm"]):
             listed += page["MetricAlarms"]
     return tuple(

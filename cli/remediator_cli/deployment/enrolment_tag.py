@@ -11,7 +11,7 @@ from remediator.core.model.role import Role
 from remediator.errors import RemediatorError
 from remediator.flows.survey import Surveyed
 from remediator.settings import DEFAULT_REGION, Cloud, Settings
-from remediator_cli.deployment.aws import Account
+from remediator_cli.deployment.aws import Account, calling
 
 
 def named_cloud(name: str, settings: Settings) -> Cloud:
@@ -53,8 +53,6 @@ class EnrolmentTag:
 
     def remove(self, role_name: str) -> None:
         """https://docs.aws.amazon.com/IAM/latest/APIReference/API_UntagRole.html."""
-        from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
-
-        with translated("iam:UntagRole"):
+        with calling("iam:UntagRole"):
             client = self.account.client("iam", self.account.session.region_name or DEFAULT_REGION)
             client.untag_role(RoleName=role_name, TagKeys=[self.key])

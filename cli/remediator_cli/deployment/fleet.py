@@ -17,7 +17,7 @@ from remediator.settings import Settings
 from remediator_cli.deployment.aws import Account
 from remediator_cli.deployment.denials import Denials
 from remediator_cli.terminal import clock
-from remediator_cli.terminal.needed_settings import own_account
+from remediator_cli.terminal.settings_file import own_account
 
 
 @dataclass(frozen=True, slots=True)

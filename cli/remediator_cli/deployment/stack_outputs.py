@@ -11,7 +11,7 @@ from remediator.core.history.pause import Pause, parse_pause, pause_text
 from remediator.errors import NotFoundError, RejectedError, RemediatorError
 from remediator.gateways.world import World
 from remediator.settings import DEFAULT_HISTORY_DAYS, Settings, WriteLimit, settings_digest
-from remediator_cli.deployment.aws import Account, account
+from remediator_cli.deployment.aws import Account, account, calling
 from remediator_cli.deployment.subscriptions import Subscriptions, sort_subscriptions
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.settings_file import given_settings
@@ -121,10 +121,8 @@ class Deployment:
 
         https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html
         """
-        from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
-
         pages = self.account.client("sns", self.region).get_paginator("list_subscriptions_by_topic")
-        with translated("sns:ListSubscriptionsByTopic"):
+        with calling("sns:ListSubscriptionsByTopic"):
             listed = [each for page in pages.paginate(TopicArn=self.people_topic_arn) for each in page["Subscriptions"]]
         slack = self.outputs.get(_SLACK_QUEUE)
         return sort_subscriptions(listed, slack.rpartition("/")[2] if slack else None)
@@ -148,9 +146,7 @@ class PauseSwitch:
 
     def read(self) -> str:
         """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html."""
-        from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
-
-        with translated("ssm:GetParameter"):
+        with calling("ssm:GetParameter"):
             return str(self.account.client("ssm", self.region).get_parameter(Name=self.name)["Parameter"]["Value"])
 
     def pause(self, asked: Pause) -> tuple[Pause, Pause]:
@@ -163,9 +159,7 @@ class PauseSwitch:
 
     def write(self, value: str) -> None:
         """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html."""
-        from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
-
-        with translated("ssm:PutParameter"):
+        with calling("ssm:PutParameter"):
             self.account.client("ssm", self.region).put_parameter(Name=self.name, Value=value, Overwrite=True)
 
 
@@ -179,10 +173,8 @@ def find_deployment(stack: str, region: str | None, settings: Path | None) -> De
     behind = account()
     where = region or (configuration.region if configuration else behind.home_region)
 
-    from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
-
     try:
-        with translated("cloudformation:DescribeStacks"):
+        with calling("cloudformation:DescribeStacks"):
             (found,) = behind.client("cloudformation", where).describe_stacks(StackName=stack)["Stacks"]
     except (RejectedError, NotFoundError) as error:
         raise NotDeployed(

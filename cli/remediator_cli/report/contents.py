@@ -155,6 +155,11 @@ class Report:
         return {standing: counted[standing] for standing in Standing}
 
     @property
+    def clouds(self) -> tuple[str, ...]:
+        """The names of the clouds that the roles are in."""
+        return tuple(sorted({each.cloud for each in self.roles if each.cloud is not None}))
+
+    @property
     def open_elsewhere(self) -> tuple[tuple[str, RoleMemory], ...]:
         """The roles of which something is open although the account does not show them as enrolled or nearly so."""
         shown = {each.name for each in self.roles}

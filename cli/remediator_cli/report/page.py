@@ -51,8 +51,12 @@ def report_page(report: Report) -> str:
     https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Content-Security-Policy
     """
     style, script = (verbatim(_of_the_package(name)) for name in ("report.css", "report.js"))
-    standings = {standing: [each for each in report.roles if each.standing is standing] for standing in Standing}
-    return (
+    groups = [(standing, [each for each in report.roles if each.standing is standing]) for standing in Standing]
+    policy = (
+        f"default-src 'none'; style-src '{_source(style)}'; script-src '{_source(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    page: str = (
         environment()
         .get_template("page.html")
         .render(
@@ -60,18 +64,16 @@ def report_page(report: Report) -> str:
             version=__version__,
             style=style,
             script=script,
-            policy=f"default-src 'none'; style-src '{_source(style)}'; script-src '{_source(script)}'; "
-            "base-uri 'none'; form-action 'none'",
+            policy=policy,
             notices=tuple(_notices(report)),
             words=STANDING_WORDS,
             meanings=_MEANINGS,
-            groups=tuple((standing, roles) for standing, roles in standings.items() if roles),
-            states=tuple((standing, STANDING_WORDS[standing]) for standing, roles in standings.items() if roles),
-            clouds=tuple((cloud, cloud) for cloud in sorted({each.cloud for each in report.roles if each.cloud})),
+            groups=[(standing, roles) for standing, roles in groups if roles],
             chart=report.past and _chart(report.past),
             breakers=report.past and _breakers(report.past),
         )
     )
+    return page
 
 
 def environment() -> Environment:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import typer
 
-from remediator.errors import SettingsError
+from remediator.errors import RemediatorError, SettingsError
 from remediator.settings import Settings, parse_settings
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.json_lines import NotJson, parse_json
 from remediator_cli.terminal.output import complain
 
 CONTEXT_KEY = "remediator"
+BESIDE: Final = Path("cdk.json")
+"""Where the configuration is looked for when no option names it: in the working directory."""
 
 
 def read_settings(path: Path) -> Settings:
@@ -49,3 +52,28 @@ def given_settings(path: Path | None) -> Settings | None:
         for fault in error.faults:
             complain(str(path), fault)
         raise typer.Exit(ExitCode.BAD_INPUT) from error
+
+
+def needed_settings(path: Path | None) -> Settings:
+    """The configuration in the file that an option names, without one that in ``cdk.json`` of the working directory.
+
+    Raises RemediatorError where there is no such file. A wrong one ends the command with the exit code for bad input.
+    """
+    found = given_settings(path or (BESIDE if BESIDE.is_file() else None))
+    if found is None:
+        raise RemediatorError(
+            f"the configuration is needed, and there is no {BESIDE} in the working directory: name the cdk.json of the "
+            "deployment with --settings"
+        )
+    return found
+
+
+def own_account(arn: str, settings: Settings) -> str:
+    """The account (12 digits) of a caller, by its ARN. Raises RemediatorError where the configuration names another."""
+    account = arn.split(":")[4]
+    if settings.account not in (None, account):
+        raise RemediatorError(
+            f"your credentials are for account {account}, and the configuration is for {settings.account}. Set "
+            "AWS_PROFILE to a profile of that account"
+        )
+    return account
