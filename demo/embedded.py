@@ -33,6 +33,7 @@ _PROJECT = Path(__file__).resolve().parents[1]
 _SECONDS_TO_START = 90
 _SECONDS_TO_STOP = 5
 _LOG_LINES = 30
+_NOT_ANNOUNCED = "It has not announced its port."
 
 
 class EmbeddedAwsError(Exception):
@@ -68,7 +69,7 @@ class EmbeddedAws:
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
         self._clients: dict[tuple[str, Credentials, str, str | None], Any] = {}
-        self._last_error = "it announced no port"
+        self._last_error = _NOT_ANNOUNCED
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -88,10 +89,12 @@ class EmbeddedAws:
     def start(self) -> Self:
         """Start the server and wait until it answers.
 
-        Raises EmbeddedAwsError, with the end of the server's log, if it ends or says nothing for 90 seconds.
+        Raises EmbeddedAwsError if it ends or does not answer for 90 seconds, with the last error (of TLS, for example)
+        and the end of the server's log.
         """
         if self._announced():
             raise EmbeddedAwsError(f"An embedded AWS runs on {self.state} already, at {self.endpoint}.")
+        self._last_error = _NOT_ANNOUNCED
         try:
             self._process = self._launch()
             self._wait_until_ready(self._process)
@@ -295,15 +298,20 @@ class EmbeddedAws:
 
     def _announced(self) -> bool:
         """Whether the server that announced itself in the state folder still answers there."""
+        if not self._ready.exists():
+            return False
         try:
             ready = json.loads(self._ready.read_text())
             self.port, self._pid = ready["port"], ready["pid"]
-            return bool(self._ask("GET", "/_embedded/status")["pid"] == self._pid)
-        except FileNotFoundError:
-            return False  # it has not announced itself
-        except (OSError, ValueError, KeyError, EmbeddedAwsError) as error:
+            answering: int = self._ask("GET", "/_embedded/status")["pid"]
+        except EmbeddedAwsError as error:
+            self._last_error = str(error)
+            return False
+        except (OSError, ValueError, KeyError) as error:
             self._last_error = f"{type(error).__name__}: {error}"
             return False
+        self._last_error = f"Process {answering} answers at its port, not process {self._pid}."
+        return answering == self._pid
 
     def _launch(self) -> subprocess.Popen[bytes]:
         if sys.platform != "linux":
@@ -313,6 +321,7 @@ class EmbeddedAws:
         command += ["--lambda-python", str(functions), *(["--outlive-caller"] if self._outlive else [])]
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
         self.state.mkdir(parents=True, exist_ok=True)
+        self._ready.unlink(missing_ok=True)  # of a server that was killed: its port is not this one's
         with self._log.open("wb") as log:
             return subprocess.Popen(  # noqa: S603 - our own server
                 command,
@@ -328,10 +337,10 @@ class EmbeddedAws:
         if _wait_until(lambda: self._announced() or process.poll() is not None, _SECONDS_TO_START):
             if process.poll() is None:
                 return
-            problem = f"stopped while it was starting (exit code {process.returncode})"
+            problem = f"stopped while it was starting (exit code {process.returncode})."
         else:
-            problem = f"did not answer within {_SECONDS_TO_START} seconds, the last time because of {self._last_error}"
-        raise EmbeddedAwsError(f"The embedded AWS {problem}. The end of its log:\n{self.log_tail()}")
+            problem = f"did not answer within {_SECONDS_TO_START} seconds. The last error: {self._last_error}"
+        raise EmbeddedAwsError(f"The embedded AWS {problem}\nThe end of its log:\n{self.log_tail()}")
 
     def _ask(self, method: str, path: str, content: object = None) -> Any:  # noqa: ANN401 - JSON, read by the callers
         context = ssl.create_default_context(cafile=str(self.certificate_authority))

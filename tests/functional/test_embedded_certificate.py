@@ -52,6 +52,30 @@ def test_a_start_that_fails_says_which_error_kept_the_server_from_being_reached(
             aws.start()
 
 
+def test_a_start_that_fails_shows_how_the_server_ended_and_the_end_of_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def launch(_: EmbeddedAws) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"], start_new_session=True)
+
+    (tmp_path / "server.log").write_text("No space left.\n")
+    monkeypatch.setattr(EmbeddedAws, "_launch", launch)
+
+    with pytest.raises(EmbeddedAwsError, match=r"(?s)stopped while it was starting \(exit code 3\).*No space left"):
+        EmbeddedAws(tmp_path).start()
+
+
+def test_a_start_that_fails_says_that_the_server_did_not_announce_its_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "server.log").write_text("Still reading.\n")
+    monkeypatch.setattr(EmbeddedAws, "_launch", a_silent_server)
+    monkeypatch.setattr(embedded, "_SECONDS_TO_START", 0.5)
+
+    with pytest.raises(EmbeddedAwsError, match=r"(?s)has not announced its port.*Still reading"):
+        EmbeddedAws(tmp_path).start()
+
+
 def a_silent_server(_: EmbeddedAws) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
 
