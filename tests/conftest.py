@@ -23,6 +23,12 @@ os.environ.update(
     POWERTOOLS_METRICS_NAMESPACE="AnyscaleRemediator",
 )
 
+# As in the Makefile, for those who start pytest by themselves: the home folder may be read-only, or not there.
+_CACHES = Path(__file__).resolve().parents[1] / ".cache"
+os.environ.setdefault("UV_CACHE_DIR", str(_CACHES / "uv"))
+os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(_CACHES / "jsii"))
+os.environ.setdefault("CDK_HOME", str(_CACHES / "cdk"))
+
 # Each session would read the models of AWS's services anew: half of the time of the tests of the command line.
 botocore.session.create_loader = cache(botocore.session.create_loader)
 

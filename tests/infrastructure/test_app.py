@@ -25,7 +25,6 @@ def run(context: dict[str, object], folder: Path) -> subprocess.CompletedProcess
         cwd=APP.parent,
         env={
             "PATH": os.environ["PATH"],
-            "HOME": os.environ["HOME"],  # the CDK and the installer keep their caches there
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "CDK_CONTEXT_JSON": json.dumps(context),
@@ -33,7 +32,7 @@ def run(context: dict[str, object], folder: Path) -> subprocess.CompletedProcess
             "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
             **{
                 name: value
-                for name, value in os.environ.items()
+                for name, value in os.environ.items()  # how packages are reached, and where caches are: not at home
                 if name.startswith(("UV_", "PIP_", "SSL_", "JSII_RUNTIME_"))
             },
         },
