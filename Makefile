@@ -1,4 +1,4 @@
-# Everything is set up inside this folder: .venv*/ for Python, node_modules/ for the CDK's command line.
+# Everything is set up inside this folder: .venv*/ for Python, node_modules/ for the CDK's command line, .cache/.
 # Needed beforehand: Python >= 3.11 (another one than python3: make PYTHON=...), Node >= 20.
 
 SHELL := bash
