@@ -20,7 +20,6 @@ from remediator.errors import SettingsError
 from remediator.settings import Settings, parse_settings
 from stacks.bundle import BundleError, build_bundle
 from stacks.forwarder_stack import ForwarderStack
-from stacks.inbox import forwarded_regions
 from stacks.remediator_stack import RemediatorStack
 
 CONTEXT_KEY = "remediator"
@@ -52,7 +51,7 @@ def define(app: cdk.App) -> RemediatorStack:
 def define_stacks(app: cdk.App, settings: Settings, *, bundle: Path) -> RemediatorStack:
     """Define the stacks of a configuration; ``bundle`` is the folder with the functions' code."""
     home = RemediatorStack(app, STACK_PREFIX, settings=settings, bundle=bundle)
-    for region in forwarded_regions(settings):
+    for region in settings.other_regions:
         forwarder = ForwarderStack(app, f"{STACK_PREFIX}Forwarder-{region}", settings=settings, region=region)
         forwarder.add_stack_dependency(home)  # it sends to a bus of the home stack
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))

@@ -63,7 +63,7 @@ class People(Construct):
         self.topic = sns.Topic(self, "Topic", display_name="Anyscale role remediator", master_key=key, enforce_ssl=True)
         for email in settings.emails:
             self.topic.add_subscription(subscriptions.EmailSubscription(email))
-        self._admit_alarms(key, settings)
+        self._admit_alarms(key)
         if settings.amazon_q:
             self._tell_amazon_q(settings.amazon_q)
 
@@ -90,7 +90,7 @@ class People(Construct):
             logging_level=chatbot.LoggingLevel.ERROR,  # of what it drops nobody else hears
         )
 
-    def _admit_alarms(self, key: kms.Key, settings: Settings) -> None:
+    def _admit_alarms(self, key: kms.Key) -> None:
         """Let the alarms of this stack publish to the topic, and CloudWatch encrypt for those of this account.
 
         https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html#sns-publish-alarm-notification
@@ -98,7 +98,7 @@ class People(Construct):
         stack = Stack.of(self)
         cloudwatch = iam.ServicePrincipal("cloudwatch.amazonaws.com")
         of_this_account = {"aws:SourceAccount": stack.account}
-        alarms = f"arn:{settings.partition}:cloudwatch:{stack.region}:{stack.account}:alarm:{ALARM_PREFIX}*"
+        alarms = f"arn:aws:cloudwatch:{stack.region}:{stack.account}:alarm:{ALARM_PREFIX}*"
         self.topic.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="OurAlarms",

@@ -14,7 +14,6 @@ from remediator.settings import Settings
 from stacks.alarms import RUNBOOK, Watched
 from stacks.forwarder_stack import UNDELIVERED_NAME
 from stacks.function import QueueFunction
-from stacks.inbox import forwarded_regions
 from stacks.metrics import age_of, count_of, depth_of, invocations_of
 
 DASHBOARD_NAME: Final = "AnyscaleRemediator"
@@ -220,7 +219,7 @@ def _failed(
         yield depth_of(watched.dead_letters, _FIVE_MINUTES, name)
     for name, queue in undelivered.items():
         yield depth_of(queue, _FIVE_MINUTES, f"undelivered {name}")
-    for region in forwarded_regions(settings):
+    for region in settings.other_regions:
         yield cloudwatch.Metric(
             namespace="AWS/SQS",
             metric_name="ApproximateNumberOfMessagesVisible",

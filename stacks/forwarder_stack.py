@@ -38,7 +38,7 @@ class ForwarderStack(Stack):
         if not isinstance(queue, sqs.CfnQueue):
             raise TypeError("a Queue has a CfnQueue as its default child")
         queue.queue_name = UNDELIVERED_NAME
-        admit_rules(undelivered, settings)
+        admit_rules(undelivered)
         role = iam.Role(
             self,
             "Role",
@@ -47,11 +47,7 @@ class ForwarderStack(Stack):
                 "events.amazonaws.com",
                 conditions={
                     "StringEquals": {"aws:SourceAccount": self.account},
-                    "ArnLike": {
-                        "aws:SourceArn": (
-                            f"arn:{settings.partition}:events:{region}:{self.account}:rule/{FORWARDER_PREFIX}-*"
-                        )
-                    },
+                    "ArnLike": {"aws:SourceArn": (f"arn:aws:events:{region}:{self.account}:rule/{FORWARDER_PREFIX}-*")},
                 },
             ),
         )

@@ -11,7 +11,6 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from remediator.permissions import Target
-from remediator.settings import Settings
 
 PAUSE_PARAMETER: Final = "/anyscale-remediator/writes"
 """Its name is fixed, so that a person in a hurry need not look for it."""
@@ -32,7 +31,7 @@ class History(Construct):
     set it to: none of them may ever be changed.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
+    def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
         self.table = dynamodb.Table(
             self,
@@ -69,9 +68,7 @@ class History(Construct):
             Target.DIGESTER_ITEMS: self.table.table_arn,
             Target.NOTIFIER_ITEMS: self.table.table_arn,
             Target.HISTORY_LISTING: f"{self.table.table_arn}/index/{_LISTING}",
-            Target.PAUSE_PARAMETER: (
-                f"arn:{settings.partition}:ssm:{stack.region}:{stack.account}:parameter{PAUSE_PARAMETER}"
-            ),
+            Target.PAUSE_PARAMETER: (f"arn:aws:ssm:{stack.region}:{stack.account}:parameter{PAUSE_PARAMETER}"),
         }
 
 

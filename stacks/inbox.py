@@ -19,19 +19,9 @@ FORWARDER_PREFIX: Final = f"{RULE_PREFIX}Forwarder"
 _BUS_NAME: Final = f"{RULE_PREFIX}Inbox"
 
 
-def forwarded_regions(settings: Settings) -> tuple[str, ...]:
-    """The Regions of buckets from which events are forwarded: all but the home region, and none in China.
-
-    China is the one partition where EventBridge sends no events from one Region to another.
-    https://aws.amazon.com/blogs/compute/expanding-cross-region-event-routing-with-amazon-eventbridge/
-    https://aws.amazon.com/about-aws/whats-new/2022/06/amazon-eventbridge-cross-region-routing-aws-govcloud-regions/
-    """
-    return () if settings.partition == "aws-cn" else settings.other_regions
-
-
 def inbox_arn(settings: Settings, account: str) -> str:
     """The ARN of the bus. Its name is fixed, so that a stack of another Region can name it."""
-    return f"arn:{settings.partition}:events:{settings.region}:{account}:event-bus/{_BUS_NAME}"
+    return f"arn:aws:events:{settings.region}:{account}:event-bus/{_BUS_NAME}"
 
 
 class Inbox(Construct):
@@ -56,9 +46,7 @@ class Inbox(Construct):
         super().__init__(scope, construct_id)
         account = Stack.of(self).account
         self.arn = inbox_arn(settings, account)
-        forwarders = [
-            f"arn:{settings.partition}:events:{region}:{account}:rule/{FORWARDER_PREFIX}-*" for region in regions
-        ]
+        forwarders = [f"arn:aws:events:{region}:{account}:rule/{FORWARDER_PREFIX}-*" for region in regions]
         bus = events.CfnEventBus(
             self,
             "Bus",
@@ -70,7 +58,7 @@ class Inbox(Construct):
                     {
                         "Sid": "OurForwarders",
                         "Effect": "Allow",
-                        "Principal": {"AWS": f"arn:{settings.partition}:iam::{account}:root"},
+                        "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
                         "Action": "events:PutEvents",
                         "Resource": self.arn,
                         "Condition": {"ArnLike": {"aws:SourceArn": forwarders}},

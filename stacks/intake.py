@@ -6,7 +6,7 @@ from aws_cdk import Duration, Stack
 from constructs import Construct
 
 from remediator.settings import Settings
-from stacks.inbox import Inbox, forwarded_regions
+from stacks.inbox import Inbox
 from stacks.queues import dead_letter_queue, standard_queue, undelivered_queue
 from stacks.watched_rules import RULE_PREFIX, WatchedRules, admit_rules, watched_rules
 
@@ -25,7 +25,7 @@ class Intake(Construct):
         self.queue = standard_queue(self, "Queue", dead_letters=self.dead_letters, consumer_timeout=consumer_timeout)
         self.undelivered = undelivered_queue(self, "Undelivered")
         for queue in (self.queue, self.undelivered):
-            admit_rules(queue, settings)
+            admit_rules(queue)
         WatchedRules(
             self,
             "Rules",
@@ -34,7 +34,7 @@ class Intake(Construct):
             target_arn=self.queue.queue_arn,
             undelivered=self.undelivered,
         )
-        regions = forwarded_regions(settings)
+        regions = settings.other_regions
         self.inbox = (
             Inbox(self, "Inbox", settings=settings, regions=regions, queue=self.queue, undelivered=self.undelivered)
             if regions

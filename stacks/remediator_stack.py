@@ -17,7 +17,6 @@ from stacks.alerts import Alerts, People
 from stacks.dashboard import DASHBOARD_NAME, Dashboard
 from stacks.function import Batches, QueueFunction
 from stacks.history import PAUSE_PARAMETER, History
-from stacks.inbox import forwarded_regions
 from stacks.intake import Intake
 from stacks.queues import MAX_RECEIVE_COUNT, TopicQueue, WorkQueue
 from stacks.sweep import Sweep
@@ -66,7 +65,7 @@ class RemediatorStack(Stack):
         )
         alerts = Alerts(self, "Alerts")
         people = People(self, "People", key=alerts.key, settings=settings)
-        history = History(self, "History", settings=settings)
+        history = History(self, "History")
         intake = Intake(self, "Intake", settings=settings, consumer_timeout=_ROUTER_TIMEOUT)
         work = WorkQueue(self, "Work", consumer_timeout=_RECONCILER_TIMEOUT)
         sweep = Sweep(
@@ -179,7 +178,7 @@ class RemediatorStack(Stack):
                 sid="NeverOwnRoles",
                 effect=iam.Effect.DENY,
                 actions=list(IAM_WRITES),
-                resources=[own_roles_pattern(settings.partition, self.account)],
+                resources=[own_roles_pattern(self.account)],
             )
         )
         undelivered = {"events": intake.undelivered, "alerts": alerts.undelivered}
@@ -200,13 +199,6 @@ class RemediatorStack(Stack):
             functions=functions,
             settings=settings,
         )
-        if unheard := sorted(set(settings.other_regions) - set(forwarded_regions(settings))):
-            Annotations.of(self).add_warning_v2(
-                "anyscale-remediator:no-forwarder",
-                f"EventBridge sends no events from one Region of China to another. Calls on buckets and keys in "
-                f"{', '.join(unheard)} are noticed by the next sweep only, every {settings.sweep_minutes} minutes.",
-            )
-
         if not settings.emails and settings.amazon_q is None:
             only = "Slack's webhook is the only way" if settings.slack_webhook_secret else "There is no way"
             Annotations.of(self).add_warning_v2(

@@ -12,7 +12,6 @@ from typing import Any, Final, assert_never
 from aws_cdk import Acknowledgment, Stack, Validations
 from aws_cdk import aws_iam as iam
 
-from remediator.core.policy.arn import ec2_service_principal
 from remediator.errors import SettingsError
 from remediator.permissions import Access, Permission, Target
 from remediator.settings import Cloud, InstanceProfileMode, Mode, Settings
@@ -259,7 +258,7 @@ def _scopes(target: Target, settings: Settings, ours: Mapping[Target, str]) -> t
 def _all_scopes(  # noqa: C901, PLR0912 - one case for each target
     target: Target, settings: Settings, account: str, ours: Mapping[Target, str]
 ) -> tuple[_Scope, ...]:
-    iam_of = f"arn:{settings.partition}:iam::{account}"
+    iam_of = f"arn:aws:iam::{account}"
     repairing = [cloud for cloud in settings.clouds if cloud.mode is Mode.REPAIR]
     with_profiles = [cloud for cloud in repairing if cloud.instance_profile is InstanceProfileMode.REPAIR]
     match target:
@@ -277,22 +276,22 @@ def _all_scopes(  # noqa: C901, PLR0912 - one case for each target
             return (_allowed("RepairEnrolledRoles", f"{iam_of}:role", repairing, tagged),)
         case Target.PASSED_ROLES:
             # Not by their tags: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
-            to_ec2 = {"StringEquals": {"iam:PassedToService": ec2_service_principal(settings.partition)}}
+            to_ec2 = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
             return (_allowed("PassRolesToEc2", f"{iam_of}:role", with_profiles, to_ec2),)
         case Target.REPAIRED_INSTANCE_PROFILES:
             return (_allowed("RepairInstanceProfiles", f"{iam_of}:instance-profile", with_profiles, {}),)
         case Target.ANY_MANAGED_POLICY:
             reason = "Reading only. Whether a role has access depends on every policy attached to it."
-            policies = (f"{iam_of}:policy/*", f"arn:{settings.partition}:iam::aws:policy/*")
+            policies = (f"{iam_of}:policy/*", "arn:aws:iam::aws:policy/*")
             return (_Scope("ReadManagedPolicies", policies, why_wildcards=reason),)
         case Target.CUSTOMER_POLICIES:
             reason = "Reading only. A change of any policy of the account can concern an enrolled role."
             return (_Scope("FindRolesOfPolicies", (f"{iam_of}:policy/*",), why_wildcards=reason),)
         case Target.CONFIGURED_BUCKETS:
-            return _buckets("ReadBuckets", settings.clouds, settings, account)
+            return _buckets("ReadBuckets", settings.clouds, account)
         case Target.GRANTING_BUCKETS:
             granting = [cloud for cloud in repairing if cloud.writes_bucket_policies]
-            return _buckets("WriteBucketPolicies", granting, settings, account)
+            return _buckets("WriteBucketPolicies", granting, account)
         case Target.CONFIGURED_KEYS:
             keys = (bucket.key for cloud in settings.clouds for bucket in cloud.buckets)
             return (_Scope("ReadKeys", tuple(dict.fromkeys(filter(None, keys)))),)
@@ -339,11 +338,11 @@ def _webhook_secret(settings: Settings, account: str) -> _Scope:
     name = settings.slack_webhook_secret
     if name is None or name.startswith("arn:"):
         return _Scope("ReadWebhook", (name,) if name else ())
-    secrets = f"arn:{settings.partition}:secretsmanager:{settings.region}:{account}:secret"
+    secrets = f"arn:aws:secretsmanager:{settings.region}:{account}:secret"
     return _Scope("ReadWebhook", (f"{secrets}:{name}-??????",))
 
 
-def _buckets(sid: str, clouds: Iterable[Cloud], settings: Settings, account: str) -> tuple[_Scope, ...]:
+def _buckets(sid: str, clouds: Iterable[Cloud], account: str) -> tuple[_Scope, ...]:
     """The buckets of some clouds, by owner: a name that another account has taken over is another bucket.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-resourceaccount
@@ -355,7 +354,7 @@ def _buckets(sid: str, clouds: Iterable[Cloud], settings: Settings, account: str
     return tuple(
         _Scope(
             sid,
-            tuple(f"arn:{settings.partition}:s3:::{name}" for name in of_owner),
+            tuple(f"arn:aws:s3:::{name}" for name in of_owner),
             {"StringEquals": {"aws:ResourceAccount": owner}},
         )
         for owner, of_owner in names.items()

@@ -49,15 +49,15 @@ class Sweep(Construct):
             consumer_timeout=consumer_timeout,
             batching_window=batching_window,
         )
-        self.role = self._role_of_the_schedule(settings)
+        self.role = self._role_of_the_schedule()
         self.schedule = self._schedule(settings)
         self._after_deployment()
         self._after_resuming(pause_parameter)
 
-    def _role_of_the_schedule(self, settings: Settings) -> iam.Role:
+    def _role_of_the_schedule(self) -> iam.Role:
         """https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html."""
         stack = Stack.of(self)
-        group = f"arn:{settings.partition}:scheduler:{stack.region}:{stack.account}:schedule-group/default"
+        group = f"arn:aws:scheduler:{stack.region}:{stack.account}:schedule-group/default"
         return iam.Role(
             self,
             "Role",

@@ -178,10 +178,10 @@ class WatchedRules(Construct):
             )
 
 
-def admit_rules(queue: sqs.Queue, settings: Settings) -> None:
+def admit_rules(queue: sqs.Queue) -> None:
     """Let EventBridge send to the queue for our rules of the queue's Region and account, on any bus, and no other."""
     stack = Stack.of(queue)
-    events_here = f"arn:{settings.partition}:events:{stack.region}:{stack.account}"
+    events_here = f"arn:aws:events:{stack.region}:{stack.account}"
     queue.add_to_resource_policy(
         iam.PolicyStatement(
             sid="OurRules",

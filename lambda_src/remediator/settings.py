@@ -21,13 +21,15 @@ from typing import Final, TypeVar
 
 from remediator.errors import SettingsError
 
-HOME_REGIONS: Final[Mapping[str, str]] = {"us-east-1": "aws", "us-gov-west-1": "aws-us-gov", "cn-north-1": "aws-cn"}
-"""The regions where IAM's events arrive, each with its partition; the remediator lives in one of them.
+PARTITION: Final = "aws"
+"""The partition of every role and bucket: Anyscale supports no other."""
+
+HOME_REGION: Final = "us-east-1"
+"""The Region where IAM's events arrive, and where the remediator lives.
 
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.html#cloudtrail-concepts-global-service-events
 """
 
-DEFAULT_REGION: Final = "us-east-1"
 DEFAULT_ENROLLMENT_TAG: Final = "anyscale:cluster-role"
 DEFAULT_LOG_RETENTION_DAYS: Final = 90
 DEFAULT_SWEEP_MINUTES: Final = 60
@@ -207,7 +209,7 @@ class Settings:
     """
 
     clouds: tuple[Cloud, ...]
-    region: str = DEFAULT_REGION
+    region: str = HOME_REGION
     account: str | None = None
     enrollment_tag: str = DEFAULT_ENROLLMENT_TAG
     emails: tuple[str, ...] = ()
@@ -220,11 +222,6 @@ class Settings:
     digest: DigestLimit = DigestLimit()
     slack_webhook_secret: str | None = None
     amazon_q: AmazonQ | None = None
-
-    @property
-    def partition(self) -> str:
-        """The partition of the home region, and so of every role and bucket: ``aws``, ``aws-us-gov`` or ``aws-cn``."""
-        return HOME_REGIONS[self.region]
 
     def cloud(self, name: str) -> Cloud | None:
         """The cloud of that name, or None; case counts."""
@@ -414,11 +411,11 @@ _OPTIONS: Final = (
 
 def _read_settings(value: object, place: _Place) -> Settings:
     fields = _object(value, place, needed=("clouds",), optional=_OPTIONS)
-    region = _text(fields.get("region", DEFAULT_REGION), place.key("region"), _home_region_complaint)
+    region = _text(fields.get("region", HOME_REGION), place.key("region"), _home_region_complaint)
     account = _optional_account(fields, place, None)
     clouds: tuple[Cloud, ...] = ()
     if "clouds" in fields:
-        clouds = _read_clouds(fields["clouds"], place.key("clouds"), HOME_REGIONS.get(region), account)
+        clouds = _read_clouds(fields["clouds"], place.key("clouds"), account)
     emails = _list(
         fields.get("emails", []), place.key("emails"), lambda item, at: _text(item, at, _email_complaint), str.lower
     )
@@ -443,9 +440,7 @@ def _read_settings(value: object, place: _Place) -> Settings:
         approvers=_list(
             fields.get("approvers", []),
             place.key("approvers"),
-            lambda item, at: PrincipalPattern(
-                _text(item, at, lambda text: _principal_complaint(text, HOME_REGIONS.get(region), account))
-            ),
+            lambda item, at: PrincipalPattern(_text(item, at, lambda text: _principal_complaint(text, account))),
             lambda pattern: pattern.text,
         ),
         write_limit=_read_write_limit(fields.get("writeLimit", {}), place.key("writeLimit")),
@@ -455,13 +450,11 @@ def _read_settings(value: object, place: _Place) -> Settings:
         slack_webhook_secret=_read_webhook_secret(
             fields["slackWebhookSecret"],
             place.key("slackWebhookSecret"),
-            lambda text: _secret_complaint(text, region, account),
+            lambda text: _secret_complaint(text, account),
         )
         if "slackWebhookSecret" in fields
         else None,
-        amazon_q=_read_amazon_q(fields["amazonQ"], place.key("amazonQ"), HOME_REGIONS.get(region))
-        if "amazonQ" in fields
-        else None,
+        amazon_q=_read_amazon_q(fields["amazonQ"], place.key("amazonQ")) if "amazonQ" in fields else None,
     )
 
 
@@ -505,13 +498,8 @@ def _read_webhook_secret(value: object, place: _Place, complaint: _Complaint) ->
     return ""
 
 
-def _read_amazon_q(value: object, place: _Place, partition: str | None) -> AmazonQ:
+def _read_amazon_q(value: object, place: _Place) -> AmazonQ:
     """https://docs.aws.amazon.com/chatbot/latest/APIReference/API_CreateSlackChannelConfiguration.html."""
-    if partition not in ("aws", None):
-        place.fault(
-            f"Amazon Q Developer in chat applications is not there in the partition {_shown(partition)}; leave it out, "
-            'and let Slack be told through "slackWebhookSecret"'
-        )
     fields = _object(value, place, needed=("workspace", "channel"), optional=())
     return AmazonQ(
         workspace=_text(fields["workspace"], place.key("workspace"), _workspace_complaint)
@@ -521,13 +509,13 @@ def _read_amazon_q(value: object, place: _Place, partition: str | None) -> Amazo
     )
 
 
-def _read_clouds(value: object, place: _Place, partition: str | None, account: str | None) -> tuple[Cloud, ...]:
+def _read_clouds(value: object, place: _Place, account: str | None) -> tuple[Cloud, ...]:
     if not isinstance(value, Mapping):
         place.unexpected(value, "needed is an object with one key per cloud")
         return ()
     if not value:
         place.fault("is empty; at least one cloud is needed")
-    clouds = tuple(_read_cloud(name, cloud, place, partition, account) for name, cloud in value.items())
+    clouds = tuple(_read_cloud(name, cloud, place, account) for name, cloud in value.items())
     _refuse_several_accounts(clouds, account, place)
     _refuse_contradicting_buckets(clouds, place)
     return clouds
@@ -537,7 +525,7 @@ _CLOUD_OPTIONS: Final = ("mode", "grant", "formerGrant", "instanceProfile", "acc
 _CLOUD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def _read_cloud(name: object, value: object, clouds: _Place, partition: str | None, account: str | None) -> Cloud:
+def _read_cloud(name: object, value: object, clouds: _Place, account: str | None) -> Cloud:
     if not isinstance(name, str) or not _CLOUD_NAME.fullmatch(name):
         clouds.fault(
             f"the cloud's name {_shown(name)} is not possible; allowed are 1 to 64 letters, digits and . _ -, "
@@ -551,7 +539,7 @@ def _read_cloud(name: object, value: object, clouds: _Place, partition: str | No
         buckets=_list(
             fields["buckets"],
             place.key("buckets"),
-            lambda item, at: _read_bucket(item, at, partition, account),
+            lambda item, at: _read_bucket(item, at, account),
             lambda bucket: bucket.name,
             at_least_one="bucket",
         )
@@ -578,7 +566,7 @@ def _read_cloud(name: object, value: object, clouds: _Place, partition: str | No
         required_boundary=_text(
             fields["requiredBoundary"],
             place.key("requiredBoundary"),
-            lambda text: _boundary_complaint(text, partition, account),
+            lambda text: _boundary_complaint(text, account),
         )
         if "requiredBoundary" in fields
         else None,
@@ -609,19 +597,15 @@ def _refuse_foreign_buckets(cloud: Cloud, place: _Place) -> None:
             )
 
 
-def _read_bucket(value: object, place: _Place, partition: str | None, account: str | None) -> BucketSettings:
+def _read_bucket(value: object, place: _Place, account: str | None) -> BucketSettings:
     fields = _object(value, place, needed=("name", "region"), optional=("account", "key"))
     name = _text(fields["name"], place.key("name"), _bucket_name_complaint) if "name" in fields else ""
-    region = (
-        _text(fields["region"], place.key("region"), lambda text: _region_complaint(text, partition))
-        if "region" in fields
-        else ""
-    )
+    region = _text(fields["region"], place.key("region"), _region_complaint) if "region" in fields else ""
     return BucketSettings(
         name=name,
         region=region,
         account=_optional_account(fields, place, account),
-        key=_text(fields["key"], place.key("key"), lambda text: _key_complaint(text, region, partition))
+        key=_text(fields["key"], place.key("key"), lambda text: _key_complaint(text, region))
         if "key" in fields
         else None,
     )
@@ -782,7 +766,7 @@ _PRINCIPAL = re.compile(
 )
 
 
-def _principal_complaint(text: str, partition: str | None, account: str | None) -> str | None:
+def _principal_complaint(text: str, account: str | None) -> str | None:
     if text.startswith("arn:") and ":assumed-role/" in text:
         return "a session counts as its role: allowed is the role's ARN, arn:PARTITION:iam::ACCOUNT:role/PATH/NAME"
     match = _PRINCIPAL.fullmatch(text)
@@ -793,7 +777,7 @@ def _principal_complaint(text: str, partition: str | None, account: str | None) 
         )
     if match["path_and_name"] and len(re.sub(r"[*?/]", "", match["path_and_name"])) < _PATTERN_MIN_LITERALS:
         return f"it is too broad; at least {_PATTERN_MIN_LITERALS} characters other than * ? / are needed"
-    return _elsewhere_complaint(match, partition, account, "only a principal of that account can tag its roles")
+    return _elsewhere_complaint(match, account, "only a principal of that account can tag its roles")
 
 
 _POLICY_ARN = re.compile(
@@ -801,23 +785,22 @@ _POLICY_ARN = re.compile(
 )
 
 
-def _boundary_complaint(text: str, partition: str | None, account: str | None) -> str | None:
+def _boundary_complaint(text: str, account: str | None) -> str | None:
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html."""
     match = _POLICY_ARN.fullmatch(text)
     if match is None:
         return "allowed is the ARN of a managed policy: arn:PARTITION:iam::ACCOUNT:policy/PATH/NAME"
     return _elsewhere_complaint(
         match,
-        partition,
         account if match["account"] != "aws" else None,
         "a role's boundary is a policy of its own account, or one of AWS",
     )
 
 
-def _elsewhere_complaint(match: re.Match[str], partition: str | None, account: str | None, because: str) -> str | None:
+def _elsewhere_complaint(match: re.Match[str], account: str | None, because: str) -> str | None:
     """That an ARN is not in the partition and the account of the roles, as far as these are known."""
-    if partition is not None and match["partition"] != partition:
-        return f"it is not in the partition {_shown(partition)} of the home region"
+    if match["partition"] != PARTITION:
+        return f"it is not in the partition {_shown(PARTITION)} of the home region"
     if account is not None and match["account"] != account:
         return f"it is not in the account of the roles, {_shown(account)}; {because}"
     return None
@@ -833,22 +816,27 @@ _OTHER_PARTITIONS = (
 
 
 def _home_region_complaint(text: str) -> str | None:
-    if text in HOME_REGIONS:
+    if text == HOME_REGION:
         return None
-    return (
-        f"allowed is {_words(tuple(HOME_REGIONS), 'or')}, because IAM's events arrive in no other region; "
-        "buckets may live elsewhere"
+    return _partition_complaint(text) or (
+        f"allowed is {_shown(HOME_REGION)}, because IAM's events arrive in no other region; buckets may live elsewhere"
     )
 
 
-def _region_complaint(text: str, partition: str | None) -> str | None:
-    """``partition`` is that of the home region, None where the home region itself is wrong."""
+def _region_complaint(text: str) -> str | None:
     if not _REGION.fullmatch(text):
         return 'allowed is the code of an AWS region, such as "us-west-2"'
-    found = next((name for beginning, name in _OTHER_PARTITIONS if beginning.match(text)), "aws")
-    if partition is not None and found != partition:
-        return f"it is not in the partition {_shown(partition)} of the home region; no role reaches across partitions"
-    return None
+    return _partition_complaint(text)
+
+
+def _partition_complaint(region: str) -> str | None:
+    found = next((name for beginning, name in _OTHER_PARTITIONS if beginning.match(region)), PARTITION)
+    if found == PARTITION:
+        return None
+    return (
+        f"the partition {_shown(found)} is not supported, because Anyscale supports no other than the "
+        f"partition {_shown(PARTITION)}"
+    )
 
 
 _BUCKET_NAMING = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"
@@ -880,7 +868,7 @@ def _bucket_name_complaint(text: str) -> str | None:
 _KEY_ARN = re.compile(r"arn:(?P<partition>[a-z-]+):kms:(?P<region>[a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]{1,128}")
 
 
-def _key_complaint(text: str, region: str, partition: str | None) -> str | None:
+def _key_complaint(text: str, region: str) -> str | None:
     """The key of a bucket is in its Region.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
@@ -893,8 +881,8 @@ def _key_complaint(text: str, region: str, partition: str | None) -> str | None:
         )
     if _REGION.fullmatch(region) and match["region"] != region:
         return f"a bucket's key must be in the Region of the bucket, {_shown(region)}"
-    if partition is not None and match["partition"] != partition:
-        return f"it is not in the partition {_shown(partition)} of the home region"
+    if match["partition"] != PARTITION:
+        return f"it is not in the partition {_shown(PARTITION)} of the home region"
     return None
 
 
@@ -960,7 +948,7 @@ _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _WEBHOOK_URL = re.compile(r"://|^/?/?hooks\.|(^|/)[TE][A-Z0-9]{5,}/B[A-Z0-9]{5,}/", re.IGNORECASE)
 
 
-def _secret_complaint(text: str, region: str, account: str | None) -> str | None:
+def _secret_complaint(text: str, account: str | None) -> str | None:
     """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html (Name)."""
     if _WEBHOOK_URL.search(text):
         return "it looks like the URL itself; put the URL into a secret, never here, and here the name of the secret"
@@ -979,8 +967,8 @@ def _secret_complaint(text: str, region: str, account: str | None) -> str | None
             "allowed is the whole ARN of a secret, arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX with "
             "the six characters that Secrets Manager adds, or its name alone"
         )
-    if region in HOME_REGIONS and (match["region"], match["partition"]) != (region, HOME_REGIONS[region]):
-        return f"the secret must be in the home region, {_shown(region)}"
+    if (match["region"], match["partition"]) != (HOME_REGION, PARTITION):
+        return f"the secret must be in the home region, {_shown(HOME_REGION)}"
     if account is not None and match["account"] != account:
         return f"the secret must be in the account of the deployment, {_shown(account)}"
     return None

@@ -64,7 +64,7 @@ def checked(
 ) -> tuple[RoleCheck, ...]:
     """The verdicts on a template, in the example configuration with some changes to its cloud."""
     known = parse_settings(configuration(**cloud))
-    deployment = StackDeployment(known.partition, ACCOUNT, None, parameters or {}, stack_tags or {})
+    deployment = StackDeployment("aws", ACCOUNT, None, parameters or {}, stack_tags or {})
     after = read_template(json.dumps(value), "template.json", deployment)
     former = None if before is None else read_template(json.dumps(before), "before.json", deployment)
     return check_change(DeclaredChange(former, after, ACCOUNT), known, account=None, language=Language.CLOUDFORMATION)

@@ -57,14 +57,11 @@ def test_the_command_line_goes_before_the_configuration(configured: str, remedia
     assert passing(policy, "AnyscaleRemediatorByDeployersOnly")[:2] == [lead, ci]
 
 
-@pytest.mark.parametrize(
-    ("partition", "region"), [("aws", "us-east-1"), ("aws-us-gov", "us-gov-west-1"), ("aws-cn", "cn-north-1")]
-)
-def test_it_needs_no_configuration(partition: str, region: str, remediator: Remediator) -> None:
-    answer = remediator("guardrails", "--approver", f"arn:{partition}:iam::111122223333:role/lead")
+def test_it_needs_no_configuration(remediator: Remediator) -> None:
+    answer = remediator("guardrails", "--approver", "arn:aws:iam::111122223333:role/lead")
     assert answer.code == 0
-    assert f"-{region}" in answer.out
-    assert f"arn:{partition}:lambda:*:*:function:AnyscaleRemediator*" in answer.out
+    assert "-us-east-1" in answer.out
+    assert "arn:aws:lambda:*:*:function:AnyscaleRemediator*" in answer.out
 
 
 def test_both_forms_say_the_same(configured: str, remediator: Remediator) -> None:
@@ -82,7 +79,10 @@ def test_nobody_who_may_pass_is_an_error_that_says_what_to_do(remediator: Remedi
 @pytest.mark.parametrize("option", ["--approver", "--deployer"])
 @pytest.mark.parametrize(
     "text",
-    ["alice", "*", "arn:aws:iam::111122223333:role/*", "arn:aws:sts::111122223333:assumed-role/ci/me", "x\x1b[31m"],
+    [
+        *("alice", "*", "arn:aws:iam::111122223333:role/*", "arn:aws:sts::111122223333:assumed-role/ci/me"),
+        *("arn:aws-cn:iam::111122223333:role/lead", "x\x1b[31m"),
+    ],
 )
 def test_what_is_no_principal_is_a_wrong_call(option: str, text: str, remediator: Remediator) -> None:
     answer = remediator("guardrails", "--approver", APPROVER, option, text)

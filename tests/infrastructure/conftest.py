@@ -1,4 +1,4 @@
-"""Synthesised apps, made once: the example of ``cdk.json``, the largest that we promise, and one for each partition.
+"""Synthesised apps, made once: the example of ``cdk.json``, the largest that we promise, and one of mixed clouds.
 
 All but the quiet one have a webhook of Slack, so that all have the same functions.
 """
@@ -117,24 +117,3 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, code: Path) -> Synthesised:
         },
     }
     return synthesise(configuration, tmp_path_factory.mktemp("mixed"), code=code)
-
-
-@pytest.fixture(scope="session")
-def gov(tmp_path_factory: pytest.TempPathFactory, code: Path) -> Synthesised:
-    """A deployment to GovCloud, with a bucket in each of its Regions."""
-    return synthesise(_elsewhere("us-gov-west-1", "us-gov-east-1"), tmp_path_factory.mktemp("gov"), code=code)
-
-
-@pytest.fixture(scope="session")
-def china(tmp_path_factory: pytest.TempPathFactory, code: Path) -> Synthesised:
-    """A deployment to China, with a bucket in each of its Regions."""
-    return synthesise(_elsewhere("cn-north-1", "cn-northwest-1"), tmp_path_factory.mktemp("china"), code=code)
-
-
-def _elsewhere(home: str, other: str) -> dict[str, object]:
-    buckets = [{"name": f"acme-{region}", "region": region} for region in (home, other)]
-    return {
-        "region": home,
-        "slackWebhookSecret": WEBHOOK,
-        "clouds": {"a": {"buckets": buckets, "roles": ["anyscale/*"], "instanceProfile": "repair"}},
-    }

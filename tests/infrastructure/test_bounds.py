@@ -101,18 +101,18 @@ def near(pattern: str) -> Iterator[str]:
     yield f"{beginning.replace(ACCOUNT, '444455556666')}:{name}"
 
 
-@pytest.mark.parametrize("stack", ["example", "mixed", "gov", "china"], indirect=True)
+@pytest.mark.parametrize("stack", ["example", "mixed"], indirect=True)
 def test_every_write_anywhere_else_is_denied(stack: Synthesised) -> None:
     settings = stack.settings
     statements = stack.statements_of("reconciler")
-    iam = f"arn:{settings.partition}:iam::{ACCOUNT}"
+    iam = f"arn:aws:iam::{ACCOUNT}"
     repairing = [cloud for cloud in settings.clouds if cloud.mode is Mode.REPAIR]
     profiles = [cloud for cloud in repairing if cloud.instance_profile is InstanceProfileMode.REPAIR]
     granting = [cloud for cloud in repairing if GrantSide.BUCKET_POLICY in (cloud.grant, cloud.former_grant)]
     everything = [
         *(f"{iam}:role/{pattern}" for cloud in settings.clouds for pattern in cloud.roles),
         *(f"{iam}:instance-profile/{pattern}" for cloud in settings.clouds for pattern in cloud.roles),
-        *(f"arn:{settings.partition}:s3:::{bucket.name}" for cloud in settings.clouds for bucket in cloud.buckets),
+        *(f"arn:aws:s3:::{bucket.name}" for cloud in settings.clouds for bucket in cloud.buckets),
         f"{iam}:role/admin",
     ]
     targets: list[tuple[tuple[str, ...], list[str]]] = [
@@ -121,7 +121,7 @@ def test_every_write_anywhere_else_is_denied(stack: Synthesised) -> None:
         (ON_PROFILES, [f"{iam}:instance-profile/{pattern}" for cloud in profiles for pattern in cloud.roles]),
         (
             ON_BUCKETS,
-            [f"arn:{settings.partition}:s3:::{bucket.name}" for cloud in granting for bucket in cloud.buckets],
+            [f"arn:aws:s3:::{bucket.name}" for cloud in granting for bucket in cloud.buckets],
         ),
     ]
     outside = 0

@@ -8,7 +8,7 @@ from remediator.core.enrollment.guardrails import Guarded, guardrails
 from remediator.core.policy.matching import glob, matches
 from tests.infrastructure.templates import ACCOUNT, Synthesised, resolved
 
-GUARDED = Guarded("anyscale:cluster-role", (f"arn:aws:iam::{ACCOUNT}:role/platform/*",), (), "aws", ACCOUNT)
+GUARDED = Guarded("anyscale:cluster-role", (f"arn:aws:iam::{ACCOUNT}:role/platform/*",), (), ACCOUNT)
 
 # The ARN of a resource of a type: by the property that names it, and else by the name that CloudFormation makes of the
 # names of the stack and of the resource.

@@ -93,7 +93,7 @@ def test_these_are_the_alarms(example: Synthesised) -> None:
     assert len(example.resources("AWS::CloudWatch::Alarm")) == len(ALARMS)
 
 
-@pytest.mark.parametrize("configuration", ["mixed", "largest", "gov", "china"])
+@pytest.mark.parametrize("configuration", ["mixed", "largest"])
 def test_every_deployment_has_the_same_alarms(configuration: str, request: pytest.FixtureRequest) -> None:
     assert set(alarms_of(request.getfixturevalue(configuration))) == ALARMS
 
@@ -164,7 +164,7 @@ def test_every_alarm_tells_people_when_it_goes_off_and_is_silent_when_it_is_over
         assert "InsufficientDataActions" not in alarm
 
 
-@pytest.mark.parametrize("configuration", ["example", "mixed", "largest", "gov", "china", "quiet"])
+@pytest.mark.parametrize("configuration", ["example", "mixed", "largest", "quiet"])
 def test_every_metric_is_one_that_the_functions_count_or_that_aws_publishes_of_our_own_resources(
     configuration: str, request: pytest.FixtureRequest
 ) -> None:
@@ -214,7 +214,7 @@ def test_the_dashboard_shows_every_queue_and_what_every_function_does(example: S
             assert (name, function) in metrics
 
 
-@pytest.mark.parametrize("configuration", ["example", "mixed", "largest", "gov", "china"])
+@pytest.mark.parametrize("configuration", ["example", "mixed", "largest"])
 def test_the_dashboard_shows_what_the_forwarders_could_not_deliver(
     configuration: str, request: pytest.FixtureRequest
 ) -> None:

@@ -37,7 +37,7 @@ def own_roles(home: Synthesised) -> list[RoleArn]:
                 generated = f"{stack.name[:SHORTENED]}-{logical_id[:SHORTENED]}-ftsyJqRnKmAd"
                 name = properties.get("RoleName", generated)
                 path = properties.get("Path", "/")
-                found.append(RoleArn(home.settings.partition, ACCOUNT, path, name))
+                found.append(RoleArn("aws", ACCOUNT, path, name))
     return found
 
 

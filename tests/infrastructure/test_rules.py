@@ -209,7 +209,7 @@ class TestRecords:
 
 
 class TestSizes:
-    @pytest.mark.parametrize("configuration", ["largest", "example", "mixed", "china"])
+    @pytest.mark.parametrize("configuration", ["largest", "example", "mixed"])
     def test_every_pattern_fits_its_limit_and_every_name_its_own(
         self, configuration: str, request: pytest.FixtureRequest
     ) -> None:
@@ -251,7 +251,7 @@ class TestSizes:
 
 
 class TestTemplates:
-    @pytest.mark.parametrize("configuration", ["example", "largest", "mixed", "gov", "china"])
+    @pytest.mark.parametrize("configuration", ["example", "largest", "mixed"])
     def test_the_stacks_have_the_rules_of_their_regions_and_no_other(
         self, configuration: str, request: pytest.FixtureRequest
     ) -> None:

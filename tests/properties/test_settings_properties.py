@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from remediator.errors import SettingsError
 from remediator.settings import (
-    HOME_REGIONS,
     LOG_RETENTION_DAYS,
     RolePattern,
     Settings,
@@ -30,7 +29,7 @@ any_json = st.recursive(
 ACCOUNT = "111122223333"
 literal = st.text("abcdefgXYZ0189+=,.@_-", min_size=4, max_size=30)
 # Whatever is said of a bucket follows from its number, so that no two clouds can contradict each other about one.
-BUCKET_REGIONS = {"aws": ("us-west-2", "eu-west-1"), "aws-us-gov": ("us-gov-east-1",), "aws-cn": ("cn-northwest-1",)}
+REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
 
 SIDES: tuple[dict[str, str], ...] = (
     {},
@@ -45,16 +44,14 @@ SIDES: tuple[dict[str, str], ...] = (
 @st.composite
 def good_configurations(draw: st.DrawFn) -> dict[str, Any]:
     """A configuration as people may write it, with and without what has a default."""
-    home = draw(st.sampled_from(list(HOME_REGIONS)))
 
     def bucket(number: int) -> dict[str, Any]:
-        partition = HOME_REGIONS[home]
-        region = (home, *BUCKET_REGIONS[partition])[number % (1 + len(BUCKET_REGIONS[partition]))]
+        region = REGIONS[number % len(REGIONS)]
         found = {"name": f"bucket-{number}", "region": region}
         if number % 2:
             found["account"] = f"{number:012}"
         if number % 5 == 0:
-            found["key"] = f"arn:{partition}:kms:{region}:{ACCOUNT}:key/{number % 2}"
+            found["key"] = f"arn:aws:kms:{region}:{ACCOUNT}:key/{number % 2}"
         return found
 
     def cloud(sides: dict[str, str]) -> st.SearchStrategy[dict[str, Any]]:
@@ -76,7 +73,7 @@ def good_configurations(draw: st.DrawFn) -> dict[str, Any]:
                 "instanceProfile": st.sampled_from(["report", "repair", "ignore"]),
                 "account": st.just(ACCOUNT),
                 "requiredBoundary": st.sampled_from([ACCOUNT, "aws"]).map(
-                    lambda owner: f"arn:{HOME_REGIONS[home]}:iam::{owner}:policy/boundary"
+                    lambda owner: f"arn:aws:iam::{owner}:policy/boundary"
                 ),
             },
         )
@@ -99,7 +96,7 @@ def good_configurations(draw: st.DrawFn) -> dict[str, Any]:
                 "sweepMinutes": st.integers(5, 1440),
                 "approvers": st.lists(
                     st.tuples(st.sampled_from(["role/team-", "user/"]), literal, st.sampled_from(["", "*", "?x"])).map(
-                        lambda parts: f"arn:{HOME_REGIONS[home]}:iam::{ACCOUNT}:{''.join(parts)}"
+                        lambda parts: f"arn:aws:iam::{ACCOUNT}:{''.join(parts)}"
                     ),
                     unique=True,
                     max_size=3,
@@ -121,24 +118,19 @@ def good_configurations(draw: st.DrawFn) -> dict[str, Any]:
                 ),
                 "slackWebhookSecret": st.from_regex(r"\Aslack[A-Za-z0-9_+=.@-]{0,20}\Z")
                 | st.from_regex(r"[A-Za-z0-9]{6}", fullmatch=True).map(
-                    lambda added: f"arn:{HOME_REGIONS[home]}:secretsmanager:{home}:{ACCOUNT}:secret:slack-{added}"
+                    lambda added: f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:slack-{added}"
                 ),
-                **(
+                "amazonQ": st.fixed_dictionaries(
                     {
-                        "amazonQ": st.fixed_dictionaries(
-                            {
-                                "workspace": st.from_regex(r"\AT[A-Z0-9]{8,10}\Z"),
-                                "channel": st.from_regex(r"\A[CG][A-Z0-9]{8,10}\Z"),
-                            }
-                        )
+                        "workspace": st.from_regex(r"\AT[A-Z0-9]{8,10}\Z"),
+                        "channel": st.from_regex(r"\A[CG][A-Z0-9]{8,10}\Z"),
                     }
-                    if HOME_REGIONS[home] == "aws"
-                    else {}
                 ),
+                "region": st.just("us-east-1"),
             },
         )
     )
-    return value | {"region": home}
+    return value
 
 
 @st.composite

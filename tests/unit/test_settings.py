@@ -199,19 +199,6 @@ def test_a_cloud_is_found_by_its_exact_name() -> None:
     assert settings.cloud("Production") is None
 
 
-@pytest.mark.parametrize(
-    ("home", "bucket", "partition"),
-    [
-        ("us-east-1", "ap-southeast-2", "aws"),
-        ("us-gov-west-1", "us-gov-east-1", "aws-us-gov"),
-        ("cn-north-1", "cn-northwest-1", "aws-cn"),
-    ],
-)
-def test_each_home_region_has_its_partition(home: str, bucket: str, partition: str) -> None:
-    value = changed("clouds/production/buckets/0/region", bucket, MINIMAL) | {"region": home}
-    assert parse_settings(value).partition == partition
-
-
 def test_fifty_clouds_of_five_buckets_are_read_and_survive_being_written() -> None:
     value = {
         "clouds": {
@@ -445,12 +432,31 @@ class TestFaults:
     def test_an_empty_configuration_says_what_is_missing(self) -> None:
         assert faults_of({}) == ('the configuration: the key "clouds" is missing',)
 
-    @pytest.mark.parametrize("region", ["eu-west-1", "us-east-2", "us-gov-east-1", "", "US-EAST-1"])
+    @pytest.mark.parametrize("region", ["eu-west-1", "us-east-2", "", "US-EAST-1"])
     def test_a_home_region_where_no_iam_event_arrives_is_refused_with_the_reason(self, region: str) -> None:
         fault = faults_of(changed("region", region))[0]
         assert f'found "{region}"' in fault
-        assert '"us-east-1", "us-gov-west-1" or "cn-north-1"' in fault
+        assert 'allowed is "us-east-1"' in fault
         assert "IAM's events arrive in no other region" in fault
+
+    @pytest.mark.parametrize("path", ["region", "clouds/production/buckets/0/region"])
+    @pytest.mark.parametrize(
+        ("region", "partition"),
+        [
+            ("us-gov-west-1", "aws-us-gov"),
+            ("us-gov-east-1", "aws-us-gov"),
+            ("cn-north-1", "aws-cn"),
+            ("cn-northwest-1", "aws-cn"),
+        ],
+    )
+    def test_a_region_of_another_partition_is_not_supported_wherever_it_is_named(
+        self, path: str, region: str, partition: str
+    ) -> None:
+        fault = the_fault_of(path, region)
+        assert fault.endswith(
+            f': found "{region}"; the partition "{partition}" is not supported, because Anyscale supports no other '
+            'than the partition "aws"'
+        )
 
     @pytest.mark.parametrize("region", ["us-west2", "us_west_2", "moon", "", "us-west-", "US-WEST-2", "us-west-2 "])
     def test_a_bucket_region_is_checked_for_its_form(self, region: str) -> None:
@@ -461,7 +467,7 @@ class TestFaults:
     @pytest.mark.parametrize(
         "region", ["cn-north-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1", "eusc-de-east-1"]
     )
-    def test_a_bucket_in_another_partition_than_the_home_region_is_refused(self, region: str) -> None:
+    def test_a_bucket_in_another_partition_is_refused(self, region: str) -> None:
         assert 'partition "aws"' in the_fault_of("clouds/production/buckets/0/region", region)
 
     @pytest.mark.parametrize(
@@ -853,13 +859,6 @@ class TestFaults:
     def test_a_private_channel_is_accepted(self) -> None:
         channel = parse_settings(changed("amazonQ/channel", "G07EZ1ABC23")).amazon_q
         assert channel == AmazonQ("T07EA123LEP", "G07EZ1ABC23")
-
-    @pytest.mark.parametrize(("home", "partition"), [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")])
-    def test_amazon_q_is_refused_where_there_is_none(self, home: str, partition: str) -> None:
-        cloud = {"buckets": [{"name": "acme", "region": home}], "roles": ["anyscale/*"]}
-        fault = f'amazonQ: Amazon Q Developer in chat applications is not there in the partition "{partition}"; '
-        value = {"region": home, "clouds": {"a": cloud}, "amazonQ": FULL["amazonQ"]}
-        assert [found.startswith(fault) for found in faults_of(value)] == [True]
 
     def test_a_misspelt_choice_is_met_with_the_likely_one(self) -> None:
         assert 'did you mean "observe"?' in the_fault_of("clouds/production/mode", "obsrve")

@@ -188,10 +188,10 @@ def _any_role(place: Place, cloud: Cloud, circumstances: Circumstances) -> Itera
     """Any role of a cloud whose own policy grants all that it needs, so that only the bucket can keep it out."""
     path, _, name = f"/{cloud.roles[0]}".replace("*", "x").replace("?", "x").rpartition("/")
     try:
-        role = RoleArn.parse(f"arn:{circumstances.settings.partition}:iam::{circumstances.account}:role{path}/{name}")
+        role = RoleArn.parse(f"arn:aws:iam::{circumstances.account}:role{path}/{name}")
     except MalformedArn:
         return
-    ours = granting(cloud, circumstances.settings.partition)
+    ours = granting(cloud)
     own = DeclaredPolicy(place, OWN_POLICY_NAME, False, Absent() if ours is None else Present(ours))
     assumed = _assumed(role, cloud, place, (own,), circumstances)
     check = _check_twice(assumed, circumstances)

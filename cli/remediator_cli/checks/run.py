@@ -10,7 +10,6 @@ from typing import Annotated, assert_never
 
 import typer
 
-from remediator.settings import Settings
 from remediator_cli.checks.change import check_change
 from remediator_cli.checks.forms import CheckForm, checks_table, github_annotations, json_lines, sarif_log
 from remediator_cli.checks.state import Language
@@ -79,15 +78,15 @@ def form_asked(form: CheckForm, *, is_json: bool) -> CheckForm:
 
 
 def run_check(
-    files: Sequence[str], read: Callable[[Settings, str | None], Read], language: Language, options: CheckOptions
+    files: Sequence[str], read: Callable[[str | None], Read], language: Language, options: CheckOptions
 ) -> ExitCode:
     """Judge each file by itself and print what is said of its roles; a file that cannot be read costs no other.
 
-    ``read`` is given the settings and the account that the files are for. Raises RemediatorError where no settings are
+    ``read`` is given the account that the files are for. Raises RemediatorError where no settings are
     named and the working directory has none.
     """
     settings = needed_settings(options.settings)
-    understand = read(settings, options.account or settings.account)
+    understand = read(options.account or settings.account)
     checks: list[RoleCheck] = []
     is_bad = False
     for name in files:

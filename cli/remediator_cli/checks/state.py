@@ -25,7 +25,7 @@ from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.desired import Desired
 from remediator.core.repair.diagnose import diagnose
 from remediator.core.repair.role_policy import OwnGrant, own_policy
-from remediator.settings import BucketSettings, Cloud, InstanceProfileMode, Settings
+from remediator.settings import PARTITION, BucketSettings, Cloud, InstanceProfileMode, Settings
 from remediator_cli.iac.declared import Declared, DeclaredBucket, DeclaredPolicy, DeclaredProfile, DeclaredRole
 
 _CONTEXT = EvaluationContext(network=Network.UNKNOWN)
@@ -71,7 +71,7 @@ def role_of(declared: DeclaredRole, circumstances: Circumstances) -> Role:
     path = declared.path.value if isinstance(declared.path, Present) else "/"
     account = declared.account or circumstances.account
     return Role(
-        arn=RoleArn.parse(f"arn:{circumstances.settings.partition}:iam::{account}:role{path}{name}"),
+        arn=RoleArn.parse(f"arn:aws:iam::{account}:role{path}{name}"),
         role_id=declared.role_id or "",
         tags={key: value.value for key, value in declared.tags.items() if isinstance(value, Present)},
         trust=declared.trust,
@@ -127,7 +127,7 @@ class Subject:
         """Our own policy is known even where only its name is told."""
         if policy.name != OWN_POLICY_NAME or not isinstance(policy.document, Unreadable):
             return policy.document
-        ours = granting(self.cloud, self.circumstances.settings.partition)
+        ours = granting(self.cloud)
         return policy.document if ours is None else Present(ours)
 
     def _bucket_or_none(self, bucket: BucketSettings) -> Reading[Bucket]:
@@ -202,10 +202,10 @@ def subject_of(
     return Subject(declared, role_of(declared, circumstances), cloud, unread, is_boundary_kept, file, circumstances)
 
 
-def granting(cloud: Cloud, partition: str) -> PolicyDocument | None:
+def granting(cloud: Cloud) -> PolicyDocument | None:
     """Our own policy for all buckets and keys of a cloud."""
     keys = (bucket.key for bucket in cloud.buckets if bucket.key is not None)
-    return own_policy(Absent(), OwnGrant.of((bucket.name for bucket in cloud.buckets), keys), partition)
+    return own_policy(Absent(), OwnGrant.of((bucket.name for bucket in cloud.buckets), keys), PARTITION)
 
 
 def _unread(role: DeclaredRole) -> frozenset[PolicyKey]:

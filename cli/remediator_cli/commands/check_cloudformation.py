@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from remediator.settings import Settings
+from remediator.settings import PARTITION
 from remediator_cli.checks.forms import CheckForm
 from remediator_cli.checks.run import (
     Account,
@@ -91,14 +91,13 @@ def check_cloudformation(
 
 
 def _reader(
-    settings: Settings,
     account: str | None,
     *,
     before: str | None,
     region: str | None,
     given: tuple[dict[str, str], dict[str, str]],
 ) -> Read:
-    deployment = StackDeployment(settings.partition, account, region, *given)
+    deployment = StackDeployment(PARTITION, account, region, *given)
     if before is None:
         return partial(_read, deployment=deployment, former=None)
     former, parameters = _former(before, deployment)

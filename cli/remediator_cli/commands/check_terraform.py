@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from remediator.settings import Settings
+from remediator.settings import PARTITION
 from remediator_cli.checks.forms import CheckForm
 from remediator_cli.checks.run import Account, All, CheckOptions, FormOption, Json, Read, Strict, form_asked, run_check
 from remediator_cli.checks.state import Language
@@ -49,8 +49,8 @@ def check_terraform(
     raise typer.Exit(run_check(plans, _reader, Language.TERRAFORM, options))
 
 
-def _reader(settings: Settings, account: str | None) -> Read:
-    return partial(_read, partition=settings.partition, account=account)
+def _reader(account: str | None) -> Read:
+    return partial(_read, partition=PARTITION, account=account)
 
 
 def _read(text: str, file: str, *, partition: str, account: str | None) -> DeclaredChange:

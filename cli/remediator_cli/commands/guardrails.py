@@ -11,7 +11,7 @@ import typer
 
 from remediator.core.enrollment.guardrails import Guarded, PolicyType, bootstrap_roles, guardrails_text
 from remediator.errors import RemediatorError
-from remediator.settings import DEFAULT_ENROLLMENT_TAG, DEFAULT_REGION, HOME_REGIONS
+from remediator.settings import DEFAULT_ENROLLMENT_TAG, HOME_REGION, PARTITION
 from remediator_cli.terminal.options import SettingsFile
 from remediator_cli.terminal.output import put
 from remediator_cli.terminal.settings_file import given_settings
@@ -22,7 +22,7 @@ remediator guardrails --settings cdk.json --approver 'arn:aws:iam::111122223333:
 remediator guardrails --settings cdk.json --form iam --deployer arn:aws:iam::111122223333:role/ci
 """
 
-_PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}|\*):(root|(role|user)/[\w+=,.@/*?-]*[\w+=,.@-][\w+=,.@/*?-]*)")
+_PRINCIPAL = re.compile(r"arn:aws:iam::([0-9]{12}|\*):(root|(role|user)/[\w+=,.@/*?-]*[\w+=,.@-][\w+=,.@/*?-]*)")
 
 
 class FormOption(Enum):
@@ -76,15 +76,12 @@ def guardrails(
     principals = tuple(str(each) for each in approvers)
     _must_be_principals(principals, "--approver")
     _must_be_principals(tuple(deployer or ()), "--deployer")
-    region = configuration.region if configuration else _home_region(principals[0])
-    partition = HOME_REGIONS[region]
     account = configuration.account if configuration else None
-    regions = (region, *(configuration.other_regions if configuration else ()))
+    regions = (HOME_REGION, *(configuration.other_regions if configuration else ()))
     guarded = Guarded(
         enrollment_tag=configuration.enrollment_tag if configuration else DEFAULT_ENROLLMENT_TAG,
         approvers=principals,
-        deployers=tuple(deployer or bootstrap_roles(partition, account, regions)),
-        partition=partition,
+        deployers=tuple(deployer or bootstrap_roles(account, regions)),
         account=account,
     )
     text = guardrails_text(guarded, PolicyType[form.name])
@@ -101,18 +98,13 @@ def _record(guarded: Guarded, form: FormOption, text: str) -> dict[str, Any]:
     return {
         "form": form.value,
         "account": guarded.account,
-        "partition": guarded.partition,
+        "partition": PARTITION,
         "enrollment_tag": guarded.enrollment_tag,
         "approvers": list(guarded.approvers),
         "deployers": list(guarded.deployers),
         "characters": len(text),
         "policy": json_text.loads(text),
     }
-
-
-def _home_region(principal: str) -> str:
-    partition = principal.split(":")[1]
-    return next((region for region, of in HOME_REGIONS.items() if of == partition), DEFAULT_REGION)
 
 
 def _must_be_principals(principals: tuple[str, ...], option: str) -> None:

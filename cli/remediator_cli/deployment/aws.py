@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from remediator import __version__
 from remediator.core.events.event import Actor
 from remediator.errors import AwsError, DeniedError, RemediatorError, TransientError
-from remediator.settings import DEFAULT_REGION, HOME_REGIONS
+from remediator.settings import HOME_REGION
 from remediator_cli.deployment.denials import denial
 
 if TYPE_CHECKING:
@@ -91,14 +91,7 @@ class Account:
 
     @property
     def _own_region(self) -> str:
-        return self.session.region_name or DEFAULT_REGION
-
-    @property
-    def home_region(self) -> str:
-        """The home Region of the partition that the profile's own Region is in, where it has one."""
-        own = self.session.region_name
-        partition = self.session.get_partition_for_region(own) if own else "aws"
-        return next((region for region, of in HOME_REGIONS.items() if of == partition), DEFAULT_REGION)
+        return self.session.region_name or HOME_REGION
 
     def iam(self) -> IamGateway:
         """IAM of the account; it is global, so that any Region of the partition will do."""

@@ -10,7 +10,7 @@ from remediator.core.enrollment.misconfigured import alike_cloud
 from remediator.core.model.role import Role
 from remediator.errors import RemediatorError
 from remediator.flows.survey import Surveyed
-from remediator.settings import DEFAULT_REGION, Cloud, Settings
+from remediator.settings import HOME_REGION, Cloud, Settings
 from remediator_cli.deployment.aws import Account, calling
 
 
@@ -54,5 +54,5 @@ class EnrolmentTag:
     def remove(self, role_name: str) -> None:
         """https://docs.aws.amazon.com/IAM/latest/APIReference/API_UntagRole.html."""
         with calling("iam:UntagRole"):
-            client = self.account.client("iam", self.account.session.region_name or DEFAULT_REGION)
+            client = self.account.client("iam", self.account.session.region_name or HOME_REGION)
             client.untag_role(RoleName=role_name, TagKeys=[self.key])

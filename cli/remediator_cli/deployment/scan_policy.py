@@ -39,13 +39,12 @@ def scan_policy(settings: Settings) -> dict[str, object]:
 
 
 def _resources(settings: Settings) -> dict[Target, list[str]]:
-    start = f"arn:{settings.partition}"
     account = settings.account or "*"
     buckets = [bucket for cloud in settings.clouds for bucket in cloud.buckets]
     return {
         Target.WHOLE_ACCOUNT: ["*"],  # the call can be granted on nothing narrower
-        Target.ANY_INSTANCE_PROFILE: [f"{start}:iam::{account}:instance-profile/*"],
-        Target.ANY_MANAGED_POLICY: [f"{start}:iam::{account}:policy/*", f"{start}:iam::aws:policy/*"],
-        Target.CONFIGURED_BUCKETS: list(dict.fromkeys(f"{start}:s3:::{bucket.name}" for bucket in buckets)),
+        Target.ANY_INSTANCE_PROFILE: [f"arn:aws:iam::{account}:instance-profile/*"],
+        Target.ANY_MANAGED_POLICY: [f"arn:aws:iam::{account}:policy/*", "arn:aws:iam::aws:policy/*"],
+        Target.CONFIGURED_BUCKETS: list(dict.fromkeys(f"arn:aws:s3:::{bucket.name}" for bucket in buckets)),
         Target.CONFIGURED_KEYS: list(dict.fromkeys(bucket.key for bucket in buckets if bucket.key)),
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from remediator.core.history.pause import Pause, parse_pause, pause_text
 from remediator.errors import NotFoundError, RejectedError, RemediatorError
 from remediator.gateways.world import World
-from remediator.settings import DEFAULT_HISTORY_DAYS, Settings, WriteLimit, settings_digest
+from remediator.settings import DEFAULT_HISTORY_DAYS, HOME_REGION, Settings, WriteLimit, settings_digest
 from remediator_cli.deployment.aws import Account, account, calling
 from remediator_cli.deployment.subscriptions import Subscriptions, sort_subscriptions
 from remediator_cli.terminal import clock
@@ -164,14 +164,14 @@ class PauseSwitch:
 
 
 def find_deployment(stack: str, region: str | None, settings: Path | None) -> Deployment:
-    """The deployment of that stack, in the Region named, else that of the settings, else the profile's home Region.
+    """The deployment of that stack, in the Region named, else in the home Region.
 
     Raises NotDeployed where there is none, NoAccess where the profile cannot be used, and any AwsError.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
     """
     configuration = given_settings(settings)
     behind = account()
-    where = region or (configuration.region if configuration else behind.home_region)
+    where = region or HOME_REGION
 
     try:
         with calling("cloudformation:DescribeStacks"):

@@ -118,8 +118,7 @@ def guarded(account: str | None = ACCOUNT, **changes: Any) -> Guarded:
     arguments: dict[str, Any] = {
         "enrollment_tag": DEFAULT_ENROLLMENT_TAG,
         "approvers": (f"arn:aws:iam::{ACCOUNT}:role/platform/*",),
-        "deployers": bootstrap_roles("aws", account, ("us-east-1", "us-west-2")),
-        "partition": "aws",
+        "deployers": bootstrap_roles(account, ("us-east-1", "us-west-2")),
         "account": account,
         **changes,
     }
@@ -256,9 +255,3 @@ class TestTheText:
     def test_is_none_where_it_does_not_fit(self) -> None:
         approvers = tuple(f"arn:aws:iam::{ACCOUNT}:role/team-{number:02}" for number in range(60))
         assert guardrails_text(guarded(approvers=approvers), PolicyType.SCP) is None
-
-    @pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov"])
-    def test_names_resources_of_its_partition(self, partition: str) -> None:
-        text = json.dumps(guardrails(guarded(partition=partition, approvers=(), deployers=())))
-        assert "arn:aws:" not in text
-        assert f"arn:{partition}:lambda:" in text

@@ -26,4 +26,4 @@ ROLES = {
 @pytest.mark.parametrize(("arn", "ours"), ROLES.items())
 def test_the_rule_and_its_pattern_agree(arn: str, ours: bool) -> None:
     assert is_own_role(RoleArn.parse(arn)) is ours
-    assert fnmatchcase(arn, own_roles_pattern("aws", ACCOUNT)) is ours
+    assert fnmatchcase(arn, own_roles_pattern(ACCOUNT)) is ours

@@ -90,11 +90,10 @@ class Guarded:
     enrollment_tag: str
     approvers: tuple[str, ...]
     deployers: tuple[str, ...]
-    partition: str
     account: str | None = None
 
 
-def bootstrap_roles(partition: str, account: str | None, regions: Iterable[str]) -> tuple[str, ...]:
+def bootstrap_roles(account: str | None, regions: Iterable[str]) -> tuple[str, ...]:
     """The roles that ``cdk bootstrap`` makes for deployments to these Regions, by their ARNs.
 
     Whoever may use them may deploy anything. They have been there since before our stack, so that nobody can take their
@@ -104,7 +103,7 @@ def bootstrap_roles(partition: str, account: str | None, regions: Iterable[str])
     owner = account or "*"
     named = account or "${aws:PrincipalAccount}"
     return tuple(
-        f"arn:{partition}:iam::{owner}:role/cdk-hnb659fds-{role}-{named}-{region}"
+        f"arn:aws:iam::{owner}:role/cdk-hnb659fds-{role}-{named}-{region}"
         for region in regions
         for role in _BOOTSTRAP_ROLES
     )
@@ -117,9 +116,8 @@ def guardrails(guarded: Guarded) -> Mapping[str, Any]:
     spelling would replace ours. https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#case-sensitivity
     """
     account = guarded.account or "*"
-    arn = f"arn:{guarded.partition}"
     approved = {"ArnNotLike": {"aws:PrincipalArn": list(guarded.approvers)}}
-    own_roles = own_roles_pattern(guarded.partition, account)
+    own_roles = own_roles_pattern(account)
     trusted = {"ArnNotLike": {"aws:PrincipalArn": [*guarded.approvers, *guarded.deployers, own_roles]}}
     return {
         "Version": "2012-10-17",
@@ -138,7 +136,7 @@ def guardrails(guarded: Guarded) -> Mapping[str, Any]:
                 "Sid": "AnyscaleRemediatorByDeployersOnly",
                 "Effect": "Deny",
                 "NotAction": list(_HARMLESS),
-                "Resource": [f"{arn}:{name.format(account=account)}" for name in _NAMED],
+                "Resource": [f"arn:aws:{name.format(account=account)}" for name in _NAMED],
                 "Condition": trusted,
             },
             {
@@ -147,7 +145,7 @@ def guardrails(guarded: Guarded) -> Mapping[str, Any]:
                 "Action": [f"lambda:{verb}EventSourceMapping" for verb in ("Create", "Delete", "Update")],
                 "Resource": "*",
                 "Condition": {
-                    "ArnLike": {"lambda:FunctionArn": f"{arn}:lambda:*:{account}:function:{STACK_PREFIX}*"},
+                    "ArnLike": {"lambda:FunctionArn": f"arn:aws:lambda:*:{account}:function:{STACK_PREFIX}*"},
                     **trusted,
                 },
             },
@@ -158,7 +156,7 @@ def guardrails(guarded: Guarded) -> Mapping[str, Any]:
                     *("kms:CreateGrant", "kms:Disable*", "kms:PutKeyPolicy", "kms:ReplicateKey"),
                     *("kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource", "kms:UpdateKeyDescription"),
                 ],
-                "Resource": f"{arn}:kms:*:{account}:key/*",
+                "Resource": f"arn:aws:kms:*:{account}:key/*",
                 "Condition": {"StringEquals": {"aws:ResourceTag/application": _APPLICATION}, **trusted},
             },
         ],

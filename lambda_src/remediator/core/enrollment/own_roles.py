@@ -23,6 +23,6 @@ def is_own_role(role: RoleArn) -> bool:
     return role.path_and_name.startswith(STACK_PREFIX)
 
 
-def own_roles_pattern(partition: str, account: str) -> str:
+def own_roles_pattern(account: str) -> str:
     """The pattern, for the Resource element of a policy, of the ARNs of all our roles in an account."""
-    return f"arn:{partition}:iam::{account}:role/{STACK_PREFIX}*"
+    return f"arn:aws:iam::{account}:role/{STACK_PREFIX}*"

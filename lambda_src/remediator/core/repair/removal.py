@@ -19,7 +19,7 @@ from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.reading import Present, Reading
 from remediator.core.repair import bucket_policy, instance_profile, role_policy, trust
 from remediator.core.repair.write_blockers import Left
-from remediator.settings import Settings
+from remediator.settings import PARTITION, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def removals_from_bucket(
 
     ``roles`` are all roles of ``account``, by their ARNs.
     """
-    found = bucket_policy.removal(document, policy, names, account, settings.partition)
+    found = bucket_policy.removal(document, policy, names, account, PARTITION)
     if isinstance(found, Left):
         yield found
     elif found is not None and isinstance(policy, Present):
