@@ -17,7 +17,8 @@ from cdk_nag import AwsSolutionsChecks
 
 from remediator.core.enrollment.own_roles import STACK_PREFIX
 from remediator.errors import SettingsError
-from remediator.settings import Settings, parse_settings
+from remediator.settings import Settings
+from remediator.settings_check import parse_settings
 from stacks.bundle import BundleError, build_bundle
 from stacks.forwarder_stack import ForwarderStack
 from stacks.remediator_stack import RemediatorStack

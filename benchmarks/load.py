@@ -34,7 +34,7 @@ from remediator.core.history.change import Change, ChangeState
 from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME
 from remediator.core.model.write import DocumentKind
 from remediator.gateways.history import HistoryTable
-from remediator.settings import parse_settings
+from remediator.settings_check import parse_settings
 
 DEFAULT_ROLES: Final = 40
 DEFAULT_EVENTS: Final = 200

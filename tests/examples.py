@@ -10,7 +10,8 @@ from remediator.core.model.role import Role
 from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument, read_policy
 from remediator.core.policy.reading import Present, Reading
-from remediator.settings import Settings, parse_settings
+from remediator.settings import Settings
+from remediator.settings_check import parse_settings
 
 ACCOUNT = "111122223333"
 OUTSIDE = "525325868955"

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remediator.errors import RemediatorError
-from remediator.settings import parse_settings
+from remediator.settings_check import parse_settings
 from remediator_cli.checks.change import check_change
 from remediator_cli.checks.state import Language
 from remediator_cli.checks.verdicts import RoleCheck, Verdict

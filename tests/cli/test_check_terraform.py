@@ -17,7 +17,7 @@ from remediator.core.model.own_names import OWN_POLICY_NAME
 from remediator.core.policy.reading import Present
 from remediator.core.repair.bucket_policy import bucket_policy_statement
 from remediator.errors import RemediatorError
-from remediator.settings import parse_settings
+from remediator.settings_check import parse_settings
 from remediator_cli.checks.change import check_change
 from remediator_cli.checks.forms import CheckForm, checks_table, github_annotations, json_lines, sarif_log
 from remediator_cli.checks.state import Language, granting

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from remediator.settings import parse_settings, settings_digest
+from remediator.settings import settings_digest
+from remediator.settings_check import parse_settings
 from tests.cli.deployed import ROLE
 from tests.cli.running import CLOUD, Running, running
 from tests.cli.terminal import Remediator

@@ -18,7 +18,8 @@ from remediator.core.model.role import Role
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import MalformedEvent, NotYetVisible, RemediatorError, ThrottledError, TransientError
 from remediator.flows.dispatch import Dispatched, Dropped, dispatch
-from remediator.settings import PrincipalPattern, Settings, parse_settings
+from remediator.settings import PrincipalPattern, Settings
+from remediator.settings_check import parse_settings
 from tests.examples import ACCOUNT, BUCKET, ENROLLED, LAMBDA_STATEMENT, OWN_ROLE_ARN, a_role, settings
 from tests.functional.faults import raising
 from tests.functional.world import World

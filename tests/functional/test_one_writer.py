@@ -15,7 +15,8 @@ from remediator.core.events.request import ReconcileRequest, parse_request, requ
 from remediator.core.repair.outcome import OutcomeKind
 from remediator.errors import Misrouted
 from remediator.handlers import reconciler
-from remediator.settings import Settings, parse_settings
+from remediator.settings import Settings
+from remediator.settings_check import parse_settings
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, a_cause, settings
 from tests.functional.faults import once, throttled
 from tests.functional.test_handlers import Context, batch, failures, functions, hand

@@ -33,7 +33,8 @@ from remediator.flows.sweep import Swept, sweep
 from remediator.gateways.account import AccountScan
 from remediator.gateways.iam import IamGateway
 from remediator.gateways.world import World as GivenWorld
-from remediator.settings import Settings, parse_settings
+from remediator.settings import Settings
+from remediator.settings_check import parse_settings
 from tests.examples import (
     ACCOUNT,
     BUCKET,

@@ -10,7 +10,8 @@ import pytest
 from aws_cdk.assertions import Template
 
 from remediator.permissions import RECONCILER, Access, Target
-from remediator.settings import GrantSide, InstanceProfileMode, Mode, Settings, parse_settings
+from remediator.settings import GrantSide, InstanceProfileMode, Mode, Settings
+from remediator.settings_check import parse_settings
 from stacks.statements import allow_declared
 from tests.infrastructure.templates import ACCOUNT, Synthesised, listed, resolved
 from tests.infrastructure.test_functions import OURS, STACKS, a_role

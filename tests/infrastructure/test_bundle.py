@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from remediator.permissions import PERMISSIONS
-from remediator.settings import SETTINGS_FILE, load_settings, parse_settings
+from remediator.settings import SETTINGS_FILE, load_settings
+from remediator.settings_check import parse_settings
 from stacks import bundle
 from stacks.bundle import BundleError, build_bundle
 from tests.infrastructure.templates import Synthesised

@@ -20,7 +20,8 @@ from remediator.errors import SettingsError
 from remediator.gateways import digests
 from remediator.handlers import digester, notifier, reconciler
 from remediator.permissions import IAM_WRITES, PERMISSIONS, RECONCILER, Access, Target
-from remediator.settings import Cloud, InstanceProfileMode, Mode, Settings, parse_settings
+from remediator.settings import Cloud, InstanceProfileMode, Mode, Settings
+from remediator.settings_check import parse_settings
 from stacks.queues import MAX_RECEIVE_COUNT
 from stacks.statements import allow_declared
 from tests.infrastructure.conftest import WEBHOOK

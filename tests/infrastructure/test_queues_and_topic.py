@@ -9,7 +9,7 @@ import pytest
 
 from remediator.errors import SettingsError
 from remediator.permissions import PERMISSIONS
-from remediator.settings import parse_settings
+from remediator.settings_check import parse_settings
 from stacks.queues import MAX_RECEIVE_COUNT
 from tests.infrastructure.conftest import AMAZON_Q
 from tests.infrastructure.templates import ACCOUNT, Synthesised, listed

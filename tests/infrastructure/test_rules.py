@@ -14,7 +14,8 @@ from moto.events.models import EventPattern
 
 from remediator.core.events.event import Ignored, SharedTrigger, parse_event
 from remediator.core.events.watched import BUS_SOURCES, UNWATCHED, WATCHED_CALLS, Concern, WatchedCall
-from remediator.settings import Settings, parse_settings
+from remediator.settings import Settings
+from remediator.settings_check import parse_settings
 from stacks.watched_rules import LONGEST_PATTERN, WatchedRule, forwarded_rule, watched_rules
 from tests.infrastructure.templates import ACCOUNT, Synthesised, resolved
 

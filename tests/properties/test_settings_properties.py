@@ -10,13 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remediator.errors import SettingsError
-from remediator.settings import (
-    LOG_RETENTION_DAYS,
-    RolePattern,
-    Settings,
-    parse_settings,
-    settings_json,
-)
+from remediator.settings import RolePattern, Settings, settings_from, settings_json
+from remediator.settings_check import LOG_RETENTION_DAYS, parse_settings
 
 any_json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
@@ -172,7 +167,9 @@ def test_a_configuration_with_one_wrong_value_is_understood_or_refused(value: ob
 @given(good_configurations())
 def test_a_good_configuration_survives_being_written_and_read(value: dict[str, Any]) -> None:
     settings = parse_settings(value)
-    assert parse_settings(json.loads(settings_json(settings))) == settings
+    written = json.loads(settings_json(settings))
+    assert settings_from(written) == settings
+    assert parse_settings(written) == settings
 
 
 @given(good_configurations())

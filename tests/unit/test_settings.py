@@ -6,6 +6,8 @@ import copy
 import dataclasses
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,6 @@ import pytest
 from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME
 from remediator.errors import SettingsError
 from remediator.settings import (
-    LOG_RETENTION_DAYS,
     MODE_TAG,
     SETTINGS_FILE,
     AmazonQ,
@@ -30,9 +31,9 @@ from remediator.settings import (
     Settings,
     WriteLimit,
     load_settings,
-    parse_settings,
     settings_json,
 )
+from remediator.settings_check import LOG_RETENTION_DAYS, parse_settings
 
 KEY = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 OTHER_KEY = "arn:aws:kms:us-west-2:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
@@ -1066,8 +1067,28 @@ class TestFiles:
         with pytest.raises(SettingsError, match=r"broken\.json is not JSON"):
             load_settings(path)
 
-    def test_a_wrong_configuration_in_a_file_is_refused(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("content", ["{}", "[]", "7", '{"clouds": {"a": 7}}', '{"clouds": {}, "more": 1}'])
+    def test_a_file_that_synthesis_did_not_write_is_refused(self, tmp_path: Path, content: str) -> None:
         path = tmp_path / SETTINGS_FILE
-        path.write_text("{}")
-        with pytest.raises(SettingsError, match='"clouds" is missing'):
+        path.write_text(content)
+        with pytest.raises(SettingsError, match=r"was not written by synthesis: .*"):
             load_settings(path)
+
+
+def test_the_functions_load_the_configuration_without_what_checks_it() -> None:
+    script = """
+import importlib, sys
+from remediator.permissions import PERMISSIONS
+for name in PERMISSIONS:
+    importlib.import_module(f"remediator.handlers.{name}")
+print(*(name for name in sys.modules if name.startswith("remediator.settings")))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2] / "lambda_src",
+        env={"PYTHONPATH": ".", "AWS_DEFAULT_REGION": "us-east-1", "POWERTOOLS_TRACE_DISABLED": "true"},
+    )
+    assert ran.stdout.split() == ["remediator.settings"]

@@ -8,7 +8,8 @@ from typing import Final
 import typer
 
 from remediator.errors import RemediatorError, SettingsError
-from remediator.settings import Settings, parse_settings
+from remediator.settings import Settings
+from remediator.settings_check import parse_settings
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.json_lines import NotJson, parse_json
 from remediator_cli.terminal.output import complain

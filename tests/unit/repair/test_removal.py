@@ -45,7 +45,7 @@ from tests.unit.policy.documents import (
 from tests.writes import profile_write
 
 CLOUDS = ("production",)
-SETTINGS = Settings((Cloud("production", (BucketSettings(BUCKET, "us-west-2"),), ()),))
+SETTINGS = Settings(clouds=(Cloud("production", (BucketSettings(BUCKET, "us-west-2"),), ()),))
 LAMBDA = trust(Principal={"Service": "lambda.amazonaws.com"})
 OUR_TRUST = ec2_trust_statement("aws")
 OTHER_ROLE_ARN = f"{ROLE_ARN}-2"
