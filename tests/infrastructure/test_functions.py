@@ -259,7 +259,7 @@ def test_what_tells_people_reaches_its_own_items_of_the_history_only(
     for statement in of_the_table:
         assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [keys]}}
     sources = "".join(map(inspect.getsource, modules))
-    used = re.findall(r'static_pk_value="([^"]+)"|f"([A-Z]+#)', sources)
+    used = re.findall(r'function="([^"]+)"|f"([A-Z]+#)', sources)
     assert used
     assert all(fnmatchcase("".join(found), keys) for found in used)
     assert not any(fnmatchcase(theirs, keys) for theirs in ("ROLE#head-node", "WRITES"))

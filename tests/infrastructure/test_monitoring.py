@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import app
-from remediator.handlers import digester, notifier, reconciler, router, sweeper
+from remediator.handlers import digester, notifier, reconciler, report, router, sweeper
 from tests.infrastructure.templates import CONTEXT, Synthesised, resolved, synthesise
 
 RUNBOOK = (Path(app.__file__).parent / "docs" / "runbook.md").read_text(encoding="utf-8")
@@ -54,20 +54,21 @@ def alarms_of(stack: Synthesised) -> dict[str, dict[str, Any]]:
     }
 
 
-def counted_by(module: ModuleType) -> set[str]:
-    """The names under which a function counts: those it hands to Powertools itself, and those of its tables."""
+def counted_by(function: str) -> set[str]:
+    """The names under which a function counts: those that it hands on to be counted, and those of its tables."""
+    modules = (HANDLERS[function], report) if function == "reconciler" else (HANDLERS[function],)
     tables = ("_metric", "_metrics", "_METRICS")
     found: set[str] = set()
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
+    for node in (node for module in modules for node in ast.walk(ast.parse(inspect.getsource(module)))):
         names: list[ast.AST] = []
         match node:
             case ast.Call(func=ast.Attribute(attr="add_metric"), args=[first, *_]):
                 names = [first]
-            case ast.For(iter=ast.Tuple() as listed) if "add_metric" in ast.unparse(node):
-                names = [listed]
+            case ast.Call(func=ast.Name(id="count" | "Counter"), keywords=given):
+                names = [ast.Constant(each.arg) if each.arg else each.value for each in given]
             case ast.FunctionDef(name=name, body=body) if name in tables:
                 names = [*body]
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in tables:
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.AST() as value) if name in tables:
                 names = [value]
         for each in names:
             constants = (inner.value for inner in ast.walk(each) if isinstance(inner, ast.Constant))
@@ -182,7 +183,7 @@ def test_every_metric_is_one_that_the_functions_count_or_that_aws_publishes_of_o
     for namespace, name, dimension, value, options in (*looked_at, *shown(stack)):
         if namespace == "AnyscaleRemediator":
             assert dimension == "service"
-            assert name in counted_by(HANDLERS[value])
+            assert name in counted_by(value)
         else:
             assert name in OF_AWS[namespace, dimension]
             if "region" not in options:
@@ -199,7 +200,7 @@ def test_the_namespace_and_the_dimension_are_those_that_the_functions_are_given(
 
 def test_the_dashboard_shows_everything_that_the_functions_count(example: Synthesised) -> None:
     on_it = {(value, name) for namespace, name, _, value, _ in shown(example) if namespace == "AnyscaleRemediator"}
-    assert on_it == {(function, name) for function, module in HANDLERS.items() for name in counted_by(module)}
+    assert on_it == {(function, name) for function in HANDLERS for name in counted_by(function)}
 
 
 def test_the_dashboard_shows_every_queue_and_what_every_function_does(example: Synthesised) -> None:
