@@ -138,7 +138,6 @@ class _Simulation:
         patch.setattr(reconciler, "_pause_parameter", _Running)
         patch.setattr(consumer, "settings", lambda: self._settings)
         given = self._given(account, history, topic)
-        patch.setattr(reconciler, "settings", lambda: self._settings)
         for module in (router, sweeper, reconciler):
             patch.setattr(module, "_world", lambda _: replace(given, scan=account, work=work, sweeps=sweeps))
 
