@@ -37,8 +37,8 @@ help: ## show this list
 .PHONY: setup
 setup: .venv/.ready .venv-aws/.ready .venv-lambda/.ready node_modules/.ready ## install everything, in this folder (done by the others when needed)
 
-# One more than there are cores: the tests on the embedded AWS wait half of the time.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Two more than there are cores: the tests on a deployed stack, which are two groups, wait half of the time.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
 .PHONY: test
 test: check ## everything CI runs: the checks, then all tests (the embedded AWS included)

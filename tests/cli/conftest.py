@@ -16,6 +16,9 @@ from remediator_cli.app import main
 from remediator_cli.terminal import clock
 from tests.cli.deployed import NOW, Deployed
 from tests.cli.terminal import Answer, Remediator
+from tests.memoized import install
+
+install()
 
 
 @pytest.fixture

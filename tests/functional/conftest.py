@@ -9,6 +9,9 @@ import pytest
 from moto import mock_aws
 
 from tests.functional.world import World
+from tests.memoized import install
+
+install()
 
 
 @pytest.fixture(scope="session")
