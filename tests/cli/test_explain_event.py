@@ -19,7 +19,7 @@ from remediator.core.events.event import Ignored, parse_event
 from remediator.core.events.watched import UNWATCHED, WATCHED, WATCHED_CALLS, Concern
 from remediator_cli.commands import explain_event as command
 from remediator_cli.evaluation.explanation import NOTHING, Explanation, explain
-from remediator_cli.evaluation.records import Found
+from remediator_cli.evaluation.records import FoundRecord
 from remediator_cli.terminal import json_values, options
 from tests.cli.schemas import schema_errors
 from tests.cli.terminal import ROOT, Json, Remediator, environment, lines, run
@@ -442,7 +442,7 @@ def test_a_terminal_with_nothing_piped_in_is_told_what_to_do(
 def test_a_fault_of_ours_on_one_record_costs_no_other_and_is_no_traceback(
     remediator: Remediator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def faulty(found: Found, **known: Any) -> Explanation:
+    def faulty(found: FoundRecord, **known: Any) -> Explanation:
         if found.place == "<stdin>:2":
             raise KeyError("surprise")
         return explain(found, **known)

@@ -47,9 +47,7 @@ def _loss(was: HeldBucket, name: str, now: HeldBucket | None, after: Declared) -
     called = f"{was.place.address}, which is the bucket {name},"
     anew = LostBucket(was.place, f"{called} would be deleted and created anew, without its objects", False)
     if now is not None and now.name == was.name:
-        if now.is_new:
-            return anew
-        return None if now.unsure is None or was.unsure is not None else LostBucket(was.place, now.unsure, False)
+        return anew if now.is_new else _unsure(was, now)
     stays = was.retention.if_removed if now is None else agreed(was.retention.if_replaced, now.retention.if_replaced)
     if stays:
         return None
@@ -60,6 +58,12 @@ def _loss(was: HeldBucket, name: str, now: HeldBucket | None, after: Declared) -
         return LostBucket(was.place, f"{happens}, unless it is retained, which is not known", False)
     is_elsewhere = any(each.name == was.name for each in after.held.values())
     return anew if is_elsewhere else LostBucket(was.place, happens, True)
+
+
+def _unsure(was: HeldBucket, now: HeldBucket) -> LostBucket | None:
+    if now.unsure is None or was.unsure is not None:
+        return None
+    return LostBucket(was.place, now.unsure, False)
 
 
 def _what_happens(now: HeldBucket | None) -> str:

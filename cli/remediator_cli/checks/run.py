@@ -16,7 +16,7 @@ from remediator_cli.checks.state import Language
 from remediator_cli.checks.verdicts import FOUND, FOUND_IF_STRICT, RoleCheck, Verdict
 from remediator_cli.iac.declared import DeclaredChange, NotReadable
 from remediator_cli.terminal.exits import ExitCode
-from remediator_cli.terminal.json_lines import STANDARD_INPUT, NotOpened, opened
+from remediator_cli.terminal.json_lines import NotOpened, label_of, opened
 from remediator_cli.terminal.options import account_digits
 from remediator_cli.terminal.output import complain, put, tell
 from remediator_cli.terminal.settings_file import needed_settings
@@ -90,7 +90,7 @@ def run_check(
     checks: list[RoleCheck] = []
     is_bad = False
     for name in files:
-        label = "<stdin>" if name == STANDARD_INPUT else name
+        label = label_of(name)
         try:
             change = understand(read_text(name, language), label)
         except NotReadable as error:

@@ -148,7 +148,7 @@ class Subject:
 
     def _profiles(self) -> InstanceProfiles:
         name = self.role.arn.name
-        known = [profile for each in self.file.profiles if (profile := self._profile(each)) is not None]
+        known = list(filter(None, map(self._profile, self.file.profiles)))
         holding = tuple(profile for profile in known if name in profile.role_names)
         if all(profile.name != name for profile in holding) and (why := next(self._unknown_profiles(), None)):
             return InstanceProfiles(Unreadable(why))

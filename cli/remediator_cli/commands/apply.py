@@ -39,7 +39,7 @@ from remediator_cli.terminal.options import (
     Yes,
     named_role,
 )
-from remediator_cli.terminal.output import Form, complain, confirmed, form_of, present, record, tell
+from remediator_cli.terminal.output import OutputForm, complain, confirmed, decline, form_of, present, record, tell
 from remediator_cli.terminal.settings_file import BESIDE, needed_settings
 
 EXAMPLES = """
@@ -87,9 +87,7 @@ def apply(
             record(form, lambda: apply_record(applying.role, seen, "held-back", why=held.why, held_back_by=held.by))
             raise typer.Exit(ExitCode.ERROR)
         if asks and not confirmed("Write it?"):
-            complain(named.name, "nothing was changed")
-            record(form, lambda: apply_record(applying.role, seen, "declined", why="Nobody said yes."))
-            raise typer.Exit(ExitCode.ERROR)
+            decline(named.name, form, lambda: apply_record(applying.role, seen, "declined", why="Nobody said yes."))
         outcome = _repaired(applying, seen, form)
     _say_results(outcome, form)
     told = _tell_people(applying, outcome)
@@ -107,7 +105,7 @@ class _Held:
     why: str
 
 
-def _repaired(applying: Applying, seen: Outcome, form: Form) -> Outcome:
+def _repaired(applying: Applying, seen: Outcome, form: OutputForm) -> Outcome:
     """What came of the repair; where nothing is known to have been written, the command ends."""
     try:
         return applying.repair()
@@ -139,7 +137,7 @@ def _seen(outcome: Outcome) -> RenderableType:
     )
 
 
-def _end_without_a_write(role: Role, outcome: Outcome, form: Form) -> NoReturn:
+def _end_without_a_write(role: Role, outcome: Outcome, form: OutputForm) -> NoReturn:
     name = role.arn.name
     if outcome.kind in _IN_ORDER:
         tell(Text(f"Nothing is wrong with {name}; nothing was changed."), form)
@@ -170,7 +168,7 @@ def _held_back(outcome: Outcome, applying: Applying) -> _Held | None:
     return None
 
 
-def _say_results(outcome: Outcome, form: Form) -> None:
+def _say_results(outcome: Outcome, form: OutputForm) -> None:
     for result in outcome.results:
         what = plain(str(result.write.document))
         match result:

@@ -15,7 +15,7 @@ from remediator_cli.deployment import aws
 from remediator_cli.deployment.denials import said_once
 from remediator_cli.deployment.one_role import read_role
 from remediator_cli.terminal.options import AsJson, RoleArgument, named_role
-from remediator_cli.terminal.output import Form, put, record
+from remediator_cli.terminal.output import OutputForm, put, record
 
 EXAMPLES = """
 remediator compute-config head-node
@@ -53,7 +53,7 @@ def compute_config(
     chosen = chosen_instance_profile(named.name, profiles, instance_profile)
     text = compute_configuration(chosen.arn)
     if json:
-        record(Form.JSON, lambda: _record(named.name, chosen, text))
+        record(OutputForm.JSON, lambda: _record(named.name, chosen, text))
     else:
         put(f"{text}\n")
 

@@ -21,7 +21,7 @@ from remediator_cli.rendering.fleet import surveyed_record, surveyed_text
 from remediator_cli.rendering.records import enrollment_record, tag_record
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import AsJson, RoleArgument, SettingsFile, Yes, named_role
-from remediator_cli.terminal.output import Form, agreed, complain, form_of, record, tell
+from remediator_cli.terminal.output import OutputForm, agreed, complain, form_of, record, tell
 from remediator_cli.terminal.settings_file import needed_settings, own_account
 
 EXAMPLES = """
@@ -64,7 +64,7 @@ class _Enrolling:
     role: Role
     cloud: str
     settings: Settings
-    form: Form
+    form: OutputForm
 
     def enrol(self, behind: aws.Account, *, yes: bool) -> None:
         """Say what will be made of it, ask, and set the tag. Raises any AwsError."""

@@ -25,7 +25,7 @@ from remediator_cli.rendering.layout import indented
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.json_lines import Fault, read_json_lines
 from remediator_cli.terminal.options import AsJsonLines, files_or_standard_input
-from remediator_cli.terminal.output import Form, complain, lines_or_text, show
+from remediator_cli.terminal.output import OutputForm, complain, lines_or_text, show
 
 _STYLES: dict[str, str] = {
     TrustVerdict.OK: "green",
@@ -79,7 +79,7 @@ def evaluate(
     raise typer.Exit(code)
 
 
-def evaluate_files(names: Sequence[str], form: Form) -> ExitCode:
+def evaluate_files(names: Sequence[str], form: OutputForm) -> ExitCode:
     """Answer every line of the files; says whether all could be read and, if so, whether every role is usable."""
     code = ExitCode.OK
     for line in read_json_lines(names):

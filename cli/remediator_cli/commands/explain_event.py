@@ -14,13 +14,13 @@ from remediator.core.model.plain_text import plain
 from remediator.errors import MalformedEvent
 from remediator.settings import Settings
 from remediator_cli.evaluation.explanation import Explanation, explain
-from remediator_cli.evaluation.records import Found, find_records
+from remediator_cli.evaluation.records import FoundRecord, find_records
 from remediator_cli.rendering.layout import facts
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.json_lines import Fault
 from remediator_cli.terminal.json_values import read_json_values
 from remediator_cli.terminal.options import AsJsonLines, SettingsFile, account_digits, files_or_standard_input
-from remediator_cli.terminal.output import Form, complain, lines_or_text, show
+from remediator_cli.terminal.output import OutputForm, complain, lines_or_text, show
 from remediator_cli.terminal.settings_file import given_settings
 
 EXAMPLES = """
@@ -61,7 +61,9 @@ def explain_event(
     raise typer.Exit(explain_files(names, form, account=account, settings=given_settings(settings)))
 
 
-def explain_files(names: Sequence[str], form: Form, *, account: str | None, settings: Settings | None) -> ExitCode:
+def explain_files(
+    names: Sequence[str], form: OutputForm, *, account: str | None, settings: Settings | None
+) -> ExitCode:
     """Answer every record in the files; says whether all could be read."""
     code = ExitCode.OK
     for value in read_json_values(names):
@@ -70,7 +72,9 @@ def explain_files(names: Sequence[str], form: Form, *, account: str | None, sett
     return code
 
 
-def _answer(found: Found | Fault, form: Form, *, account: str | None, settings: Settings | None) -> ExitCode:
+def _answer(
+    found: FoundRecord | Fault, form: OutputForm, *, account: str | None, settings: Settings | None
+) -> ExitCode:
     if isinstance(found, Fault):
         complain(found.place, found.why)
         return ExitCode.BAD_INPUT

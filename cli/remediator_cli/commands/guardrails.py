@@ -11,7 +11,7 @@ import typer
 
 from remediator.core.enrollment.guardrails import Guarded, PolicyType, bootstrap_roles, guardrails_text
 from remediator.errors import RemediatorError
-from remediator.settings import DEFAULT_ENROLLMENT_TAG, HOME_REGION, PARTITION
+from remediator.settings import DEFAULT_ENROLLMENT_TAG, HOME_REGION, PARTITION, Settings
 from remediator_cli.terminal.options import SettingsFile
 from remediator_cli.terminal.output import put
 from remediator_cli.terminal.settings_file import given_settings
@@ -76,14 +76,7 @@ def guardrails(
     principals = tuple(str(each) for each in approvers)
     _must_be_principals(principals, "--approver")
     _must_be_principals(tuple(deployer or ()), "--deployer")
-    account = configuration.account if configuration else None
-    regions = (HOME_REGION, *(configuration.other_regions if configuration else ()))
-    guarded = Guarded(
-        enrollment_tag=configuration.enrollment_tag if configuration else DEFAULT_ENROLLMENT_TAG,
-        approvers=principals,
-        deployers=tuple(deployer or bootstrap_roles(account, regions)),
-        account=account,
-    )
+    guarded = _guarded(principals, tuple(deployer or ()), configuration)
     text = guardrails_text(guarded, PolicyType[form.name])
     if text is None:
         raise RemediatorError(
@@ -91,6 +84,17 @@ def guardrails(
             "fewer approvers or deployers, by patterns such as arn:aws:iam::111122223333:role/platform/*"
         )
     put(f"{json_text.dumps(_record(guarded, form, text))}\n" if json else f"{text}\n")
+
+
+def _guarded(approvers: tuple[str, ...], deployers: tuple[str, ...], settings: Settings | None) -> Guarded:
+    account = settings.account if settings else None
+    regions = (HOME_REGION, *(settings.other_regions if settings else ()))
+    return Guarded(
+        enrollment_tag=settings.enrollment_tag if settings else DEFAULT_ENROLLMENT_TAG,
+        approvers=approvers,
+        deployers=deployers or tuple(bootstrap_roles(account, regions)),
+        account=account,
+    )
 
 
 def _record(guarded: Guarded, form: FormOption, text: str) -> dict[str, Any]:

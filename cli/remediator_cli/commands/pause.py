@@ -15,7 +15,7 @@ from remediator_cli.deployment import aws
 from remediator_cli.deployment.stack_outputs import find_deployment
 from remediator_cli.rendering.records import writes_record
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack
-from remediator_cli.terminal.output import Form, form_of, record, tell
+from remediator_cli.terminal.output import OutputForm, form_of, record, tell
 
 EXAMPLES = """
 remediator pause
@@ -47,7 +47,7 @@ def pause(
     with aws.answered():
         deployment = find_deployment(stack, region, settings)
         _must_be_configured(asked, deployment.settings)
-        account = deployment.account.number(deployment.region) if form is Form.JSON else ""
+        account = deployment.account.number(deployment.region) if form is OutputForm.JSON else ""
         before, after = deployment.pause_switch().pause(asked)
         unchecked = bool(asked.clouds) and deployment.settings is None and not after.everything
         tell(Text(f"{plain(after.why)} It takes effect within a minute."), form)

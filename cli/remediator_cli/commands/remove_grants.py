@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from remediator.core.events.event import Cause
-from remediator.core.history.pause import Pause, parse_pause
+from remediator.core.history.pause import parse_pause
 from remediator.core.model.plain_text import plain
 from remediator.core.model.write import DocumentKind
 from remediator.core.repair.removal import Removal
@@ -31,7 +31,7 @@ from remediator_cli.rendering.records import document_record, recorded
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
-from remediator_cli.terminal.output import Form, complain, confirmed, form_of, present, record, tell
+from remediator_cli.terminal.output import OutputForm, complain, confirmed, decline, form_of, present, record, tell
 from remediator_cli.terminal.settings_file import BESIDE, needed_settings, own_account
 
 PAUSE_PARAMETER = "/anyscale-remediator/writes"
@@ -76,9 +76,8 @@ def remove_grants(
         behind = aws.account()
         caller = behind.caller(configuration.region)
         account = own_account(caller.arn, configuration)
-        for each in named:
-            if each.arn is not None:
-                read_role(behind, each)
+        for each in (each for each in named if each.arn is not None):
+            read_role(behind, each)
         world = _world(behind, deployment, configuration, account)
         has_history = deployment is not None
         found = find_what_is_ours(world, frozenset(each.name for each in named), has_history=has_history)
@@ -89,23 +88,23 @@ def remove_grants(
         if not found.removals:
             record(form, lambda: recorded("nothing", None))
             raise typer.Exit(ExitCode.OK)
-        if deployment is not None:
-            if other := deployment.other_configuration(configuration):
-                complain("remove-grants", f"{other} Only the buckets of the one given are looked at")
-            if why := _why_it_comes_back(found, parse_pause(deployment.pause_switch().read())):
-                record(form, lambda: recorded("running", why))
-                raise RemediatorError(f"nothing was changed: {why}")
+        if why := _why_it_comes_back(found, deployment, configuration):
+            record(form, lambda: recorded("running", why))
+            raise RemediatorError(f"nothing was changed: {why}")
         if not yes and not confirmed(f"Take back {_documents(len(found.removals))}?"):
-            complain("remove-grants", "nothing was changed")
-            record(form, lambda: recorded("declined", "Nobody said yes."))
-            raise typer.Exit(ExitCode.ERROR)
+            decline("remove-grants", form, lambda: recorded("declined", "Nobody said yes."))
         at = clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         cause = Cause(event_id="what was granted", call="RemoveGrants", time=at, actor=caller)
         results = []
         for sequence, removal in enumerate(found.removals):
-            result = remove(removal, cause, world, sequence=sequence, has_history=has_history)
-            _say(removal, result, form)
-            results.append(result)
+            results.append(remove(removal, cause, world, sequence=sequence, has_history=has_history))
+            _say(removal, results[-1], form)
+    _end(results, form, recorded)
+
+
+def _end(
+    results: Sequence[Removed | NotRemoved], form: OutputForm, recorded: Callable[..., dict[str, Any]]
+) -> NoReturn:
     is_done = all(isinstance(result, Removed) for result in results)
     record(form, lambda: recorded("taken-back" if is_done else "incomplete", None, results))
     raise typer.Exit(ExitCode.OK if is_done else ExitCode.ERROR)
@@ -144,8 +143,13 @@ def _world(behind: aws.Account, deployment: Deployment | None, settings: Setting
     )
 
 
-def _why_it_comes_back(found: FoundGrants, paused: Pause) -> str:
+def _why_it_comes_back(found: FoundGrants, deployment: Deployment | None, settings: Settings) -> str:
     """Why the remediator would repair what is taken back, and what to do; empty where it would not."""
+    if deployment is None:
+        return ""
+    if other := deployment.other_configuration(settings):
+        complain("remove-grants", f"{other} Only the buckets of the one given are looked at")
+    paused = parse_pause(deployment.pause_switch().read())
     running = sorted({cloud for removal in found.removals for cloud in removal.clouds if not paused.holds(cloud)})
     if not running:
         return ""
@@ -183,7 +187,7 @@ def _left_text(left: Left) -> RenderableType:
     return Group(Text.assemble((plain(left.what), "bold"), "  is left as it is"), indented(Text(plain(left.why))))
 
 
-def _say(removal: Removal, result: Removed | NotRemoved, form: Form) -> None:
+def _say(removal: Removal, result: Removed | NotRemoved, form: OutputForm) -> None:
     if isinstance(result, NotRemoved):
         complain(_name(removal), f"not taken back. {result.why}")
         return

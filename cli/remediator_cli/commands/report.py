@@ -24,7 +24,7 @@ from remediator_cli.report.page import report_page
 from remediator_cli.report.past import Past, read_past
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack
-from remediator_cli.terminal.output import Form, complain, put, show, tell
+from remediator_cli.terminal.output import OutputForm, complain, put, show, tell
 from remediator_cli.terminal.settings_file import BESIDE, needed_settings
 
 _STANDARD_OUTPUT: Final = Path("-")
@@ -60,26 +60,30 @@ def report(
 
     Calls what `remediator plan` calls, and cloudformation:DescribeStacks, dynamodb:Query and dynamodb:GetItem.
     """
-    if file is None and not json:
-        raise typer.BadParameter("name the file to write (roles.html), or print JSON with --json", param_hint="FILE")
-    printed = file == _STANDARD_OUTPUT
-    if printed and json:
-        raise typer.BadParameter("the page and the JSON would both be printed; name a file", param_hint="FILE")
-    if file is not None and not printed:
-        refuse_occupied(file, force=force)
+    _must_be_writable(file, json=json, force=force)
     configuration = needed_settings(settings)
     with aws.answered():
         made = _looked_at(configuration, stack, region, settings or BESIDE, days)
     _complain(made)
-    if printed:
+    if file == _STANDARD_OUTPUT:
         put(report_page(made))
         return
     if file is not None:
         write_whole(file, report_page(made), force=force)
     if json:
-        show(Form.JSON, report_record(made), Text)
+        show(OutputForm.JSON, report_record(made), Text)
     else:
         tell(Text(_summary(made, file)))
+
+
+def _must_be_writable(file: Path | None, *, json: bool, force: bool) -> None:
+    """Raises BadParameter, or RemediatorError, where there is no place for the page."""
+    if file is None and not json:
+        raise typer.BadParameter("name the file to write (roles.html), or print JSON with --json", param_hint="FILE")
+    if file == _STANDARD_OUTPUT and json:
+        raise typer.BadParameter("the page and the JSON would both be printed; name a file", param_hint="FILE")
+    if file is not None and file != _STANDARD_OUTPUT:
+        refuse_occupied(file, force=force)
 
 
 def _looked_at(configuration: Settings, stack: str, region: str | None, settings: Path, days: int) -> Report:

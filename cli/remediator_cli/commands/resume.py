@@ -19,9 +19,8 @@ from remediator_cli.deployment import aws
 from remediator_cli.deployment.one_role import read_role
 from remediator_cli.deployment.stack_outputs import Deployment, find_deployment
 from remediator_cli.rendering.records import contest_record, role_record, tag_record, writes_record
-from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
-from remediator_cli.terminal.output import Form, agreed, complain, form_of, record, tell
+from remediator_cli.terminal.output import OutputForm, agreed, decline, form_of, record, tell
 
 EXAMPLES = """
 remediator resume head-node
@@ -57,7 +56,7 @@ def resume(
             _resume_role(deployment, read_role(deployment.account, named), form)
 
 
-def _resume_role(deployment: Deployment, role: Role, form: Form) -> None:
+def _resume_role(deployment: Deployment, role: Role, form: OutputForm) -> None:
     name = role.arn.name
     result = resume_role(name, deployment.world(role.arn.account))
     match result:
@@ -88,8 +87,8 @@ def _contest_ended(contest: Contest) -> str:
     return f"The contest since {contest.since:%Y-%m-%d %H:%M} UTC is ended.{undone_by}"
 
 
-def _resume_writes(deployment: Deployment, form: Form, *, yes: bool) -> None:
-    account = deployment.account.number(deployment.region) if form is Form.JSON else ""
+def _resume_writes(deployment: Deployment, form: OutputForm, *, yes: bool) -> None:
+    account = deployment.account.number(deployment.region) if form is OutputForm.JSON else ""
     switch = deployment.pause_switch()
     paused = parse_pause(switch.read())
     if paused == Pause():
@@ -97,9 +96,7 @@ def _resume_writes(deployment: Deployment, form: Form, *, yes: bool) -> None:
         record(form, lambda: writes_record(account, deployment, "nothing-to-resume", paused, paused))
         return
     if not agreed(form, Text(paused.why), "Let all writes go on?", yes=yes):
-        complain(switch.name, "nothing was changed")
-        record(form, lambda: writes_record(account, deployment, "declined", paused, paused))
-        raise typer.Exit(ExitCode.ERROR)
+        decline(switch.name, form, lambda: writes_record(account, deployment, "declined", paused, paused))
     switch.write(RUNNING)
     tell(Text("Writes go on. A sweep looks at every enrolled role now."), form)
     record(form, lambda: writes_record(account, deployment, "resumed", paused, Pause()))

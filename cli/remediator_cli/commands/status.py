@@ -21,7 +21,7 @@ from remediator_cli.rendering.records import pause_record
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack
-from remediator_cli.terminal.output import Form, complain, show
+from remediator_cli.terminal.output import OutputForm, complain, show
 from remediator_cli.terminal.settings_file import BESIDE
 
 EXAMPLES = """
@@ -51,7 +51,7 @@ def status(
         if other := deployment.other_configuration(deployment.settings):
             complain("status", f"{other} The modes of the clouds are those of the one given")
         found = read_status(deployment, deployment.settings, clock.now())
-    show(Form.JSON if json else Form.HUMAN, status_record(found), partial(status_text, found))
+    show(OutputForm.JSON if json else OutputForm.HUMAN, status_record(found), partial(status_text, found))
     for _, why in found.denied:
         complain("status", why)
     if found.troubles:
@@ -144,11 +144,7 @@ def _facts(status: Status) -> Iterator[tuple[str, str]]:
     yield "deployed", f"{status.updated:%Y-%m-%d %H:%M} UTC ({status.stack_state})"
     yield "version", _said(status.last_version, lambda version: f"{version}, by the last change", _NO_CHANGE)
     yield "writes", _UNREAD if status.pause is None else (status.pause.why or "running")
-    if status.clouds is None:
-        yield "clouds", "unknown: name the configuration with --settings"
-    else:
-        for number, (name, mode) in enumerate(status.clouds):
-            yield "" if number else "clouds", f"{name}  {mode}{', paused' if _is_paused(status, name) else ''}"
+    yield from _of_clouds(status)
     yield "last sweep", _said(status.last_sweep, lambda at: f"{at:%Y-%m-%d %H:%M} UTC", "none within two days")
     yield from _of_queues(status.queues)
     yield "open", _UNREAD if status.roles is None else _counted(len(status.roles) + status.more_roles)
@@ -156,6 +152,13 @@ def _facts(status: Status) -> Iterator[tuple[str, str]]:
         "alarms",
         _UNREAD if status.alarms is None else (", ".join(alarm.name for alarm in status.alarms) or "none is on"),
     )
+
+
+def _of_clouds(status: Status) -> Iterator[tuple[str, str]]:
+    if status.clouds is None:
+        yield "clouds", "unknown: name the configuration with --settings"
+    for number, (name, mode) in enumerate(status.clouds or ()):
+        yield "" if number else "clouds", f"{name}  {mode}{', paused' if _is_paused(status, name) else ''}"
 
 
 def _said(reading: Reading[_T], text: Callable[[_T], str], absent: str) -> str:

@@ -29,7 +29,7 @@ from remediator_cli.rendering.records import document_record, recorded, role_of_
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes
-from remediator_cli.terminal.output import Form, agreed, complain, form_of, record, tell
+from remediator_cli.terminal.output import OutputForm, agreed, complain, decline, form_of, record, tell
 
 EXAMPLES = """
 remediator undo head-node/20260304T100020000000Z-1a2b3c4d
@@ -76,9 +76,7 @@ def undo(
             record(form, lambda: undo_record(recorded, planned, None, _found(documents, planned.diff)))
             raise typer.Exit(ExitCode.ERROR)
         if not agreed(form, _plan(recorded, planned), "Undo it?", yes=yes):
-            complain(change, "nothing was changed")
-            record(form, lambda: undo_record(recorded, planned, None, None))
-            raise typer.Exit(ExitCode.ERROR)
+            decline(change, form, lambda: undo_record(recorded, planned, None, None))
         result = undo_change(recorded, planned, _cause(recorded, caller), world)
         _say(recorded, result, form)
         diff = result.diff if isinstance(result, NotUndone) else ""
@@ -112,13 +110,13 @@ def _plan(change: Change, planned: Write) -> Group:
     )
 
 
-def _say_refused(change_id: str, refused: UndoRefused, form: Form) -> None:
+def _say_refused(change_id: str, refused: UndoRefused, form: OutputForm) -> None:
     complain(change_id, f"not undone. {refused.why}")
     if refused.diff:
         tell(diff_text(refused.diff), form)
 
 
-def _say(change: Change, result: Undone | NotUndone, form: Form) -> None:
+def _say(change: Change, result: Undone | NotUndone, form: OutputForm) -> None:
     if isinstance(result, Undone):
         tell(Text(f"Undone, and recorded as {result.change.change_id}."), form)
         tell(Text(f"The tag {MODE_TAG} now holds the remediator back. To end that:"), form)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import typer
 from rich.text import Text
 
 from remediator.core.model.plain_text import plain
@@ -11,9 +10,8 @@ from remediator_cli.deployment import aws
 from remediator_cli.deployment.enrolment_tag import EnrolmentTag
 from remediator_cli.deployment.one_role import read_role
 from remediator_cli.rendering.records import enrollment_record, tag_record
-from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import AsJson, RoleArgument, SettingsFile, Yes, named_role
-from remediator_cli.terminal.output import agreed, complain, form_of, record, tell
+from remediator_cli.terminal.output import agreed, decline, form_of, record, tell
 from remediator_cli.terminal.settings_file import BESIDE, given_settings
 
 EXAMPLES = """
@@ -49,9 +47,9 @@ def unenroll(
             return
         seen = Text(f"{name} is enrolled in {plain(was)}. Without its tag nothing is repaired or told of it any more.")
         if not agreed(form, seen, f"Remove the tag {key} of {name}?", yes=yes):
-            complain(name, "nothing was changed")
-            record(form, lambda: enrollment_record(found, tag_record(key, was, was), "declined", "Nobody said yes."))
-            raise typer.Exit(ExitCode.ERROR)
+            decline(
+                name, form, lambda: enrollment_record(found, tag_record(key, was, was), "declined", "Nobody said yes.")
+            )
         EnrolmentTag(behind, key).remove(name)
     tell(Text(f"The tag {key} of {name} is removed. What was granted stays. To take that back:"), form)
     tell(Text(f"  remediator remove-grants --role {name}"), form)

@@ -17,7 +17,7 @@ from remediator.core.events.event import (
 from remediator.core.events.sweep import MOST_ROLES_OF_A_POLICY, sweep_for
 from remediator.core.events.watched import BUS_SOURCES, IAM, WATCHED, Concern
 from remediator.settings import Settings
-from remediator_cli.evaluation.records import Found
+from remediator_cli.evaluation.records import FoundRecord
 
 NOTHING = "Nothing happens."
 
@@ -44,7 +44,7 @@ class Explanation:
     next: str
 
 
-def explain(found: Found, *, account: str | None, settings: Settings | None) -> Explanation:
+def explain(found: FoundRecord, *, account: str | None, settings: Settings | None) -> Explanation:
     """Say what the remediator makes of a record, as far as that can be known without an account.
 
     ``account`` is the account of the deployment; where it is None, that of the configuration, else the record's own. A
@@ -52,11 +52,9 @@ def explain(found: Found, *, account: str | None, settings: Settings | None) -> 
     Raises MalformedEvent as ``parse_event`` does.
     """
     detail = found.detail if isinstance(found.detail, dict) else {}
-    configured = None if settings is None else settings.account
     own = _text(detail.get("recipientAccountId")) or _text((found.envelope or {}).get("account"))
-    ours = account or configured or own
-    event = _event(detail, ours) if found.envelope is None else found.envelope
-    trigger = parse_event(event, account=ours or "")
+    ours = account or (settings and settings.account) or own
+    trigger = parse_event(_event(found, detail, ours), account=ours or "")
     explanation = Explanation(
         place=found.place,
         event_id=_text(detail.get("eventID")),
@@ -73,8 +71,10 @@ def explain(found: Found, *, account: str | None, settings: Settings | None) -> 
     return _followed(explanation, trigger, detail, settings)
 
 
-def _event(detail: Mapping[str, object], account: str | None) -> Mapping[str, object]:
-    """The event that EventBridge would make of a bare record."""
+def _event(found: FoundRecord, detail: Mapping[str, object], account: str | None) -> Mapping[str, object]:
+    """The event that a record came in, or that EventBridge would make of a bare one."""
+    if found.envelope is not None:
+        return found.envelope
     source = BUS_SOURCES.get(_text(detail.get("eventSource")) or "")
     return {"source": source, "detail-type": DETAIL_TYPE, "account": account, "detail": detail}
 

@@ -14,7 +14,7 @@ _TEXTS = ("CloudTrailEvent", "Body", "body")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundRecord:
     """A record of CloudTrail; ``envelope`` is the event of EventBridge that it came in, None for a bare record."""
 
     place: str
@@ -22,7 +22,7 @@ class Found:
     envelope: Mapping[str, object] | None = None
 
 
-def find_records(place: str, value: object) -> Iterator[Found | Fault]:
+def find_records(place: str, value: object) -> Iterator[FoundRecord | Fault]:
     """The records in a value, in their order; what is none is a fault. Places in it are like ``x.json:1 Records[2]``.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-examples.html
@@ -36,18 +36,29 @@ def find_records(place: str, value: object) -> Iterator[Found | Fault]:
         elif not isinstance(value, dict):
             yield _fault(place)
         elif "detail" in value or "detail-type" in value:
-            yield Found(place, value.get("detail"), value)
+            yield FoundRecord(place, value.get("detail"), value)
         elif "eventName" in value and "eventSource" in value:
-            yield Found(place, value)
-        elif (key := next((key for key in _LISTS if isinstance(value.get(key), list)), None)) is not None:
-            left += _items(f"{place} {key}", value[key])
-        elif (key := next((key for key in _TEXTS if isinstance(value.get(key), str)), None)) is not None:
-            try:
-                left.append((place, parse_json(value[key])))
-            except NotJson as error:
-                yield Fault(place, f"{key} {error}")
+            yield FoundRecord(place, value)
         else:
-            yield _fault(place)
+            held = _unwrapped(place, value)
+            if isinstance(held, Fault):
+                yield held
+            else:
+                left += held
+
+
+def _unwrapped(place: str, value: Mapping[str, object]) -> list[tuple[str, object]] | Fault:
+    """What an object holds that is no record itself."""
+    for key in _LISTS:
+        if isinstance(listed := value.get(key), list):
+            return _items(f"{place} {key}", listed)
+    for key in _TEXTS:
+        if isinstance(text := value.get(key), str):
+            try:
+                return [(place, parse_json(text))]
+            except NotJson as error:
+                return Fault(place, f"{key} {error}")
+    return _fault(place)
 
 
 def _items(name: str, items: list[object]) -> list[tuple[str, object]]:

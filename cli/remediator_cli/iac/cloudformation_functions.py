@@ -324,12 +324,15 @@ class Values:
             return Unknown(f"{name} needs a list")
         values = [self.value(each) for each in argument]
         unknown = next((each for each in values if isinstance(each, Unknown)), None)
-        if name in ("Fn::And", "Fn::Or"):
-            decisive = name == "Fn::Or"
-            if any(each is decisive for each in values):
-                return decisive
-            return unknown or (name == "Fn::And" and all(each is True for each in values))
-        return unknown or _equal_or_not(name, values)
+        match name:
+            case "Fn::And" if _has(values, False):
+                return False
+            case "Fn::And":
+                return unknown or all(each is True for each in values)
+            case "Fn::Or":
+                return _has(values, True) or unknown or False
+            case _:
+                return unknown or _equal_or_not(name, values)
 
     def _found_in_map(self, table: str, first: str, second: str, rest: list[object]) -> object:
         found = object_of(self.mappings, table, first).get(second)
@@ -337,6 +340,10 @@ class Values:
             return found
         default = object_of(rest[0]).get("DefaultValue") if rest else None
         return Unknown(f"the mapping {table} has no {first}, {second}") if default is None else default
+
+
+def _has(values: list[object], wanted: bool) -> bool:  # it is one of the values
+    return any(each is wanted for each in values)
 
 
 def _equal_or_not(name: str, values: list[object]) -> bool | Unknown:

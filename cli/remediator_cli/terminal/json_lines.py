@@ -66,12 +66,17 @@ def read_each(names: Sequence[str], read: Reader, *, needed: str) -> Iterator[Js
     ``needed`` says what a file should be, for who names a directory.
     """
     for name in names:
-        label = "<stdin>" if name == STANDARD_INPUT else name
+        label = label_of(name)
         try:
             with opened(name, if_directory=f"needed is {needed}") as stream:
                 yield from read(stream, label)
         except NotOpened as error:
             yield Fault(label, str(error))
+
+
+def label_of(name: str) -> str:
+    """What a file is called in complaints and places."""
+    return "<stdin>" if name == STANDARD_INPUT else name
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import Enum
+from typing import NoReturn
 
 import typer
 from rich.console import Console, RenderableType
@@ -20,7 +21,7 @@ from remediator_cli.terminal.exits import ExitCode
 _COMPLAINT_LIMIT = 1_000
 
 
-class Form(Enum):
+class OutputForm(Enum):
     """The form of a command's results."""
 
     JSON = "json"
@@ -33,35 +34,35 @@ class Unwritable(RemediatorError):
     """Standard output takes nothing; the text says why."""
 
 
-def form_of(json: bool) -> Form:
+def form_of(json: bool) -> OutputForm:
     """The form of a command whose results are for people, unless ``--json`` was given."""
-    return Form.JSON if json else Form.HUMAN
+    return OutputForm.JSON if json else OutputForm.HUMAN
 
 
-def lines_or_text(json: bool, human: bool) -> Form:
+def lines_or_text(json: bool, human: bool) -> OutputForm:
     """The form of a command whose results are for programs, unless ``--human`` was given. Raises BadParameter."""
     if json and human:
         raise typer.BadParameter("--json and --human exclude each other: name one of them", param_hint="--human")
-    return Form.HUMAN if human else Form.JSON
+    return OutputForm.HUMAN if human else OutputForm.JSON
 
 
-def show(form: Form, record: Mapping[str, object], for_people: Callable[[], RenderableType]) -> None:
+def show(form: OutputForm, record: Mapping[str, object], for_people: Callable[[], RenderableType]) -> None:
     """Print one result at once, so that a reader at the other end of a pipe need not wait for the last one.
 
     ``record`` is printed in its order of keys; ``for_people`` makes the human form and is called for it only.
     """
-    put(_drawn(for_people()) if form is Form.HUMAN else json.dumps(record, allow_nan=False) + "\n")
+    put(_drawn(for_people()) if form is OutputForm.HUMAN else json.dumps(record, allow_nan=False) + "\n")
 
 
-def tell(renderable: RenderableType, form: Form = Form.HUMAN) -> None:
+def tell(renderable: RenderableType, form: OutputForm = OutputForm.HUMAN) -> None:
     """Print something for people, at once; nothing where a program reads, which is told by the record."""
-    if form is Form.HUMAN:
+    if form is OutputForm.HUMAN:
         put(_drawn(renderable))
 
 
-def record(form: Form, of_what: Callable[[], Mapping[str, object]]) -> None:
+def record(form: OutputForm, of_what: Callable[[], Mapping[str, object]]) -> None:
     """Print the one JSON object of a command, at once; nothing where people read, who were told on the way."""
-    if form is Form.JSON:
+    if form is OutputForm.JSON:
         put(json.dumps(of_what(), allow_nan=False) + "\n")
 
 
@@ -98,7 +99,7 @@ def confirmed(question: str) -> bool:
     return answer.strip().casefold() in ("y", "yes")
 
 
-def agreed(form: Form, seen: RenderableType, question: str, *, yes: bool) -> bool:
+def agreed(form: OutputForm, seen: RenderableType, question: str, *, yes: bool) -> bool:
     """Show people what they are asked about, and ask them, unless they have said ``yes`` already.
 
     Where a program reads standard output, it is shown on standard error, and only if it is asked about.
@@ -107,9 +108,16 @@ def agreed(form: Form, seen: RenderableType, question: str, *, yes: bool) -> boo
     return yes or confirmed(question)
 
 
-def present(form: Form, seen: RenderableType, *, asks: bool) -> None:
+def decline(place: str, form: OutputForm, of_what: Callable[[], Mapping[str, object]]) -> NoReturn:
+    """End a command that an operator did not agree to; ``of_what`` is its JSON object."""
+    complain(place, "nothing was changed")
+    record(form, of_what)
+    raise typer.Exit(ExitCode.ERROR)
+
+
+def present(form: OutputForm, seen: RenderableType, *, asks: bool) -> None:
     """Show people something; where a program reads standard output, on standard error if they are asked about it."""
-    if form is Form.HUMAN:
+    if form is OutputForm.HUMAN:
         tell(seen)
     elif asks:
         _print_aside(_drawn(seen))
