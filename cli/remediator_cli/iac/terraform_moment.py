@@ -11,7 +11,7 @@ from remediator_cli.iac.aws_managed import aws_managed
 from remediator_cli.iac.declared import OutsideRole, Place, or_root, read_document
 from remediator_cli.iac.json_members import NO_MEMBERS, Members
 from remediator_cli.iac.terraform_references import Plan
-from remediator_cli.iac.terraform_resources import Resource
+from remediator_cli.iac.terraform_resources import PlannedResource
 
 _SUFFIX = "0" * 26
 """The provider appends as many digits to a ``name_prefix``; which ones is known only after it is applied."""
@@ -25,15 +25,15 @@ class Moment:
     account: str | None
     partition: str
     former: Moment | None = None
-    _by_type: dict[str, list[Resource]] = field(default_factory=dict)
-    _by_role: dict[tuple[str, str], dict[str | OutsideRole | None, list[Resource]]] = field(default_factory=dict)
+    _by_type: dict[str, list[PlannedResource]] = field(default_factory=dict)
+    _by_role: dict[tuple[str, str], dict[str | OutsideRole | None, list[PlannedResource]]] = field(default_factory=dict)
 
     @property
     def is_after(self) -> bool:
         """Whether it is the time after the plan is applied."""
         return self.former is not None
 
-    def of(self, kind: str) -> list[Resource]:
+    def of(self, kind: str) -> list[PlannedResource]:
         """The resources of a type that exist then."""
         if not self._by_type:
             for resource in self.plan.resources:
@@ -41,22 +41,22 @@ class Moment:
                     self._by_type.setdefault(resource.type, []).append(resource)
         return self._by_type.get(kind, [])
 
-    def values(self, resource: Resource) -> Members:
+    def values(self, resource: PlannedResource) -> Members:
         """All attributes, as far as they are known."""
         return (resource.after if self.is_after else resource.before) or NO_MEMBERS
 
-    def unknown(self, resource: Resource, attribute: str) -> object:
+    def unknown(self, resource: PlannedResource, attribute: str) -> object:
         """True where an attribute is not known, or a list or object that says so of its parts."""
         return resource.unknown.get(attribute) if self.is_after else None
 
-    def raw(self, resource: Resource, attribute: str) -> Reading[object]:
+    def raw(self, resource: PlannedResource, attribute: str) -> Reading[object]:
         """An attribute of any kind."""
         if self.unknown(resource, attribute) is True:
             return Unreadable(resource.why_unknown(attribute))
         value = self.values(resource).get(attribute)
         return Absent() if value is None else Present(value)
 
-    def text(self, resource: Resource, attribute: str) -> Reading[str]:
+    def text(self, resource: PlannedResource, attribute: str) -> Reading[str]:
         """An attribute that is a text; an empty one is as good as none."""
         match self.raw(resource, attribute):
             case Present(value=str() as text):
@@ -66,7 +66,7 @@ class Moment:
             case other:
                 return other
 
-    def document(self, resource: Resource, attribute: str) -> Reading[PolicyDocument]:
+    def document(self, resource: PlannedResource, attribute: str) -> Reading[PolicyDocument]:
         """An attribute that is a policy."""
         match self.raw(resource, attribute):
             case Present(value=value):
@@ -74,11 +74,11 @@ class Moment:
             case other:
                 return other
 
-    def place(self, resource: Resource) -> Place:
+    def place(self, resource: PlannedResource) -> Place:
         """Where a resource is declared."""
         return Place(self.plan.file, resource.address)
 
-    def name(self, resource: Resource) -> Reading[str]:
+    def name(self, resource: PlannedResource) -> Reading[str]:
         """The name of a role or an instance profile; one of the right form, where it has only a prefix."""
         name = self.text(resource, "name")
         if not isinstance(name, Present):
@@ -87,7 +87,7 @@ class Moment:
                 return Present(f"{prefix.value}{_SUFFIX}")
         return Unreadable(resource.why_unknown("name")) if isinstance(name, Absent) else name
 
-    def manages(self, resource: Resource, attribute: str) -> bool:
+    def manages(self, resource: PlannedResource, attribute: str) -> bool:
         """Whether the resource's own block decides an attribute; else the provider only reads what others gave it."""
         if attribute in self.plan.expressions(resource):
             return True
@@ -95,7 +95,7 @@ class Moment:
             return False
         return (resource.before or NO_MEMBERS).get(attribute) != resource.after.get(attribute)
 
-    def owned(self, kind: str, attribute: str) -> dict[str | OutsideRole | None, list[Resource]]:
+    def owned(self, kind: str, attribute: str) -> dict[str | OutsideRole | None, list[PlannedResource]]:
         """The resources of a type by the role that they belong to, by its address where the plan holds it.
 
         None stands for the role of those of which it cannot be told.
@@ -117,16 +117,16 @@ class Moment:
                 owned.setdefault(owner, []).append(each)
         return self._by_role[kind, attribute]
 
-    def belonging(self, kind: str, attribute: str, role: Resource | None) -> list[Resource]:
+    def belonging(self, kind: str, attribute: str, role: PlannedResource | None) -> list[PlannedResource]:
         """The resources of a type that belong to a role, None standing for one that cannot be told."""
         return self.owned(kind, attribute).get(None if role is None else role.address, [])
 
-    def texts(self, resources: Iterable[Resource], attribute: str) -> frozenset[str]:
+    def texts(self, resources: Iterable[PlannedResource], attribute: str) -> frozenset[str]:
         """What an attribute of some resources says, as far as it is known."""
         readings = (self.text(each, attribute) for each in resources)
         return frozenset(each.value for each in readings if isinstance(each, Present))
 
-    def policy_arn(self, policy: Resource) -> str:
+    def policy_arn(self, policy: PlannedResource) -> str:
         """The ARN of a managed policy, or the one that it will have."""
         arn = self.text(policy, "arn")
         if isinstance(arn, Present):
@@ -144,7 +144,7 @@ class Moment:
         return aws_managed(arn, "plan"), None
 
     def referenced_policy(
-        self, resource: Resource, attribute: str
+        self, resource: PlannedResource, attribute: str
     ) -> tuple[str, Reading[PolicyDocument], Place] | None:
         """The managed policy of the plan that an attribute is taken from: its ARN, its document and its place."""
         source = self.plan.referenced(resource, attribute, "aws_iam_policy")

@@ -22,7 +22,7 @@ from remediator_cli.iac.json_members import Members, object_of
 from remediator_cli.iac.terraform_moment import Moment
 from remediator_cli.iac.terraform_policies import policies_elsewhere, policies_of
 from remediator_cli.iac.terraform_references import Plan
-from remediator_cli.iac.terraform_resources import Resource, checked_plan, resources_of
+from remediator_cli.iac.terraform_resources import PlannedResource, checked_plan, resources_of
 
 _ACCOUNT_IN_ARN = re.compile(r"arn:[^:]+:iam::([0-9]{12}):.*", re.DOTALL)
 
@@ -69,7 +69,7 @@ def _declared(moment: Moment) -> Declared:
     )
 
 
-def _role(moment: Moment, role: Resource) -> DeclaredRole:
+def _role(moment: Moment, role: PlannedResource) -> DeclaredRole:
     tags, tags_unknown = _tags(moment, role)
     boundary = moment.text(role, "permissions_boundary")
     document: Reading[PolicyDocument] = Absent()
@@ -96,7 +96,7 @@ def _role(moment: Moment, role: Resource) -> DeclaredRole:
     )
 
 
-def _tags(moment: Moment, role: Resource) -> tuple[dict[str, Reading[str]], str | None]:
+def _tags(moment: Moment, role: PlannedResource) -> tuple[dict[str, Reading[str]], str | None]:
     """The tags, with those that the provider adds to all resources, and why there may be others."""
     tags: dict[str, Reading[str]] = {}
     why: str | None = None
@@ -114,7 +114,7 @@ def _tags(moment: Moment, role: Resource) -> tuple[dict[str, Reading[str]], str 
     return tags, why
 
 
-def _profile(moment: Moment, profile: Resource) -> DeclaredProfile:
+def _profile(moment: Moment, profile: PlannedResource) -> DeclaredProfile:
     place, name, role = moment.place(profile), moment.name(profile), moment.text(profile, "role")
     if isinstance(role, Unreadable):
         source = moment.plan.referenced(profile, "role", "aws_iam_role")
@@ -157,7 +157,7 @@ def _blocks(moment: Moment) -> dict[str, PublicAccessBlock]:
     return blocks
 
 
-def _held(moment: Moment, bucket: Resource) -> HeldBucket:
+def _held(moment: Moment, bucket: PlannedResource) -> HeldBucket:
     name = moment.text(bucket, "bucket")
     return HeldBucket(
         place=moment.place(bucket),
@@ -168,7 +168,7 @@ def _held(moment: Moment, bucket: Resource) -> HeldBucket:
     )
 
 
-def _policy_within(moment: Moment, bucket: Resource, given: frozenset[str]) -> Reading[PolicyDocument]:
+def _policy_within(moment: Moment, bucket: PlannedResource, given: frozenset[str]) -> Reading[PolicyDocument]:
     """The policy that the bucket itself tells: one that it is given there, else the one that it was read to have.
 
     ``given`` are the buckets that got theirs from a resource of its own: where that is gone, so is the policy.
@@ -189,7 +189,7 @@ def _given_policies(moment: Moment) -> frozenset[str]:
     return frozenset(name for name in names if name is not None)
 
 
-def _bucket_name(moment: Moment, resource: Resource) -> str | None:
+def _bucket_name(moment: Moment, resource: PlannedResource) -> str | None:
     name = moment.text(resource, "bucket")
     if not isinstance(name, Present):
         source = moment.plan.referenced(resource, "bucket", "aws_s3_bucket")

@@ -14,7 +14,7 @@ from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator_cli.iac.declared import DeclaredPolicy, OutsideRole
 from remediator_cli.iac.json_members import NO_MEMBERS, Members, list_of, objects_of, texts_of
 from remediator_cli.iac.terraform_moment import Moment
-from remediator_cli.iac.terraform_resources import Resource
+from remediator_cli.iac.terraform_resources import PlannedResource
 
 _INLINE = "aws_iam_role_policy"
 _ATTACHMENT = "aws_iam_role_policy_attachment"
@@ -23,7 +23,7 @@ _INLINE_LIST = ("aws_iam_role_policies_exclusive", "policy_names")
 _ATTACHED_LIST = ("aws_iam_role_policy_attachments_exclusive", "policy_arns")
 
 
-def policies_of(moment: Moment, role: Resource | None) -> tuple[DeclaredPolicy, ...]:
+def policies_of(moment: Moment, role: PlannedResource | None) -> tuple[DeclaredPolicy, ...]:
     """The policies of a role; or those of which it cannot be told yet to which role they belong."""
     inline = [_inline_policy(moment, each) for each in moment.belonging(_INLINE, "role", role)]
     attached = [_attachment(moment, each) for each in moment.belonging(_ATTACHMENT, "role", role)]
@@ -66,13 +66,13 @@ def _once(given: list[DeclaredPolicy], listed: Iterator[DeclaredPolicy] | tuple[
 # Policies of resources of their own.
 
 
-def _inline_policy(moment: Moment, resource: Resource) -> DeclaredPolicy:
+def _inline_policy(moment: Moment, resource: PlannedResource) -> DeclaredPolicy:
     name = moment.text(resource, "name")
     known = name.value if isinstance(name, Present) else resource.address
     return DeclaredPolicy(moment.place(resource), known, False, moment.document(resource, "policy"))
 
 
-def _attachment(moment: Moment, resource: Resource) -> DeclaredPolicy:
+def _attachment(moment: Moment, resource: PlannedResource) -> DeclaredPolicy:
     place = moment.place(resource)
     match moment.text(resource, "policy_arn"):
         case Present(value=arn):
@@ -85,7 +85,7 @@ def _attachment(moment: Moment, resource: Resource) -> DeclaredPolicy:
     return DeclaredPolicy(place, resource.address, True, Unreadable(why))
 
 
-def _is_attached(moment: Moment, group: Resource, role: Resource | None) -> bool:
+def _is_attached(moment: Moment, group: PlannedResource, role: PlannedResource | None) -> bool:
     if role is None:
         return is_unknown(moment.unknown(group, "roles"))
     name = moment.name(role)
@@ -95,7 +95,7 @@ def _is_attached(moment: Moment, group: Resource, role: Resource | None) -> bool
 # Policies that the role itself lists.
 
 
-def _listed_inline(moment: Moment, role: Resource) -> Iterator[DeclaredPolicy]:
+def _listed_inline(moment: Moment, role: PlannedResource) -> Iterator[DeclaredPolicy]:
     if not moment.is_after or moment.manages(role, "inline_policy"):
         yield from _own_inline(moment, role)
         if moment.is_after:
@@ -110,7 +110,7 @@ def _listed_inline(moment: Moment, role: Resource) -> Iterator[DeclaredPolicy]:
     yield from _left(moment, others, _given_elsewhere(moment, role, _INLINE, "name"), kept)
 
 
-def _own_inline(moment: Moment, role: Resource) -> Iterator[DeclaredPolicy]:
+def _own_inline(moment: Moment, role: PlannedResource) -> Iterator[DeclaredPolicy]:
     unknown = moment.unknown(role, "inline_policy")
     if unknown is True:
         yield _hidden(moment, role, "inline_policy", is_managed=False)
@@ -119,12 +119,12 @@ def _own_inline(moment: Moment, role: Resource) -> Iterator[DeclaredPolicy]:
         yield from _inline_entry(moment, entry, hidden[position] if position < len(hidden) else None, role)
 
 
-def _inline_of_others(moment: Moment, role: Resource) -> Iterator[DeclaredPolicy]:
+def _inline_of_others(moment: Moment, role: PlannedResource) -> Iterator[DeclaredPolicy]:
     for entry in objects_of(_before(moment, role).get("inline_policy")):
         yield from _inline_entry(moment, entry, None, role)
 
 
-def _inline_entry(moment: Moment, entry: Members, unknown: object, role: Resource) -> Iterator[DeclaredPolicy]:
+def _inline_entry(moment: Moment, entry: Members, unknown: object, role: PlannedResource) -> Iterator[DeclaredPolicy]:
     name = entry.get("name")
     if is_unknown(unknown):
         hidden = _hidden(moment, role, "inline_policy", is_managed=False)
@@ -133,7 +133,7 @@ def _inline_entry(moment: Moment, entry: Members, unknown: object, role: Resourc
         yield DeclaredPolicy(moment.place(role), name, False, read_policy(entry["policy"]))
 
 
-def _listed_managed(moment: Moment, role: Resource) -> Iterator[DeclaredPolicy]:
+def _listed_managed(moment: Moment, role: PlannedResource) -> Iterator[DeclaredPolicy]:
     if not moment.is_after or moment.manages(role, "managed_policy_arns"):
         if is_unknown(moment.unknown(role, "managed_policy_arns")):
             yield _hidden(moment, role, "managed_policy_arns", is_managed=True)
@@ -146,16 +146,16 @@ def _listed_managed(moment: Moment, role: Resource) -> Iterator[DeclaredPolicy]:
     yield from _left(moment, others, _given_elsewhere(moment, role, _ATTACHMENT, "policy_arn"), kept)
 
 
-def _managed(moment: Moment, role: Resource, arn: str) -> DeclaredPolicy:
+def _managed(moment: Moment, role: PlannedResource, arn: str) -> DeclaredPolicy:
     return DeclaredPolicy(moment.place(role), arn, True, *moment.managed(arn))
 
 
-def _before(moment: Moment, role: Resource) -> Members:
+def _before(moment: Moment, role: PlannedResource) -> Members:
     """What the role was before, as far as it goes on to be the same role."""
     return NO_MEMBERS if moment.is_after and role.is_replaced else role.before or NO_MEMBERS
 
 
-def _hidden(moment: Moment, role: Resource, attribute: str, *, is_managed: bool) -> DeclaredPolicy:
+def _hidden(moment: Moment, role: PlannedResource, attribute: str, *, is_managed: bool) -> DeclaredPolicy:
     """Stands for what an attribute holds that is not known yet."""
     return DeclaredPolicy(moment.place(role), attribute, is_managed, Unreadable(role.why_unknown(attribute)))
 
@@ -171,7 +171,7 @@ class _Kept:
     unknown: str | None
 
 
-def _kept(moment: Moment, role: Resource, kind: str, attribute: str) -> _Kept | None:
+def _kept(moment: Moment, role: PlannedResource, kind: str, attribute: str) -> _Kept | None:
     """What is left of the policies of others at this time; None where nothing is removed."""
     for each in moment.belonging(kind, "role_name", role):
         names = tuple(texts_of(moment.values(each).get(attribute)))
@@ -192,7 +192,7 @@ def _left(
             yield replace(policy, document=Unreadable(kept.unknown))
 
 
-def _given_elsewhere(moment: Moment, role: Resource, kind: str, attribute: str) -> frozenset[str]:
+def _given_elsewhere(moment: Moment, role: PlannedResource, kind: str, attribute: str) -> frozenset[str]:
     """What resources of their own gave the role before: after, they alone say whether it has it."""
     before = moment.former or moment
     given = before.belonging(kind, "role", role)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from remediator_cli.iac.json_members import NO_MEMBERS, Members, object_of, objects_of, texts_of
-from remediator_cli.iac.terraform_resources import Resource
+from remediator_cli.iac.terraform_resources import PlannedResource
 
 _STEP = re.compile(r"(?P<name>[^.\[\]]+)(?P<index>\[(?:[0-9]+|\"(?:[^\"\\]|\\.)*\")\])?(?:\.|$)")
 _MOST_HOPS = 20
@@ -21,19 +21,19 @@ class Plan:
     """The resources of a plan, and the root module of its configuration."""
 
     file: str
-    resources: tuple[Resource, ...]
+    resources: tuple[PlannedResource, ...]
     configuration: Members
     _expressions: dict[str, dict[tuple[bool, object, object], Members]] = field(default_factory=dict)
-    _instances: dict[tuple[str, str, str, bool], list[Resource]] = field(default_factory=dict)
+    _instances: dict[tuple[str, str, str, bool], list[PlannedResource]] = field(default_factory=dict)
 
-    def referenced(self, resource: Resource, attribute: str, kind: str) -> Resource | None:
+    def referenced(self, resource: PlannedResource, attribute: str, kind: str) -> PlannedResource | None:
         """The one resource that an attribute is taken from, if it is of that type; None where that cannot be told."""
         expression = object_of(self.expressions(resource), attribute)
         found = list(self._sources(expression, resource.module, resource.index, _MOST_HOPS))
         is_one = len({each.address for each in found}) == 1
         return found[0] if is_one and found[0].type == kind else None
 
-    def expressions(self, resource: Resource) -> Members:
+    def expressions(self, resource: PlannedResource) -> Members:
         """What the code says of a resource's attributes; empty where the plan does not hold it."""
         if resource.module not in self._expressions:
             self._expressions[resource.module] = {
@@ -43,7 +43,7 @@ class Plan:
             }
         return self._expressions[resource.module].get((resource.is_managed, resource.type, resource.name), NO_MEMBERS)
 
-    def _sources(self, expression: Members, module: str, index: object, hops: int) -> Iterator[Resource]:
+    def _sources(self, expression: Members, module: str, index: object, hops: int) -> Iterator[PlannedResource]:
         """The resources that an expression of a module refers to, through variables and outputs."""
         for reference in _exact(texts_of(expression.get("references"))) if hops else ():
             steps = [(step["name"], step["index"]) for step in _STEP.finditer(reference)]
@@ -61,7 +61,7 @@ class Plan:
                 case [(kind, None), (name, at), *_]:
                     yield from self._chosen((kind, name, module, True), at, index)
 
-    def _sources_of_variable(self, name: str, module: str, hops: int) -> Iterator[Resource]:
+    def _sources_of_variable(self, name: str, module: str, hops: int) -> Iterator[PlannedResource]:
         """What the call of a module gives to one of its variables."""
         parent, _, call = module.rpartition("module.")
         parent = parent.rstrip(".")
@@ -69,7 +69,7 @@ class Plan:
             called = object_of(self._module(parent), "module_calls", call.partition("[")[0], "expressions", name)
             yield from self._sources(called, parent, None, hops)
 
-    def _chosen(self, key: tuple[str, str, str, bool], at: str | None, index: object) -> list[Resource]:
+    def _chosen(self, key: tuple[str, str, str, bool], at: str | None, index: object) -> list[PlannedResource]:
         """The resources of a type, a name and a module (managed, or data): one of them, where an index tells which."""
         if not self._instances:
             for each in self.resources:

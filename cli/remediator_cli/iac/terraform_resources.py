@@ -45,7 +45,7 @@ _FORMAT = re.compile(r"[01]\.[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class PlannedResource:
     """One resource; ``before`` and ``after`` are None where it does not exist then.
 
     ``is_forgotten`` says that what was before is left as it is, and no longer managed. ``put_off`` says why the plan
@@ -91,7 +91,7 @@ def checked_plan(value: object) -> Members:
     return value
 
 
-def resources_of(plan: Members) -> tuple[Resource, ...]:
+def resources_of(plan: Members) -> tuple[PlannedResource, ...]:
     """Those that change, and those that stay. Raises NotReadable where one is not what the format says."""
     changed = (*_changed(plan), *_put_off(plan))
     addresses = {resource.address for resource in changed}
@@ -99,13 +99,13 @@ def resources_of(plan: Members) -> tuple[Resource, ...]:
     return (*changed, *(each for each in prior if each.address not in addresses))
 
 
-def _changed(plan: Members) -> Iterator[Resource]:
+def _changed(plan: Members) -> Iterator[PlannedResource]:
     for place, each in _entries(plan, "resource_changes"):
         if (found := _resource(each, place)) is not None:
             yield found
 
 
-def _put_off(plan: Members) -> Iterator[Resource]:
+def _put_off(plan: Members) -> Iterator[PlannedResource]:
     """The resources whose changes wait for a later apply: until then they are what they were, and then unknown."""
     for place, entry in _entries(plan, "deferred_changes"):
         found = _resource(object_of(entry, "resource_change"), place)
@@ -130,7 +130,7 @@ def _entries(plan: Members, key: str) -> Iterator[tuple[str, Members]]:
         yield f"{key}[{position}]", object_of(each)
 
 
-def _resource(entry: Members, place: str) -> Resource | None:
+def _resource(entry: Members, place: str) -> PlannedResource | None:
     """One change; None where it is of a type that no verdict depends on."""
     address, kind = entry.get("address"), entry.get("type")
     if not isinstance(address, str) or not isinstance(kind, str):
@@ -143,7 +143,7 @@ def _resource(entry: Members, place: str) -> Resource | None:
         raise NotReadable(f"{place}.actions is missing")
     before, after = (_optional(change, key, place) for key in ("before", "after"))
     is_forgotten = "forget" in actions
-    return Resource(
+    return PlannedResource(
         address=address,
         module=text_of(entry.get("module_address")),
         type=kind,
@@ -165,11 +165,11 @@ def _optional(change: Members, key: str, place: str) -> Members | None:
     return value
 
 
-def _prior(module: Members) -> Iterator[Resource]:
+def _prior(module: Members) -> Iterator[PlannedResource]:
     for each in objects_of(module.get("resources")):
         address, kind, values = each.get("address"), each.get("type"), each.get("values")
         if isinstance(address, str) and kind in _TYPES and isinstance(values, dict):
-            yield Resource(
+            yield PlannedResource(
                 address=address,
                 module=text_of(module.get("address")),
                 type=str(kind),
