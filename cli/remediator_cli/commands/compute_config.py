@@ -59,7 +59,6 @@ def compute_config(
 
 
 def _record(role_name: str, profile: InstanceProfile, configuration: str) -> dict[str, Any]:
-    """The members in their fixed order; all of them are always there."""
     return {
         "account": profile.arn.split(":")[4],
         "role": role_name,

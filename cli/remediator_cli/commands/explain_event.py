@@ -91,7 +91,6 @@ def _answer(
 
 
 def explanation_record(explanation: Explanation) -> dict[str, Any]:
-    """The members in their fixed order; all of them are always there."""
     return {
         "place": explanation.place,
         "event_id": explanation.event_id,

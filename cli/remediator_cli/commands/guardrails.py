@@ -98,7 +98,6 @@ def _guarded(approvers: tuple[str, ...], deployers: tuple[str, ...], settings: S
 
 
 def _record(guarded: Guarded, form: FormOption, text: str) -> dict[str, Any]:
-    """The members in their fixed order; all of them are always there."""
     return {
         "form": form.value,
         "account": guarded.account,

@@ -128,7 +128,6 @@ def _summary(made: Report, file: Path | None) -> str:
 
 
 def report_record(report: Report) -> dict[str, Any]:
-    """The members in their fixed order; all of them are always there."""
     return {
         "account": report.account,
         "at": report.at.isoformat(),

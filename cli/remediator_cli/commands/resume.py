@@ -103,7 +103,7 @@ def _resume_writes(deployment: Deployment, form: OutputForm, *, yes: bool) -> No
 
 
 def resumed_record(role: Role, result: Resumed | NothingToResume | NotResumed) -> dict[str, Any]:
-    """One role; the members are in their fixed order, and all of them are always there."""
+    """One role."""
     was = role.tags.get(MODE_TAG)
     record: dict[str, Any] = {"account": role.arn.account, "role": role_record(role)}
     match result:

@@ -69,7 +69,6 @@ _NO_CHANGE: Final = "unknown, as no change is recorded"
 
 
 def status_record(status: Status) -> dict[str, Any]:
-    """The members in their fixed order; all of them are always there."""
     return {
         "account": status.account,
         "stack": status.stack,

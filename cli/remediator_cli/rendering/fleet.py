@@ -42,7 +42,6 @@ _MOST_UNTAGGED: Final = 20
 
 
 def fleet_record(fleet: Fleet, settings: Settings) -> dict[str, Any]:
-    """The members in their fixed order; all of them are always there."""
     found = fleet.survey
     return {
         "account": fleet.account,
@@ -71,7 +70,7 @@ def fleet_text(fleet: Fleet, settings: Settings) -> RenderableType:
 
 
 def surveyed_record(surveyed: Surveyed) -> dict[str, Any]:
-    """One role; the members in their fixed order, all of them always there."""
+    """One role."""
     judgement, near = surveyed.judgement, surveyed.near
     enrollment, plan = judgement.enrollment, judgement.plan
     enrolled = enrollment if isinstance(enrollment, Enrolled) else None
