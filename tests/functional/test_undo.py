@@ -17,7 +17,7 @@ from remediator.core.model.write import DocumentKind, Write
 from remediator.core.policy.reading import Unreadable
 from remediator.core.repair.outcome import Hold, OutcomeKind
 from remediator.errors import DeniedError, RejectedError, ThrottledError
-from remediator.flows.resume import NothingToResume, NotResumed, Resumed, resume
+from remediator.flows.resume import NotResumed, Resumed, resume
 from remediator.flows.undo import NotUndone, Undone, plan_undo, undo
 from remediator.settings import MODE_TAG
 from tests.examples import (
@@ -416,7 +416,7 @@ class TestWhatGoesWrong:
 
 
 class TestResuming:
-    def resumed(self, world: World, **overrides: Any) -> Resumed | NothingToResume | NotResumed:
+    def resumed(self, world: World, **overrides: Any) -> Resumed | NotResumed | None:
         return resume(ROLE, world.given(**{"now": world.time, **overrides}))
 
     def contested(self, world: World) -> Contest:
@@ -448,7 +448,7 @@ class TestResuming:
 
     def test_a_role_that_nothing_holds_back_is_left_as_it_is(self, world: World) -> None:
         world.create_role(EC2_STATEMENT)
-        assert self.resumed(world) == NothingToResume()
+        assert self.resumed(world) is None
         assert (mode(world), world.history.read_memory(ROLE).version) == (None, 0)
 
     def test_a_role_that_is_off_is_left_as_it_is(self, world: World) -> None:

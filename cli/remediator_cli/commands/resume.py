@@ -12,7 +12,7 @@ from remediator.core.history.role_record import Contest
 from remediator.core.model.plain_text import plain
 from remediator.core.model.role import Role
 from remediator.errors import RemediatorError
-from remediator.flows.resume import NothingToResume, NotResumed, Resumed
+from remediator.flows.resume import NotResumed, Resumed
 from remediator.flows.resume import resume as resume_role
 from remediator.settings import MODE_TAG, Mode
 from remediator_cli.deployment import aws
@@ -71,7 +71,7 @@ def _resume_role(deployment: Deployment, role: Role, form: OutputForm) -> None:
                 ),
                 form,
             )
-        case NothingToResume():
+        case None:
             tell(Text(f"There is nothing to resume: {name} is neither contested nor held back by its tag."), form)
         case NotResumed():
             pass
@@ -102,7 +102,7 @@ def _resume_writes(deployment: Deployment, form: OutputForm, *, yes: bool) -> No
     record(form, lambda: writes_record(account, deployment, "resumed", paused, Pause()))
 
 
-def resumed_record(role: Role, result: Resumed | NothingToResume | NotResumed) -> dict[str, Any]:
+def resumed_record(role: Role, result: Resumed | NotResumed | None) -> dict[str, Any]:
     """One role."""
     was = role.tags.get(MODE_TAG)
     record: dict[str, Any] = {"account": role.arn.account, "role": role_record(role)}
@@ -110,7 +110,7 @@ def resumed_record(role: Role, result: Resumed | NothingToResume | NotResumed) -
         case Resumed(contest=contest, tag=tag):
             ended, set_to = contest_record(contest), tag_record(MODE_TAG, tag, Mode.REPAIR)
             return {**record, "result": "resumed", "why": None, "tag": set_to, "contest": ended}
-        case NothingToResume():
+        case None:
             word, why = "nothing-to-resume", None
         case NotResumed(why=why):
             word = "not-resumed"

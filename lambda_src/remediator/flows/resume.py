@@ -26,21 +26,17 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
-class NothingToResume:
-    """The role is neither contested nor held back by its tag; nothing was changed."""
-
-
-@dataclass(frozen=True, slots=True)
 class NotResumed:
     """The role could not be resumed; ``why`` says what was and what was not done, and what to do."""
 
     why: str
 
 
-def resume(role_name: str, world: World) -> Resumed | NothingToResume | NotResumed:
+def resume(role_name: str, world: World) -> Resumed | NotResumed | None:
     """End a role's contest, and set its tag to repair, which has the remediator look at it at once.
 
-    Repairs before that do not count towards another contest. A role whose tag is ``off`` is left as it is: that it
+    None where it is neither contested nor set to observe: then nothing is changed. Repairs before that do not count
+    towards another contest. A role whose tag is ``off`` is left as it is: that it
     must be left alone was somebody's decision, and not one that an undo or a contest takes. Raises TransientError, and
     any other AwsError of the history, where nothing was changed.
     """
@@ -55,7 +51,7 @@ def resume(role_name: str, world: World) -> Resumed | NothingToResume | NotResum
             assert_never(never)
 
 
-def _resume(role: Role, world: World) -> Resumed | NothingToResume | NotResumed:
+def _resume(role: Role, world: World) -> Resumed | NotResumed | None:
     name, tag = role.arn.name, role.tags.get(MODE_TAG)
     if tag is not None and tag.strip().casefold() == _OFF:
         return NotResumed(
@@ -64,7 +60,7 @@ def _resume(role: Role, world: World) -> Resumed | NothingToResume | NotResumed:
         )
     contest = world.history.read_memory(name).of(role.role_id).contest
     if contest is None and not is_held_back(role):
-        return NothingToResume()
+        return None
     contest = _forget_contest(role, world)
     try:
         world.roles.tag_role(name, MODE_TAG, Mode.REPAIR)
