@@ -18,7 +18,8 @@ export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 # Where containers forbid it, each synthesis would compile the CDK's large modules again: 7 seconds of 13.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Caches are in this folder as well: a home folder can be read-only, and what is installed here shall leave nothing there.
+# Caches are in this folder as well: a home folder can be read-only. Only the hashes that the CDK's library keeps in ~/.cdk
+# cannot be moved; it does without them where it cannot write.
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 export PIP_CACHE_DIR ?= $(CURDIR)/.cache/pip
 export npm_config_cache ?= $(CURDIR)/.cache/npm
