@@ -20,7 +20,7 @@ from remediator.settings import Settings
 from stacks.statements import allow_declared
 
 # CPU comes with memory. The functions need about 90 MB, mostly boto3; at 128 MB its import alone takes seconds.
-_MEMORY_MB: Final = 256
+DEFAULT_MEMORY_MB: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class QueueFunction(Construct):
         environment: Mapping[str, str],
         settings: Settings,
         ours: Mapping[Target, str],
-        memory_mb: int = _MEMORY_MB,
+        memory_mb: int = DEFAULT_MEMORY_MB,
     ) -> None:
         """``ours`` has the ARNs of the stack's own resources that calls of the function are declared on."""
         super().__init__(scope, construct_id)

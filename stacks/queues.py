@@ -14,7 +14,7 @@ MAX_RECEIVE_COUNT: Final = 8
 """How often a message is tried: with the functions' growing delays, for about half an hour of trouble at AWS."""
 
 
-class WorkQueue(Construct):
+class FifoWorkQueue(Construct):
     """The FIFO queue of roles to reconcile: one message group per document, so that each has one writer at a time.
 
     High throughput: the groups do not share one limit, and a deduplication id counts within its group.

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from aws_cdk import Annotations, CfnOutput, Duration, Environment, Stack
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from remediator.core.enrollment.own_roles import own_roles_pattern
 from remediator.permissions import IAM_WRITES
 from remediator.settings import Settings, settings_digest
 from stacks.alarms import Alarms, Watched
-from stacks.alerts import Alerts, People
+from stacks.alerts import Alerts, PeopleTopic
 from stacks.dashboard import DASHBOARD_NAME, Dashboard
-from stacks.function import Batches, QueueFunction
-from stacks.history import PAUSE_PARAMETER, History
+from stacks.function import DEFAULT_MEMORY_MB, Batches, QueueFunction
+from stacks.history import PAUSE_PARAMETER, HistoryTable
 from stacks.intake import Intake
-from stacks.queues import MAX_RECEIVE_COUNT, TopicQueue, WorkQueue
-from stacks.sweep import Sweep
+from stacks.queues import MAX_RECEIVE_COUNT, FifoWorkQueue, TopicQueue
+from stacks.sweep import SweepRequests
 
 # A managed policy can be that of many roles, which the router reads one by one.
 _ROUTER_TIMEOUT: Final = Duration.seconds(60)
@@ -63,12 +65,13 @@ class RemediatorStack(Stack):
             description="Anyscale role remediator: keeps the IAM roles of Anyscale clusters usable",
             tags={"application": "anyscale-role-remediator"},
         )
-        alerts = Alerts(self, "Alerts")
-        people = People(self, "People", key=alerts.key, settings=settings)
-        history = History(self, "History")
-        intake = Intake(self, "Intake", settings=settings, consumer_timeout=_ROUTER_TIMEOUT)
-        work = WorkQueue(self, "Work", consumer_timeout=_RECONCILER_TIMEOUT)
-        sweep = Sweep(
+        self._settings, self._bundle = settings, bundle
+        self._alerts = Alerts(self, "Alerts")
+        self._people = PeopleTopic(self, "People", key=self._alerts.key, settings=settings)
+        self._history = HistoryTable(self, "History")
+        self._intake = Intake(self, "Intake", settings=settings, consumer_timeout=_ROUTER_TIMEOUT)
+        self._work = FifoWorkQueue(self, "Work", consumer_timeout=_RECONCILER_TIMEOUT)
+        self._sweep = SweepRequests(
             self,
             "Sweep",
             settings=settings,
@@ -76,103 +79,86 @@ class RemediatorStack(Stack):
             consumer_timeout=_SWEEPER_TIMEOUT,
             batching_window=_SWEEPER_WINDOW,
         )
-        digest = TopicQueue(
+        self._digest = self._queue_of("Digest", self._alerts.topic, _DIGESTER_TIMEOUT)
+        self._slack = (
+            self._queue_of("Slack", self._people.topic, _NOTIFIER_TIMEOUT) if settings.slack_webhook_secret else None
+        )
+        self._functions: dict[str, QueueFunction] = {}
+        self._events_in()
+        self._repairs()
+        self._notifications()
+        self._monitoring()
+        self._outputs()
+
+    def _queue_of(self, construct_id: str, topic: sns.Topic, consumer_timeout: Duration) -> TopicQueue:
+        return TopicQueue(
             self,
-            "Digest",
-            topic=alerts.topic,
-            undelivered=alerts.undelivered,
-            consumer_timeout=_DIGESTER_TIMEOUT,
+            construct_id,
+            topic=topic,
+            undelivered=self._alerts.undelivered,
+            consumer_timeout=consumer_timeout,
         )
 
-        router = QueueFunction(
+    def _function(
+        self,
+        name: str,
+        description: str,
+        timeout: Duration,
+        environment: Mapping[str, str],
+        memory_mb: int = DEFAULT_MEMORY_MB,
+    ) -> QueueFunction:
+        self._functions[name] = QueueFunction(
             self,
-            "Router",
-            name="router",
-            description="Reads which roles an event concerns, and queues those that are enrolled, or a sweep for them",
-            bundle=bundle,
-            timeout=_ROUTER_TIMEOUT,
-            environment={"WORK_QUEUE_URL": work.queue.queue_url, "SWEEP_QUEUE_URL": sweep.queue.queue_url},
-            settings=settings,
-            ours=history.arns,
+            name.capitalize(),
+            name=name,
+            description=description,
+            bundle=self._bundle,
+            timeout=timeout,
+            memory_mb=memory_mb,
+            environment=environment,
+            settings=self._settings,
+            ours=self._history.arns,
         )
-        router.works_off(intake.queue)
+        return self._functions[name]
 
-        sweeper = QueueFunction(
-            self,
-            "Sweeper",
-            name="sweeper",
-            description="Looks at every enrolled role of the account, and queues those that need something",
-            bundle=bundle,
-            timeout=_SWEEPER_TIMEOUT,
-            memory_mb=_SWEEPER_MEMORY_MB,
-            environment={
-                "WORK_QUEUE_URL": work.queue.queue_url,
-                "SWEEP_QUEUE_URL": sweep.queue.queue_url,
-                "HISTORY_TABLE": history.table.table_name,
-            },
-            settings=settings,
-            ours=history.arns,
+    def _events_in(self) -> None:
+        """From events and requests for a sweep to the roles that are to be reconciled."""
+        queues = {"WORK_QUEUE_URL": self._work.queue.queue_url, "SWEEP_QUEUE_URL": self._sweep.queue.queue_url}
+        router = self._function(
+            "router",
+            "Reads which roles an event concerns, and queues those that are enrolled, or a sweep for them",
+            _ROUTER_TIMEOUT,
+            queues,
         )
-        sweeper.works_off(sweep.queue, _SWEEPER_BATCHES)
-        for queue in (work.queue, sweep.queue):
+        router.works_off(self._intake.queue)
+        sweeper = self._function(
+            "sweeper",
+            "Looks at every enrolled role of the account, and queues those that need something",
+            _SWEEPER_TIMEOUT,
+            {**queues, "HISTORY_TABLE": self._history.table.table_name},
+            _SWEEPER_MEMORY_MB,
+        )
+        sweeper.works_off(self._sweep.queue, _SWEEPER_BATCHES)
+        for queue in (self._work.queue, self._sweep.queue):
             for function in (router, sweeper):
                 queue.grant_send_messages(function.role)
 
-        reconciler = QueueFunction(
-            self,
-            "Reconciler",
-            name="reconciler",
-            description="Compares a role with what it should be, repairs it, and tells people; the only writer",
-            bundle=bundle,
-            timeout=_RECONCILER_TIMEOUT,
-            environment={
-                "ALERTS_TOPIC_ARN": alerts.topic.topic_arn,
+    def _repairs(self) -> None:
+        reconciler = self._function(
+            "reconciler",
+            "Compares a role with what it should be, repairs it, and tells people; the only writer",
+            _RECONCILER_TIMEOUT,
+            {
+                "ALERTS_TOPIC_ARN": self._alerts.topic.topic_arn,
                 "MAX_RECEIVE_COUNT": str(MAX_RECEIVE_COUNT),
-                "HISTORY_TABLE": history.table.table_name,
+                "HISTORY_TABLE": self._history.table.table_name,
                 "PAUSE_PARAMETER": PAUSE_PARAMETER,
             },
-            settings=settings,
-            ours=history.arns,
         )
-        reconciler.works_off(work.queue)
+        reconciler.works_off(self._work.queue)
         # A request that turns out to belong into another group is queued again.
-        work.queue.grant_send_messages(reconciler.role)
-        alerts.allow_publishing(reconciler.role)
-
-        digester = QueueFunction(
-            self,
-            "Digester",
-            name="digester",
-            description="Tells people of each alert, or of many at once; it writes nothing but what it has told",
-            bundle=bundle,
-            timeout=_DIGESTER_TIMEOUT,
-            environment={"PEOPLE_TOPIC_ARN": people.topic.topic_arn, "HISTORY_TABLE": history.table.table_name},
-            settings=settings,
-            ours=history.arns,
-        )
-        digester.works_off(digest.queue, _TELLING_BATCHES)
-        # A message that comes late ends a window.
-        digest.queue.grant_send_messages(digester.role)
-        people.allow_publishing(digester.role)
-
-        queues = {
-            "intake": Watched(intake.queue, intake.dead_letters, late_minutes=_LATE_MINUTES),
-            "work": Watched(work.queue, work.dead_letters, late_minutes=_WORK_LATE_MINUTES),
-            "sweep": Watched(sweep.queue, sweep.dead_letters, late_minutes=_SWEEP_LATE_MINUTES),
-            # What ends a window waits until then.
-            "digest": Watched(digest.queue, digest.dead_letters, late_minutes=_LATE_MINUTES + settings.digest.minutes),
-        }
-        functions = {"router": router, "sweeper": sweeper, "reconciler": reconciler, "digester": digester}
-        notifier = (
-            self._notifier(settings.slack_webhook_secret, people, alerts, history, settings, bundle)
-            if settings.slack_webhook_secret
-            else None
-        )
-        if notifier:
-            queues["slack"], functions["notifier"] = notifier
-
-        for function in (router, reconciler):
-            function.function.add_environment("REMEDIATOR_ROLE_ARN", reconciler.role.role_arn)
+        self._work.queue.grant_send_messages(reconciler.role)
+        self._alerts.allow_publishing(reconciler.role)
         reconciler.role.add_to_policy(
             iam.PolicyStatement(
                 sid="NeverOwnRoles",
@@ -181,92 +167,112 @@ class RemediatorStack(Stack):
                 resources=[own_roles_pattern(self.account)],
             )
         )
-        undelivered = {"events": intake.undelivered, "alerts": alerts.undelivered}
-        Alarms(
-            self,
-            "Alarms",
-            topic=people.topic,
-            queues=queues,
-            undelivered=undelivered,
-            functions=functions,
-            settings=settings,
+        for name in ("router", "reconciler"):
+            self._functions[name].function.add_environment("REMEDIATOR_ROLE_ARN", reconciler.role.role_arn)
+
+    def _notifications(self) -> None:
+        """From alerts to people, and from there to Slack."""
+        settings, table = self._settings, self._history.table.table_name
+        digester = self._function(
+            "digester",
+            "Tells people of each alert, or of many at once; it writes nothing but what it has told",
+            _DIGESTER_TIMEOUT,
+            {"PEOPLE_TOPIC_ARN": self._people.topic.topic_arn, "HISTORY_TABLE": table},
         )
-        Dashboard(
-            self,
-            "Dashboard",
-            queues=queues,
-            undelivered=undelivered,
-            functions=functions,
-            settings=settings,
-        )
+        digester.works_off(self._digest.queue, _TELLING_BATCHES)
+        # A message that comes late ends a window.
+        self._digest.queue.grant_send_messages(digester.role)
+        self._people.allow_publishing(digester.role)
+        if self._slack and settings.slack_webhook_secret:
+            self._function(
+                "notifier",
+                "Posts to Slack what people are told; it writes nothing but what it has posted",
+                _NOTIFIER_TIMEOUT,
+                {"WEBHOOK_SECRET": settings.slack_webhook_secret, "HISTORY_TABLE": table},
+            ).works_off(self._slack.queue, _TELLING_BATCHES)
         if not settings.emails and settings.amazon_q is None:
-            only = "Slack's webhook is the only way" if settings.slack_webhook_secret else "There is no way"
+            only = "Slack's webhook is the only way" if self._slack else "There is no way"
             Annotations.of(self).add_warning_v2(
                 "anyscale-remediator:few-channels",
                 f"{only} by which people are told, so that nobody hears of it when that does not work. Add an address "
                 "to `emails`.",
             )
-        self._outputs(
-            {
-                "AlertsTopicArn": (alerts.topic.topic_arn, "Subscribe machines to this topic: every alert as JSON"),
-                "PeopleTopicArn": (people.topic.topic_arn, "Subscribe people to this topic: it is to be read"),
-                "IntakeQueueUrl": (intake.queue.queue_url, "Events that wait for the router"),
-                "IntakeDeadLettersUrl": (intake.dead_letters.queue_url, "Events that the router could not take"),
-                "UndeliveredEventsUrl": (intake.undelivered.queue_url, "Events that the rules could not deliver"),
-                "WorkQueueUrl": (work.queue.queue_url, "Roles that wait for the reconciler"),
-                "WorkDeadLettersUrl": (work.dead_letters.queue_url, "Roles that the reconciler could not take"),
-                "SweepQueueUrl": (sweep.queue.queue_url, "Requests for a sweep that wait for the sweeper"),
-                "SweepDeadLettersUrl": (sweep.dead_letters.queue_url, "Requests for a sweep that failed"),
-                "DigestQueueUrl": (digest.queue.queue_url, "Alerts that wait for the digester"),
-                "DigestDeadLettersUrl": (digest.dead_letters.queue_url, "Alerts that people could not be told"),
-                "UndeliveredAlertsUrl": (alerts.undelivered.queue_url, "Alerts that SNS could not deliver to a queue"),
-                "SweepScheduleName": (sweep.schedule.schedule_name, "When every enrolled role is looked at"),
-                "DashboardName": (DASHBOARD_NAME, "CloudWatch's page of how it is going"),
-                "HistoryTableName": (history.table.table_name, "Every change, before and after it was made"),
-                "ConfigurationDigest": (settings_digest(settings), "Tells whether a cdk.json is the deployed one"),
-                "PauseParameterName": (PAUSE_PARAMETER, "Set it to paused, and nothing is written any more"),
-                "RouterFunctionName": (router.function.function_name, "Which roles does an event concern?"),
-                "SweeperFunctionName": (sweeper.function.function_name, "Which roles has no event told of?"),
-                "ReconcilerFunctionName": (reconciler.function.function_name, "The only function that writes"),
-                "DigesterFunctionName": (digester.function.function_name, "Tells people, of a storm in a digest"),
-                "ReconcilerRoleArn": (
-                    reconciler.role.role_arn,
-                    "The principal of every repair, as CloudTrail shows it",
-                ),
-                **(
-                    {
-                        "SlackQueueUrl": (notifier[0].queue.queue_url, "What waits to be posted to Slack"),
-                        "SlackDeadLettersUrl": (notifier[0].dead_letters.queue_url, "What Slack could not be told"),
-                        "NotifierFunctionName": (notifier[1].function.function_name, "Posts to Slack"),
-                    }
-                    if notifier
-                    else {}
-                ),
-                **({"InboxBusArn": (intake.inbox.arn, "The bus that the forwarders send to")} if intake.inbox else {}),
-            }
-        )
 
-    def _notifier(
-        self, secret: str, people: People, alerts: Alerts, history: History, settings: Settings, bundle: Path
-    ) -> tuple[Watched, QueueFunction]:
-        """What posts to Slack all that people are told, and its queue."""
-        slack = TopicQueue(
-            self, "Slack", topic=people.topic, undelivered=alerts.undelivered, consumer_timeout=_NOTIFIER_TIMEOUT
-        )
-        notifier = QueueFunction(
+    def _monitoring(self) -> None:
+        intake, work, sweep, digest = self._intake, self._work, self._sweep, self._digest
+        window = self._settings.digest.minutes  # what ends a window of alerts waits until then
+        queues = {
+            "intake": Watched(intake.queue, intake.dead_letters, late_minutes=_LATE_MINUTES),
+            "work": Watched(work.queue, work.dead_letters, late_minutes=_WORK_LATE_MINUTES),
+            "sweep": Watched(sweep.queue, sweep.dead_letters, late_minutes=_SWEEP_LATE_MINUTES),
+            "digest": Watched(digest.queue, digest.dead_letters, late_minutes=_LATE_MINUTES + window),
+        }
+        if self._slack:
+            queues["slack"] = Watched(self._slack.queue, self._slack.dead_letters, late_minutes=_LATE_MINUTES)
+        undelivered = {"events": intake.undelivered, "alerts": self._alerts.undelivered}
+        functions, settings = self._functions, self._settings
+        Alarms(
             self,
-            "Notifier",
-            name="notifier",
-            description="Posts to Slack what people are told; it writes nothing but what it has posted",
-            bundle=bundle,
-            timeout=_NOTIFIER_TIMEOUT,
-            environment={"WEBHOOK_SECRET": secret, "HISTORY_TABLE": history.table.table_name},
+            "Alarms",
+            topic=self._people.topic,
+            queues=queues,
+            undelivered=undelivered,
+            functions=functions,
             settings=settings,
-            ours=history.arns,
         )
-        notifier.works_off(slack.queue, _TELLING_BATCHES)
-        return Watched(slack.queue, slack.dead_letters, late_minutes=_LATE_MINUTES), notifier
+        Dashboard(self, "Dashboard", queues=queues, undelivered=undelivered, functions=functions, settings=settings)
 
-    def _outputs(self, outputs: dict[str, tuple[str, str]]) -> None:
+    def _outputs(self) -> None:
+        names = {name: each.function.function_name for name, each in self._functions.items()}
+        outputs = {
+            "AlertsTopicArn": (self._alerts.topic.topic_arn, "Subscribe machines to this topic: every alert as JSON"),
+            "PeopleTopicArn": (self._people.topic.topic_arn, "Subscribe people to this topic: it is to be read"),
+            "IntakeQueueUrl": (self._intake.queue.queue_url, "Events that wait for the router"),
+            "IntakeDeadLettersUrl": (self._intake.dead_letters.queue_url, "Events that the router could not take"),
+            "UndeliveredEventsUrl": (self._intake.undelivered.queue_url, "Events that the rules could not deliver"),
+            "WorkQueueUrl": (self._work.queue.queue_url, "Roles that wait for the reconciler"),
+            "WorkDeadLettersUrl": (self._work.dead_letters.queue_url, "Roles that the reconciler could not take"),
+            "SweepQueueUrl": (self._sweep.queue.queue_url, "Requests for a sweep that wait for the sweeper"),
+            "SweepDeadLettersUrl": (self._sweep.dead_letters.queue_url, "Requests for a sweep that failed"),
+            "DigestQueueUrl": (self._digest.queue.queue_url, "Alerts that wait for the digester"),
+            "DigestDeadLettersUrl": (self._digest.dead_letters.queue_url, "Alerts that people could not be told"),
+            "UndeliveredAlertsUrl": (
+                self._alerts.undelivered.queue_url,
+                "Alerts that SNS could not deliver to a queue",
+            ),
+            "SweepScheduleName": (self._sweep.schedule.schedule_name, "When every enrolled role is looked at"),
+            "DashboardName": (DASHBOARD_NAME, "CloudWatch's page of how it is going"),
+            "HistoryTableName": (self._history.table.table_name, "Every change, before and after it was made"),
+            "ConfigurationDigest": (settings_digest(self._settings), "Tells whether a cdk.json is the deployed one"),
+            "PauseParameterName": (PAUSE_PARAMETER, "Set it to paused, and nothing is written any more"),
+            "RouterFunctionName": (
+                names["router"],
+                "Which roles does an event concern?",
+            ),
+            "SweeperFunctionName": (
+                names["sweeper"],
+                "Which roles has no event told of?",
+            ),
+            "ReconcilerFunctionName": (
+                names["reconciler"],
+                "The only function that writes",
+            ),
+            "DigesterFunctionName": (
+                names["digester"],
+                "Tells people, of a storm in a digest",
+            ),
+            "ReconcilerRoleArn": (
+                self._functions["reconciler"].role.role_arn,
+                "The principal of every repair, as CloudTrail shows it",
+            ),
+        }
+        if self._slack:
+            outputs |= {
+                "SlackQueueUrl": (self._slack.queue.queue_url, "What waits to be posted to Slack"),
+                "SlackDeadLettersUrl": (self._slack.dead_letters.queue_url, "What Slack could not be told"),
+                "NotifierFunctionName": (names["notifier"], "Posts to Slack"),
+            }
+        if self._intake.inbox:
+            outputs["InboxBusArn"] = (self._intake.inbox.arn, "The bus that the forwarders send to")
         for name, (value, description) in outputs.items():
             CfnOutput(self, name, value=value, description=description)

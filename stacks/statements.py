@@ -81,8 +81,17 @@ def allow_declared(
     rest as well, so that a policy that comes to it by mistake opens nothing. Raises SettingsError where what the
     configuration names does not fit into a role's policies.
     """
-    account = Stack.of(role).account
     scopes = [(permission, scope) for permission in permissions for scope in _scopes(permission.target, settings, ours)]
+    _attach(role, _declared(permissions, scopes, settings))
+    reasons = {resource: scope.why_wildcards for _, scope in scopes for resource in scope.resources if "*" in resource}
+    for resource, reason in reasons.items():
+        Validations.of(role).acknowledge(Acknowledgment(id=f"AwsSolutions-IAM5[Resource::{resource}]", reason=reason))
+
+
+def _declared(
+    permissions: Sequence[Permission], scopes: Sequence[tuple[Permission, _Scope]], settings: Settings
+) -> list[list[Json]]:
+    """The statements of each policy, the first of them inline. Raises SettingsError where they are too many."""
     used: Counter[str] = Counter()
     policies: list[list[Json]] = []
     for grants in _policies(_grants(scopes)):
@@ -99,6 +108,11 @@ def allow_declared(
             f"one holds {_MANAGED_POLICIES}; use fewer or broader role patterns, or several deployments"
         )
         raise SettingsError([fault])
+    return policies
+
+
+def _attach(role: iam.Role, policies: Iterable[Sequence[Json]]) -> None:
+    account = Stack.of(role).account
     for number, policy in enumerate(policies, start=1):
         statements = [
             iam.PolicyStatement.from_json(json.loads(json.dumps(statement).replace(_ANY_ACCOUNT, account)))
@@ -108,9 +122,6 @@ def allow_declared(
             iam.Policy(role, "Declared", statements=statements, roles=[role])
         else:
             iam.ManagedPolicy(role, f"Declared{number}", statements=statements, roles=[role])
-    reasons = {resource: scope.why_wildcards for _, scope in scopes for resource in scope.resources if "*" in resource}
-    for resource, reason in reasons.items():
-        Validations.of(role).acknowledge(Acknowledgment(id=f"AwsSolutions-IAM5[Resource::{resource}]", reason=reason))
 
 
 def _bounds(scopes: Sequence[tuple[Permission, _Scope]], settings: Settings) -> list[Json]:

@@ -19,7 +19,7 @@ _FORMAT: Final = 1
 """Of the messages that ``remediator.core.events.sweep`` reads."""
 
 
-class Sweep(Construct):
+class SweepRequests(Construct):
     """A schedule, a rule for our own deployments, one for resumed writes, and the queue that their requests wait in.
 
     One request is as good as another, so what cannot be delivered lies where what keeps failing lies as well. The

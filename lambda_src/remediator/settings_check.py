@@ -220,17 +220,20 @@ def _object(value: object, place: str, *, needed: tuple[str, ...] = (), **checks
     if not isinstance(value, Mapping):
         yield _unexpected(place, value, f"needed is an object with {_words(needed or known, 'and')}")
         return
-    here = place or "the configuration"
-    for key in value:
-        if key not in known:
-            meant = _did_you_mean(key, known)
-            yield f"{here}: the key {_shown(key)} is unknown; {meant}allowed are {_words(known, 'and')}"
-    for key in needed:
-        if key not in value:
-            yield f"{here}: the key {_shown(key)} is missing"
+    yield from _keys(value, place or "the configuration", needed, known)
     for key, check in checks.items():
         if key in value:
             yield from check(value[key], _key(place, key))
+
+
+def _keys(value: Mapping[Any, object], place: str, needed: tuple[str, ...], known: tuple[str, ...]) -> _Faults:
+    for key in value:
+        if key not in known:
+            meant = _did_you_mean(key, known)
+            yield f"{place}: the key {_shown(key)} is unknown; {meant}allowed are {_words(known, 'and')}"
+    for key in needed:
+        if key not in value:
+            yield f"{place}: the key {_shown(key)} is missing"
 
 
 def _list(check: _Check, identity: Callable[[Any], object] = lambda item: item, *, at_least_one: str = "") -> _Check:

@@ -149,10 +149,16 @@ def role_pattern(text: str) -> str | None:
         return "it matches no role: a role's ARN has no empty part, and its name comes last"
     if _is_too_broad(text):
         return _TOO_BROAD
+    return _path_of_aws(text)
+
+
+def _path_of_aws(text: str) -> str | None:
+    """That a pattern names roles under a path of AWS, or begins as one does."""
     literal = re.split(r"[*?]", text, maxsplit=1)[0]
-    begun = [path for path in _AWS_PATHS if len(literal) >= _MIN_LITERALS and path.startswith(literal)]
-    paths = [path for path in _AWS_PATHS if path in text or path in begun]
-    return next((f'roles under "{path}" belong to AWS and are never touched' for path in paths), None)
+    for path in _AWS_PATHS:
+        if path in text or (len(literal) >= _MIN_LITERALS and path.startswith(literal)):
+            return f'roles under "{path}" belong to AWS and are never touched'
+    return None
 
 
 _TAG_KEY = re.compile(r"[A-Za-z0-9_.:/=+@-](?:[A-Za-z0-9 _.:/=+@-]{0,126}[A-Za-z0-9_.:/=+@-])?")
