@@ -60,53 +60,35 @@ class Dashboard(Construct):
                     )
                 ],
                 [
-                    _counts(
-                        "Repairs",
-                        "reconciler",
-                        ("RolesRepaired", "RepairsProposed", "RepairsFailed"),
-                        _FIVE_MINUTES,
-                    ),
-                    _counts(
-                        "For a person",
-                        "reconciler",
-                        ("RolesNeedingAPerson", "RolesContested", "RolesRefused"),
-                        _FIVE_MINUTES,
-                    ),
+                    _counts("Repairs", "reconciler", "RolesRepaired", "RepairsProposed", "RepairsFailed"),
+                    _counts("For a person", "reconciler", "RolesNeedingAPerson", "RolesContested", "RolesRefused"),
                     _writes(settings),
                 ],
                 [
                     _counts(
                         "What was looked at",
                         "reconciler",
-                        ("RolesReceived", "Reconciled", "RolesClean", "RolesOff", "RolesNotEnrolled"),
-                        _FIVE_MINUTES,
+                        *("RolesReceived", "Reconciled", "RolesClean", "RolesOff", "RolesNotEnrolled"),
                     ),
-                    _counts(
-                        "Events",
-                        "router",
-                        ("EventsReceived", "EventsQueued", "EventsIgnored", "SweepsRequested"),
-                        _FIVE_MINUTES,
-                    ),
+                    _counts("Events", "router", "EventsReceived", "EventsQueued", "EventsIgnored", "SweepsRequested"),
                     _missed(every_sweep),
                 ],
                 [
                     _counts(
                         "What each sweep finds",
                         "sweeper",
-                        (
-                            *("SweepRolesScanned", "SweepRolesEnrolled", "SweepRolesClean", "SweepRolesDrifted"),
-                            *("SweepRolesRefused", "SweepRolesUndecided", "SweepRolesUnreadable"),
-                            *("SweepRolesQueued", "SweepRolesUnsettled"),
-                        ),
-                        every_sweep,
+                        *("SweepRolesScanned", "SweepRolesEnrolled", "SweepRolesClean", "SweepRolesDrifted"),
+                        *("SweepRolesRefused", "SweepRolesUndecided", "SweepRolesUnreadable"),
+                        *("SweepRolesQueued", "SweepRolesUnsettled"),
+                        period=every_sweep,
                         width=_HALF,
                         statistic=cloudwatch.Stats.MAXIMUM,
                     ),
                     _counts(
                         "Sweeps",
                         "sweeper",
-                        ("SweepRequestsReceived", "SweepsCompleted", "SweepsContinued"),
-                        every_sweep,
+                        *("SweepRequestsReceived", "SweepsCompleted", "SweepsContinued"),
+                        period=every_sweep,
                         width=_HALF,
                     ),
                 ],
@@ -122,32 +104,20 @@ class Dashboard(Construct):
                 ],
                 [
                     _seconds_to_repair(),
-                    _counts("Alerts that SNS did not take", "reconciler", ("AlertsLost",), _FIVE_MINUTES, width=_HALF),
+                    _counts("Alerts that SNS did not take", "reconciler", "AlertsLost", width=_HALF),
                 ],
-                [
-                    _counts(
-                        "What people were told",
-                        "digester",
-                        ("AlertsTold", "AlertsHeld", "DigestsSent"),
-                        _FIVE_MINUTES,
-                        width=_HALF,
-                    ),
-                    *(
-                        [
-                            _counts(
-                                "What Slack was told",
-                                "notifier",
-                                ("SlackPosted", "SlackThrottled", "SlackFailed"),
-                                _FIVE_MINUTES,
-                                width=_HALF,
-                            )
-                        ]
-                        if "notifier" in functions
-                        else ()
-                    ),
-                ],
+                _told(functions),
             ],
         )
+
+
+def _told(functions: Mapping[str, QueueFunction]) -> list[cloudwatch.IWidget]:
+    people = ("AlertsTold", "AlertsHeld", "DigestsSent")
+    slack = ("SlackPosted", "SlackThrottled", "SlackFailed")
+    widgets: list[cloudwatch.IWidget] = [_counts("What people were told", "digester", *people, width=_HALF)]
+    if "notifier" in functions:
+        widgets.append(_counts("What Slack was told", "notifier", *slack, width=_HALF))
+    return widgets
 
 
 def _graph(title: str, metrics: Iterable[cloudwatch.Metric], width: int) -> cloudwatch.GraphWidget:
@@ -159,9 +129,8 @@ def _graph(title: str, metrics: Iterable[cloudwatch.Metric], width: int) -> clou
 def _counts(
     title: str,
     function: str,
-    names: Iterable[str],
-    period: Duration,
-    *,
+    *names: str,
+    period: Duration = _FIVE_MINUTES,
     width: int = _THIRD,
     statistic: str = cloudwatch.Stats.SUM,
 ) -> cloudwatch.GraphWidget:

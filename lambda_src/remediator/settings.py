@@ -69,22 +69,37 @@ class InstanceProfileMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class RolePattern:
-    """Which roles a cloud may enrol, by the part of their ARN after ``role/``: ``anyscale/production/*``.
-
-    It means to us exactly what it means to IAM in a policy's Resource, because the permissions of the
-    reconciler are made from it: ``*`` stands for any text, slashes included, ``?`` for one character, case counts.
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
-    """
+class ArnPattern:
+    """A part of an ARN; ``*`` stands for any text, slashes included, ``?`` for one character, and case counts."""
 
     text: str
 
-    def matches(self, path_and_name: str) -> bool:
-        """Whether a role is meant; ``path_and_name`` is what follows ``role/`` in its ARN (``anyscale/head-node``)."""
-        return fnmatchcase(path_and_name, self.text.replace("[", "[[]"))
+    def matches(self, text: str) -> bool:
+        """Whether all of the text is meant."""
+        return fnmatchcase(text, self.text.replace("[", "[[]"))
 
     def __str__(self) -> str:
         return self.text
+
+
+class RolePattern(ArnPattern):
+    """Which roles a cloud may enrol, by the part of their ARN after ``role/``: ``anyscale/production/*``.
+
+    It means to us exactly what it means to IAM in a policy's Resource, because the permissions of the reconciler are
+    made from it.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+    """
+
+    __slots__ = ()
+
+
+class PrincipalPattern(ArnPattern):
+    """Whose call may enrol a role: the ARN of a role (with its path), a user or root.
+
+    The session of a role counts as the role: ``arn:aws:iam::111122223333:role/platform/*``.
+    """
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,23 +154,6 @@ class AmazonQ:
 
     workspace: str
     channel: str
-
-
-@dataclass(frozen=True, slots=True)
-class PrincipalPattern:
-    """Whose call may enrol a role: the ARN of a role (with its path), a user or root, with ``*`` and ``?``.
-
-    The session of a role counts as the role: ``arn:aws:iam::111122223333:role/platform/*``.
-    """
-
-    text: str
-
-    def matches(self, arn: str) -> bool:
-        """Whether a principal is meant, by its ARN; case counts."""
-        return fnmatchcase(arn, self.text.replace("[", "[[]"))
-
-    def __str__(self) -> str:
-        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +318,7 @@ def _written(value: object) -> object:
         case Settings():
             clouds = {cloud.name: _object(cloud, but="name") for cloud in value.clouds}
             return {**_object(value, but="clouds"), "clouds": clouds}
-        case RolePattern() | PrincipalPattern():
+        case ArnPattern():
             return value.text
         case tuple():
             return [_written(each) for each in value]
