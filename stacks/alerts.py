@@ -50,7 +50,7 @@ class Alerts(Construct):
         _allow_publishing(self.topic, role)
 
 
-class PeopleTopic(Construct):
+class PeopleNotifications(Construct):
     """The encrypted topic of what people are told: by e-mail and, where it is configured, by Amazon Q in Slack.
 
     No call to AWS can be made from the channel: its role may do nothing, and the guardrail denies everything to whoever

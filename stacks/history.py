@@ -19,7 +19,7 @@ _LISTING: Final = "Listing"
 """The index that ``remediator.gateways.history`` reads."""
 
 
-class HistoryTable(Construct):
+class HistoryStorage(Construct):
     """The table that knows every change before it is made, and the parameter that stops all of them.
 
     The table stays when the stack is deleted, and cannot be deleted by mistake: without it nothing could be undone. Its

@@ -15,10 +15,10 @@ from remediator.core.enrollment.own_roles import own_roles_pattern
 from remediator.permissions import IAM_WRITES
 from remediator.settings import Settings, settings_digest
 from stacks.alarms import Alarms, Watched
-from stacks.alerts import Alerts, PeopleTopic
+from stacks.alerts import Alerts, PeopleNotifications
 from stacks.dashboard import DASHBOARD_NAME, Dashboard
 from stacks.function import DEFAULT_MEMORY_MB, Batches, QueueFunction
-from stacks.history import PAUSE_PARAMETER, HistoryTable
+from stacks.history import PAUSE_PARAMETER, HistoryStorage
 from stacks.intake import Intake
 from stacks.queues import MAX_RECEIVE_COUNT, FifoWorkQueue, TopicQueue
 from stacks.sweep import SweepRequests
@@ -67,8 +67,8 @@ class RemediatorStack(Stack):
         )
         self._settings, self._bundle = settings, bundle
         self._alerts = Alerts(self, "Alerts")
-        self._people = PeopleTopic(self, "People", key=self._alerts.key, settings=settings)
-        self._history = HistoryTable(self, "History")
+        self._people = PeopleNotifications(self, "People", key=self._alerts.key, settings=settings)
+        self._history = HistoryStorage(self, "History")
         self._intake = Intake(self, "Intake", settings=settings, consumer_timeout=_ROUTER_TIMEOUT)
         self._work = FifoWorkQueue(self, "Work", consumer_timeout=_RECONCILER_TIMEOUT)
         self._sweep = SweepRequests(

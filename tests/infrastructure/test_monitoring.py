@@ -64,7 +64,7 @@ def counted_by(function: str) -> set[str]:
         match node:
             case ast.Call(func=ast.Attribute(attr="add_metric"), args=[first, *_]):
                 names = [first]
-            case ast.Call(func=ast.Name(id="count" | "Counter"), keywords=given):
+            case ast.Call(func=ast.Name(id="Counter") | ast.Attribute(attr="count"), keywords=given):
                 names = [ast.Constant(each.arg) if each.arg else each.value for each in given]
             case ast.FunctionDef(name=name, body=body) if name in tables:
                 names = [*body]
