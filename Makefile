@@ -42,8 +42,12 @@ setup: .venv/.ready .venv-aws/.ready .venv-lambda/.ready node_modules/.ready ## 
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
 .PHONY: test
-test: check ## everything CI runs: the checks, then all tests (the embedded AWS included)
-	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+test: lint ## everything CI runs: the checks, and all tests (the embedded AWS included)
+	@mkdir -p .build
+	@# The types take one core a minute. Beside the tests, which wait now and then, they cost less of it.
+	@$(types) > .build/types.log 2>&1 & types=$$!; \
+	failed=0; $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder || failed=$$?; \
+	wait $$types || { failed=$$?; cat .build/types.log; }; exit $$failed
 
 .PHONY: shuffle
 shuffle: setup ## all tests in another order each time (RUNS=20, SEED=of the first, TESTS=paths): does one of them lean on another one?
@@ -72,11 +76,16 @@ mutate: setup ## break core/ in small ways, and see which breaks the unit tests,
 		$(RESULTS:%=--results %) $(JSON:%=--json %)
 
 .PHONY: check
-check: setup ## lint, formatting, types, and the rule that imports point down only
+check: lint ## lint, formatting, types, and the rule that imports point down only
+	@$(types)
+
+.PHONY: lint
+lint: setup
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
-	@$(BIN)/mypy --exclude '^cdk\.out/' .
 	@PYTHONPATH=lambda_src:cli $(BIN)/lint-imports --no-logo
+
+types := $(BIN)/mypy --exclude '^cdk\.out/' .
 
 .PHONY: structure
 structure: setup ## print how the product is built, in figures: rooms, lines, types, widths, complexity
