@@ -1,1 +1,5 @@
-"""The Lambda functions: they read the environment, build the clients, and hand the work to the flows."""
+"""The Lambda functions: one module each, and ``consumer`` for what they share.
+
+Decided here: the clients and the World of a function, which messages fail and come again, what is logged and counted.
+Not decided here: what is done with a message (``flows``).
+"""

@@ -11,21 +11,12 @@ from remediator.core.alerts.alert_layout import layout_of
 from remediator.core.alerts.decide import decide_telling
 from remediator.core.alerts.layout import email_text
 from remediator.core.events.sweep import is_sweep, seconds_since_event
-from remediator.core.model.write import DocumentKind
 from remediator.core.repair.outcome import Applied, NotApplied, Outcome, OutcomeKind, Unconfirmed, WriteResult
 from remediator.errors import AwsError
 from remediator.flows.notify import notification_of, notify
 from remediator.gateways.topic import PUBLISH
 from remediator.gateways.world import World
 from remediator.handlers import consumer
-
-_LOGGED_AS: Final = {
-    DocumentKind.TRUST_POLICY: "TrustStep",
-    DocumentKind.INLINE_POLICY: "InlinePolicyStep",
-    DocumentKind.BUCKET_POLICY: "BucketPolicyStep",
-    DocumentKind.INSTANCE_PROFILE: "InstanceProfileStep",
-}
-"""What the log calls a write of each kind; saved queries look for these words."""
 
 _METRICS: Final = {
     OutcomeKind.NOT_ENROLLED: "RolesNotEnrolled",
@@ -80,7 +71,7 @@ def _log(outcome: Outcome) -> None:
         why=outcome.why,
         own_event=outcome.own,
         findings=[{"code": finding.code, "subject": finding.subject} for finding in outcome.findings],
-        applied=[_LOGGED_AS[write.document.kind] for write in outcome.applied],
+        applied=[write.document.kind for write in outcome.applied],
         changes=[result.change_id for result in outcome.results if result.change_id],
         settled=[change.change_id for change in outcome.settled],
         hold=outcome.hold,

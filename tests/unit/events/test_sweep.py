@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.core.events.event import Actor, Cause, parse_time
+from remediator.core.events.event import Actor, Cause, SharedTrigger, parse_time
 from remediator.core.events.request import ReconcileRequest, parse_request, request_json
 from remediator.core.events.sweep import (
     Sweep,
@@ -25,10 +25,12 @@ from remediator.core.events.sweep import (
     parse_sweep,
     seconds_since_event,
     sweep_cause,
+    sweep_for,
     sweep_json,
 )
+from remediator.core.events.watched import Concern
 from remediator.errors import MalformedRequest
-from tests.examples import ACCOUNT, a_cause
+from tests.examples import ACCOUNT, a_cause, settings
 
 NOW = datetime(2026, 3, 4, 10, 0, 20, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -307,3 +309,9 @@ def test_the_time_since_the_event_is_that_of_the_first_call_whose_time_can_be_re
     swept = sweep_cause("s-1", NOW - HOUR)
     causes = (swept, *(replace(a_cause(), time=time) for time in times))
     assert seconds_since_event(causes, NOW) == seconds
+
+
+@pytest.mark.parametrize("concern", [Concern.ROLE, Concern.INSTANCE_PROFILE, Concern.MANAGED_POLICY])
+def test_a_call_that_names_its_roles_asks_for_no_sweep(concern: Concern) -> None:
+    with pytest.raises(ValueError, match="asks for no sweep"):
+        sweep_for(SharedTrigger(ACCOUNT, concern, "head-node", a_cause()), settings())

@@ -55,12 +55,17 @@ class SweepRequest:
 
 def sweep_for(trigger: SharedTrigger, settings: Settings) -> SweepRequest | Ignored:
     """The sweep that a call on a bucket, a key or the account asks for; one because of the account is of all clouds."""
-    if trigger.concern is Concern.BUCKET:
-        clouds = settings.clouds_of_bucket(trigger.name)
-    elif trigger.concern is Concern.KEY:
-        clouds = settings.clouds_of_key(trigger.name)
-    else:
-        return SweepRequest(SweepReason.EVENT, None, trigger.cause)
+    match trigger.concern:
+        case Concern.BUCKET:
+            clouds = settings.clouds_of_bucket(trigger.name)
+        case Concern.KEY:
+            clouds = settings.clouds_of_key(trigger.name)
+        case Concern.ACCOUNT:
+            return SweepRequest(SweepReason.EVENT, None, trigger.cause)
+        case Concern.ROLE | Concern.INSTANCE_PROFILE | Concern.MANAGED_POLICY:
+            raise ValueError(f"a call on a {trigger.concern} names its roles, and asks for no sweep")
+        case _ as never:
+            assert_never(never)
     if not clouds:
         return Ignored(f"{trigger.concern} {trigger.name} is not in the configuration")
     return SweepRequest(SweepReason.EVENT, tuple(cloud.name for cloud in clouds), trigger.cause)
