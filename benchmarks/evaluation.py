@@ -23,12 +23,12 @@ from rich.table import Table
 
 from benchmarks import ROOT
 from benchmarks.measuring import Headline, Spread, on_one_core, ratio, seconds_of
-from remediator.core.access.grants import judge_grants, judge_key
+from remediator.core.access.grants import evaluate_grants, evaluate_key
 from remediator.core.model.observed import Observed
 from remediator.core.policy.reading import Present
 from remediator.core.repair.diagnose import diagnose
 from remediator.core.repair.plan import plan_repair
-from remediator.core.repair.trust import judge_trust
+from remediator.core.repair.trust import evaluate_trust
 from remediator_cli.commands.evaluate import evaluation_record
 from remediator_cli.evaluation.cases import Case, read_case
 from remediator_cli.evaluation.evaluation import evaluate_case
@@ -76,7 +76,7 @@ def kinds_of_work(lines: Sequence[str]) -> tuple[Work, ...]:
     return (
         Work(FLOOR, "json.loads of the whole case", _over(lines, json.loads)),
         Work("read", "from parsed JSON to typed documents", _over(values, read_case)),
-        Work("judge", "trust, eight S3 actions, key", _over(cases, _judge)),
+        Work("judge", "trust, eight S3 actions, key", _over(cases, _evaluate)),
         Work(MEASURED, "both: from parsed JSON to verdicts", _over(values, _read_and_judge)),
         Work("diagnose and plan", "findings and the documents to write", _over(cases, _plan)),
         Work("the command line", "evaluate, from text to text", _over(lines, _answer)),
@@ -91,19 +91,19 @@ def _over(items: Sequence[T], do: Callable[[T], object]) -> Callable[[], None]:
     return run
 
 
-def _judge(case: Case) -> None:
-    judge_trust(case.role, case.surroundings)
-    judge_grants(case.role, case.policies, case.bucket, case.surroundings)
-    judge_key(case.role, case.policies, case.bucket, case.surroundings)
+def _evaluate(case: Case) -> None:
+    evaluate_trust(case.role, case.evaluation_context)
+    evaluate_grants(case.role, case.policies, case.bucket, case.evaluation_context)
+    evaluate_key(case.role, case.policies, case.bucket, case.evaluation_context)
 
 
 def _read_and_judge(value: object) -> None:
-    _judge(read_case(value))
+    _evaluate(read_case(value))
 
 
 def _plan(case: Case) -> None:
     observed = Observed(case.role, case.policies, ((case.bucket.name, Present(case.bucket)),))
-    plan_repair(observed, diagnose(observed, case.surroundings))
+    plan_repair(observed, diagnose(observed, case.evaluation_context))
 
 
 def _answer(line: str) -> None:

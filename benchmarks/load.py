@@ -302,11 +302,11 @@ def _wait_for_digests(account: DemoAccount) -> None:
     digest = account.outputs["DigestQueueUrl"]
     asked = ["ApproximateNumberOfMessagesDelayed", "ApproximateNumberOfMessages"]
 
-    def is_told() -> bool:
+    def is_reported() -> bool:
         told = account.sqs.get_queue_attributes(QueueUrl=digest, AttributeNames=asked)["Attributes"]
         return account.is_idle() and not any(map(int, told.values()))
 
-    wait_until(is_told, "The last digest", 60 * _DIGEST_MINUTES + 60)
+    wait_until(is_reported, "The last digest", 60 * _DIGEST_MINUTES + 60)
     account.settle(_REST)
 
 

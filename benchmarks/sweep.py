@@ -106,7 +106,7 @@ def sweep_account(iam: Any, buckets: StubBuckets, queue: WorkQueue) -> SweepCoun
         roles=IamGateway(iam),
         buckets=cast("Any", buckets),
         scan=AccountScan(iam, _TAG),
-        history=cast("Any", SimpleNamespace(unsettled_roles=lambda: ())),
+        history=cast("Any", SimpleNamespace(pending_roles=lambda: ())),
         work=queue,
         sweeps=cast("Any", NeverContinued()),
     )

@@ -355,7 +355,7 @@ def act_denied(account: DemoAccount) -> None:
     show_subjects(letters)
 
 
-def act_tug_of_war(account: DemoAccount) -> None:
+def act_repair_loop(account: DemoAccount) -> None:
     """A Terraform run undoes every repair, again and again."""
     role = "ci-node"
     tell("Terraform creates one more role, ci-node, with the tag. It trusts EC2, and nothing grants it the bucket.")
@@ -432,7 +432,7 @@ ACTS = (
     Act("an event gets lost", act_lost_event),
     Act("an instance profile is deleted", act_profile_deleted),
     Act("an explicit Deny on the bucket", act_denied),
-    Act("Terraform undoes every repair", act_tug_of_war),
+    Act("Terraform undoes every repair", act_repair_loop),
     Act("what was done, and how it is undone", act_history),
 )
 

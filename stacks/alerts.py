@@ -65,13 +65,13 @@ class PeopleNotifications(Construct):
             self.topic.add_subscription(subscriptions.EmailSubscription(email))
         self._admit_alarms(key)
         if settings.amazon_q:
-            self._tell_amazon_q(settings.amazon_q)
+            self._message_amazon_q(settings.amazon_q)
 
     def allow_publishing(self, role: iam.Role) -> None:
         """Let the role publish to the topic, and encrypt for it."""
         _allow_publishing(self.topic, role)
 
-    def _tell_amazon_q(self, channel: AmazonQ) -> None:
+    def _message_amazon_q(self, channel: AmazonQ) -> None:
         role = iam.Role(
             self,
             "AmazonQRole",

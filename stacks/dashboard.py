@@ -106,12 +106,12 @@ class Dashboard(Construct):
                     _seconds_to_repair(),
                     _counts("Alerts that SNS did not take", "reconciler", "AlertsLost", width=_HALF),
                 ],
-                _told(functions),
+                _reported(functions),
             ],
         )
 
 
-def _told(functions: Mapping[str, QueueFunction]) -> list[cloudwatch.IWidget]:
+def _reported(functions: Mapping[str, QueueFunction]) -> list[cloudwatch.IWidget]:
     people = ("AlertsTold", "AlertsHeld", "DigestsSent")
     slack = ("SlackPosted", "SlackThrottled", "SlackFailed")
     widgets: list[cloudwatch.IWidget] = [_counts("What people were told", "digester", *people, width=_HALF)]

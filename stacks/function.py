@@ -101,7 +101,7 @@ class QueueFunction(Construct):
         )
         allow_declared(self.role, PERMISSIONS[name], settings, ours=ours)
 
-    def works_off(self, queue: sqs.Queue, batches: Batches = Batches()) -> None:
+    def consumes(self, queue: sqs.Queue, batches: Batches = Batches()) -> None:
         """Start the function for the queue's messages, several at a time; each message can fail on its own."""
         self.function.add_environment("CONSUMED_QUEUE_URL", queue.queue_url)
         self.function.add_event_source(

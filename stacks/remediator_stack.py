@@ -130,7 +130,7 @@ class RemediatorStack(Stack):
             _ROUTER_TIMEOUT,
             queues,
         )
-        router.works_off(self._intake.queue)
+        router.consumes(self._intake.queue)
         sweeper = self._function(
             "sweeper",
             "Looks at every enrolled role of the account, and queues those that need something",
@@ -138,7 +138,7 @@ class RemediatorStack(Stack):
             {**queues, "HISTORY_TABLE": self._history.table.table_name},
             _SWEEPER_MEMORY_MB,
         )
-        sweeper.works_off(self._sweep.queue, _SWEEPER_BATCHES)
+        sweeper.consumes(self._sweep.queue, _SWEEPER_BATCHES)
         for queue in (self._work.queue, self._sweep.queue):
             for function in (router, sweeper):
                 queue.grant_send_messages(function.role)
@@ -155,7 +155,7 @@ class RemediatorStack(Stack):
                 "PAUSE_PARAMETER": PAUSE_PARAMETER,
             },
         )
-        reconciler.works_off(self._work.queue)
+        reconciler.consumes(self._work.queue)
         # A request that turns out to belong into another group is queued again.
         self._work.queue.grant_send_messages(reconciler.role)
         self._alerts.allow_publishing(reconciler.role)
@@ -179,7 +179,7 @@ class RemediatorStack(Stack):
             _DIGESTER_TIMEOUT,
             {"PEOPLE_TOPIC_ARN": self._people.topic.topic_arn, "HISTORY_TABLE": table},
         )
-        digester.works_off(self._digest.queue, _TELLING_BATCHES)
+        digester.consumes(self._digest.queue, _TELLING_BATCHES)
         # A message that comes late ends a window.
         self._digest.queue.grant_send_messages(digester.role)
         self._people.allow_publishing(digester.role)
@@ -189,7 +189,7 @@ class RemediatorStack(Stack):
                 "Posts to Slack what people are told; it writes nothing but what it has posted",
                 _NOTIFIER_TIMEOUT,
                 {"WEBHOOK_SECRET": settings.slack_webhook_secret, "HISTORY_TABLE": table},
-            ).works_off(self._slack.queue, _TELLING_BATCHES)
+            ).consumes(self._slack.queue, _TELLING_BATCHES)
         if not settings.emails and settings.amazon_q is None:
             only = "Slack's webhook is the only way" if self._slack else "There is no way"
             Annotations.of(self).add_warning_v2(

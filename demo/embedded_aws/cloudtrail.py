@@ -139,8 +139,8 @@ def record(
     call that was denied to KMS; S3 tells them in any case.
     """
     failure = _failure(call.service, response)
-    withheld = failure and (call.service == "iam" or (call.service == "kms" and failure["errorCode"] == "AccessDenied"))
-    parameters = None if withheld else _parameters(call, region)
+    blocked = failure and (call.service == "iam" or (call.service == "kms" and failure["errorCode"] == "AccessDenied"))
+    parameters = None if blocked else _parameters(call, region)
     resources = [] if failure or parameters is None else _resources(call, parameters, account, region)
     return {
         "eventVersion": "1.09",

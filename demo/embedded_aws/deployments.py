@@ -25,14 +25,14 @@ Publish = Callable[..., object]
 
 def install(publish: Publish) -> None:
     """Make ministack deploy as AWS does; ``publish`` takes the events."""
-    _tell_status_changes(publish)
+    _alert_status_changes(publish)
     _keep_bus_policies()
 
 
-def _tell_status_changes(publish: Publish) -> None:
+def _alert_status_changes(publish: Publish) -> None:
     note = stacks._add_event
 
-    def note_and_tell(
+    def note_and_report(
         stack_id: str,
         stack_name: str,
         logical_id: str,
@@ -52,7 +52,7 @@ def _tell_status_changes(publish: Publish) -> None:
             publish("aws.cloudformation", DETAIL_TYPE, detail, stack_id.split(":")[3], [stack_id])
 
     for module in (stacks, handlers, changesets):  # each has the name for itself
-        module._add_event = note_and_tell
+        module._add_event = note_and_report
 
 
 def _keep_bus_policies() -> None:

@@ -60,7 +60,7 @@ class Gateway:
         self._flowing.set()
         self._watched = 0  # calls that are being made, of which there may be an event
         self._pending: set[Future[Any]] = set()
-        self._told: Mapping[str, Callable[[], object]] = {
+        self._reported: Mapping[str, Callable[[], object]] = {
             "/_embedded/status": lambda: {"pid": os.getpid()},
             "/_embedded/letters": letters.delivered,
             "/_embedded/requests": lambda: self._requests,
@@ -75,8 +75,8 @@ class Gateway:
         match scope["type"], scope.get("path"):
             case "lifespan", _:
                 await ministack.app(scope, receive, self._announcing(send))
-            case "http", str(asked) if asked in self._told:
-                await _answer(send, self._told[asked]())
+            case "http", str(asked) if asked in self._reported:
+                await _answer(send, self._reported[asked]())
             case "http", "/_embedded/events":
                 event = json.loads(await _body(receive))
                 published = self.publish(event["source"], event["detail-type"], event["detail"], event["region"])

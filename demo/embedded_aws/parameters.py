@@ -32,7 +32,7 @@ def install(publish: Publish) -> None:
             detail["description"] = parameter["Description"]
         publish("aws.ssm", DETAIL_TYPE, detail, get_region(), [parameter["ARN"]])
 
-    def put_and_tell(request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - ministack's own
+    def put_and_report(request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - ministack's own
         name = str(request.get("Name") or "")
         known = name in ssm._parameters
         answer = put(request)
@@ -41,15 +41,15 @@ def install(publish: Publish) -> None:
         return answer
 
     def telling_of_deleted(act: Callable[[Mapping[str, Any]], Any]) -> Callable[[Mapping[str, Any]], Any]:
-        def delete_and_tell(request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - ministack's own
+        def delete_and_report(request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - ministack's own
             before = dict(ssm._parameters.items())
             answer = act(request)
             for name in before.keys() - ssm._parameters.keys():
                 tell("Delete", before[name])
             return answer
 
-        return delete_and_tell
+        return delete_and_report
 
-    ssm._put_parameter = put_and_tell
+    ssm._put_parameter = put_and_report
     ssm._delete_parameter = telling_of_deleted(delete)
     ssm._delete_parameters = telling_of_deleted(delete_many)

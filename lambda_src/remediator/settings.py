@@ -48,7 +48,7 @@ class Mode(StrEnum):
     """Tell people what would be written; write nothing."""
 
 
-class GrantSide(StrEnum):
+class GrantLocation(StrEnum):
     """Where a missing grant is repaired. Access that exists on either side counts as it is."""
 
     ROLE_POLICY = "role-policy"
@@ -126,7 +126,7 @@ class WriteLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class ContestLimit:
+class ConflictLimit:
     """When a role is contested: the same finding was repaired ``repairs`` times within ``minutes`` and is back.
 
     ``cool_down_minutes`` after that it is repaired again, unless a person resumes it sooner.
@@ -170,8 +170,8 @@ class Cloud:
     buckets: tuple[BucketSettings, ...]
     roles: tuple[RolePattern, ...]
     mode: Mode = Mode.REPAIR
-    grant: GrantSide = GrantSide.ROLE_POLICY
-    former_grant: GrantSide | None = None
+    grant: GrantLocation = GrantLocation.ROLE_POLICY
+    former_grant: GrantLocation | None = None
     instance_profile: InstanceProfileMode = InstanceProfileMode.REPORT
     account: str | None = None
     required_boundary: str | None = None
@@ -179,7 +179,7 @@ class Cloud:
     @property
     def writes_bucket_policies(self) -> bool:
         """Whether a repair may write the policies of the cloud's buckets."""
-        return GrantSide.BUCKET_POLICY in (self.grant, self.former_grant)
+        return GrantLocation.BUCKET_POLICY in (self.grant, self.former_grant)
 
     def allows(self, path_and_name: str) -> bool:
         """Whether a role may be enrolled in this cloud, by the part of its ARN after ``role/``."""
@@ -206,7 +206,7 @@ class Settings:
     sweep_minutes: int = 60
     approvers: tuple[PrincipalPattern, ...] = ()
     write_limit: WriteLimit = WriteLimit()
-    contest: ContestLimit = ContestLimit()
+    contest: ConflictLimit = ConflictLimit()
     history_days: int = DEFAULT_HISTORY_DAYS
     digest: DigestLimit = DigestLimit()
     slack_webhook_secret: str | None = None
@@ -279,7 +279,7 @@ def settings_from(written: Mapping[str, Any]) -> Settings:
             emails=tuple,
             approvers=lambda texts: tuple(map(PrincipalPattern, texts)),
             write_limit=lambda part: WriteLimit(**part),
-            contest=lambda part: ContestLimit(**_fields(part)),
+            contest=lambda part: ConflictLimit(**_fields(part)),
             digest=lambda part: DigestLimit(**part),
             amazon_q=lambda part: AmazonQ(**part),
         )
@@ -295,8 +295,8 @@ def _cloud(name: str, written: Mapping[str, Any], account: str | None) -> Cloud:
             buckets=lambda buckets: tuple(BucketSettings(**{"account": account, **bucket}) for bucket in buckets),
             roles=lambda texts: tuple(map(RolePattern, texts)),
             mode=Mode,
-            grant=GrantSide,
-            former_grant=GrantSide,
+            grant=GrantLocation,
+            former_grant=GrantLocation,
             instance_profile=InstanceProfileMode,
         ),
     )

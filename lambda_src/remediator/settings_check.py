@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 from remediator import settings_rules as rules
 from remediator.errors import SettingsError
 from remediator.settings import (
-    GrantSide,
+    GrantLocation,
     InstanceProfileMode,
     Mode,
     Settings,
@@ -115,17 +115,17 @@ def _cloud(value: object, place: str, account: str | None) -> _Faults:
         buckets=_list(_bucket, lambda bucket: _member(bucket, "name"), at_least_one="bucket"),
         roles=_list(_text(rules.role_pattern), at_least_one="role pattern"),
         mode=_choice(Mode),
-        grant=_choice(GrantSide),
-        formerGrant=_choice(GrantSide),
+        grant=_choice(GrantLocation),
+        formerGrant=_choice(GrantLocation),
         instanceProfile=_choice(InstanceProfileMode),
         account=_account,
         requiredBoundary=_text(partial(rules.boundary, account=account)),
     )
-    grant, former = _member(value, "grant", GrantSide.ROLE_POLICY), _member(value, "formerGrant")
-    if former in tuple(GrantSide) and former == grant:
+    grant, former = _member(value, "grant", GrantLocation.ROLE_POLICY), _member(value, "formerGrant")
+    if former in tuple(GrantLocation) and former == grant:
         allowed = 'allowed is the side where grants were put before "grant" was changed, and "grant" is the same'
         yield _unexpected(_key(place, "formerGrant"), former, allowed)
-    if GrantSide.BUCKET_POLICY in (grant, former):
+    if GrantLocation.BUCKET_POLICY in (grant, former):
         yield from _foreign_buckets(value, place, account)
 
 

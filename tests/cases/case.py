@@ -25,7 +25,7 @@ class Case:
     role: Role
     policies: RolePolicies
     bucket: Bucket
-    surroundings: EvaluationContext
+    evaluation_context: EvaluationContext
     expected: dict[str, Any]
 
 
@@ -40,4 +40,4 @@ def _lines(name: str) -> list[str]:
 
 def _expected(line: dict[str, Any]) -> Case:
     case = read_case(line)
-    return Case(case.id, line["what"], case.role, case.policies, case.bucket, case.surroundings, line["expected"])
+    return Case(case.id, line["what"], case.role, case.policies, case.bucket, case.evaluation_context, line["expected"])

@@ -73,12 +73,12 @@ def test_every_case_and_every_test_that_is_named_exists() -> None:
 @pytest.mark.parametrize("row", rows("key | EC2 assumes the role"), ids=lambda row: row[0])
 def test_what_is_said_to_be_known_of_a_key_is_what_the_code_knows(row: list[str]) -> None:
     keys = re.findall(r"`([\w:/-]+)`", row[0].partition(" in ")[0]) or ["aws:Moon"]
-    surroundings = EvaluationContext()
-    listing, other = s3_contexts(ROLE, BUCKET, surroundings)
+    evaluation_context = EvaluationContext()
+    listing, other = s3_contexts(ROLE, BUCKET, evaluation_context)
     contexts = (
-        ec2_assumes(ROLE, surroundings),
+        ec2_assumes(ROLE, evaluation_context),
         listing if "`s3:ListBucket`" in row[0] else other,
-        kms_context(ROLE, BUCKET, "111111111111", surroundings),
+        kms_context(ROLE, BUCKET, "111111111111", evaluation_context),
     )
     for key in keys:
         assert [in_words(context, key) for context in contexts] == row[1:], key

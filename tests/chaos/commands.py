@@ -17,7 +17,7 @@ from remediator.flows.undo import Undone, plan_undo, undo
 from remediator.gateways.account import AccountScan
 from remediator_cli.deployment.applying import begin_applying
 from remediator_cli.deployment.aws import Account
-from remediator_cli.deployment.enrolment_tag import EnrolmentTag, tags_with, why_not_enrolled
+from remediator_cli.deployment.enrollment_tag import EnrollmentTag, tags_with, why_not_enrolled
 from remediator_cli.deployment.one_role import foresee, read_role
 from remediator_cli.deployment.stack_outputs import Deployment
 from remediator_cli.terminal.options import RoleOption
@@ -38,7 +38,7 @@ def enrol_role(stage: Stage) -> None:
         if why_not_enrolled(foresee(deployment.account, role, stage.account.settings, tags=wanted)):
             return False
         if role.tags.get(ENROLLMENT_TAG) != CLOUD:
-            EnrolmentTag(deployment.account, ENROLLMENT_TAG).set(ROLE, CLOUD)
+            EnrollmentTag(deployment.account, ENROLLMENT_TAG).set(ROLE, CLOUD)
         return True
 
     _type(stage, command)
@@ -49,7 +49,7 @@ def unenrol_role(stage: Stage) -> None:
 
     def command(deployment: Deployment) -> bool:
         if ENROLLMENT_TAG in read_role(deployment.account, RoleOption(ROLE)).tags:
-            EnrolmentTag(deployment.account, ENROLLMENT_TAG).remove(ROLE)
+            EnrollmentTag(deployment.account, ENROLLMENT_TAG).remove(ROLE)
         return True
 
     _type(stage, command)

@@ -11,7 +11,7 @@ from remediator.core.events.request import ReconcileRequest, request_json
 from remediator.core.history.pause import PAUSED
 from remediator.core.model.own_names import OWN_POLICY_NAME
 from remediator.core.model.write import DocumentKind
-from remediator.settings import MODE_TAG, ContestLimit, Mode, WriteLimit
+from remediator.settings import MODE_TAG, ConflictLimit, Mode, WriteLimit
 from tests.chaos.calls import Request
 from tests.chaos.commands import (
     apply_by_hand,
@@ -321,10 +321,10 @@ def a_minute(stage: Stage) -> None:
 def _contested(stage: Stage) -> None:
     """A repair that was undone once, and once is too often here."""
     all_of(granted(ROLE), break_roles(ROLE), hear("UpdateAssumeRolePolicy", ROLE))(stage)
-    stage.configure(replace(settings(), contest=ContestLimit(repairs=1)))
+    stage.configure(replace(settings(), contest=ConflictLimit(repairs=1)))
     stage.time_goes_by(minutes=1)
     all_of(break_roles(ROLE), hear("UpdateAssumeRolePolicy", ROLE))(stage)
-    assert stage.account.history.read_memory(ROLE).contest is not None
+    assert stage.account.history.read_role_record(ROLE).conflict is not None
 
 
 def _few_writes(stage: Stage) -> None:

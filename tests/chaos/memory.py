@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from remediator.core.alerts.alert_json import record_json
-from remediator.core.alerts.notification import Notice, Notification
+from remediator.core.alerts.notification import Notification, SystemNotice
 from remediator.core.history.change import Change, ChangeKind, ChangeState, split_change_id
-from remediator.core.history.role_record import RoleMemory
+from remediator.core.history.role_record import RoleRecord
 from remediator.core.model.bucket import Bucket
 from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME
@@ -78,15 +78,15 @@ class KeptHistory:
 
     def __init__(self) -> None:
         self.changes: dict[str, Change] = {}
-        self._memories: dict[str, RoleMemory] = {}
+        self._memories: dict[str, RoleRecord] = {}
         self._open: dict[str, set[str]] = {}
 
-    def read_memory(self, role_name: str) -> RoleMemory:
-        memory = self._memories.get(role_name, RoleMemory())
+    def read_role_record(self, role_name: str) -> RoleRecord:
+        memory = self._memories.get(role_name, RoleRecord())
         return replace(memory, open_changes=tuple(sorted(self._open.get(role_name, ()))))
 
-    def write_memory(self, role_name: str, memory: RoleMemory) -> None:
-        if self._memories.get(role_name, RoleMemory()).version != memory.version:
+    def write_role_record(self, role_name: str, memory: RoleRecord) -> None:
+        if self._memories.get(role_name, RoleRecord()).version != memory.version:
             raise TransientError("dynamodb:UpdateItem", "ConditionalCheckFailedException", "somebody else was quicker")
         self._memories[role_name] = replace(memory, open_changes=(), version=memory.version + 1)
 
@@ -111,14 +111,14 @@ class KeptHistory:
         found = [each for each in self.changes.values() if each.role_name == role_name and each.intended_at >= since]
         return tuple(replace(each, before=None, after=None) for each in sorted(found, key=lambda each: each.change_id))
 
-    def unsettled_roles(self) -> tuple[str, ...]:
+    def pending_roles(self) -> tuple[str, ...]:
         names = {name for name, open_changes in self._open.items() if open_changes}
-        return tuple(sorted(names | {name for name, memory in self._memories.items() if memory.is_unsettled}))
+        return tuple(sorted(names | {name for name, memory in self._memories.items() if memory.is_pending}))
 
-    def is_limit_told(self, at: datetime) -> bool:
+    def limit_was_reported(self, at: datetime) -> bool:
         return True
 
-    def note_limit_told(self, at: datetime) -> None:
+    def note_limit_reported(self, at: datetime) -> None:
         return
 
 
@@ -308,7 +308,7 @@ class KeptTopic:
     def __init__(self) -> None:
         self.alerts: list[Json] = []
 
-    def publish(self, alert: Notification | Notice) -> None:
+    def publish(self, alert: Notification | SystemNotice) -> None:
         self.alerts.append(json.loads(record_json(alert)))
 
 

@@ -174,7 +174,7 @@ class _Simulation:
             self._sweep()
             while self._waiting():
                 self._happens()
-            if not any(self._history.read_memory(name).contest for name in self._account.state.roles):
+            if not any(self._history.read_role_record(name).conflict for name in self._account.state.roles):
                 return
             self.counts["contested"] += 1
             self.time += timedelta(hours=25)
@@ -183,7 +183,7 @@ class _Simulation:
         """Whether events told of everything, and nothing holds a repair back, so that nothing is left for a sweep."""
         roles = self._account.state.roles
         held_back = any(
-            MODE_TAG in role.tags or self._history.read_memory(name).contest for name, role in roles.items()
+            MODE_TAG in role.tags or self._history.read_role_record(name).conflict for name, role in roles.items()
         )
         return not (self.counts["events lost"] or self._account.written.undone or self._lagging or held_back)
 
@@ -214,8 +214,8 @@ class _Simulation:
                 yield f"EC2 may not assume {role.name} at the end"
             if not is_granted(role, state.bucket):
                 yield f"{role.name} may not use the bucket at the end"
-        if self._history.unsettled_roles():
-            yield f"{self._history.unsettled_roles()} are not settled"
+        if self._history.pending_roles():
+            yield f"{self._history.pending_roles()} are not settled"
         if self._dead:
             yield f"{len(self._dead)} messages are dead"
 

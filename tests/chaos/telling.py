@@ -167,8 +167,8 @@ def state(made: Stage) -> Json:
         },
         "bucket": account.bucket_policy(),
         "paused": account.ssm.get_parameter(Name=PAUSE_PARAMETER)["Parameter"]["Value"],
-        "unsettled": account.history.unsettled_roles(),
-        "open": {name: account.history.read_memory(name).open_changes for name in roles},
+        "unsettled": account.history.pending_roles(),
+        "open": {name: account.history.read_role_record(name).open_changes for name in roles},
         "dead": made.dead(),
     }
 

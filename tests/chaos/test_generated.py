@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from remediator.core.alerts.topic_messages import published_layout
+from remediator.core.alerts.topic_messages import topic_message_layout
 from remediator.core.events.event import Ignored, RoleTrigger, SharedTrigger, Trigger, parse_event
 from remediator.core.events.request import parse_request, request_for, request_json
 from remediator.core.events.sweep import parse_sweep
@@ -115,7 +115,7 @@ def answer_of_message(value: Any) -> str:
     for read, error in (
         (parse_request, MalformedRequest),
         (parse_sweep, MalformedRequest),
-        (published_layout, MalformedAlert),
+        (topic_message_layout, MalformedAlert),
     ):
         try:
             understood.append(type(read(text)).__name__)

@@ -109,7 +109,7 @@ class TestARoleWhoseRepairAlwaysFails:
         made.sweep()
         made.run()
         assert repaired(made, ROLE) == [True]
-        assert made.account.history.unsettled_roles() == ()
+        assert made.account.history.pending_roles() == ()
 
     def test_holds_up_the_roles_of_its_bucket_only_until_it_is_given_up(self, made: Stage) -> None:
         create(ROLE, WORKER, **BY_BUCKET)(made)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from remediator.core.alerts.decide import News
+from remediator.core.alerts.decide import AlertReason
 from remediator.core.history.change import ChangeState
 from remediator.core.repair.outcome import Hold
 from remediator.errors import TransientError
@@ -214,22 +214,22 @@ class TestWhatFaultsHaveShown:
         world.grant(bucket_grant())
         failing = raising(TransientError("dynamodb:UpdateItem", "ThrottlingException", ""))
         outcome = world.reconcile_only(history=world.disturbed_history(before_conclude=failing))
-        assert world.deliver(outcome) is News.NEW
+        assert world.deliver(outcome) is AlertReason.NEW
         assert outcome.to_be_retried
-        assert world.history.unsettled_roles() == ("head-node",)
+        assert world.history.pending_roles() == ("head-node",)
         world.look()
         assert [change.state for change in world.changes()] == [ChangeState.COMPLETED]
-        assert world.history.unsettled_roles() == ()
+        assert world.history.pending_roles() == ()
 
     def test_a_conclusion_that_fails_once_is_recorded_at_once_and_told_once(self, world: World) -> None:
         world.create_role(LAMBDA_STATEMENT)
         world.grant(bucket_grant())
         failing = once(raising(TransientError("dynamodb:UpdateItem", "ThrottlingException", "")))
-        outcome, news = world.look(history=world.disturbed_history(before_conclude=failing))
-        assert (outcome.to_be_retried, news) == (False, News.NEW)
+        outcome, reason = world.look(history=world.disturbed_history(before_conclude=failing))
+        assert (outcome.to_be_retried, reason) == (False, AlertReason.NEW)
         assert [change.state for change in world.changes()] == [ChangeState.COMPLETED]
         assert world.unconcluded == []
-        assert world.look()[1] is News.NONE
+        assert world.look()[1] is AlertReason.NONE
 
     def test_a_document_that_was_written_twice_in_one_look_is_told_twice(self, world: World) -> None:
         world.create_role(LAMBDA_STATEMENT)

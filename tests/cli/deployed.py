@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from remediator.core.events.event import Actor, Cause
-from remediator.core.history.change import Change, ChangeKind, ChangeState, Occasion, intended
+from remediator.core.history.change import Change, ChangeContext, ChangeKind, ChangeState, intended
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.policy.reading import Present
 from remediator.core.repair.trust import add_ec2_trust
@@ -96,7 +96,7 @@ class Deployed:
         assert isinstance(role, Present)
         step = trust_write(document(LAMBDA_STATEMENT), add_ec2_trust(document(LAMBDA_STATEMENT), "aws"))
         step = replace(step, findings=(Finding(FindingCode.TRUST_MISSING, "trust policy"),))
-        occasion = Occasion.for_role(role.value, "production", (cause,))
+        occasion = ChangeContext.for_role(role.value, "production", (cause,))
         change = replace(intended(step, occasion, ChangeKind.REPAIR, at), code_version="1.2.3")
         self.history.intend(change)
         self.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(change.after))

@@ -13,7 +13,7 @@ import boto3
 import botocore.client
 import pytest
 
-from remediator.core.history.role_record import RoleMemory
+from remediator.core.history.role_record import RoleRecord
 from tests.cli.deployed import NOW, ROLE, Deployed
 from tests.cli.terminal import ROOT, Json
 from tests.examples import BUCKET, LAMBDA_STATEMENT, OWN_ROLE_ARN, policy
@@ -89,9 +89,9 @@ class Running:
         )
         self.cloudwatch.set_alarm_state(AlarmName=f"AnyscaleRemediator-{name}", StateValue=state, StateReason="r")
 
-    def remember(self, memory: RoleMemory, role: str = ROLE) -> None:
+    def remember(self, role_record: RoleRecord, role: str = ROLE) -> None:
         """Have something remembered of a role."""
-        self.account.history.write_memory(role, memory)
+        self.account.history.write_role_record(role, role_record)
 
     def create_own_role(self, tags: Mapping[str, str] | None = None) -> None:
         """Create the router's role."""

@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from remediator.core.history.change import ChangeKind, ChangeState
-from remediator.core.history.role_record import Contest, RoleMemory
+from remediator.core.history.role_record import Conflict, RoleRecord
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.policy.document import PolicyDocument
 from remediator.errors import DeniedError
@@ -151,8 +151,8 @@ class TestIsHeldBack:
 
     def test_by_a_contest(self, running: Running, remediator: Remediator) -> None:
         finding = Finding(FindingCode.GRANT_MISSING, BUCKET)
-        contest = Contest(since=NOW, until=NOW + timedelta(days=1), findings=(finding,), actors=("Terraform",))
-        running.remember(RoleMemory(role_id="AROA", contest=contest))
+        conflict = Conflict(since=NOW, until=NOW + timedelta(days=1), findings=(finding,), actors=("Terraform",))
+        running.remember(RoleRecord(role_id="AROA", conflict=conflict))
         answer = remediator("apply", "--yes", ROLE)
         assert (answer.code, running.inline()) == (1, [])
         assert "its repairs are undone by Terraform. `remediator resume head-node` ends that" in answer.err
@@ -246,7 +246,7 @@ def test_what_was_written_is_said_though_people_could_not_be_told(
     answer = remediator("apply", "--yes", ROLE)
     assert (answer.code, running.inline()) == (0, OWN)
     assert "people could not be told: sns:Publish failed with AccessDenied" in answer.err
-    assert running.account.history.read_memory(ROLE).open_changes != ()
+    assert running.account.history.read_role_record(ROLE).open_changes != ()
 
 
 def test_a_stack_of_something_else_is_told_as_such(running: Running, remediator: Remediator) -> None:
@@ -383,7 +383,7 @@ def test_a_contest_is_said_to_be_one_only_where_it_is_remembered(
     assert "not remembered yet" in answer.err
     assert "remediator resume" not in answer.err
     assert (answer.record["contest"]["stored"], answer.record["held_back_by"]) == (False, "contest")
-    assert running.account.history.read_memory(ROLE).contest is None
+    assert running.account.history.read_role_record(ROLE).conflict is None
     answer = remediator("apply", "--yes", "--json", ROLE)
     assert "it is contested now. `remediator resume head-node` ends that" in answer.err
     assert (answer.record["contest"]["stored"], answer.record["told"]) == (True, True)

@@ -19,7 +19,7 @@ from remediator.core.repair.bucket_policy import bucket_policy_statement
 from remediator.errors import RemediatorError
 from remediator.settings_check import parse_settings
 from remediator_cli.checks.change import check_change
-from remediator_cli.checks.forms import CheckForm, checks_table, github_annotations, json_lines, sarif_log
+from remediator_cli.checks.output_formats import CheckFormat, checks_table, github_annotations, json_lines, sarif_log
 from remediator_cli.checks.state import Language, granting
 from remediator_cli.checks.verdicts import RoleCheck, Verdict
 from remediator_cli.commands import check_terraform as command
@@ -1257,5 +1257,5 @@ def test_what_is_only_unknown_of_a_bucket_is_never_said_to_break(attribute: str,
 
 def test_the_forms_are_those_of_the_command(known: str, tmp_path: Path, remediator: Remediator) -> None:
     path = written(tmp_path, "plan.json", usable())
-    for form in CheckForm:
+    for form in CheckFormat:
         assert remediator("check-terraform", "--settings", known, "--format", form.value, path).code == 0

@@ -6,7 +6,7 @@ import pytest
 
 from remediator.errors import DeniedError
 from remediator_cli.deployment.aws import NoAccess, answered
-from remediator_cli.deployment.denials import denial, said_once
+from remediator_cli.deployment.denials import denial, reported_once
 
 ME = "arn:aws:sts::111122223333:assumed-role/reader/alice"
 
@@ -47,4 +47,4 @@ def test_the_call_is_named_once_with_who_on_what_and_which_kind_of_policy(messag
         raise error
     assert str(raised.value) == denial(error)
     read = f"iam:TagRole failed with AccessDenied: {message}"
-    assert said_once(read) == (f"iam:TagRole failed with AccessDenied{said}" if ME in message else read)
+    assert reported_once(read) == (f"iam:TagRole failed with AccessDenied{said}" if ME in message else read)

@@ -216,7 +216,7 @@ def test_the_smaller_edit_is_told_where_a_new_statement_would_not_fit(remediator
     assert write["after"]["Statement"][0]["Principal"] == {"Service": ["lambda.amazonaws.com", "ec2.amazonaws.com"]}
 
 
-def withheld(remediator: Remediator, line: Json) -> Json:
+def blocked(remediator: Remediator, line: Json) -> Json:
     """The one thing that is withheld in a case in which nothing is written."""
     repair = conforms(remediator("evaluate", stdin=lines(line)).record)["repair"]
     assert repair["writes"] == []
@@ -225,11 +225,11 @@ def withheld(remediator: Remediator, line: Json) -> Json:
 
 
 def test_a_quota_is_told_with_its_numbers(remediator: Remediator) -> None:
-    left = withheld(remediator, case(role={"trust": full_trust(2_040, "lambda.amazonaws.com")}))
+    left = blocked(remediator, case(role={"trust": full_trust(2_040, "lambda.amazonaws.com")}))
     assert left["finding"] == "trust-missing"
     assert left["because"] == ["The trust policy would have 2,164 characters; the quota is 2,048 (ACLSizePerRole)."]
     other = {"Effect": "Allow", "Action": "ec2:*", "Resource": ["arn:aws:ec2:us-west-2:111111111111:" + "x" * 10_000]}
-    left = withheld(remediator, case(role={"inline": {"big": document(other)}}))
+    left = blocked(remediator, case(role={"inline": {"big": document(other)}}))
     assert left["finding"] == "grant-missing"
     assert left["because"][0].startswith("The role's inline policies would have 10,")
     assert left["because"][0].endswith("characters together; the quota is 10,240.")
@@ -237,12 +237,12 @@ def test_a_quota_is_told_with_its_numbers(remediator: Remediator) -> None:
 
 def test_a_stale_principal_is_told_with_its_id(remediator: Remediator) -> None:
     stale = {**LAMBDA, "Principal": {"AWS": "AROADELETEDROLE000001"}}
-    left = withheld(remediator, case(role={"trust": document(stale)}))
+    left = blocked(remediator, case(role={"trust": document(stale)}))
     assert "AROADELETEDROLE000001, the id of a role or user that no longer exists" in left["because"][0]
 
 
 def test_a_malformed_document_is_never_rewritten(remediator: Remediator) -> None:
-    left = withheld(remediator, case(role={"trust": document({**LAMBDA, "effect": "allow"})}))
+    left = blocked(remediator, case(role={"trust": document({**LAMBDA, "effect": "allow"})}))
     assert left["because"][0].startswith("The trust policy must not be rewritten, because it breaks the grammar: ")
 
 
@@ -258,10 +258,10 @@ def test_nothing_is_written_on_a_role_that_belongs_to_aws(remediator: Remediator
 
 def test_a_boundary_and_a_deny_are_told_and_left(remediator: Remediator) -> None:
     limit = {"arn": "arn:aws:iam::111111111111:policy/Limit", "document": document({**ACCESS, "Action": "ec2:*"})}
-    left = withheld(remediator, case(role={"boundary": limit}))
+    left = blocked(remediator, case(role={"boundary": limit}))
     assert (left["finding"], left["subject"]) == ("grant-blocked", BUCKET)
     assert left["because"][0].startswith("the permissions boundary `Limit` does not allow")
-    left = withheld(remediator, case(bucket={"policy": document(deny(Principal="*"))}))
+    left = blocked(remediator, case(bucket={"policy": document(deny(Principal="*"))}))
     assert (left["finding"], left["actions"]) == (
         "grant-blocked",
         ["s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"],
@@ -271,7 +271,7 @@ def test_a_boundary_and_a_deny_are_told_and_left(remediator: Remediator) -> None
 
 def test_what_the_owner_of_another_accounts_bucket_has_to_add_is_told_and_works(remediator: Remediator) -> None:
     theirs = case(bucket={"account": OTHER_ACCOUNT})
-    left = withheld(remediator, theirs)
+    left = blocked(remediator, theirs)
     assert left["finding"] == "grant-beyond-role"
     theirs["bucket"]["policy"] = document(*left["statements"])
     assert set(remediator("evaluate", stdin=lines(theirs)).record["s3"].values()) == {"allowed"}
@@ -286,7 +286,7 @@ def test_what_the_owner_of_another_accounts_bucket_has_to_add_is_told_and_works(
 )
 def test_a_key_that_the_role_may_not_use_is_told(statements: list[Json], code: str, remediator: Remediator) -> None:
     key = {"sse": "aws:kms", "key_arn": KEY, "key_policy": document(*statements)}
-    left = withheld(remediator, case(bucket={"encryption": key}))
+    left = blocked(remediator, case(bucket={"encryption": key}))
     assert (left["finding"], left["subject"], left["actions"]) == (code, KEY, list(KEY_ACTIONS))
 
 
@@ -303,7 +303,7 @@ def test_a_key_that_is_left_to_iam_is_granted_in_our_policy(remediator: Remediat
 
 def test_what_the_key_policy_needs_is_told_and_works(remediator: Remediator) -> None:
     broken = case(bucket={"encryption": {"sse": "aws:kms", "key_arn": KEY, "key_policy": document()}})
-    left = withheld(remediator, broken)
+    left = blocked(remediator, broken)
     broken["bucket"]["encryption"]["key_policy"] = document(*left["statements"])
     assert set(remediator("evaluate", stdin=lines(broken)).record["kms"].values()) == {"allowed"}
 

@@ -28,7 +28,7 @@ from referencing import Registry, Resource
 from remediator.core.events.event import APPLY_CALL, Actor, Cause
 from remediator.core.events.sweep import SWEEP_CALL
 from remediator.core.history.change import Change, ChangeKind, ChangeState
-from remediator.core.history.role_record import Contest, Incident, RoleMemory
+from remediator.core.history.role_record import Conflict, Incident, RoleRecord
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.plain_text import plain
 from remediator.core.model.scan import UnreadableRole
@@ -39,7 +39,7 @@ from remediator_cli.commands.report import report_record
 from remediator_cli.deployment.fleet import Fleet
 from remediator_cli.rendering.fleet import fleet_record
 from remediator_cli.report import past
-from remediator_cli.report.contents import Report, Standing, make_report
+from remediator_cli.report.contents import Report, RoleStatus, make_report
 from remediator_cli.report.page import environment, report_page, verbatim
 from remediator_cli.report.past import Past
 from tests.cli.deployed import CAUSE, NOW, ROLE, Deployed
@@ -80,7 +80,7 @@ def report_on(*roles: Any, past: Past | None = None) -> Report:
 
 
 def a_past(
-    *changes: Change, days: int = 30, open_roles: Mapping[str, RoleMemory] | None = None, is_cut: bool = False
+    *changes: Change, days: int = 30, open_roles: Mapping[str, RoleRecord] | None = None, is_cut: bool = False
 ) -> Past:
     """The history of the last days."""
     return Past("AnyscaleRemediator", "us-east-1", days, TODAY, changes, is_cut, tuple((open_roles or {}).items()))
@@ -98,10 +98,10 @@ def after(actor: Actor, *, call: str = "UpdateAssumeRolePolicy", role: str = ROL
     )
 
 
-def contest(*actors: str) -> Contest:
+def conflict(*actors: str) -> Conflict:
     """A contest about the trust policy."""
     findings = (Finding(FindingCode.TRUST_MISSING, "trust policy"),)
-    return Contest(NOW, NOW + timedelta(days=1), findings, actors, events=7)
+    return Conflict(NOW, NOW + timedelta(days=1), findings, actors, events=7)
 
 
 def one_of_each() -> tuple[Any, ...]:
@@ -118,7 +118,7 @@ def one_of_each() -> tuple[Any, ...]:
     )
 
 
-CONTESTED = {"contested": RoleMemory(role_id="AROACONTESTEDXXX", contest=contest("Terraform, as ci"))}
+CONFLICT = {"contested": RoleRecord(role_id="AROACONTESTEDXXX", conflict=conflict("Terraform, as ci"))}
 
 
 @dataclass
@@ -174,7 +174,7 @@ class TestTheCommand:
     def test_writes_a_page_on_every_role_with_what_the_history_tells_and_changes_nothing(
         self, running: Running, remediator: Remediator
     ) -> None:
-        running.remember(RoleMemory(role_id="AROA", contest=contest("Terraform, as ci")))
+        running.remember(RoleRecord(role_id="AROA", conflict=conflict("Terraform, as ci")))
         answer = remediator("report", "roles.html")
         assert (answer.code, answer.out, answer.err) == (0, "roles.html: 1 contested.\n", "")
         said = Page(Path("roles.html").read_text(encoding="utf-8")).said
@@ -261,9 +261,9 @@ class TestTheCommand:
         self, running: Running, remediator: Remediator
     ) -> None:
         running.remember(
-            RoleMemory(
+            RoleRecord(
                 role_id="AROA",
-                contest=contest("Terraform, as ci"),
+                conflict=conflict("Terraform, as ci"),
                 incident=Incident("0123456789abcdef", "fedcba9876543210", NOW, told=True),
             )
         )
@@ -295,7 +295,7 @@ class TestTheCommand:
     def test_a_history_that_is_denied_is_named_and_the_roles_are_shown_all_the_same(
         self, operation: str, action: str, running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        running.remember(RoleMemory(role_id="AROA", contest=contest()))
+        running.remember(RoleRecord(role_id="AROA", conflict=conflict()))
         deny(monkeypatch, operation)
         answer = remediator("report", "roles.html")
         assert (answer.code, answer.out) == (0, "roles.html: 1 broken, to be repaired.\n")
@@ -403,33 +403,33 @@ class TestThePast:
 
 class TestHowARoleStands:
     def test_each_role_stands_in_one_way(self) -> None:
-        report = report_on(*one_of_each(), past=a_past(open_roles=CONTESTED))
+        report = report_on(*one_of_each(), past=a_past(open_roles=CONFLICT))
         assert {each.name: each.standing for each in report.roles} == {
-            "contested": Standing.CONTESTED,
-            "for-a-person": Standing.NEEDS_PERSON,
-            "broken": Standing.WOULD_REPAIR,
-            "refused": Standing.REFUSED,
-            "nearly": Standing.NEARLY_ENROLLED,
-            "off": Standing.OFF,
-            "usable": Standing.USABLE,
+            "contested": RoleStatus.CONFLICT,
+            "for-a-person": RoleStatus.MANUAL_ACTION,
+            "broken": RoleStatus.WOULD_REPAIR,
+            "refused": RoleStatus.REFUSED,
+            "nearly": RoleStatus.MISCONFIGURED,
+            "off": RoleStatus.OFF,
+            "usable": RoleStatus.USABLE,
         }
-        assert report.counts == dict.fromkeys(Standing, 1)
+        assert report.counts == dict.fromkeys(RoleStatus, 1)
         assert schema_errors(json.loads(json.dumps(report_record(report)))) == []
 
     def test_a_contested_role_that_is_refused_or_not_enrolled_any_more_stands_as_it_is_now(self) -> None:
-        memory = CONTESTED["contested"]
-        report = report_on(*one_of_each(), past=a_past(open_roles={"refused": memory, "nearly": memory}))
-        assert report.counts[Standing.CONTESTED] == 0
+        role_record = CONFLICT["contested"]
+        report = report_on(*one_of_each(), past=a_past(open_roles={"refused": role_record, "nearly": role_record}))
+        assert report.counts[RoleStatus.CONFLICT] == 0
 
     def test_a_role_that_the_account_does_not_show_and_of_which_something_is_open_is_told_of(self) -> None:
-        report = report_on(raw_role("usable"), past=a_past(open_roles={"gone": CONTESTED["contested"]}))
+        report = report_on(raw_role("usable"), past=a_past(open_roles={"gone": CONFLICT["contested"]}))
         assert [name for name, _ in report.open_elsewhere] == ["gone"]
         assert "Open in the history alone" in Page(report_page(report)).said
 
 
 class TestThePage:
     def test_says_what_is_wrong_what_it_means_and_what_can_be_done(self) -> None:
-        said = Page(report_page(report_on(*one_of_each(), past=a_past(open_roles=CONTESTED)))).said
+        said = Page(report_page(report_on(*one_of_each(), past=a_past(open_roles=CONFLICT)))).said
         for sentence in (
             "EC2 may not assume the role: its trust policy does not name EC2, so clusters cannot start.",
             "Undone by Terraform, as ci. Calls since then: 7.",
@@ -496,7 +496,7 @@ class TestThePage:
         assert hidden(page) == ["filter"]
 
     def test_can_be_found_through_by_headings_landmarks_and_labels(self) -> None:
-        past = a_past(after(ALICE), open_roles=CONTESTED)
+        past = a_past(after(ALICE), open_roles=CONFLICT)
         page = Page(report_page(report_on(*one_of_each(), past=past)))
         tags = [tag for tag, _ in page.tags]
         for landmark in ("header", "main", "nav", "footer", "search", "h1"):
@@ -571,8 +571,8 @@ def with_foreign_text(text: str) -> Report:
         past=a_past(
             after(actor, role=text),
             open_roles={
-                "trust": RoleMemory(role_id="AROA", contest=contest(text), incident=incident),
-                text: RoleMemory(role_id="AROA", contest=contest(text), incident=incident),
+                "trust": RoleRecord(role_id="AROA", conflict=conflict(text), incident=incident),
+                text: RoleRecord(role_id="AROA", conflict=conflict(text), incident=incident),
             },
         ),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from remediator.core.history.pause import Pause, parse_pause
-from remediator.core.history.role_record import Contest
+from remediator.core.history.role_record import Conflict
 from tests.cli.deployed import NOW, ROLE, Deployed
 from tests.cli.schemas import schema_errors
 from tests.cli.terminal import ROOT, Remediator
@@ -21,14 +21,16 @@ CDK = str(ROOT / "cdk.json")
 
 class TestARole:
     def test_that_is_contested_is_repaired_again(self, deployed: Deployed, remediator: Remediator) -> None:
-        contest = Contest(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ("Terraform, as \x1b[31mci",), 3)
-        memory = replace(deployed.history.read_memory(ROLE), role_id=deployed.change.role_id, contest=contest)
-        deployed.history.write_memory(ROLE, memory)
+        conflict = Conflict(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ("Terraform, as \x1b[31mci",), 3)
+        role_record = replace(
+            deployed.history.read_role_record(ROLE), role_id=deployed.change.role_id, conflict=conflict
+        )
+        deployed.history.write_role_record(ROLE, role_record)
         answer = remediator("resume", ROLE)
         assert (answer.code, answer.err, deployed.mode()) == (0, "", "repair")
         assert "The contest since 2026-03-04 10:00 UTC is ended.\n  undone by Terraform, as  [31mci\n" in answer.out
-        after = deployed.history.read_memory(ROLE)
-        assert (after.contest, after.counted_from) == (None, NOW.replace(minute=12))
+        after = deployed.history.read_role_record(ROLE)
+        assert (after.conflict, after.counted_from) == (None, NOW.replace(minute=12))
 
     def test_that_was_undone_is_repaired_again(self, deployed: Deployed, remediator: Remediator) -> None:
         remediator("undo", "--yes", deployed.change.change_id)
@@ -115,9 +117,11 @@ def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_na
 class TestWithJson:
     def test_a_role_is_said_to_be_resumed_or_why_not(self, deployed: Deployed, remediator: Remediator) -> None:
         answers = [remediator("resume", "--json", ROLE)]
-        contest = Contest(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ("Terraform",), 3)
-        memory = replace(deployed.history.read_memory(ROLE), role_id=deployed.change.role_id, contest=contest)
-        deployed.history.write_memory(ROLE, memory)
+        conflict = Conflict(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ("Terraform",), 3)
+        role_record = replace(
+            deployed.history.read_role_record(ROLE), role_id=deployed.change.role_id, conflict=conflict
+        )
+        deployed.history.write_role_record(ROLE, role_record)
         answers.append(remediator("resume", "--json", ROLE))
         deployed.iam.tag_role(RoleName=ROLE, Tags=[{"Key": "anyscale:remediation", "Value": "off"}])
         answers.append(remediator("resume", "--json", ROLE))

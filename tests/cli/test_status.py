@@ -11,7 +11,7 @@ import pytest
 
 import stacks.alerts
 import stacks.metrics
-from remediator.core.history.role_record import Contest, Incident, RoleMemory
+from remediator.core.history.role_record import Conflict, Incident, RoleRecord
 from remediator.core.model.finding import Finding, FindingCode
 from remediator_cli.deployment.deployment_status import ALARM_PREFIX, NAMESPACE
 from tests.cli.deployed import NOW, ROLE
@@ -23,7 +23,7 @@ from tests.examples import ACCOUNT
 __all__ = ["running"]
 
 SCHEMA: Json = json.loads((ROOT / "docs" / "status.schema.json").read_text(encoding="utf-8"))
-CONTEST = Contest(
+CONTEST = Conflict(
     since=NOW,
     until=NOW + timedelta(days=1),
     findings=(Finding(FindingCode.TRUST_MISSING, "trust policy"),),
@@ -56,7 +56,7 @@ def test_where_all_is_well_the_first_line_says_so_and_it_ends_with_0(running: Ru
 def test_what_is_documented_is_what_it_prints(running: Running, remediator: Remediator) -> None:
     running.swept()
     running.account.pause("paused: production")
-    contest(running)
+    conflict(running)
     assert remediator("status").out.rstrip() == documented("remediator status").rstrip()
 
 
@@ -76,12 +76,12 @@ def alarm(running: Running) -> None:
     running.alarm("alerts-lost", "ALARM")
 
 
-def contest(running: Running) -> None:
-    running.remember(RoleMemory(role_id="AROA", contest=CONTEST, incident=INCIDENT))
+def conflict(running: Running) -> None:
+    running.remember(RoleRecord(role_id="AROA", conflict=CONTEST, incident=INCIDENT))
 
 
 def incident(running: Running) -> None:
-    running.remember(RoleMemory(role_id="AROA", incident=INCIDENT))
+    running.remember(RoleRecord(role_id="AROA", incident=INCIDENT))
 
 
 def failed_deployment(running: Running) -> None:
@@ -95,7 +95,7 @@ def failed_deployment(running: Running) -> None:
         (dead_letter, "- 1 message lies in work dead letters: docs/runbook.md says how to have them tried again."),
         (undelivered, "- 1 message lies in undelivered events: docs/runbook.md says how to have them tried again."),
         (alarm, "What alerts-lost means."),
-        (contest, f"- The role {ROLE} is contested since 2026-03-04 10:00 UTC: its repairs are undone by Terraform"),
+        (conflict, f"- The role {ROLE} is contested since 2026-03-04 10:00 UTC: its repairs are undone by Terraform"),
         (incident, f"- Something is wrong with the role {ROLE} since 2026-03-04 10:00 UTC"),
         (failed_deployment, "- The last deployment did not succeed (UPDATE_ROLLBACK_COMPLETE)"),
     ],
@@ -132,7 +132,7 @@ def test_a_message_that_waits_for_its_turn_needs_nobody(running: Running, remedi
 def test_the_json_form_has_the_published_schema(running: Running, remediator: Remediator) -> None:
     running.swept()
     running.account.pause("paused")
-    contest(running)
+    conflict(running)
     alarm(running)
     answer = remediator("status", "--json")
     jsonschema.validate(answer.record, SCHEMA)
@@ -155,7 +155,7 @@ def test_much_that_needs_a_person_still_fits_a_screen(running: Running, remediat
         {"clouds": {"production": {"buckets": [{"name": "data", "region": "us-east-1"}], "roles": ["nodes/*"]}}}
     )
     for number in range(40):
-        running.remember(RoleMemory(role_id="AROA", incident=INCIDENT), role=f"node-{number:02}")
+        running.remember(RoleRecord(role_id="AROA", incident=INCIDENT), role=f"node-{number:02}")
     answer = remediator("status")
     assert answer.out.startswith("41 things need a person:\n")
     assert "- and 29 more: remediator status --json" in answer.out

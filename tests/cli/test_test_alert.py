@@ -12,7 +12,7 @@ import botocore.client
 import pytest
 
 from remediator.core.alerts.alert_json import parse_record
-from remediator.core.alerts.notification import Notice, NoticeKind
+from remediator.core.alerts.notification import SystemNotice, SystemNoticeKind
 from remediator_cli.deployment.subscriptions import Subscriptions, sort_subscriptions
 from tests.cli.deployed import NOW, STACK, Deployed
 from tests.cli.schemas import schema_errors
@@ -93,8 +93,8 @@ def test_a_test_goes_the_way_of_every_alert_and_says_who_has_sent_it(
     answer = remediator("test-alert", "--json")
     (record,) = channels.published()
     notice = parse_record(record)
-    assert isinstance(notice, Notice)
-    assert (notice.kind, notice.account) == (NoticeKind.TEST, channels.people.split(":")[4])
+    assert isinstance(notice, SystemNotice)
+    assert (notice.kind, notice.account) == (SystemNoticeKind.TEST, channels.people.split(":")[4])
     assert boto3.client("sts").get_caller_identity()["Arn"] in notice.to_do[0]
     assert schema_errors("test-alert", answer.record) == []
     assert answer.record["id"] == notice.notification_id

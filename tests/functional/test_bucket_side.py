@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from remediator.core.alerts.decide import News
+from remediator.core.alerts.decide import AlertReason
 from remediator.core.events.event import Cause
 from remediator.core.events.sweep import sweep_cause
 from remediator.core.model.bucket import Bucket
@@ -157,8 +157,8 @@ def test_a_deleted_role_in_somebody_elses_statement_is_left_to_a_person(world: W
     theirs = {**FOREIGN, "Principal": {"AWS": [DELETED, f"arn:aws:iam::{OUTSIDE}:root"]}}
     world.put_bucket_policy(theirs)
     outcome = world.reconcile()
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
-    assert DELETED in " ".join(outcome.withheld[0].because)
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
+    assert DELETED in " ".join(outcome.blocked[0].because)
     assert world.writes == []
     assert world.bucket_policy()["Statement"] == [theirs]
 
@@ -203,7 +203,7 @@ def test_our_statement_that_was_turned_into_a_deny_is_somebodys_will_and_stays(w
     assert codes(outcome) == [FindingCode.GRANT_BLOCKED]
     assert world.writes == []
     world.settings = TO_ROLE_SIDE
-    assert world.reconcile().kind is OutcomeKind.NEEDS_PERSON
+    assert world.reconcile().kind is OutcomeKind.MANUAL_ACTION
     assert world.writes == []
     assert world.bucket_policy()["Statement"] == [denied]
 
@@ -220,8 +220,8 @@ def test_a_public_policy_that_could_not_be_saved_again_is_left_to_a_person(world
     world.put_bucket_policy(PUBLIC)
     world.s3.put_public_access_block(Bucket=BUCKET, PublicAccessBlockConfiguration={"BlockPublicPolicy": True})
     outcome = world.reconcile()
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
-    assert "Website" in " ".join(outcome.withheld[0].because)
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
+    assert "Website" in " ".join(outcome.blocked[0].because)
     assert world.writes == []
 
 
@@ -231,9 +231,9 @@ def test_a_policy_that_would_not_fit_is_left_to_a_person_who_is_told_what_to_do(
     huge = {**FOREIGN, "Resource": paths}
     world.put_bucket_policy(huge)
     outcome = world.reconcile()
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
-    assert "20,480" in " ".join(outcome.withheld[0].because)
-    assert "role-policy" in " ".join(outcome.withheld[0].because)
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
+    assert "20,480" in " ".join(outcome.blocked[0].because)
+    assert "role-policy" in " ".join(outcome.blocked[0].because)
     assert world.bucket_policy()["Statement"] == [huge]
 
 
@@ -241,7 +241,7 @@ def test_a_policy_that_would_not_fit_is_left_to_a_person_who_is_told_what_to_do(
 def test_a_policy_that_cannot_be_understood_is_never_written_over(world: World, text: str) -> None:
     world.create_role(LAMBDA_STATEMENT)
     world.s3.put_bucket_policy(Bucket=BUCKET, Policy=text)
-    assert world.reconcile().kind is OutcomeKind.NEEDS_PERSON
+    assert world.reconcile().kind is OutcomeKind.MANUAL_ACTION
     assert world.writes == ["UpdateAssumeRolePolicy"]
     assert world.s3.get_bucket_policy(Bucket=BUCKET)["Policy"] == text
 
@@ -349,9 +349,9 @@ def test_without_the_former_side_bucket_policies_are_not_touched_and_a_person_is
     before = world.bucket_policy()
     world.settings = settings()
     outcome = world.reconcile()
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
     assert codes(outcome) == [FindingCode.GRANT_LEFTOVER]
-    assert "formerGrant" in " ".join(outcome.withheld[0].because)
+    assert "formerGrant" in " ".join(outcome.blocked[0].because)
     assert world.bucket_policy() == before
     assert world.writes == []
 
@@ -497,7 +497,7 @@ def test_a_bucket_that_goes_between_the_look_and_the_write_is_looked_at_anew(wor
     delete = once(lambda: world.s3.delete_bucket(Bucket=BUCKET))
     outcome = world.reconcile(buckets=world.disturbed_buckets(before_read_policy=delete))
     assert codes(outcome) == [FindingCode.BUCKET_ABSENT]
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
 
 
 def test_a_throttled_write_goes_back_to_the_queue(world: World) -> None:
@@ -541,7 +541,7 @@ def test_a_write_that_cannot_be_read_back_is_told_and_looked_at_again(world: Wor
     world.create_role(EC2_STATEMENT)
     outcome = world.reconcile(buckets=world.disturbed_buckets(before_read_policy_2=throttled()))
     assert isinstance(outcome.results[0], Unconfirmed)
-    assert world.deliver(outcome) is News.NEW
+    assert world.deliver(outcome) is AlertReason.NEW
     assert outcome.to_be_retried
     assert is_clean(world)
 

@@ -20,9 +20,9 @@ from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
 from remediator.core.alerts.alert_json import parse_record, record_json
-from remediator.core.alerts.decide import News
+from remediator.core.alerts.decide import AlertReason
 from remediator.core.alerts.notification import DocumentChange, Notification, WriteState, limit_reached
-from remediator.core.alerts.topic_messages import published_layout
+from remediator.core.alerts.topic_messages import topic_message_layout
 from remediator.core.alerts.window import Window, parse_window_end, window_end_json, window_of
 from remediator.core.repair.outcome import Applied, OutcomeKind
 from remediator.errors import MalformedRecord
@@ -250,7 +250,7 @@ def test_of_three_hundred_alerts_five_are_told_alone_and_all_others_in_one_diges
 
 
 def test_a_few_alerts_are_each_told_alone_in_the_form_of_every_channel(outside: Outside) -> None:
-    body = record("worker", OutcomeKind.NEEDS_PERSON, findings=(GRANT_BLOCKED,), results=())
+    body = record("worker", OutcomeKind.MANUAL_ACTION, findings=(GRANT_BLOCKED,), results=())
     assert outside.handle(Message(body)) == []
     (forms,) = outside.published()
     assert forms["default"] == body
@@ -282,12 +282,12 @@ def test_every_protocol_gets_its_own_form_and_a_queue_the_json(outside: Outside)
 
 
 def test_a_digest_carries_attributes_to_filter_on_and_can_be_laid_out_again(outside: Outside) -> None:
-    body = record("worker", OutcomeKind.NEEDS_PERSON, findings=(GRANT_BLOCKED,), results=())
+    body = record("worker", OutcomeKind.MANUAL_ACTION, findings=(GRANT_BLOCKED,), results=())
     outside.deliver_all([*storm(8), Message(body)])
     digest = outside.published()[-1]
     assert outside.attributes()[-1] == {"outcome": "digest", "severity": "error", "account": ACCOUNT}
     assert digest["email"].splitlines()[0] == "Please look: 1 of 4 roles needs a person; the others: 3 repaired."
-    assert published_layout(digest["default"]).headline == digest["email"].splitlines()[0]
+    assert topic_message_layout(digest["default"]).headline == digest["email"].splitlines()[0]
     assert json.loads(digest["https"])["content"]["title"].endswith(digest["email"].splitlines()[0])
 
 
@@ -508,8 +508,8 @@ def test_that_the_limit_is_reached_is_told_at_once_in_a_storm(outside: Outside) 
 
 
 def test_the_last_alert_about_a_role_is_what_a_digest_says_of_it(outside: Outside) -> None:
-    broken = record("worker", OutcomeKind.NEEDS_PERSON, findings=(GRANT_BLOCKED,), results=())
-    resolved = alert(outcome(OutcomeKind.CLEAN, role_name="worker", findings=(), results=()), News.RESOLVED).json
+    broken = record("worker", OutcomeKind.MANUAL_ACTION, findings=(GRANT_BLOCKED,), results=())
+    resolved = alert(outcome(OutcomeKind.CLEAN, role_name="worker", findings=(), results=()), AlertReason.RESOLVED).json
     later = [Message(resolved, SENT + timedelta(seconds=9)), Message(broken, SENT + timedelta(seconds=5))]
     outside.deliver_all([*storm(5), *later])
     (digest,) = outside.digests()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from remediator.core.alerts.decide import News
+from remediator.core.alerts.decide import AlertReason
 from remediator.core.events.event import Actor, Cause
 from remediator.core.history.pause import parse_pause
 from remediator.core.model.finding import FindingCode
@@ -129,7 +129,7 @@ def test_a_refused_role_is_left_alone_and_told_once(world: World, make: Callable
 def test_one_of_our_own_roles_is_refused_whatever_the_pattern_allows(world: World, name: str) -> None:
     world.settings = settings(roles=["Anyscale*"])
     world.create_role(LAMBDA_STATEMENT, name=name, path="/")
-    assert [world.look(role=name)[1] for _ in range(3)] == [News.NEW, News.NONE, News.NONE]
+    assert [world.look(role=name)[1] for _ in range(3)] == [AlertReason.NEW, AlertReason.NONE, AlertReason.NONE]
     (alert,) = world.alerts()
     assert (alert["outcome"], alert["wrong"][0]) == (
         "refused",
@@ -143,7 +143,7 @@ def test_a_service_linked_role_is_left_alone_and_told_once(world: World) -> None
     name = "AWSServiceRoleForAutoScaling"
     world.iam.tag_role(RoleName=name, Tags=[{"Key": key, "Value": value} for key, value in ENROLLED.items()])
     before = world.trust(name)
-    assert [world.look(role=name)[1] for _ in range(3)] == [News.NEW, News.NONE, News.NONE]
+    assert [world.look(role=name)[1] for _ in range(3)] == [AlertReason.NEW, AlertReason.NONE, AlertReason.NONE]
     assert world.trust(name) == before
 
 
@@ -168,7 +168,7 @@ class TestAQuarantine:
     def test_a_policy_that_denies_everything_is_respected(self, world: World) -> None:
         world.create_role(LAMBDA_STATEMENT)
         world.grant(DENY_ALL, name="incident-4711")
-        alert = is_left_alone_and_told_once(world, OutcomeKind.NEEDS_PERSON)
+        alert = is_left_alone_and_told_once(world, OutcomeKind.MANUAL_ACTION)
         assert FindingCode.QUARANTINED in [finding["code"] for finding in alert["findings"]]
 
     @pytest.mark.parametrize("name", ["AWSDenyAll", "AWSCompromisedKeyQuarantineV3"])
@@ -176,17 +176,17 @@ class TestAQuarantine:
         world.create_role(LAMBDA_STATEMENT)
         denied = DENY_ALL if name == "AWSDenyAll" else {**DENY_ALL, "Action": "iam:*"}
         world.iam.attach_role_policy(RoleName=ROLE, PolicyArn=managed(world, name, denied))
-        alert = is_left_alone_and_told_once(world, OutcomeKind.NEEDS_PERSON)
+        alert = is_left_alone_and_told_once(world, OutcomeKind.MANUAL_ACTION)
         assert FindingCode.QUARANTINED in [finding["code"] for finding in alert["findings"]]
 
     def test_so_is_a_trust_policy_that_denies_everybody_the_role(self, world: World) -> None:
         world.create_role({"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"})
-        is_left_alone_and_told_once(world, OutcomeKind.NEEDS_PERSON)
+        is_left_alone_and_told_once(world, OutcomeKind.MANUAL_ACTION)
 
     def test_the_tag_off_is_respected_and_told_to_nobody(self, world: World) -> None:
         world.create_role(LAMBDA_STATEMENT, tags={**ENROLLED, "anyscale:remediation": "off"})
         before = state(world)
-        assert world.look()[1] is News.NONE
+        assert world.look()[1] is AlertReason.NONE
         assert state(world) == before
 
     def test_when_it_is_lifted_the_role_is_repaired(self, world: World) -> None:
@@ -238,9 +238,9 @@ class TestApproval:
         assert approved.look(self.by_approver(approved, call))[0].kind is OutcomeKind.REPAIRED
         approved.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(policy(LAMBDA_STATEMENT)))
         assert approved.look(a_cause())[0].kind is OutcomeKind.REPAIRED
-        memory = approved.history.read_memory(ROLE)
-        assert memory.approval is not None
-        assert memory.approval.by == APPROVER
+        role_record = approved.history.read_role_record(ROLE)
+        assert role_record.approval is not None
+        assert role_record.approval.by == APPROVER
 
     def test_another_call_of_an_approver_approves_nothing(self, approved: World) -> None:
         other = replace(self.by_approver(approved), call="UpdateAssumeRolePolicy", enrolls=None)
@@ -308,5 +308,5 @@ def test_a_clean_role_is_clean_whatever_is_paused(world: World) -> None:
     world.create_role(EC2_STATEMENT)
     world.grant(bucket_grant(BUCKET))
     world.paused = parse_pause("paused")
-    outcome, news = world.look()
-    assert (outcome.kind, outcome.hold, news) == (OutcomeKind.CLEAN, None, News.NONE)
+    outcome, reason = world.look()
+    assert (outcome.kind, outcome.hold, reason) == (OutcomeKind.CLEAN, None, AlertReason.NONE)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from remediator import __version__
-from remediator.core.alerts.decide import News
+from remediator.core.alerts.decide import AlertReason
 from remediator.core.events.event import APPLY_CALL
 from remediator.core.history.change import ChangeKind, ChangeState
 from remediator.core.history.pause import Pause
@@ -64,7 +64,7 @@ def test_every_write_is_recorded_with_what_it_was_what_it_became_why_and_who_cau
         assert change.role_id == before["RoleId"]
         assert change.code_version == __version__
     assert [finding.code for finding in trust.findings] == [FindingCode.TRUST_MISSING]
-    assert world.history.read_memory(ROLE).open_changes == ()
+    assert world.history.read_role_record(ROLE).open_changes == ()
 
 
 def test_a_bucket_policy_and_a_removal_are_recorded_too(world: World) -> None:
@@ -115,7 +115,7 @@ def test_without_a_record_nothing_is_written(world: World, error: Exception) -> 
 def test_a_history_that_cannot_be_reached_for_now_is_tried_again_and_nothing_is_written(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
     throttled = raising(ThrottledError("dynamodb:TransactWriteItems", "ThrottlingException", ""))
-    for moment in ("before_intend", "before_read_memory"):
+    for moment in ("before_intend", "before_read_role_record"):
         with pytest.raises(TransientError):
             world.reconcile(history=world.disturbed_history(**{moment: throttled}))
         assert writes_of_aws(world) == []
@@ -143,7 +143,7 @@ def test_a_change_that_was_not_made_after_all_is_recorded_as_such(world: World) 
     (change,) = world.changes()
     assert change.state is ChangeState.NOT_WRITTEN
     assert "had changed" in change.why
-    assert world.history.read_memory(ROLE).open_changes == ()
+    assert world.history.read_role_record(ROLE).open_changes == ()
 
 
 def test_what_came_of_a_change_is_recorded_before_anybody_is_told(world: World) -> None:
@@ -152,7 +152,7 @@ def test_what_came_of_a_change_is_recorded_before_anybody_is_told(world: World) 
     world.reconcile_only()
     (change,) = world.changes()
     assert change.state is ChangeState.COMPLETED
-    assert world.history.read_memory(ROLE).open_changes == (change.change_id,)
+    assert world.history.read_role_record(ROLE).open_changes == (change.change_id,)
 
 
 def test_a_conclusion_that_cannot_be_recorded_is_made_up_for(world: World) -> None:
@@ -173,8 +173,8 @@ def test_a_change_that_cannot_be_closed_fails_the_message_and_is_told_by_its_nex
     outcome = world.reconcile_only()
     with pytest.raises(TransientError):
         world.deliver(outcome, history=world.disturbed_history(before_close=failing))
-    assert world.look()[1] is News.NEW
-    assert world.look()[1] is News.NONE
+    assert world.look()[1] is AlertReason.NEW
+    assert world.look()[1] is AlertReason.NONE
 
 
 def test_a_write_whose_answer_is_lost_and_that_shows_late_is_known_and_told(world: World) -> None:
@@ -187,7 +187,7 @@ def test_a_write_whose_answer_is_lost_and_that_shows_late_is_known_and_told(worl
     assert change.state is ChangeState.INTENDED
     assert change.after is not None
     world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(change.after))
-    assert world.look()[1] is News.NEW
+    assert world.look()[1] is AlertReason.NEW
     assert [each.state for each in world.changes()] == [ChangeState.COMPLETED]
     (alert,) = world.alerts()
     assert alert["changes"][0]["changeId"] == change.change_id
@@ -209,8 +209,8 @@ def test_an_interrupted_write_that_somebody_undid_before_the_next_look_is_told(w
     with pytest.raises(Killed):
         world.reconcile_only(roles=world.disturbed_roles(after_write_trust=raising(Killed())))  # type: ignore[arg-type]  # not an Exception, on purpose
     world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(policy(LAMBDA_STATEMENT)))
-    outcome, news = world.look()
-    assert (outcome.kind, news) == (OutcomeKind.REPAIRED, News.NEW)
+    outcome, reason = world.look()
+    assert (outcome.kind, reason) == (OutcomeKind.REPAIRED, AlertReason.NEW)
     (alert,) = world.alerts()
     interrupted, repaired = world.changes()
     assert (interrupted.state, repaired.state) == (ChangeState.UNKNOWN, ChangeState.COMPLETED)
@@ -224,13 +224,13 @@ def test_an_interrupted_write_to_a_role_that_is_in_order_now_is_told_to_a_person
     with pytest.raises(Killed):
         world.reconcile_only(roles=world.disturbed_roles(before_write_trust=raising(Killed())))  # type: ignore[arg-type]  # not an Exception, on purpose
     world.iam.tag_role(RoleName=ROLE, Tags=[{"Key": MODE_TAG, "Value": "off"}])
-    outcome, news = world.look()
-    assert (outcome.kind, news) == (OutcomeKind.NEEDS_PERSON, News.NEW)
+    outcome, reason = world.look()
+    assert (outcome.kind, reason) == (OutcomeKind.MANUAL_ACTION, AlertReason.NEW)
     (alert,) = world.alerts()
     assert "Only CloudTrail can tell" in json.dumps(alert)
     assert not world.trusts_ec2()
-    assert world.look()[1] is News.RESOLVED
-    assert world.look()[1] is News.NONE
+    assert world.look()[1] is AlertReason.RESOLVED
+    assert world.look()[1] is AlertReason.NONE
 
 
 def test_a_write_that_is_throttled_is_looked_at_again_and_sent_again_under_the_same_record(world: World) -> None:
@@ -277,7 +277,7 @@ def test_repairs_that_are_undone_before_anybody_could_be_told_are_known_told_and
         outcome = world.reconcile_only()
         if number < 3:
             assert world.trusts_ec2()
-    assert outcome.kind is OutcomeKind.CONTESTED
+    assert outcome.kind is OutcomeKind.CONFLICT
     assert [change.state for change in world.changes()] == [ChangeState.COMPLETED] * 3
     world.deliver(outcome)
     told = {change["changeId"] for alert in world.alerts() for change in alert["changes"] if change["changeId"]}
@@ -311,21 +311,21 @@ def test_a_repair_whose_alert_could_not_be_published_is_told_with_the_next_look(
     with pytest.raises(TransientError):
         world.deliver(outcome, topic=silent)
     assert world.alerts() == []
-    again, news = world.look()
-    assert (again.kind, news) == (OutcomeKind.REPAIRED, News.NEW)
+    again, reason = world.look()
+    assert (again.kind, reason) == (OutcomeKind.REPAIRED, AlertReason.NEW)
     (alert,) = world.alerts()
     assert [change["state"] for change in alert["changes"]] == ["applied", "applied"]
-    assert world.look()[1] is News.NONE
+    assert world.look()[1] is AlertReason.NONE
     assert world.alerts() == []
 
 
 def test_a_function_that_dies_before_it_tells_leaves_that_to_the_next_look(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
     world.reconcile_only()
-    assert world.history.unsettled_roles() == (ROLE,)
-    assert world.look()[1] is News.NEW
+    assert world.history.pending_roles() == (ROLE,)
+    assert world.look()[1] is AlertReason.NEW
     world.look()
-    assert world.history.unsettled_roles() == ()
+    assert world.history.pending_roles() == ()
 
 
 class TestACrash:
@@ -334,11 +334,11 @@ class TestACrash:
         world.grant(bucket_grant())
         with pytest.raises(Killed):
             world.reconcile(roles=world.disturbed_roles(before_write_trust=raising(Killed())))  # type: ignore[arg-type]  # not an Exception, on purpose
-        assert len(world.history.read_memory(ROLE).open_changes) == 1
+        assert len(world.history.read_role_record(ROLE).open_changes) == 1
         outcome = world.reconcile()
         assert outcome.kind is OutcomeKind.REPAIRED
         assert [change.state for change in world.changes()] == [ChangeState.UNKNOWN, ChangeState.COMPLETED]
-        assert world.history.read_memory(ROLE).open_changes == ()
+        assert world.history.read_role_record(ROLE).open_changes == ()
 
     def test_between_write_and_conclusion_is_settled_as_made_and_told_although_the_role_is_in_order(
         self, world: World
@@ -347,14 +347,14 @@ class TestACrash:
         world.grant(bucket_grant())
         with pytest.raises(Killed):
             world.reconcile(roles=world.disturbed_roles(after_write_trust=raising(Killed())))  # type: ignore[arg-type]  # not an Exception, on purpose
-        outcome, news = world.look()
+        outcome, reason = world.look()
         assert writes_of_aws(world) == []
-        assert (outcome.kind, news) == (OutcomeKind.REPAIRED, News.NEW)
+        assert (outcome.kind, reason) == (OutcomeKind.REPAIRED, AlertReason.NEW)
         (change,) = world.changes()
         assert change.state is ChangeState.COMPLETED
         (alert,) = world.alerts()
         assert alert["changes"][0]["changeId"] == change.change_id
-        assert world.look()[1] is News.NONE
+        assert world.look()[1] is AlertReason.NONE
 
     def test_after_which_somebody_changed_the_document_is_told_to_a_person(self, world: World) -> None:
         world.create_role(LAMBDA_STATEMENT)
@@ -363,8 +363,8 @@ class TestACrash:
             world.reconcile(roles=world.disturbed_roles(after_write_trust=raising(Killed())))  # type: ignore[arg-type]  # not an Exception, on purpose
         theirs = json.dumps(policy({**EC2_STATEMENT, "Sid": "Theirs"}))
         world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=theirs)
-        outcome, news = world.look()
-        assert (outcome.kind, news) == (OutcomeKind.NEEDS_PERSON, News.NEW)
+        outcome, reason = world.look()
+        assert (outcome.kind, reason) == (OutcomeKind.MANUAL_ACTION, AlertReason.NEW)
         assert world.changes()[0].state is ChangeState.SUPERSEDED
 
     def test_before_the_role_was_deleted_is_settled_with_the_next_look_at_its_name(self, world: World) -> None:
@@ -377,16 +377,16 @@ class TestACrash:
         world.grant(bucket_grant())
         world.look()
         assert world.changes()[0].state is ChangeState.SUPERSEDED
-        assert world.history.read_memory(ROLE).open_changes == ()
+        assert world.history.read_role_record(ROLE).open_changes == ()
 
     def test_leaves_the_role_among_those_that_a_sweep_asks_for(self, world: World) -> None:
         world.create_role(LAMBDA_STATEMENT)
         with pytest.raises(Killed):
             world.reconcile(roles=world.disturbed_roles(after_write_trust=raising(Killed())))  # type: ignore[arg-type]  # not an Exception, on purpose
-        assert world.history.unsettled_roles() == (ROLE,)
+        assert world.history.pending_roles() == (ROLE,)
         world.look()
         world.look()
-        assert world.history.unsettled_roles() == ()
+        assert world.history.pending_roles() == ()
 
 
 def test_a_look_by_hand_leaves_alone_what_the_reconciler_is_about_to_write(world: World) -> None:
@@ -416,7 +416,7 @@ def test_the_reconciler_leaves_alone_for_two_minutes_what_is_about_to_be_written
     world.time += timedelta(minutes=3)
     world.look()
     assert world.changes()[0].state is ChangeState.COMPLETED
-    assert world.history.unsettled_roles() == ()
+    assert world.history.pending_roles() == ()
 
 
 def test_an_undo_that_may_still_be_under_way_is_left_open_for_two_minutes(world: World) -> None:
@@ -432,16 +432,16 @@ def test_an_undo_that_may_still_be_under_way_is_left_open_for_two_minutes(world:
     )
     world.history.intend(undo)
     world.look()
-    assert world.history.read_memory(ROLE).open_changes == (undo.change_id,)
+    assert world.history.read_role_record(ROLE).open_changes == (undo.change_id,)
     world.time += timedelta(minutes=3)
     world.look()
-    assert world.history.read_memory(ROLE).open_changes == ()
+    assert world.history.read_role_record(ROLE).open_changes == ()
     assert world.changes()[0].state is ChangeState.UNKNOWN
 
 
 GATEWAYS = {
     "roles": ("read_role", "read_policies", "read_inline_policy", "write_trust", "write_inline_policy"),
-    "history": ("read_memory", "changes_since", "intend", "conclude", "close", "write_memory"),
+    "history": ("read_role_record", "changes_since", "intend", "conclude", "close", "write_role_record"),
     "topic": ("publish",),
 }
 MOMENTS = [
@@ -475,7 +475,7 @@ def test_wherever_a_function_dies_the_role_is_repaired_in_the_end_and_every_writ
         world.look()
     assert world.trusts_ec2()
     assert list(world.inline()) == [OWN_POLICY_NAME]
-    assert world.history.unsettled_roles() == ()
+    assert world.history.pending_roles() == ()
     made = [change for change in world.changes() if change.state is ChangeState.COMPLETED]
     assert sorted(str(change.document) for change in made) == [f"inline policy {OWN_POLICY_NAME}", "trust policy"]
     assert ChangeState.INTENDED not in [change.state for change in world.changes()]
@@ -526,7 +526,9 @@ class TestTheLimitOfWrites:
         world.look(role="one")
         world.alerts()
         held = world.reconcile(role="two")
-        lost = world.disturbed_history(before_note_limit_told=raising(TransientError("dynamodb:UpdateItem", "", "")))
+        lost = world.disturbed_history(
+            before_note_limit_reported=raising(TransientError("dynamodb:UpdateItem", "", ""))
+        )
         with pytest.raises(TransientError):
             world.deliver(held, history=lost)
         world.deliver(held)
@@ -570,4 +572,4 @@ def test_a_role_that_is_first_seen_is_remembered_by_its_id(world: World) -> None
     world.create_role(EC2_STATEMENT, tags=ENROLLED)
     world.grant(bucket_grant())
     world.look()
-    assert world.history.read_memory(ROLE).role_id == world.iam.get_role(RoleName=ROLE)["Role"]["RoleId"]
+    assert world.history.read_role_record(ROLE).role_id == world.iam.get_role(RoleName=ROLE)["Role"]["RoleId"]

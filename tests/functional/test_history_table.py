@@ -16,7 +16,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from remediator.core.history.change import Change, ChangeKind, ChangeState
-from remediator.core.history.role_record import Contest, Incident, RoleMemory
+from remediator.core.history.role_record import Conflict, Incident, RoleRecord
 from remediator.errors import (
     AwsError,
     DeniedError,
@@ -38,8 +38,8 @@ from tests.unit.history.changes import NOW, TRUST_MISSING, a_change
 ROLE = "head-node"
 LATER = NOW + timedelta(seconds=3)
 INCIDENT = Incident("incident-1", "fingerprint-1", NOW, told=True)
-CONTEST = Contest(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ("Terraform (role ci)",), events=2)
-SETTLED = RoleMemory(role_id="AROAEXAMPLEHEADNODE01", told=(("fingerprint-1", NOW),))
+CONTEST = Conflict(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ("Terraform (role ci)",), events=2)
+SETTLED = RoleRecord(role_id="AROAEXAMPLEHEADNODE01", told=(("fingerprint-1", NOW),))
 UNSETTLED = replace(SETTLED, incident=INCIDENT)
 
 
@@ -132,7 +132,7 @@ class TestChanges:
         history.close(change.change_id)
         with pytest.raises(RejectedError, match=f"change {change.change_id} is not recorded"):
             history.intend(change)
-        assert history.read_memory(ROLE).open_changes == ()
+        assert history.read_role_record(ROLE).open_changes == ()
         assert history.read_change(change.change_id) == replace(change, state=ChangeState.COMPLETED, concluded_at=LATER)
 
     @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ class TestLargeDocuments:
             table(client).intend(large)
         assert items(dynamodb, "PART#")
         assert items(dynamodb, "CHANGE#") == {}
-        assert table(dynamodb).read_memory(ROLE) == RoleMemory()
+        assert table(dynamodb).read_role_record(ROLE) == RoleRecord()
 
 
 class TestListing:
@@ -280,40 +280,40 @@ class TestListing:
 
 class TestMemory:
     def test_nothing_is_remembered_of_a_role_that_was_never_seen(self, history: HistoryTable) -> None:
-        assert history.read_memory(ROLE) == RoleMemory()
+        assert history.read_role_record(ROLE) == RoleRecord()
 
-    @pytest.mark.parametrize("memory", [SETTLED, UNSETTLED, replace(SETTLED, contest=CONTEST, counted_from=NOW)])
+    @pytest.mark.parametrize("role_record", [SETTLED, UNSETTLED, replace(SETTLED, conflict=CONTEST, counted_from=NOW)])
     def test_what_is_remembered_is_read_back_and_its_writes_are_counted(
-        self, history: HistoryTable, memory: RoleMemory
+        self, history: HistoryTable, role_record: RoleRecord
     ) -> None:
-        history.write_memory(ROLE, memory)
-        assert history.read_memory(ROLE) == replace(memory, version=1)
-        history.write_memory(ROLE, history.read_memory(ROLE))
-        assert history.read_memory(ROLE) == replace(memory, version=2)
-        assert history.read_memory("other-node") == RoleMemory()
+        history.write_role_record(ROLE, role_record)
+        assert history.read_role_record(ROLE) == replace(role_record, version=1)
+        history.write_role_record(ROLE, history.read_role_record(ROLE))
+        assert history.read_role_record(ROLE) == replace(role_record, version=2)
+        assert history.read_role_record("other-node") == RoleRecord()
 
     @pytest.mark.parametrize("ours", [SETTLED, UNSETTLED])
     @pytest.mark.parametrize("read", [0, 1])
     def test_what_somebody_else_wrote_in_the_meantime_is_not_lost(
-        self, history: HistoryTable, ours: RoleMemory, read: int
+        self, history: HistoryTable, ours: RoleRecord, read: int
     ) -> None:
         for version in range(read + 1):
-            history.write_memory(ROLE, replace(UNSETTLED, version=version, counted_from=NOW))
+            history.write_role_record(ROLE, replace(UNSETTLED, version=version, counted_from=NOW))
         with pytest.raises(TransientError, match="changed by somebody else"):
-            history.write_memory(ROLE, replace(ours, version=read))
-        assert history.read_memory(ROLE) == replace(UNSETTLED, version=read + 1, counted_from=NOW)
+            history.write_role_record(ROLE, replace(ours, version=read))
+        assert history.read_role_record(ROLE) == replace(UNSETTLED, version=read + 1, counted_from=NOW)
 
     def test_it_is_not_written_over_what_is_gone(self, dynamodb: Any, history: HistoryTable) -> None:
         with pytest.raises(TransientError):
-            history.write_memory(ROLE, replace(SETTLED, version=3))
+            history.write_role_record(ROLE, replace(SETTLED, version=3))
         assert items(dynamodb) == {}
 
-    @pytest.mark.parametrize("memory", [SETTLED, UNSETTLED])
-    def test_writing_it_leaves_open_changes_open(self, history: HistoryTable, memory: RoleMemory) -> None:
+    @pytest.mark.parametrize("role_record", [SETTLED, UNSETTLED])
+    def test_writing_it_leaves_open_changes_open(self, history: HistoryTable, role_record: RoleRecord) -> None:
         change = a_change()
         history.intend(change)
-        history.write_memory(ROLE, memory)
-        assert history.read_memory(ROLE) == replace(memory, version=1, open_changes=(change.change_id,))
+        history.write_role_record(ROLE, role_record)
+        assert history.read_role_record(ROLE) == replace(role_record, version=1, open_changes=(change.change_id,))
 
     @pytest.mark.parametrize(
         "damaged",
@@ -331,10 +331,10 @@ class TestMemory:
     def test_what_cannot_be_read_is_never_taken_for_nothing(
         self, dynamodb: Any, history: HistoryTable, damaged: dict[str, Any]
     ) -> None:
-        history.write_memory(ROLE, SETTLED)
+        history.write_role_record(ROLE, SETTLED)
         damage(dynamodb, "MEMORY", **damaged)
         with pytest.raises(MalformedRecord):
-            history.read_memory(ROLE)
+            history.read_role_record(ROLE)
 
 
 class TestOpenChanges:
@@ -342,11 +342,11 @@ class TestOpenChanges:
         one, two = a_change(), a_change(sequence=1)
         history.intend(one)
         history.intend(two)
-        assert history.read_memory(ROLE) == RoleMemory(open_changes=tuple(sorted((one.change_id, two.change_id))))
+        assert history.read_role_record(ROLE) == RoleRecord(open_changes=tuple(sorted((one.change_id, two.change_id))))
         history.close(one.change_id)
-        assert history.read_memory(ROLE).open_changes == (two.change_id,)
+        assert history.read_role_record(ROLE).open_changes == (two.change_id,)
         history.close(two.change_id)
-        assert history.read_memory(ROLE) == RoleMemory()
+        assert history.read_role_record(ROLE) == RoleRecord()
 
     def test_a_change_whose_record_expired_can_still_be_closed(self, dynamodb: Any, history: HistoryTable) -> None:
         change = a_change()
@@ -354,15 +354,15 @@ class TestOpenChanges:
         (record,) = items(dynamodb, "CHANGE#").values()
         dynamodb.delete_item(TableName=TABLE, Key={"pk": record["pk"], "sk": record["sk"]})
         history.close(change.change_id)
-        assert history.read_memory(ROLE).open_changes == ()
+        assert history.read_role_record(ROLE).open_changes == ()
         assert items(dynamodb, "CHANGE#") == {}
 
     def test_a_change_of_which_it_is_known_what_came_is_open_until_it_is_closed(self, history: HistoryTable) -> None:
         change = a_change()
         history.intend(change)
         history.conclude(change.change_id, ChangeState.COMPLETED, "", LATER)
-        assert history.read_memory(ROLE).open_changes == (change.change_id,)
-        assert history.unsettled_roles() == (ROLE,)
+        assert history.read_role_record(ROLE).open_changes == (change.change_id,)
+        assert history.pending_roles() == (ROLE,)
         assert history.list_changes(most=1)[0].state is ChangeState.COMPLETED
 
     def test_a_change_may_be_closed_twice(self, history: HistoryTable) -> None:
@@ -370,57 +370,57 @@ class TestOpenChanges:
         history.intend(change)
         for _ in range(2):
             history.close(change.change_id)
-        assert history.read_memory(ROLE) == RoleMemory()
+        assert history.read_role_record(ROLE) == RoleRecord()
 
 
 class TestUnsettledRoles:
     def test_a_role_of_which_nothing_is_open_is_not_listed(self, history: HistoryTable) -> None:
-        history.write_memory(ROLE, SETTLED)
-        assert history.unsettled_roles() == ()
+        history.write_role_record(ROLE, SETTLED)
+        assert history.pending_roles() == ()
 
-    @pytest.mark.parametrize("memory", [UNSETTLED, replace(SETTLED, contest=CONTEST)])
+    @pytest.mark.parametrize("role_record", [UNSETTLED, replace(SETTLED, conflict=CONTEST)])
     def test_a_role_is_listed_until_people_need_not_be_told_any_more(
-        self, history: HistoryTable, memory: RoleMemory
+        self, history: HistoryTable, role_record: RoleRecord
     ) -> None:
-        history.write_memory(ROLE, memory)
-        history.write_memory("other-node", memory)
-        assert history.unsettled_roles() == (ROLE, "other-node")
-        history.write_memory(ROLE, replace(SETTLED, version=1))
-        assert history.unsettled_roles() == ("other-node",)
+        history.write_role_record(ROLE, role_record)
+        history.write_role_record("other-node", role_record)
+        assert history.pending_roles() == (ROLE, "other-node")
+        history.write_role_record(ROLE, replace(SETTLED, version=1))
+        assert history.pending_roles() == ("other-node",)
 
     def test_a_role_is_listed_as_long_as_a_change_is_open(self, history: HistoryTable) -> None:
         one, two = a_change(), a_change(sequence=1)
         history.intend(one)
         history.intend(two)
         history.close(one.change_id)
-        assert history.unsettled_roles() == (ROLE,)
+        assert history.pending_roles() == (ROLE,)
         history.close(two.change_id)
-        assert history.unsettled_roles() == ()
+        assert history.pending_roles() == ()
 
     def test_the_end_of_its_last_change_does_not_settle_what_people_believe_to_be_open(
         self, history: HistoryTable
     ) -> None:
         change = a_change()
-        history.write_memory(ROLE, UNSETTLED)
+        history.write_role_record(ROLE, UNSETTLED)
         history.intend(change)
         history.close(change.change_id)
-        assert history.unsettled_roles() == (ROLE,)
-        history.write_memory(ROLE, replace(SETTLED, version=1))
-        assert history.unsettled_roles() == ()
+        assert history.pending_roles() == (ROLE,)
+        history.write_role_record(ROLE, replace(SETTLED, version=1))
+        assert history.pending_roles() == ()
 
     def test_a_settled_memory_does_not_hide_an_open_change(self, history: HistoryTable) -> None:
         change = a_change()
-        history.write_memory(ROLE, UNSETTLED)
+        history.write_role_record(ROLE, UNSETTLED)
         history.intend(change)
-        history.write_memory(ROLE, replace(SETTLED, version=1))
-        assert history.unsettled_roles() == (ROLE,)
+        history.write_role_record(ROLE, replace(SETTLED, version=1))
+        assert history.pending_roles() == (ROLE,)
         history.close(change.change_id)
-        assert history.unsettled_roles() == ()
+        assert history.pending_roles() == ()
 
     def test_changes_and_roles_are_not_mixed_up_in_the_index(self, history: HistoryTable) -> None:
         change = a_change()
         history.intend(change)
-        assert history.unsettled_roles() == (ROLE,)
+        assert history.pending_roles() == (ROLE,)
         assert history.list_changes(most=10) == (without_documents(change),)
 
 
@@ -434,7 +434,7 @@ class TestLimit:
         ):
             history.intend(a_change(sequence=2))
         assert len(items(dynamodb, "CHANGE#")) == 2
-        assert len(history.read_memory(ROLE).open_changes) == 1
+        assert len(history.read_role_record(ROLE).open_changes) == 1
 
     def test_every_window_is_counted_anew(self, dynamodb: Any) -> None:
         history = table(dynamodb, writes=1, minutes=30)
@@ -455,18 +455,18 @@ class TestLimit:
     def test_that_people_know_that_it_is_reached_is_noted_for_a_window(self, dynamodb: Any) -> None:
         history = table(dynamodb, writes=1)
         history.intend(a_change())
-        assert not history.is_limit_told(NOW)
-        history.note_limit_told(NOW)
-        history.note_limit_told(NOW)
-        assert history.is_limit_told(NOW + timedelta(minutes=2))
-        assert not history.is_limit_told(NOW + timedelta(hours=1))
+        assert not history.limit_was_reported(NOW)
+        history.note_limit_reported(NOW)
+        history.note_limit_reported(NOW)
+        assert history.limit_was_reported(NOW + timedelta(minutes=2))
+        assert not history.limit_was_reported(NOW + timedelta(hours=1))
         with pytest.raises(WritesCapped):
             history.intend(a_change(sequence=1))
 
     def test_the_count_is_deleted_when_its_window_is_long_over(self, dynamodb: Any) -> None:
         history = table(dynamodb)
         history.intend(a_change())
-        history.note_limit_told(NOW + timedelta(hours=1))
+        history.note_limit_reported(NOW + timedelta(hours=1))
         for start, item in items(dynamodb, "2026").items():
             window_ends = datetime.fromisoformat(start) + timedelta(hours=1)
             assert datetime.fromtimestamp(int(item["expires"]["N"]), UTC) == window_ends + timedelta(days=1)
@@ -508,7 +508,7 @@ def test_a_transaction_that_was_cancelled_says_what_to_do(codes: tuple[str, ...]
 
 
 CALLS: dict[str, Callable[[HistoryTable], object]] = {
-    "get_item": lambda history: history.read_memory(ROLE),
+    "get_item": lambda history: history.read_role_record(ROLE),
     "query": lambda history: history.changes_since(ROLE, NOW),
     "update_item": lambda history: history.conclude(a_change().change_id, ChangeState.COMPLETED, "", NOW),
 }

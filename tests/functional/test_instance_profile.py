@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
-from remediator.core.alerts.decide import News
+from remediator.core.alerts.decide import AlertReason
 from remediator.core.history.change import ChangeState
 from remediator.core.model.finding import FindingCode
 from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
@@ -63,7 +63,7 @@ def test_by_default_a_missing_instance_profile_is_told_with_what_to_do_and_nothi
     world.settings = settings()
     create_role(world)
     outcome = world.reconcile()
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
     assert codes(outcome) == [FindingCode.PROFILE_MISSING]
     assert world.writes == []
     assert world.profiles() == []
@@ -125,9 +125,9 @@ def test_an_empty_instance_profile_where_the_patterns_do_not_allow_is_told(world
     create_role(world)
     create_profile(world, path="/")
     outcome = world.reconcile()
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
     assert world.writes == []
-    assert f"instance-profile/{ROLE}, under a path" in outcome.withheld[0].because[0]
+    assert f"instance-profile/{ROLE}, under a path" in outcome.blocked[0].because[0]
 
 
 def test_an_instance_profile_in_which_another_role_is_belongs_to_somebody_else(world: World) -> None:
@@ -135,7 +135,7 @@ def test_an_instance_profile_in_which_another_role_is_belongs_to_somebody_else(w
     create_role(world)
     create_profile(world, "other")
     outcome = world.reconcile()
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
     assert codes(outcome) == [FindingCode.PROFILE_OCCUPIED]
     assert world.writes == []
 
@@ -176,7 +176,7 @@ def test_instance_profiles_that_cannot_be_read_are_never_taken_for_missing(
 ) -> None:
     world.create_role(LAMBDA_STATEMENT, profile=False)
     outcome = world.reconcile(roles=Blind(denied))
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
     assert FindingCode.PROFILE_UNDECIDED in codes(outcome)
     assert world.profiles() == []
     assert world.trusts_ec2()
@@ -260,7 +260,7 @@ def test_an_instance_profile_that_was_made_and_stayed_empty_is_told_and_looked_a
     create_role(world)
     outcome = world.reconcile(roles=world.disturbed_roles(before_add_role_to_instance_profile=raising(error)))
     assert outcome.kind is OutcomeKind.FAILED
-    assert world.deliver(outcome) is News.NEW
+    assert world.deliver(outcome) is AlertReason.NEW
     assert outcome.to_be_retried
     (result,) = outcome.results
     assert isinstance(result, Unconfirmed)
@@ -364,5 +364,5 @@ def test_a_bucket_that_is_blocked_does_not_keep_the_instance_profile_from_being_
         {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
     )
     outcome = world.reconcile()
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
     assert world.profiles() == [ROLE]

@@ -98,7 +98,7 @@ def test_a_key_policy_that_leaves_iam_out_is_told_with_the_statement_that_it_nee
     world.create_role(EC2_STATEMENT)
     before = world.kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"]
     outcome = world.reconcile()
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
     assert codes(outcome) == [FindingCode.GRANT_MISSING, FindingCode.KEY_BEYOND_ROLE]
     assert own_statements(world).keys() == {BUCKET_SID, OBJECTS_SID}
     assert world.kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"] == before
@@ -128,7 +128,7 @@ def test_a_key_that_nobody_can_use_is_told_until_somebody_enables_it(world: Worl
     else:
         world.kms.schedule_key_deletion(KeyId=key_id)
     outcome = world.reconcile()
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
     assert codes(outcome) == [FindingCode.KEY_UNUSABLE]
     assert state in " ".join(outcome.findings[0].because)
     assert world.writes == []
@@ -156,7 +156,7 @@ def test_a_key_that_is_not_the_configured_one_is_told_and_nothing_is_granted_on_
     world.encrypt(unknown)
     world.create_role(EC2_STATEMENT)
     outcome = world.reconcile()
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
     assert FindingCode.KEY_UNKNOWN in codes(outcome)
     assert unknown not in json.dumps(world.inline())
 
@@ -199,7 +199,7 @@ def test_a_key_that_cannot_be_read_is_never_taken_for_missing(world: World) -> N
     encrypted(world)
     world.create_role(LAMBDA_STATEMENT)
     outcome = world.reconcile(buckets=S3Gateway(lambda _: world.s3, Blind(lambda _: world.kms), lambda _: world.s3))
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
     assert FindingCode.KEY_UNDECIDED in codes(outcome)
     assert world.trusts_ec2()
     assert KEYS_SID not in own_statements(world)
@@ -297,5 +297,5 @@ def test_a_key_policy_that_cannot_be_understood_is_left_to_a_person(world: World
     world.kms.put_key_policy(KeyId=arn, PolicyName="default", Policy="not JSON")
     world.create_role(EC2_STATEMENT)
     world.grant(bucket_grant())
-    assert world.reconcile().kind is OutcomeKind.NEEDS_PERSON
+    assert world.reconcile().kind is OutcomeKind.MANUAL_ACTION
     assert world.writes == []

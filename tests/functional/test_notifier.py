@@ -58,7 +58,7 @@ RECEIVES = 4
 
 SECRET = "anyscale-remediator/slack-webhook"
 REPAIRED = ALERTS["repaired"].json
-CONTESTED = ALERTS["contested"].json
+CONFLICT = ALERTS["contested"].json
 FAILED = ALERTS["failed-retried"].json
 
 
@@ -277,7 +277,7 @@ def test_an_alarm_of_cloudwatch_is_posted_too(queue: SlackQueue, slack: SlackSta
 
 
 def test_a_message_that_is_delivered_twice_is_posted_once(queue: SlackQueue, slack: SlackStandIn, told: Told) -> None:
-    queue.send(REPAIRED, CONTESTED, REPAIRED)
+    queue.send(REPAIRED, CONFLICT, REPAIRED)
     assert queue.deliver() == 3
     queue.send(REPAIRED)
     assert queue.deliver() == 1
@@ -315,7 +315,7 @@ def test_after_slack_takes_no_more_nothing_else_is_posted_until_it_does_again(
     queue: SlackQueue, slack: SlackStandIn, told: Told
 ) -> None:
     slack.script.extend([OK, THROTTLED])
-    queue.send(REPAIRED, CONTESTED, FAILED)
+    queue.send(REPAIRED, CONFLICT, FAILED)
     assert queue.deliver() == 1
     assert len(slack.requests) == 2
     assert all(5 <= seconds <= 7 for seconds in queue.waits())
@@ -330,7 +330,7 @@ def test_the_next_invocation_leaves_slack_alone_as_well(queue: SlackQueue, slack
     slack.script.append(THROTTLED)
     queue.send(REPAIRED)
     assert queue.deliver() == 0
-    queue.send(CONTESTED)
+    queue.send(CONFLICT)
     assert queue.deliver() == 0
     assert len(slack.requests) == 1
     assert told.counted == {"SlackThrottled": 2}
@@ -345,7 +345,7 @@ def test_posts_come_at_the_pace_that_slack_takes_and_what_it_refused_comes_back_
     monkeypatch.setattr(notifier, "PACE_SECONDS", 2)
     monkeypatch.setattr("remediator.handlers.consumer.time.sleep", slept.append)
     slack.script.extend([OK, OK, THROTTLED])
-    queue.send(REPAIRED, CONTESTED, FAILED, ALERTS["clean"].json, ALERTS["test"].json)
+    queue.send(REPAIRED, CONFLICT, FAILED, ALERTS["clean"].json, ALERTS["test"].json)
     assert queue.deliver() == 2
     assert slept == [2, 2]
     first, second, third = sorted(queue.waits())
@@ -396,7 +396,7 @@ def test_where_slack_fails_the_message_comes_back_and_is_posted_once(
 
 def test_a_message_that_fails_does_not_hold_up_the_others(queue: SlackQueue, slack: SlackStandIn) -> None:
     slack.script.append(BROKEN)
-    queue.send(REPAIRED, CONTESTED, FAILED)
+    queue.send(REPAIRED, CONFLICT, FAILED)
     assert queue.deliver() == 2
     queue.deliver_to_the_end()
     assert sorted(headlines(slack)) == [CONTESTED_LINE, FAILED_LINE, REPAIRED_LINE]
@@ -404,9 +404,9 @@ def test_a_message_that_fails_does_not_hold_up_the_others(queue: SlackQueue, sla
 
 def test_what_slack_never_takes_ends_among_the_dead_letters(queue: SlackQueue, slack: SlackStandIn, told: Told) -> None:
     slack.script.extend([BROKEN] * 100)
-    queue.send(REPAIRED, CONTESTED)
+    queue.send(REPAIRED, CONFLICT)
     queue.deliver_to_the_end()
-    assert sorted(queue.dead()) == sorted([REPAIRED, CONTESTED])
+    assert sorted(queue.dead()) == sorted([REPAIRED, CONFLICT])
     assert len(slack.requests) == 2 * RECEIVES
     assert slack.channel == []
     assert told.counted == {"SlackFailed": 2 * RECEIVES}
@@ -502,7 +502,7 @@ def test_a_url_that_was_changed_in_the_secret_is_taken_at_once(
     queue.deliver()
     slack.revoked.add(TOKEN)
     put(secret, json.dumps({"url": slack.url("T00000000/B00000000/another")}))
-    queue.send(CONTESTED)
+    queue.send(CONFLICT)
     assert queue.deliver() == 1
     assert headlines(slack) == [REPAIRED_LINE, CONTESTED_LINE]
 
@@ -623,7 +623,7 @@ def test_slack_is_left_alone_even_if_that_nothing_was_posted_cannot_be_noted(
 ) -> None:
     failing(monkeypatch, "DeleteItem")
     slack.script.append(THROTTLED)
-    queue.send(REPAIRED, CONTESTED)
+    queue.send(REPAIRED, CONFLICT)
     assert queue.deliver() == 0
     assert len(slack.requests) == 1
     assert all(5 <= seconds <= 7 for seconds in queue.waits())

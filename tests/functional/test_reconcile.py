@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from remediator.core.alerts.decide import News
+from remediator.core.alerts.decide import AlertReason
 from remediator.core.enrollment.decide import Refusal
 from remediator.core.events.event import Actor, Cause
 from remediator.core.history.change import ChangeState
@@ -174,7 +174,7 @@ def test_an_explicit_deny_of_the_bucket_is_told_and_nothing_is_written(world: Wo
     world.create_role(EC2_STATEMENT)
     world.s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy(DENY_BUCKET)))
     outcome = world.reconcile()
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
     assert codes(outcome.findings) == [FindingCode.GRANT_BLOCKED]
     assert "Freeze" in " ".join(outcome.findings[0].because)
     assert world.writes == []
@@ -189,7 +189,7 @@ def test_a_grant_that_is_limited_to_an_endpoint_is_told_and_no_unlimited_one_is_
     world.create_role(EC2_STATEMENT)
     world.grant({**bucket_grant(), "Condition": condition})
     outcome = world.reconcile()
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
     assert codes(outcome.findings) == [FindingCode.GRANT_UNDECIDED]
     assert next(iter(condition.values())).keys() <= set(re.findall(r"aws:\w+", " ".join(outcome.findings[0].because)))
     assert world.writes == []
@@ -207,7 +207,7 @@ def test_a_blocked_bucket_does_not_keep_the_trust_from_being_repaired(world: Wor
     world.create_role(LAMBDA_STATEMENT)
     world.s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy(DENY_BUCKET)))
     outcome = world.reconcile()
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
     assert world.trusts_ec2()
     assert world.writes == ["UpdateAssumeRolePolicy"]
 
@@ -218,7 +218,7 @@ def test_a_blocked_bucket_does_not_keep_another_bucket_from_being_granted(world:
     world.settings = settings(buckets=[{"name": name, "region": "us-east-1"} for name in (BUCKET, other)])
     world.s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy(DENY_BUCKET)))
     world.create_role(EC2_STATEMENT)
-    assert world.reconcile().kind is OutcomeKind.NEEDS_PERSON
+    assert world.reconcile().kind is OutcomeKind.MANUAL_ACTION
     assert BUCKET not in json.dumps(world.inline()[OWN_POLICY_NAME])
     assert other in json.dumps(world.inline()[OWN_POLICY_NAME])
 
@@ -236,7 +236,7 @@ def test_a_condition_on_the_trust_is_left_to_a_person(
     world.grant(bucket_grant())
     outcome = world.reconcile()
     assert codes(outcome.findings) == [code]
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
     assert world.writes == []
 
 
@@ -273,7 +273,7 @@ def test_a_role_that_is_off_is_left_alone(world: World) -> None:
 def test_a_role_that_does_not_exist_is_no_error(world: World) -> None:
     outcome = world.reconcile(role="never-was")
     assert outcome.kind is OutcomeKind.NOT_ENROLLED
-    assert world.deliver(outcome) is News.NONE
+    assert world.deliver(outcome) is AlertReason.NONE
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_a_refused_role_is_told_and_left_alone(world: World, path: str, tags: An
     outcome = world.reconcile()
     assert outcome.kind is OutcomeKind.REFUSED
     assert world.writes == []
-    assert world.deliver(outcome) is News.NEW
+    assert world.deliver(outcome) is AlertReason.NEW
 
 
 def test_our_own_event_never_leads_to_a_write_and_is_told_to_nobody(world: World) -> None:
@@ -301,7 +301,7 @@ def test_our_own_event_never_leads_to_a_write_and_is_told_to_nobody(world: World
     own = a_cause(actor=f"arn:aws:sts::{ACCOUNT}:assumed-role/x/y", issuer=OWN_ROLE_ARN)
     outcome = world.reconcile(own)
     assert world.writes == []
-    assert world.deliver(outcome) is News.NONE
+    assert world.deliver(outcome) is AlertReason.NONE
     assert not world.trusts_ec2()
 
 
@@ -384,12 +384,12 @@ def test_a_first_write_is_still_told_when_the_role_is_unenrolled_before_the_seco
     roles = changed_after_the_first_write(
         world, lambda: world.iam.untag_role(RoleName=ROLE, TagKeys=["anyscale:cluster-role"])
     )
-    outcome, news = world.look(roles=roles)
+    outcome, reason = world.look(roles=roles)
     assert outcome.kind is OutcomeKind.REPAIRED
     assert codes(outcome.findings) == [FindingCode.TRUST_MISSING]
     assert "does not carry the tag" in outcome.why
     (alert,) = world.alerts()
-    assert news is News.NEW
+    assert reason is AlertReason.NEW
     assert alert["headline"] == (
         "Repaired, and not looked after any more; nothing for you to do. What else is wrong is not repaired."
     )
@@ -412,8 +412,8 @@ def test_a_role_that_is_refused_after_a_first_write_is_told_as_refused_with_what
     world: World, change: Callable[[World], object], refusal: Refusal
 ) -> None:
     world.create_role(LAMBDA_STATEMENT)
-    outcome, news = world.look(roles=changed_after_the_first_write(world, lambda: change(world)))
-    assert (outcome.kind, outcome.refusal, news) == (OutcomeKind.REFUSED, refusal, News.NEW)
+    outcome, reason = world.look(roles=changed_after_the_first_write(world, lambda: change(world)))
+    assert (outcome.kind, outcome.refusal, reason) == (OutcomeKind.REFUSED, refusal, AlertReason.NEW)
     assert codes(outcome.findings) == [FindingCode.TRUST_MISSING]
     written, not_written = world.changes()
     assert (written.state, not_written.state) == (ChangeState.COMPLETED, ChangeState.NOT_WRITTEN)
@@ -494,7 +494,7 @@ def test_a_write_undone_before_it_was_read_back_is_told_as_not_seen_and_looked_a
     outcome = world.reconcile(roles=roles)
     assert outcome.kind is OutcomeKind.FAILED
     assert isinstance(outcome.results[0], Unconfirmed)
-    assert world.deliver(outcome) is News.NEW
+    assert world.deliver(outcome) is AlertReason.NEW
     assert outcome.to_be_retried
     assert sum(world.pauses) < 5
 
@@ -526,7 +526,7 @@ def test_what_was_written_is_told_although_the_rest_keeps_changing(world: World)
     outcome = world.reconcile(roles=world.disturbed_roles(before_read_inline_policy=meddle))
     assert outcome.kind is OutcomeKind.FAILED
     assert len(outcome.applied) == 1
-    assert world.deliver(outcome) is News.NEW
+    assert world.deliver(outcome) is AlertReason.NEW
     assert outcome.to_be_retried
 
 
@@ -564,7 +564,7 @@ def test_our_changed_statements_are_not_restored_while_the_bucket_is_absent_or_u
     world.reconcile()
     narrowed = [{**s, "Action": "s3:GetObject"} for s in world.inline()[OWN_POLICY_NAME]["Statement"]]
     world.grant(*narrowed, name=OWN_POLICY_NAME)
-    assert world.reconcile(buckets=Buckets(world, reading)).kind is OutcomeKind.NEEDS_PERSON
+    assert world.reconcile(buckets=Buckets(world, reading)).kind is OutcomeKind.MANUAL_ACTION
     assert world.writes == []
 
 
@@ -700,7 +700,7 @@ class Blind(IamGateway):
 def test_policies_that_cannot_be_read_may_grant_everything_and_so_nothing_is_written(world: World, denied: str) -> None:
     world.create_role(LAMBDA_STATEMENT)
     outcome = world.reconcile(roles=Blind(world, denied))
-    assert (outcome.kind, outcome.refusal) == (OutcomeKind.REFUSED, Refusal.POWER_UNKNOWN)
+    assert (outcome.kind, outcome.refusal) == (OutcomeKind.REFUSED, Refusal.PRIVILEGES_UNKNOWN)
     assert "AccessDenied" in outcome.why
     assert world.writes == []
     assert world.inline() == {}
@@ -710,7 +710,7 @@ def test_a_boundary_that_cannot_be_read_is_never_taken_for_missing(world: World)
     world.create_role(EC2_STATEMENT)
     outcome = world.reconcile(roles=Blind(world, "boundary"))
     assert codes(outcome.findings) == [FindingCode.GRANT_UNDECIDED]
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
     assert world.inline() == {}
 
 
@@ -718,7 +718,7 @@ def test_a_role_that_cannot_be_read_is_told_as_failed(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
     outcome = world.reconcile(roles=Blind(world, "role"))
     assert outcome.kind is OutcomeKind.FAILED
-    assert world.deliver(outcome) is News.NEW
+    assert world.deliver(outcome) is AlertReason.NEW
 
 
 class Buckets(S3Gateway):
@@ -767,7 +767,8 @@ def test_a_bucket_of_another_account_that_nobody_opened_is_beyond_the_role(world
 
 
 @pytest.mark.parametrize(
-    ("until", "kind"), [("2026-03-04T10:00:00Z", OutcomeKind.CLEAN), ("2026-03-05T00:00:00Z", OutcomeKind.NEEDS_PERSON)]
+    ("until", "kind"),
+    [("2026-03-04T10:00:00Z", OutcomeKind.CLEAN), ("2026-03-05T00:00:00Z", OutcomeKind.MANUAL_ACTION)],
 )
 def test_a_deny_up_to_a_date_is_judged_at_the_time_of_the_look(world: World, until: str, kind: OutcomeKind) -> None:
     world.create_role(EC2_STATEMENT)
@@ -782,6 +783,6 @@ def test_a_statement_of_ours_that_was_turned_into_a_deny_is_somebodys_will_and_s
     denied = [{**statement, "Effect": "Deny"} for statement in world.inline()[OWN_POLICY_NAME]["Statement"]]
     world.grant(*denied, name=OWN_POLICY_NAME)
     outcome = world.reconcile()
-    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert outcome.kind is OutcomeKind.MANUAL_ACTION
     assert codes(outcome.findings) == [FindingCode.GRANT_BLOCKED]
     assert world.inline()[OWN_POLICY_NAME]["Statement"] == denied

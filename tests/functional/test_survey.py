@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from remediator.core.enrollment.misconfigured import Nearness
+from remediator.core.enrollment.misconfigured import MisconfigurationKind
 from remediator.core.repair.outcome import OutcomeKind
 from remediator.errors import DeniedError, TransientError
 from remediator.flows.survey import Survey, Surveyed, is_surveyed, survey
@@ -94,24 +94,34 @@ def test_an_administrators_role_is_refused_and_nothing_is_planned(world: World) 
 @pytest.mark.parametrize(
     ("tags", "path", "nearness", "cloud"),
     [
-        ({"Anyscale:Cluster-Role": "production"}, "/anyscale/production/", Nearness.TAG_MISSPELT, "production"),
-        ({"anyscale_cluster_role": "Production"}, "/anyscale/production/", Nearness.TAG_MISSPELT, "production"),
-        ({"Anyscale:Cluster-Role": "production"}, "/elsewhere/", Nearness.TAG_MISSPELT, None),
-        ({"anyscale:clutser-role": "research"}, "/elsewhere/", Nearness.TAG_MISSPELT, None),
-        ({TAG: "Production"}, "/anyscale/production/", Nearness.UNKNOWN_CLOUD, "production"),
-        ({TAG: "research"}, "/anyscale/production/", Nearness.UNKNOWN_CLOUD, None),
-        ({TAG: "production"}, "/elsewhere/", Nearness.NOT_ALLOWED, "production"),
-        ({}, "/anyscale/production/", Nearness.UNTAGGED, "production"),
+        (
+            {"Anyscale:Cluster-Role": "production"},
+            "/anyscale/production/",
+            MisconfigurationKind.TAG_MISSPELT,
+            "production",
+        ),
+        (
+            {"anyscale_cluster_role": "Production"},
+            "/anyscale/production/",
+            MisconfigurationKind.TAG_MISSPELT,
+            "production",
+        ),
+        ({"Anyscale:Cluster-Role": "production"}, "/elsewhere/", MisconfigurationKind.TAG_MISSPELT, None),
+        ({"anyscale:clutser-role": "research"}, "/elsewhere/", MisconfigurationKind.TAG_MISSPELT, None),
+        ({TAG: "Production"}, "/anyscale/production/", MisconfigurationKind.UNKNOWN_CLOUD, "production"),
+        ({TAG: "research"}, "/anyscale/production/", MisconfigurationKind.UNKNOWN_CLOUD, None),
+        ({TAG: "production"}, "/elsewhere/", MisconfigurationKind.NOT_ALLOWED, "production"),
+        ({}, "/anyscale/production/", MisconfigurationKind.UNTAGGED, "production"),
     ],
 )
 def test_a_role_that_is_nearly_enrolled_is_shown_with_what_stands_in_the_way(
-    tags: dict[str, str], path: str, nearness: Nearness, cloud: str | None, world: World
+    tags: dict[str, str], path: str, nearness: MisconfigurationKind, cloud: str | None, world: World
 ) -> None:
     world.create_role(EC2_STATEMENT, tags=tags, path=path)
     found = the_role(world)
     assert found.near is not None
     assert (found.near.nearness, found.near.cloud) == (nearness, cloud)
-    assert found.needs_something is (nearness is not Nearness.UNTAGGED)
+    assert found.needs_something is (nearness is not MisconfigurationKind.UNTAGGED)
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ class Sweeper:
         on_unreadable = lambda role: self.unreadable.append((role, role.error))  # noqa: E731 - it has no name
         return sweep(asked or begun(), GivenWorld(**given), remaining=remaining, on_unreadable=on_unreadable)
 
-    def unsettled_roles(self) -> tuple[str, ...]:
+    def pending_roles(self) -> tuple[str, ...]:
         return self.unsettled
 
     def counts(self, asked: Sweep | None = None, **overrides: Any) -> SweepCounts:
@@ -269,7 +269,7 @@ def test_a_sweep_and_a_reconcile_see_the_same_role(peopled: World) -> None:
         "drifted": OutcomeKind.REPAIRED,
         "observed": OutcomeKind.WOULD_REPAIR,
         "refused": OutcomeKind.REFUSED,
-        "undecided": OutcomeKind.NEEDS_PERSON,
+        "undecided": OutcomeKind.MANUAL_ACTION,
     }
     for name, kind in (("clean", OutcomeKind.CLEAN), ("off", OutcomeKind.OFF)):
         assert peopled.reconcile(role=name).kind is kind
@@ -544,7 +544,7 @@ class TestUnsettledRoles:
             raise ThrottledError("dynamodb:Query", "ThrottlingException", "slow down")
 
         found = sweeper(raw_role("broken", LAMBDA_STATEMENT))
-        monkeypatch.setattr(Sweeper, "unsettled_roles", unreadable)
+        monkeypatch.setattr(Sweeper, "pending_roles", unreadable)
         with pytest.raises(TransientError):
             found.run()
         assert found.names == ["broken"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from remediator.core.history.change import Change, ChangeKind, ChangeState
-from remediator.core.history.role_record import Contest
+from remediator.core.history.role_record import Conflict
 from remediator.core.history.undo import UndoRefused
 from remediator.core.model.own_names import OWN_POLICY_NAME
 from remediator.core.model.write import DocumentKind, Write
@@ -179,7 +179,7 @@ class TestUndoing:
         assert (record.state, record.findings) == (ChangeState.COMPLETED, ())
         (cause,) = record.causes
         assert (cause.call, cause.event_id, cause.actor.arn) == ("Undo", change.change_id, a_cause().actor.arn)
-        assert world.history.read_memory(ROLE).open_changes == ()
+        assert world.history.read_role_record(ROLE).open_changes == ()
 
     def test_the_record_is_there_before_the_document_is_written(self, world: World) -> None:
         change = repaired_trust(world)
@@ -272,7 +272,7 @@ class TestWhatGoesWrong:
         change = repaired_trust(world)
         result = undone(world, change, roles=world.disturbed_roles(before_tag_role=DENIED))
         assert isinstance(result, NotUndone)
-        assert (result.is_held_back, result.change) == (False, None)
+        assert (result.is_on_hold, result.change) == (False, None)
         assert "could not be set to observe" in result.why
         assert world.changes() == [change]
         assert world.trusts_ec2()
@@ -290,7 +290,7 @@ class TestWhatGoesWrong:
         change = repaired_trust(world)
         result = undone(world, change, history=world.disturbed_history(before_intend=DENIED))
         assert isinstance(result, NotUndone)
-        assert (result.is_held_back, result.change) == (True, None)
+        assert (result.is_on_hold, result.change) == (True, None)
         assert "could not be recorded" in result.why
         assert world.trusts_ec2()
 
@@ -324,7 +324,7 @@ class TestWhatGoesWrong:
         roles = world.disturbed_roles(before_read_role_3=throttled())
         result = undone(world, change, roles=roles)
         assert isinstance(result, NotUndone)
-        assert (result.is_held_back, the_undo(world).state) == (True, ChangeState.NOT_WRITTEN)
+        assert (result.is_on_hold, the_undo(world).state) == (True, ChangeState.NOT_WRITTEN)
         assert world.trusts_ec2()
 
     @pytest.mark.parametrize(
@@ -419,24 +419,24 @@ class TestResuming:
     def resumed(self, world: World, **overrides: Any) -> Resumed | NotResumed | None:
         return resume(ROLE, world.given(**{"now": world.time, **overrides}))
 
-    def contested(self, world: World) -> Contest:
+    def contested(self, world: World) -> Conflict:
         """A role whose repairs somebody keeps undoing."""
         world.create_role(LAMBDA_STATEMENT)
         world.grant(bucket_grant())
-        contest = Contest(world.time, world.time + timedelta(days=1), (TRUST_MISSING,), ("Terraform, as ci",), 2)
+        conflict = Conflict(world.time, world.time + timedelta(days=1), (TRUST_MISSING,), ("Terraform, as ci",), 2)
         world.reconcile()
         world.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(policy(LAMBDA_STATEMENT)))
         role_id = world.iam.get_role(RoleName=ROLE)["Role"]["RoleId"]
-        memory = world.history.read_memory(ROLE)
-        world.history.write_memory(ROLE, replace(memory, role_id=role_id, contest=contest))
-        assert world.reconcile().kind is OutcomeKind.CONTESTED
-        return contest
+        role_record = world.history.read_role_record(ROLE)
+        world.history.write_role_record(ROLE, replace(role_record, role_id=role_id, conflict=conflict))
+        assert world.reconcile().kind is OutcomeKind.CONFLICT
+        return conflict
 
     def test_a_contested_role_has_it_repaired_again(self, world: World) -> None:
-        contest = self.contested(world)
-        assert self.resumed(world) == Resumed(contest, None)
-        memory = world.history.read_memory(ROLE)
-        assert (memory.contest, memory.counted_from) == (None, world.time)
+        conflict = self.contested(world)
+        assert self.resumed(world) == Resumed(conflict, None)
+        role_record = world.history.read_role_record(ROLE)
+        assert (role_record.conflict, role_record.counted_from) == (None, world.time)
         assert mode(world) == "repair"
         assert world.reconcile(a_cause("TagRole")).kind is OutcomeKind.REPAIRED
         assert world.trusts_ec2()
@@ -449,7 +449,7 @@ class TestResuming:
     def test_a_role_that_nothing_holds_back_is_left_as_it_is(self, world: World) -> None:
         world.create_role(EC2_STATEMENT)
         assert self.resumed(world) is None
-        assert (mode(world), world.history.read_memory(ROLE).version) == (None, 0)
+        assert (mode(world), world.history.read_role_record(ROLE).version) == (None, 0)
 
     def test_a_role_that_is_off_is_left_as_it_is(self, world: World) -> None:
         world.create_role(EC2_STATEMENT, tags={**ENROLLED, MODE_TAG: " Off"})
@@ -459,12 +459,12 @@ class TestResuming:
         assert mode(world) == " Off"
 
     def test_the_contest_of_a_predecessor_of_the_same_name_is_still_one_and_ended(self, world: World) -> None:
-        contest = self.contested(world)
+        conflict = self.contested(world)
         world.delete_role()
         world.create_role(LAMBDA_STATEMENT)
         world.grant(bucket_grant())
-        assert world.reconcile().kind is OutcomeKind.CONTESTED
-        assert self.resumed(world) == Resumed(contest, None)
+        assert world.reconcile().kind is OutcomeKind.CONFLICT
+        assert self.resumed(world) == Resumed(conflict, None)
         assert world.reconcile(a_cause("TagRole")).kind is OutcomeKind.REPAIRED
         assert world.trusts_ec2()
 
@@ -477,13 +477,13 @@ class TestResuming:
         self.contested(world)
 
         def meddle() -> None:
-            memory = world.history.read_memory(ROLE)
-            world.history.write_memory(ROLE, replace(memory, told=()))
+            role_record = world.history.read_role_record(ROLE)
+            world.history.write_role_record(ROLE, replace(role_record, told=()))
 
         assert isinstance(
-            self.resumed(world, history=world.disturbed_history(before_write_memory=once(meddle))), Resumed
+            self.resumed(world, history=world.disturbed_history(before_write_role_record=once(meddle))), Resumed
         )
-        assert world.history.read_memory(ROLE).contest is None
+        assert world.history.read_role_record(ROLE).conflict is None
 
     def test_a_tag_that_cannot_be_set_is_told_with_what_was_done(self, world: World) -> None:
         self.contested(world)

@@ -13,7 +13,7 @@ import boto3
 
 from remediator.core.alerts.alert_json import parse_record
 from remediator.core.alerts.alert_layout import layout_of
-from remediator.core.alerts.decide import News
+from remediator.core.alerts.decide import AlertReason
 from remediator.core.events.event import Cause
 from remediator.core.history.change import Change
 from remediator.core.history.pause import Pause
@@ -21,7 +21,7 @@ from remediator.core.model.own_names import BUCKET_POLICY_SID
 from remediator.core.policy.document import read_policy
 from remediator.core.policy.reading import Present
 from remediator.core.repair.outcome import Outcome
-from remediator.core.repair.trust import TrustVerdict, judge_trust
+from remediator.core.repair.trust import TrustVerdict, evaluate_trust
 from remediator.errors import AwsError
 from remediator.flows.notify import notify
 from remediator.flows.reconcile import reconcile
@@ -206,7 +206,7 @@ class World:
     def trusts_ec2(self, role: str = ROLE) -> bool:
         """Whether EC2 may assume the role, as it is now."""
         reading = self.roles.read_role(role)
-        return isinstance(reading, Present) and judge_trust(reading.value).verdict is TrustVerdict.OK
+        return isinstance(reading, Present) and evaluate_trust(reading.value).verdict is TrustVerdict.OK
 
     def inline(self, role: str = ROLE) -> dict[str, Any]:
         """All inline policies of the role, as they are now."""
@@ -244,7 +244,7 @@ class World:
         ``overrides`` replace single collaborators.
         """
         outcome = self.reconcile_only(*causes, role=role, **overrides)
-        for change_id in outcome.untold:
+        for change_id in outcome.unreported:
             self.history.close(change_id)
         return outcome
 
@@ -279,14 +279,14 @@ class World:
         }
         return GivenWorld(**given)
 
-    def look(self, *causes: Cause, role: str = ROLE, **overrides: Any) -> tuple[Outcome, News]:
+    def look(self, *causes: Cause, role: str = ROLE, **overrides: Any) -> tuple[Outcome, AlertReason]:
         """Reconcile a role and tell people, the way the function does."""
         outcome = self.reconcile_only(*causes, role=role, **overrides)
         return outcome, self.deliver(outcome)
 
-    def deliver(self, outcome: Outcome, **overrides: Any) -> News:
+    def deliver(self, outcome: Outcome, **overrides: Any) -> AlertReason:
         """Tell people of an outcome, and remember it."""
-        return notify(outcome, self.given(**{"clock": lambda: self.time, **overrides})).news
+        return notify(outcome, self.given(**{"clock": lambda: self.time, **overrides})).reason
 
     def _group_of(self, role: str) -> str | None:
         """The bucket of the request that the router would queue for a role."""

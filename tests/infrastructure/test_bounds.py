@@ -10,7 +10,7 @@ import pytest
 from aws_cdk.assertions import Template
 
 from remediator.permissions import RECONCILER, Access, Target
-from remediator.settings import GrantSide, InstanceProfileMode, Mode, Settings
+from remediator.settings import GrantLocation, InstanceProfileMode, Mode, Settings
 from remediator.settings_check import parse_settings
 from stacks.statements import allow_declared
 from tests.infrastructure.templates import ACCOUNT, Synthesised, listed, resolved
@@ -109,7 +109,7 @@ def test_every_write_anywhere_else_is_denied(stack: Synthesised) -> None:
     iam = f"arn:aws:iam::{ACCOUNT}"
     repairing = [cloud for cloud in settings.clouds if cloud.mode is Mode.REPAIR]
     profiles = [cloud for cloud in repairing if cloud.instance_profile is InstanceProfileMode.REPAIR]
-    granting = [cloud for cloud in repairing if GrantSide.BUCKET_POLICY in (cloud.grant, cloud.former_grant)]
+    granting = [cloud for cloud in repairing if GrantLocation.BUCKET_POLICY in (cloud.grant, cloud.former_grant)]
     everything = [
         *(f"{iam}:role/{pattern}" for cloud in settings.clouds for pattern in cloud.roles),
         *(f"{iam}:instance-profile/{pattern}" for cloud in settings.clouds for pattern in cloud.roles),
@@ -138,7 +138,7 @@ def test_every_write_anywhere_else_is_denied(stack: Synthesised) -> None:
 
 
 @STACKS
-def test_a_role_without_the_enrolment_tag_is_never_written_to(stack: Synthesised) -> None:
+def test_a_role_without_the_enrollment_tag_is_never_written_to(stack: Synthesised) -> None:
     statements = stack.statements_of("reconciler")
     tag = stack.settings.enrollment_tag
     allowed = [each for each in statements if each["Effect"] == "Allow" and set(TAGGED) & set(each["Action"])]

@@ -61,7 +61,7 @@ def test_the_history_finds_in_the_table_what_it_needs(deployed: Any) -> None:
     history = HistoryTable(deployed, "history", limit=WriteLimit(), keep_days=400)
     change = a_change()
     history.intend(change)
-    assert history.unsettled_roles() == (change.role_name,)
+    assert history.pending_roles() == (change.role_name,)
     history.conclude(change.change_id, ChangeState.NOT_WRITTEN, "It was denied.", NOW + timedelta(seconds=1))
     history.close(change.change_id)
     concluded = replace(
@@ -69,7 +69,7 @@ def test_the_history_finds_in_the_table_what_it_needs(deployed: Any) -> None:
     )
     assert history.read_change(change.change_id) == concluded
     assert history.list_changes(most=1) == (replace(concluded, before=None, after=None),)
-    assert history.unsettled_roles() == ()
+    assert history.pending_roles() == ()
 
 
 def test_the_listing_shows_no_documents(table: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from remediator.core.access.actions import REQUIRED_OBJECT_ACTIONS, WANTED_OBJECT_ACTIONS
-from remediator.core.access.grants import judge_grants, judge_key
+from remediator.core.access.grants import evaluate_grants, evaluate_key
 from remediator.core.model.bucket import Bucket, CustomerKey, PublicAccessBlock
 from remediator.core.model.own_names import BUCKET_POLICY_SID, OWN_POLICY_NAME, TRUST_SID
 from remediator.core.model.role import InlinePolicy, ManagedPolicy, Role, RolePolicies
@@ -34,7 +34,7 @@ from remediator.core.repair.trust import (
     TrustVerdict,
     add_ec2_trust,
     ec2_trust_statement,
-    judge_trust,
+    evaluate_trust,
     merged_ec2_trust,
     trust_write_blockers,
 )
@@ -100,7 +100,7 @@ def bucket(policy: Json = None, *, account: str = ACCOUNT, key_policy: Json = No
 
 
 def verdicts(held: RolePolicies, of: Bucket) -> dict[str, str]:
-    return {each.action: str(each.verdict) for each in judge_grants(trusting(None), held, of)}
+    return {each.action: str(each.verdict) for each in evaluate_grants(trusting(None), held, of)}
 
 
 # --- edits
@@ -193,10 +193,10 @@ def test_repairing_twice_writes_nothing_the_second_time(raw: Json) -> None:
 @QUICK
 @given(documents(kind="trust"))
 def test_after_the_repair_ec2_may_assume_the_role_unless_a_deny_stands_against_it(raw: Json) -> None:
-    before = judge_trust(trusting(raw)).verdict
+    before = evaluate_trust(trusting(raw)).verdict
     edits = [add_ec2_trust(parsed(raw), "aws"), merged_ec2_trust(parsed(raw), "aws")]
     for after in [each for each in edits if each is not None]:
-        verdict = judge_trust(trusting(dict(after.raw))).verdict
+        verdict = evaluate_trust(trusting(dict(after.raw))).verdict
         if before in (TrustVerdict.BLOCKED, TrustVerdict.UNDECIDED):
             assert verdict is before
         else:
@@ -223,7 +223,7 @@ def test_the_repair_across_accounts_is_on_the_sides_that_are_named(raw: Json, po
     of = bucket(policy, account="222222222222")
     ours = our_policy(Absent(), BUCKET)
     theirs = upserted(parsed(policy), (our_bucket_statement(),))
-    for each in judge_grants(trusting(None), holding(raw), of):
+    for each in evaluate_grants(trusting(None), holding(raw), of):
         if each.verdict == "missing":
             (fix,) = each.fix_by
             held = holding(raw, dict(ours.raw)) if "identity" in fix else holding(raw)
@@ -444,9 +444,9 @@ def test_no_verdict_depends_on_spelling(
     def judged(trust: Json, identity: Json, policy: Json, boundary: Json, key_policy: Json) -> list[str]:
         of = bucket(policy, key_policy=key_policy)
         held = holding(identity, boundary=boundary)
-        grants = judge_grants(trusting(trust), held, of) + judge_key(trusting(trust), held, of)
+        grants = evaluate_grants(trusting(trust), held, of) + evaluate_key(trusting(trust), held, of)
         return [
-            str(judge_trust(trusting(trust)).verdict),
+            str(evaluate_trust(trusting(trust)).verdict),
             *[f"{each.action} {each.verdict} {each.fix_by}" for each in grants],
         ]
 
@@ -466,13 +466,13 @@ def everything(value: Json) -> None:
         Absent() if isinstance(reading, Absent) else Present(ManagedPolicy("arn:aws:iam::aws:policy/Y", reading)),
     )
     of = Bucket(BUCKET, ACCOUNT, "us-west-2", reading, None, CustomerKey(KEY_ARN, reading))
-    assert str(judge_trust(held_by))
-    for each in (*judge_grants(held_by, held, of), *judge_key(held_by, held, of)):
+    assert str(evaluate_trust(held_by))
+    for each in (*evaluate_grants(held_by, held, of), *evaluate_key(held_by, held, of)):
         assert each.because
         assert str(each)
     if isinstance(reading, Unreadable):
         assert reading.why
-        assert judge_trust(held_by).verdict is TrustVerdict.UNDECIDED
+        assert evaluate_trust(held_by).verdict is TrustVerdict.UNDECIDED
     if isinstance(reading, Present):
         document = reading.value
         assert read_policy(policy_text(document)) != Absent()

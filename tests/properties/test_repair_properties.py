@@ -23,7 +23,7 @@ from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.desired import Desired
 from remediator.core.repair.diagnose import diagnose
 from remediator.core.repair.plan import RepairPlan, plan_repair
-from remediator.settings import GrantSide, InstanceProfileMode, RolePattern
+from remediator.settings import GrantLocation, InstanceProfileMode, RolePattern
 from tests.properties.policy_strategies import OUR_SIDS, documents
 from tests.unit.policy.documents import (
     ACCOUNT,
@@ -46,11 +46,11 @@ unreadable = st.just(Unreadable("denied"))
 
 desires = st.builds(
     Desired,
-    grant=st.sampled_from(GrantSide),
+    grant=st.sampled_from(GrantLocation),
     writes_bucket_policies=st.booleans(),
     instance_profile=st.sampled_from(InstanceProfileMode),
     instance_profiles=st.just((RolePattern("anyscale/*"),)),
-).map(lambda d: replace(d, writes_bucket_policies=True) if d.grant is GrantSide.BUCKET_POLICY else d)
+).map(lambda d: replace(d, writes_bucket_policies=True) if d.grant is GrantLocation.BUCKET_POLICY else d)
 
 
 @st.composite
@@ -206,12 +206,12 @@ def test_what_is_taken_back_in_a_later_look_is_what_was_planned_at_first(observe
 def test_every_repairable_finding_is_repaired_or_withheld_with_a_reason(observed: Observed, desired: Desired) -> None:
     findings = diagnose(observed, None, desired)
     plan = plan_repair(observed, findings, desired)
-    held = {withheld.finding for withheld in plan.withheld}
+    held = {blocked.finding for blocked in plan.blocked}
     left = {(f.code, f.subject) for f in diagnose(after(observed, (*plan.writes, *plan.removals)), None, desired)}
     for finding in findings:
         if finding.code in REPAIRABLE and finding not in held:
             assert (finding.code, finding.subject) not in left
-    assert all(withheld.because for withheld in plan.withheld)
+    assert all(blocked.because for blocked in plan.blocked)
 
 
 @QUICK

@@ -21,9 +21,9 @@ from remediator.settings import (
     AmazonQ,
     BucketSettings,
     Cloud,
-    ContestLimit,
+    ConflictLimit,
     DigestLimit,
-    GrantSide,
+    GrantLocation,
     InstanceProfileMode,
     Mode,
     PrincipalPattern,
@@ -120,7 +120,7 @@ def test_a_full_configuration_is_read_as_it_is_written() -> None:
         sweep_minutes=15,
         approvers=(PrincipalPattern(APPROVER), PrincipalPattern("arn:aws:iam::111122223333:user/alice")),
         write_limit=WriteLimit(writes=100, minutes=10),
-        contest=ContestLimit(repairs=5, minutes=30, cool_down_minutes=720),
+        contest=ConflictLimit(repairs=5, minutes=30, cool_down_minutes=720),
         history_days=90,
         digest=DigestLimit(alone=3, minutes=10),
         slack_webhook_secret="anyscale-remediator/slack-webhook",
@@ -134,7 +134,7 @@ def test_a_full_configuration_is_read_as_it_is_written() -> None:
                 ),
                 roles=(RolePattern("anyscale/production/*"), RolePattern("production-?-node")),
                 mode=Mode.OBSERVE,
-                grant=GrantSide.ROLE_POLICY,
+                grant=GrantLocation.ROLE_POLICY,
                 former_grant=None,
                 instance_profile=InstanceProfileMode.REPORT,
                 account="111122223333",
@@ -144,8 +144,8 @@ def test_a_full_configuration_is_read_as_it_is_written() -> None:
                 buckets=(BucketSettings("acme-staging", "us-west-2", "111122223333", KEY),),
                 roles=(RolePattern("anyscale/staging/*"),),
                 mode=Mode.REPAIR,
-                grant=GrantSide.BUCKET_POLICY,
-                former_grant=GrantSide.ROLE_POLICY,
+                grant=GrantLocation.BUCKET_POLICY,
+                former_grant=GrantLocation.ROLE_POLICY,
                 instance_profile=InstanceProfileMode.REPAIR,
                 account="111122223333",
                 required_boundary=BOUNDARY,
@@ -164,7 +164,7 @@ def test_what_is_left_out_has_a_default() -> None:
         sweep_minutes=60,
         approvers=(),
         write_limit=WriteLimit(writes=500, minutes=60),
-        contest=ContestLimit(repairs=3, minutes=60, cool_down_minutes=1440),
+        contest=ConflictLimit(repairs=3, minutes=60, cool_down_minutes=1440),
         history_days=400,
         digest=DigestLimit(alone=5, minutes=5),
         slack_webhook_secret=None,
@@ -175,7 +175,7 @@ def test_what_is_left_out_has_a_default() -> None:
                 buckets=(BucketSettings("acme-production", "us-west-2", account=None, key=None),),
                 roles=(RolePattern("anyscale/*"),),
                 mode=Mode.REPAIR,
-                grant=GrantSide.ROLE_POLICY,
+                grant=GrantLocation.ROLE_POLICY,
                 former_grant=None,
                 instance_profile=InstanceProfileMode.REPORT,
                 account=None,
@@ -586,7 +586,7 @@ class TestFaults:
             ("anyscale-cloud-id", "control-plane role"),
         ],
     )
-    def test_an_enrolment_tag_that_cannot_be_one_is_refused_with_the_reason(self, tag: str, reason: str) -> None:
+    def test_an_enrollment_tag_that_cannot_be_one_is_refused_with_the_reason(self, tag: str, reason: str) -> None:
         assert reason in the_fault_of("enrollmentTag", tag)
 
     @pytest.mark.parametrize("tag", ["k", "k" * 128, "acme:cluster role/1.2_+-=@x"])
@@ -659,7 +659,7 @@ class TestFaults:
         (fault,) = faults_of(cloud_with(buckets=named, grant="bucket-policy"))
         assert 'which the key "account" of the cloud must then name' in fault
         settings = parse_settings(cloud_with(buckets=named, grant="bucket-policy", account="444455556666"))
-        assert settings.clouds[0].grant is GrantSide.BUCKET_POLICY
+        assert settings.clouds[0].grant is GrantLocation.BUCKET_POLICY
 
     @pytest.mark.parametrize(
         ("key", "reason"),
@@ -1004,7 +1004,7 @@ class TestDocumentation:
         assert set(documented()) == keys_of(written)
 
     def test_every_field_of_a_configuration_has_a_key(self) -> None:
-        parts = (Settings, Cloud, BucketSettings, WriteLimit, ContestLimit, DigestLimit, AmazonQ)
+        parts = (Settings, Cloud, BucketSettings, WriteLimit, ConflictLimit, DigestLimit, AmazonQ)
         fields = [field for part in parts for field in dataclasses.fields(part)]
         names = {re.sub("_([a-z])", lambda found: found[1].upper(), field.name) for field in fields}
         assert names - {"name"} == {key.rpartition(".")[2] for key in documented()} - {"name"}
@@ -1036,7 +1036,7 @@ class TestDocumentation:
         assert f"`{BUCKET_POLICY_SID}`" in DOCUMENTATION
 
     def test_every_choice_is_explained(self) -> None:
-        for choices in (Mode, GrantSide, InstanceProfileMode):
+        for choices in (Mode, GrantLocation, InstanceProfileMode):
             for choice in choices:
                 assert f"`{choice.value}`" in DOCUMENTATION
 

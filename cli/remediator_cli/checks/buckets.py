@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from remediator.core.model.finding import FindingCode
 from remediator.core.policy.reading import Present, Unreadable
 from remediator_cli.checks.verdicts import Remark, Verdict
-from remediator_cli.iac.declared import Declared, DeclaredChange, HeldBucket, LostBucket
+from remediator_cli.iac.declared import Declared, DeclaredChange, LostBucket, PlannedBucket
 
 
 def lost_buckets(change: DeclaredChange) -> dict[str, LostBucket]:
@@ -42,7 +42,7 @@ def agreed(one: bool | None, other: bool | None) -> bool | None:
     return one if one is other else None
 
 
-def _loss(was: HeldBucket, name: str, now: HeldBucket | None, after: Declared) -> LostBucket | None:
+def _loss(was: PlannedBucket, name: str, now: PlannedBucket | None, after: Declared) -> LostBucket | None:
     """What becomes of the bucket ``name``; None where it stays."""
     called = f"{was.place.address}, which is the bucket {name},"
     anew = LostBucket(was.place, f"{called} would be deleted and created anew, without its objects", False)
@@ -60,13 +60,13 @@ def _loss(was: HeldBucket, name: str, now: HeldBucket | None, after: Declared) -
     return anew if is_elsewhere else LostBucket(was.place, happens, True)
 
 
-def _unsure(was: HeldBucket, now: HeldBucket) -> LostBucket | None:
+def _unsure(was: PlannedBucket, now: PlannedBucket) -> LostBucket | None:
     if now.unsure is None or was.unsure is not None:
         return None
     return LostBucket(was.place, now.unsure, False)
 
 
-def _what_happens(now: HeldBucket | None) -> str:
+def _what_happens(now: PlannedBucket | None) -> str:
     if now is None:
         return "would be deleted"
     other = f"the bucket {now.name.value}" if isinstance(now.name, Present) else "one whose name AWS makes up"

@@ -17,7 +17,7 @@ from remediator.errors import MalformedArn, RemediatorError
 from remediator.settings import Cloud, InstanceProfileMode, Settings
 from remediator_cli.checks.buckets import agreed, lost_buckets, said_of_buckets
 from remediator_cli.checks.roles import check_role, enrollment_of
-from remediator_cli.checks.state import Circumstances, Language, called, granting, is_same_policy, key_of
+from remediator_cli.checks.state import CheckContext, Language, called, granting, is_same_policy, key_of
 from remediator_cli.checks.verdicts import (
     FOUND,
     ROLE_DELETED,
@@ -45,7 +45,7 @@ def check_change(
             "which account this is for is neither in the file nor in the settings. Name it with --account"
         )
     after = replace(change.after, lost=lost_buckets(change))
-    circumstances = Circumstances(settings, account or _NO_ACCOUNT, language, change.before, after)
+    circumstances = CheckContext(settings, account or _NO_ACCOUNT, language, change.before, after)
     return (
         *_of_roles(circumstances),
         *_of_others(circumstances),
@@ -54,7 +54,7 @@ def check_change(
     )
 
 
-def _of_roles(circumstances: Circumstances) -> Iterator[RoleCheck]:
+def _of_roles(circumstances: CheckContext) -> Iterator[RoleCheck]:
     """The roles that the file holds, before or after."""
     after, former = circumstances.after, dict(circumstances.before.roles) if circumstances.before else {}
     names = {role.name for role in after.roles.values()}
@@ -87,7 +87,7 @@ def _taken(former: dict[str, DeclaredRole], address: str, role: DeclaredRole) ->
     return None
 
 
-def _deleted(was: DeclaredRole, circumstances: Circumstances, stays: bool | None) -> Iterator[RoleCheck]:
+def _deleted(was: DeclaredRole, circumstances: CheckContext, stays: bool | None) -> Iterator[RoleCheck]:
     """What is said of a role that the file no longer holds; ``stays`` says whether it is retained, None if unknown."""
     enrollment = enrollment_of(was, circumstances)
     cloud = enrollment.cloud.name if isinstance(enrollment, Enrolled) else None
@@ -109,7 +109,7 @@ def _deleted(was: DeclaredRole, circumstances: Circumstances, stays: bool | None
 # Roles that the file does not hold, and that it touches all the same.
 
 
-def _of_others(circumstances: Circumstances) -> Iterator[RoleCheck]:
+def _of_others(circumstances: CheckContext) -> Iterator[RoleCheck]:
     """Roles of which the file changes policies, and says nothing else."""
     before = circumstances.before.elsewhere if circumstances.before else circumstances.after.elsewhere
     after = circumstances.after.elsewhere
@@ -125,7 +125,7 @@ def _of_others(circumstances: Circumstances) -> Iterator[RoleCheck]:
             break
 
 
-def _names(circumstances: Circumstances) -> set[str]:
+def _names(circumstances: CheckContext) -> set[str]:
     """The names of the roles that the file holds, before or after."""
     return {
         role.name.value
@@ -136,7 +136,7 @@ def _names(circumstances: Circumstances) -> set[str]:
     }
 
 
-def _of_lost_buckets(circumstances: Circumstances) -> Iterator[RoleCheck]:
+def _of_lost_buckets(circumstances: CheckContext) -> Iterator[RoleCheck]:
     """All roles of the clouds whose buckets go away, or may: one line a cloud, whatever roles the file holds."""
     for cloud in circumstances.settings.clouds:
         said = said_of_buckets((bucket.name for bucket in cloud.buckets), circumstances.after)
@@ -148,7 +148,7 @@ def _every_role_of(cloud: Cloud) -> str:
     return f"every role of cloud {cloud.name}"
 
 
-def _of_changed_buckets(circumstances: Circumstances) -> Iterator[RoleCheck]:
+def _of_changed_buckets(circumstances: CheckContext) -> Iterator[RoleCheck]:
     """The other roles of the clouds whose buckets stay and get another policy."""
     before = circumstances.before
     if before is None:
@@ -170,7 +170,7 @@ def _policy(bucket: DeclaredBucket | None) -> Reading[PolicyDocument]:
 
 
 def _named_by_us(
-    old: DeclaredBucket | None, place: Place, cloud: Cloud, declared: set[str], circumstances: Circumstances
+    old: DeclaredBucket | None, place: Place, cloud: Cloud, declared: set[str], circumstances: CheckContext
 ) -> Iterator[RoleCheck]:
     """The roles that our own statement in the bucket's former policy names."""
     if old is None or not isinstance(old.policy, Present):
@@ -184,7 +184,7 @@ def _named_by_us(
             yield check
 
 
-def _any_role(place: Place, cloud: Cloud, circumstances: Circumstances) -> Iterator[RoleCheck]:
+def _any_role(place: Place, cloud: Cloud, circumstances: CheckContext) -> Iterator[RoleCheck]:
     """Any role of a cloud whose own policy grants all that it needs, so that only the bucket can keep it out."""
     path, _, name = f"/{cloud.roles[0]}".replace("*", "x").replace("?", "x").rpartition("/")
     try:
@@ -205,7 +205,7 @@ def _any_role(place: Place, cloud: Cloud, circumstances: Circumstances) -> Itera
 
 
 def _assumed(
-    role: RoleArn, cloud: Cloud, place: Place, policies: tuple[DeclaredPolicy, ...], circumstances: Circumstances
+    role: RoleArn, cloud: Cloud, place: Place, policies: tuple[DeclaredPolicy, ...], circumstances: CheckContext
 ) -> DeclaredRole:
     """A role of the cloud that is not in the file, with nothing wrong about it but what its bucket may do to it."""
     trust = read_mapping({"Version": "2012-10-17", "Statement": [ec2_trust_statement(role.partition)]})
@@ -223,7 +223,7 @@ def _assumed(
     )
 
 
-def _check_twice(role: DeclaredRole, circumstances: Circumstances) -> RoleCheck:
+def _check_twice(role: DeclaredRole, circumstances: CheckContext) -> RoleCheck:
     """What becomes of a role that itself stays as it is."""
     without_profiles = replace(
         circumstances,
@@ -237,7 +237,7 @@ def _check_twice(role: DeclaredRole, circumstances: Circumstances) -> RoleCheck:
     return check_role(role, role, without_profiles)
 
 
-def _without_exceptions(circumstances: Circumstances) -> Circumstances:
+def _without_exceptions(circumstances: CheckContext) -> CheckContext:
     """The same without each Deny in a bucket's policy that tells principals apart."""
     buckets = {
         name: replace(bucket, policy=_without_exception(bucket.policy))
@@ -252,12 +252,12 @@ def _without_exception(policy: Reading[PolicyDocument]) -> Reading[PolicyDocumen
     kept = [
         raw
         for raw, statement in zip(raw_statements(policy.value), policy.value.statements, strict=True)
-        if statement.effect != "Deny" or not _tells_principals_apart(raw)
+        if statement.effect != "Deny" or not _distinguishes_principals(raw)
     ]
     return Present(read_mapping({**policy.value.raw, "Statement": kept}))
 
 
-def _tells_principals_apart(statement: Mapping[str, object]) -> bool:
+def _distinguishes_principals(statement: Mapping[str, object]) -> bool:
     if statement.get("Principal") not in ("*", {"AWS": "*"}, {"AWS": ["*"]}):
         return True
     conditions = statement.get("Condition")

@@ -32,7 +32,7 @@ from remediator_cli.checks.blame import PROFILE, policy_to_blame, to_blame
 from remediator_cli.checks.buckets import said_of_buckets
 from remediator_cli.checks.state import (
     NAMELESS,
-    Circumstances,
+    CheckContext,
     Comparison,
     Language,
     Subject,
@@ -72,7 +72,7 @@ _GIVEN_BY_OTHERS = frozenset({FindingCode.GRANT_MISSING, FindingCode.KEY_MISSING
 # Enrolment: whether the remediator looks after the role before and after.
 
 
-def check_role(now: DeclaredRole, was: DeclaredRole | None, circumstances: Circumstances) -> RoleCheck:
+def check_role(now: DeclaredRole, was: DeclaredRole | None, circumstances: CheckContext) -> RoleCheck:
     """What becomes of a role; ``was`` is the same role before, None where there was none or nobody knows."""
     try:
         role = role_of(now, circumstances)
@@ -98,7 +98,7 @@ def check_role(now: DeclaredRole, was: DeclaredRole | None, circumstances: Circu
             assert_never(never)
 
 
-def _enrollment(declared: DeclaredRole, role: Role, circumstances: Circumstances) -> Enrollment:
+def _enrollment(declared: DeclaredRole, role: Role, circumstances: CheckContext) -> Enrollment:
     if isinstance(declared.trust, Unreadable):
         # It may let EC2 in, or not; that is told as such, and is no reason to pass over all the rest.
         statement = ec2_trust_statement(role.arn.partition)
@@ -106,7 +106,7 @@ def _enrollment(declared: DeclaredRole, role: Role, circumstances: Circumstances
     return decide_enrollment(role, circumstances.settings, account=circumstances.account)
 
 
-def enrollment_of(was: DeclaredRole, circumstances: Circumstances) -> Enrollment | None:
+def enrollment_of(was: DeclaredRole, circumstances: CheckContext) -> Enrollment | None:
     """Whether the role was enrolled, by its tags, its name and its trust policy; None where that cannot be said."""
     if _unknown_enrollment(was, circumstances.settings) is not None:
         return None
@@ -139,7 +139,7 @@ def _undecided(role: DeclaredRole, text: str, because: str) -> RoleCheck:
 
 def _refused(now: DeclaredRole, former: Enrollment | None, refused: Refused, place: Place | None = None) -> RoleCheck:
     """What is said of a role that is refused; ``place`` is the resource to blame, None where it is the role."""
-    if refused.refusal is Refusal.POWER_UNKNOWN:
+    if refused.refusal is Refusal.PRIVILEGES_UNKNOWN:
         verdict, text = Verdict.UNDECIDED, "Whether the remediator would look after the role cannot be decided."
     elif isinstance(former, Refused) and former.refusal is refused.refusal:
         verdict, text = Verdict.NOT_ENROLLED, "The remediator refuses to look after the role, before and after."
@@ -153,7 +153,7 @@ def _refused(now: DeclaredRole, former: Enrollment | None, refused: Refused, pla
 
 
 def _check_enrolled(
-    now: DeclaredRole, was: DeclaredRole | None, enrolled: Enrolled, circumstances: Circumstances
+    now: DeclaredRole, was: DeclaredRole | None, enrolled: Enrolled, circumstances: CheckContext
 ) -> RoleCheck:
     cloud = enrolled.cloud
     if cloud.required_boundary is not None and isinstance(now.boundary, Unreadable):
@@ -182,7 +182,7 @@ def _check_enrolled(
 
 
 def _former_subject(
-    now: DeclaredRole, was: DeclaredRole | None, cloud: Cloud, circumstances: Circumstances
+    now: DeclaredRole, was: DeclaredRole | None, cloud: Cloud, circumstances: CheckContext
 ) -> Subject | None:
     """The role before the change, by what its present cloud needs."""
     if was is None or circumstances.before is None:
@@ -216,9 +216,9 @@ def _verdict(finding: Finding, prior: Finding | None, comparison: Comparison) ->
     if comparison.enrolled.mode is not Mode.REPAIR:
         return Verdict.BREAKS, "The remediator only observes the role and would not repair it.", ()
     plan = plan_repair(comparison.subject.observed(), comparison.findings, comparison.desired)
-    for withheld in plan.withheld:
-        if withheld.finding == finding:
-            return Verdict.BREAKS, "The remediator could not repair it.", withheld.because
+    for blocked in plan.blocked:
+        if blocked.finding == finding:
+            return Verdict.BREAKS, "The remediator could not repair it.", blocked.because
     advice = "leave the remediator's own policy out of your code" if finding.code is FindingCode.GRANT_ALTERED else ""
     return Verdict.REPAIRED_BY_US, f"{_UNDONE}: {advice or 'add this statement'}.", ()
 

@@ -11,7 +11,7 @@ from typing import Annotated, assert_never
 import typer
 
 from remediator_cli.checks.change import check_change
-from remediator_cli.checks.forms import CheckForm, checks_table, github_annotations, json_lines, sarif_log
+from remediator_cli.checks.output_formats import CheckFormat, checks_table, github_annotations, json_lines, sarif_log
 from remediator_cli.checks.state import Language
 from remediator_cli.checks.verdicts import FOUND, FOUND_IF_STRICT, RoleCheck, Verdict
 from remediator_cli.iac.declared import DeclaredChange, NotReadable
@@ -44,8 +44,8 @@ Account = Annotated[
         help="The account to deploy to, where neither the file nor the settings name it.",
     ),
 ]
-FormOption = Annotated[
-    CheckForm,
+PolicyTypeOption = Annotated[
+    CheckFormat,
     typer.Option(
         "--format",
         help="Text for people, JSON lines, SARIF 2.1.0 for code scanning, or annotations of GitHub Actions.",
@@ -65,16 +65,16 @@ class CheckOptions:
 
     settings: Path | None
     account: str | None
-    form: CheckForm
+    form: CheckFormat
     show_all: bool
     is_strict: bool
 
 
-def form_asked(form: CheckForm, *, is_json: bool) -> CheckForm:
+def output_option(form: CheckFormat, *, is_json: bool) -> CheckFormat:
     """The form that is asked for. Raises BadParameter where two are."""
-    if is_json and form not in (CheckForm.TABLE, CheckForm.JSON):
+    if is_json and form not in (CheckFormat.TABLE, CheckFormat.JSON):
         raise typer.BadParameter(f"it says json, and --format says {form.value}", param_hint="--json")
-    return CheckForm.JSON if is_json else form
+    return CheckFormat.JSON if is_json else form
 
 
 def run_check(
@@ -109,15 +109,15 @@ def _exit_code(checks: Sequence[RoleCheck], *, is_strict: bool) -> ExitCode:
     return ExitCode.FOUND if any(check.verdict in found for check in checks) else ExitCode.OK
 
 
-def _show(checks: Sequence[RoleCheck], files: Sequence[str], form: CheckForm) -> None:
+def _show(checks: Sequence[RoleCheck], files: Sequence[str], form: CheckFormat) -> None:
     match form:
-        case CheckForm.TABLE:
+        case CheckFormat.TABLE:
             tell(checks_table(checks, files))
-        case CheckForm.JSON:
+        case CheckFormat.JSON:
             put(json_lines(checks))
-        case CheckForm.SARIF:
+        case CheckFormat.SARIF:
             put(sarif_log(checks))
-        case CheckForm.GITHUB:
+        case CheckFormat.GITHUB:
             put(github_annotations(checks))
         case _ as never:
             assert_never(never)

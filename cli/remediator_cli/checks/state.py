@@ -46,7 +46,7 @@ class Language(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class CheckContext:
     """What all roles of a file are judged with; ``account`` is the account to deploy to."""
 
     settings: Settings
@@ -65,7 +65,7 @@ def key_of(policy: DeclaredPolicy) -> PolicyKey:
     return policy.is_managed, policy.name
 
 
-def role_of(declared: DeclaredRole, circumstances: Circumstances) -> Role:
+def role_of(declared: DeclaredRole, circumstances: CheckContext) -> Role:
     """The role by itself; what cannot be told of it yet is left out. Raises MalformedArn for an impossible name."""
     name = declared.name.value if isinstance(declared.name, Present) else NAMELESS
     path = declared.path.value if isinstance(declared.path, Present) else "/"
@@ -93,7 +93,7 @@ class Subject:
     unread: frozenset[PolicyKey]
     is_boundary_kept: bool
     file: Declared
-    circumstances: Circumstances
+    circumstances: CheckContext
 
     def policies(self) -> RolePolicies:
         """The policies of the role, and its boundary; one that the file does not show is Unreadable."""
@@ -186,7 +186,7 @@ def subject_of(
     other: DeclaredRole | None,
     cloud: Cloud,
     file: Declared,
-    circumstances: Circumstances,
+    circumstances: CheckContext,
 ) -> Subject:
     """A role at one time; ``other`` is the same role at the other time, None where there is none."""
     unread: frozenset[PolicyKey] = frozenset()
@@ -243,7 +243,7 @@ class Comparison:
         return self.subject.declared
 
     @property
-    def circumstances(self) -> Circumstances:
+    def circumstances(self) -> CheckContext:
         """What all roles of the file are judged with."""
         return self.subject.circumstances
 

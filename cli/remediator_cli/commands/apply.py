@@ -22,11 +22,11 @@ from remediator_cli.deployment.stack_outputs import find_deployment
 from remediator_cli.rendering.documents import write_text
 from remediator_cli.rendering.findings import finding_text
 from remediator_cli.rendering.records import (
-    contest_record,
+    blocked_repair_records,
+    conflict_record,
     document_record,
     finding_records,
     role_record,
-    withheld_records,
 )
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import (
@@ -39,7 +39,16 @@ from remediator_cli.terminal.options import (
     Yes,
     named_role,
 )
-from remediator_cli.terminal.output import OutputForm, complain, confirmed, decline, form_of, present, record, tell
+from remediator_cli.terminal.output import (
+    OutputFormat,
+    complain,
+    confirmed,
+    decline,
+    output_format,
+    present,
+    record,
+    tell,
+)
 from remediator_cli.terminal.settings_file import BESIDE, needed_settings
 
 EXAMPLES = """
@@ -50,7 +59,7 @@ remediator apply --yes --settings cdk.json head-node
 _IN_ORDER = frozenset({OutcomeKind.CLEAN, OutcomeKind.REPAIRED})
 """Nothing is wrong (any more); repaired without a write is what was interrupted before, and had been written."""
 
-_CONTEST: Final = "contest"
+_CONFLICT: Final = "contest"
 """What holds back a repair that somebody keeps undoing; the other words are those of ``Hold``."""
 
 
@@ -69,7 +78,7 @@ def apply(
 
     Writes with the credentials of the current profile, which need what the reconciler's role may do for this role.
     """
-    form = form_of(json)
+    form = output_format(json)
     named = named_role(role)
     configuration = needed_settings(settings)
     with aws.answered():
@@ -77,23 +86,23 @@ def apply(
         deployment.must_have(configuration)
         applying = begin_applying(deployment, configuration, named)
         seen = applying.look()
-        held = _held_back(seen, applying) if seen.proposed else None
+        held = _on_hold(seen, applying) if seen.proposed else None
         asks = bool(seen.proposed) and held is None and not yes
         present(form, _seen(seen), asks=asks)
         if not seen.proposed:
             _end_without_a_write(applying.role, seen, form)
         if held is not None:
             complain(named.name, f"not repaired. {held.why}")
-            record(form, lambda: apply_record(applying.role, seen, "held-back", why=held.why, held_back_by=held.by))
+            record(form, lambda: apply_record(applying.role, seen, "held-back", why=held.why, hold_reason=held.by))
             raise typer.Exit(ExitCode.ERROR)
         if asks and not confirmed("Write it?"):
             decline(named.name, form, lambda: apply_record(applying.role, seen, "declined", why="Nobody said yes."))
         outcome = _repaired(applying, seen, form)
     _say_results(outcome, form)
-    told = _tell_people(applying, outcome)
+    told = _alert_people(applying, outcome)
     for reason in _why_not_repaired(outcome, told=told):
         complain(outcome.role_name, f"not repaired ({outcome.kind}). {reason}")
-    record(form, lambda: apply_record(applying.role, outcome, _result(outcome), held_back_by=_by(outcome), told=told))
+    record(form, lambda: apply_record(applying.role, outcome, _result(outcome), hold_reason=_by(outcome), told=told))
     raise typer.Exit(ExitCode.OK if outcome.kind in _IN_ORDER else ExitCode.ERROR)
 
 
@@ -105,7 +114,7 @@ class _Held:
     why: str
 
 
-def _repaired(applying: Applying, seen: Outcome, form: OutputForm) -> Outcome:
+def _repaired(applying: Applying, seen: Outcome, form: OutputFormat) -> Outcome:
     """What came of the repair; where nothing is known to have been written, the command ends."""
     try:
         return applying.repair()
@@ -125,11 +134,11 @@ def _result(outcome: Outcome) -> str:
 
 def _by(outcome: Outcome) -> str | None:
     """The word for what held the repair back when it was tried."""
-    return _CONTEST if outcome.contest is not None else outcome.hold
+    return _CONFLICT if outcome.conflict is not None else outcome.hold
 
 
 def _seen(outcome: Outcome) -> RenderableType:
-    held = {each.finding: each.because for each in outcome.withheld}
+    held = {each.finding: each.because for each in outcome.blocked}
     return Group(
         Text.assemble((plain(outcome.role_name), "bold"), f"  {plain(outcome.cloud or 'of no cloud')}"),
         *(finding_text(finding, held.get(finding)) for finding in outcome.findings),
@@ -137,7 +146,7 @@ def _seen(outcome: Outcome) -> RenderableType:
     )
 
 
-def _end_without_a_write(role: Role, outcome: Outcome, form: OutputForm) -> NoReturn:
+def _end_without_a_write(role: Role, outcome: Outcome, form: OutputFormat) -> NoReturn:
     name = role.arn.name
     if outcome.kind in _IN_ORDER:
         tell(Text(f"Nothing is wrong with {name}; nothing was changed."), form)
@@ -149,7 +158,7 @@ def _end_without_a_write(role: Role, outcome: Outcome, form: OutputForm) -> NoRe
     raise typer.Exit(ExitCode.ERROR)
 
 
-def _held_back(outcome: Outcome, applying: Applying) -> _Held | None:
+def _on_hold(outcome: Outcome, applying: Applying) -> _Held | None:
     """What holds the repair back, as far as that is known before it is tried; None where nothing does."""
     if outcome.hold is Hold.OBSERVE:
         return _Held(
@@ -157,18 +166,18 @@ def _held_back(outcome: Outcome, applying: Applying) -> _Held | None:
         )
     if outcome.cloud is not None and applying.paused.holds(outcome.cloud):
         return _Held(Hold.PAUSED, f"{applying.paused.why} `remediator resume` ends that.")
-    contest = None if outcome.memory is None else outcome.memory.contest
-    if contest is not None:
-        by = ", ".join(contest.actors) or "somebody"
+    conflict = None if outcome.role_record is None else outcome.role_record.conflict
+    if conflict is not None:
+        by = ", ".join(conflict.actors) or "somebody"
         return _Held(
-            _CONTEST,
-            f"It is contested since {contest.since:%Y-%m-%d %H:%M} UTC: its repairs are undone by {by}. `remediator "
+            _CONFLICT,
+            f"It is contested since {conflict.since:%Y-%m-%d %H:%M} UTC: its repairs are undone by {by}. `remediator "
             f"resume {outcome.role_name}` ends that, when it is settled.",
         )
     return None
 
 
-def _say_results(outcome: Outcome, form: OutputForm) -> None:
+def _say_results(outcome: Outcome, form: OutputFormat) -> None:
     for result in outcome.results:
         what = plain(str(result.write.document))
         match result:
@@ -188,8 +197,8 @@ def _why_not_repaired(outcome: Outcome, *, told: bool) -> Iterator[str]:
     """Sentences for people; a contest is remembered with what people were ``told``, and without that not at all."""
     if outcome.kind in _IN_ORDER or (outcome.results and outcome.refusal is None):
         return
-    if outcome.contest is not None:
-        undone = f"Its repairs were undone too often, by {', '.join(outcome.contest.actors)}"
+    if outcome.conflict is not None:
+        undone = f"Its repairs were undone too often, by {', '.join(outcome.conflict.actors)}"
         yield (
             f"{undone}: it is contested now. `remediator resume {outcome.role_name}` ends that, when it is settled."
             if told
@@ -199,7 +208,7 @@ def _why_not_repaired(outcome: Outcome, *, told: bool) -> Iterator[str]:
     yield from filter(None, (outcome.why, *outcome.notes))
 
 
-def _tell_people(applying: Applying, outcome: Outcome) -> bool:
+def _alert_people(applying: Applying, outcome: Outcome) -> bool:
     """Whether people were told, and that was remembered; what was written is done, whatever becomes of the alert."""
     try:
         applying.tell(outcome)
@@ -221,7 +230,7 @@ def apply_record(
     result: str,
     *,
     why: str = "",
-    held_back_by: str | None = None,
+    hold_reason: str | None = None,
     told: bool | None = None,
 ) -> dict[str, Any]:
     """The members in their fixed order; all of them are always there.
@@ -229,7 +238,7 @@ def apply_record(
     ``told`` says whether people were told, and what they were told was remembered; it is None where that was not tried.
     """
     sentences = filter(None, (why or outcome.why, *outcome.notes))
-    contest = contest_record(outcome.contest)
+    conflict = conflict_record(outcome.conflict)
     return {
         "account": outcome.account,
         "role": role_record(role),
@@ -237,12 +246,12 @@ def apply_record(
         "result": result,
         "outcome": outcome.kind,
         "why": " ".join(sentences) or None,
-        "held_back_by": held_back_by,
+        "held_back_by": hold_reason,
         "refusal": outcome.refusal,
         "findings": finding_records(outcome.findings),
-        "withheld": withheld_records(outcome.withheld),
+        "withheld": blocked_repair_records(outcome.blocked),
         "writes": list(_writes(outcome)),
-        "contest": None if contest is None else {**contest, "stored": told is not False},
+        "contest": None if conflict is None else {**conflict, "stored": told is not False},
         "told": told,
     }
 

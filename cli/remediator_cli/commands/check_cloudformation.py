@@ -9,22 +9,22 @@ from typing import Annotated
 import typer
 
 from remediator.settings import PARTITION
-from remediator_cli.checks.forms import CheckForm
+from remediator_cli.checks.output_formats import CheckFormat
 from remediator_cli.checks.run import (
     Account,
     All,
     CheckOptions,
-    FormOption,
     Json,
+    PolicyTypeOption,
     Read,
     Strict,
-    form_asked,
+    output_option,
     read_text,
     run_check,
 )
 from remediator_cli.checks.state import Language
 from remediator_cli.iac.cloudformation_functions import StackDeployment
-from remediator_cli.iac.cloudformation_template import read_former_template, read_template
+from remediator_cli.iac.cloudformation_template import read_previous_template, read_template
 from remediator_cli.iac.declared import Declared, DeclaredChange, NotReadable
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import SettingsFile
@@ -71,7 +71,7 @@ def check_cloudformation(
         typer.Option("--region", metavar="REGION", show_default=False, help="The Region that AWS::Region stands for."),
     ] = None,
     account: Account = None,
-    form: FormOption = CheckForm.TABLE,
+    form: PolicyTypeOption = CheckFormat.TABLE,
     as_json: Json = False,
     show_all: All = False,
     strict: Strict = False,
@@ -86,7 +86,7 @@ def check_cloudformation(
         raise typer.BadParameter("it can be compared with one template only", param_hint="--before")
     given = _pairs(parameter, "--parameter"), _pairs(stack_tag, "--stack-tag")
     read = partial(_reader, before=before, region=region, given=given)
-    options = CheckOptions(settings, account, form_asked(form, is_json=as_json), show_all, strict)
+    options = CheckOptions(settings, account, output_option(form, is_json=as_json), show_all, strict)
     raise typer.Exit(run_check(templates, read, Language.CLOUDFORMATION, options))
 
 
@@ -106,7 +106,7 @@ def _reader(
 
 def _former(name: str, deployment: StackDeployment) -> tuple[Declared, frozenset[str]]:
     try:
-        return read_former_template(read_text(name, Language.CLOUDFORMATION), name, deployment)
+        return read_previous_template(read_text(name, Language.CLOUDFORMATION), name, deployment)
     except NotReadable as error:
         complain(name, str(error))
         raise typer.Exit(ExitCode.BAD_INPUT) from error

@@ -8,8 +8,18 @@ from typing import Annotated
 import typer
 
 from remediator.settings import PARTITION
-from remediator_cli.checks.forms import CheckForm
-from remediator_cli.checks.run import Account, All, CheckOptions, FormOption, Json, Read, Strict, form_asked, run_check
+from remediator_cli.checks.output_formats import CheckFormat
+from remediator_cli.checks.run import (
+    Account,
+    All,
+    CheckOptions,
+    Json,
+    PolicyTypeOption,
+    Read,
+    Strict,
+    output_option,
+    run_check,
+)
 from remediator_cli.checks.state import Language
 from remediator_cli.iac.declared import DeclaredChange, NotReadable
 from remediator_cli.iac.terraform_plan import read_plan
@@ -34,7 +44,7 @@ def check_terraform(
     *,
     settings: SettingsFile = None,
     account: Account = None,
-    form: FormOption = CheckForm.TABLE,
+    form: PolicyTypeOption = CheckFormat.TABLE,
     json: Json = False,
     show_all: All = False,
     strict: Strict = False,
@@ -45,7 +55,7 @@ def check_terraform(
     the working directory, or --settings). Needs no credentials and no network. Ends with 3 where a role would break, or
     where the remediator would undo the apply each time.
     """
-    options = CheckOptions(settings, account, form_asked(form, is_json=json), show_all, strict)
+    options = CheckOptions(settings, account, output_option(form, is_json=json), show_all, strict)
     raise typer.Exit(run_check(plans, _reader, Language.TERRAFORM, options))
 
 

@@ -12,10 +12,10 @@ from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.core.repair.instance_profile import compute_configuration
 from remediator.errors import NotFoundError, RemediatorError
 from remediator_cli.deployment import aws
-from remediator_cli.deployment.denials import said_once
+from remediator_cli.deployment.denials import reported_once
 from remediator_cli.deployment.one_role import read_role
 from remediator_cli.terminal.options import AsJson, RoleArgument, named_role
-from remediator_cli.terminal.output import OutputForm, put, record
+from remediator_cli.terminal.output import OutputFormat, put, record
 
 EXAMPLES = """
 remediator compute-config head-node
@@ -53,7 +53,7 @@ def compute_config(
     chosen = chosen_instance_profile(named.name, profiles, instance_profile)
     text = compute_configuration(chosen.arn)
     if json:
-        record(OutputForm.JSON, lambda: _record(named.name, chosen, text))
+        record(OutputFormat.JSON, lambda: _record(named.name, chosen, text))
     else:
         put(f"{text}\n")
 
@@ -100,6 +100,6 @@ def _holding(profiles: InstanceProfiles) -> tuple[InstanceProfile, ...]:
         case Absent():
             return ()
         case Unreadable(why=why):
-            raise RemediatorError(f"the role's instance profiles could not be read: {said_once(why)}")
+            raise RemediatorError(f"the role's instance profiles could not be read: {reported_once(why)}")
         case _ as never:
             assert_never(never)

@@ -15,13 +15,13 @@ from remediator.errors import RemediatorError
 from remediator.flows.survey import Surveyed
 from remediator.settings import Settings
 from remediator_cli.deployment import aws
-from remediator_cli.deployment.enrolment_tag import EnrolmentTag, named_cloud, tags_with, why_not_enrolled
+from remediator_cli.deployment.enrollment_tag import EnrollmentTag, named_cloud, tags_with, why_not_enrolled
 from remediator_cli.deployment.one_role import foresee, read_role
 from remediator_cli.rendering.fleet import surveyed_record, surveyed_text
 from remediator_cli.rendering.records import enrollment_record, tag_record
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import AsJson, RoleArgument, SettingsFile, Yes, named_role
-from remediator_cli.terminal.output import OutputForm, agreed, complain, form_of, record, tell
+from remediator_cli.terminal.output import OutputFormat, agreed, complain, output_format, record, tell
 from remediator_cli.terminal.settings_file import needed_settings, own_account
 
 EXAMPLES = """
@@ -45,7 +45,7 @@ def enroll(
     Calls iam:TagRole on the role, beside what `remediator plan` reads and iam:GetRole, with the credentials of the
     current profile.
     """
-    form = form_of(json)
+    form = output_format(json)
     named = named_role(role)
     configuration = needed_settings(settings)
     named_cloud(cloud, configuration)
@@ -54,7 +54,7 @@ def enroll(
         own_account(behind.caller(configuration.region).arn, configuration)
         found = read_role(behind, named)
         enrolling = _Enrolling(found, cloud, configuration, form)
-        enrolling.enrol(behind, yes=yes)
+        enrolling.enroll(behind, yes=yes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ class _Enrolling:
     role: Role
     cloud: str
     settings: Settings
-    form: OutputForm
+    form: OutputFormat
 
-    def enrol(self, behind: aws.Account, *, yes: bool) -> None:
+    def enroll(self, behind: aws.Account, *, yes: bool) -> None:
         """Say what will be made of it, ask, and set the tag. Raises any AwsError."""
         name, key, was = self.role.arn.name, self.settings.enrollment_tag, self._was
         foreseen = foresee(behind, self.role, self.settings, tags=tags_with(self.role, key, self.cloud))
@@ -85,7 +85,7 @@ class _Enrolling:
             complain(name, "nothing was changed")
             self._record("declined", foreseen, why="Nobody said yes.")
             raise typer.Exit(ExitCode.ERROR)
-        EnrolmentTag(behind, key).set(name, self.cloud)
+        EnrollmentTag(behind, key).set(name, self.cloud)
         for line in _said(name, self.cloud, self.settings):
             tell(Text(line), self.form)
         self._record("enrolled", foreseen)

@@ -13,11 +13,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from remediator.core.access.decision import GrantJudgement, GrantVerdict
+from remediator.core.access.decision import GrantEvaluation, GrantVerdict
 from remediator.core.alerts.finding_texts import FINDING_TEXTS
 from remediator.core.model.finding import FindingCode
 from remediator.core.model.plain_text import plain
-from remediator.core.repair.trust import TrustJudgement, TrustVerdict
+from remediator.core.repair.trust import TrustEvaluation, TrustVerdict
 from remediator_cli.evaluation.cases import MalformedCase, read_case
 from remediator_cli.evaluation.evaluation import CaseWrite, Edit, Evaluation, NotRepaired, evaluate_case
 from remediator_cli.rendering.documents import changed_text
@@ -25,7 +25,7 @@ from remediator_cli.rendering.layout import indented
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.json_lines import Fault, read_json_lines
 from remediator_cli.terminal.options import AsJsonLines, files_or_standard_input
-from remediator_cli.terminal.output import OutputForm, complain, lines_or_text, show
+from remediator_cli.terminal.output import OutputFormat, complain, lines_or_text, show
 
 _STYLES: dict[str, str] = {
     TrustVerdict.OK: "green",
@@ -79,7 +79,7 @@ def evaluate(
     raise typer.Exit(code)
 
 
-def evaluate_files(names: Sequence[str], form: OutputForm) -> ExitCode:
+def evaluate_files(names: Sequence[str], form: OutputFormat) -> ExitCode:
     """Answer every line of the files; says whether all could be read and, if so, whether every role is usable."""
     code = ExitCode.OK
     for line in read_json_lines(names):
@@ -121,17 +121,17 @@ def _rows(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:
     yield "EC2 assume the role", evaluation.trust.verdict, "\n".join(_reasons(evaluation.trust))
     alike: dict[tuple[str, str], list[str]] = {}
     for judgement in (*evaluation.grants, *evaluation.key):
-        because = "\n".join((*_reasons(judgement), *_sides(judgement)))
+        because = "\n".join((*_reasons(judgement), *_policy_sets(judgement)))
         alike.setdefault((judgement.verdict, because), []).append(judgement.action)
     for (verdict, because), actions in alike.items():
         yield "\n".join(actions), verdict, because
 
 
-def _reasons(judgement: TrustJudgement | GrantJudgement) -> tuple[str, ...]:
+def _reasons(judgement: TrustEvaluation | GrantEvaluation) -> tuple[str, ...]:
     return tuple(dict.fromkeys(plain(reason) for reason in judgement.because))
 
 
-def _sides(judgement: GrantJudgement) -> Iterator[str]:
+def _policy_sets(judgement: GrantEvaluation) -> Iterator[str]:
     if judgement.fix_by:
         yield f"An Allow in {' or in '.join(_SIDES[side] for side in sorted(judgement.fix_by))} would help."
 
@@ -148,19 +148,19 @@ def _repair(evaluation: Evaluation) -> Iterator[RenderableType]:
             yield Text(plain(write.note))
         yield changed_text(write.before, write.after)
     said = {reason.partition(": ")[2] for reason in evaluation.because}
-    for withheld in evaluation.withheld:
-        meaning = FINDING_TEXTS[withheld.finding].meaning
-        yield Text.assemble("Not repaired: ", (withheld.finding, "bold red"), f". {meaning}")
-        if more := "\n".join(_reasons_not_to_repair(withheld, said)):
+    for blocked in evaluation.blocked:
+        meaning = FINDING_TEXTS[blocked.finding].meaning
+        yield Text.assemble("Not repaired: ", (blocked.finding, "bold red"), f". {meaning}")
+        if more := "\n".join(_reasons_not_to_repair(blocked, said)):
             yield indented(Text(more, overflow="fold"))
 
 
-def _reasons_not_to_repair(withheld: NotRepaired, said: set[str]) -> Iterator[str]:
-    yield from (f"- {plain(each)}" for each in withheld.because if each not in said)
-    if withheld.statements:
-        policy = "key policy" if withheld.finding is FindingCode.KEY_BEYOND_ROLE else "bucket policy"
+def _reasons_not_to_repair(blocked: NotRepaired, said: set[str]) -> Iterator[str]:
+    yield from (f"- {plain(each)}" for each in blocked.because if each not in said)
+    if blocked.statements:
+        policy = "key policy" if blocked.finding is FindingCode.KEY_BEYOND_ROLE else "bucket policy"
         yield f"- Its owner would have to add to the {policy}:"
-        yield json.dumps(list(withheld.statements), indent=2)
+        yield json.dumps(list(blocked.statements), indent=2)
 
 
 def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
     record["repair"] = {
         "fix_by": {each.action: sorted(each.fix_by) for each in (*evaluation.grants, *evaluation.key) if each.fix_by},
         "writes": [_write(each) for each in evaluation.writes],
-        "withheld": [_withheld(each) for each in evaluation.withheld],
+        "withheld": [_blocked(each) for each in evaluation.blocked],
         "refused": evaluation.refused,
     }
     return record
@@ -195,13 +195,13 @@ def _write(planned: CaseWrite) -> dict[str, Any]:
     return record
 
 
-def _withheld(withheld: NotRepaired) -> dict[str, Any]:
+def _blocked(blocked: NotRepaired) -> dict[str, Any]:
     record: dict[str, Any] = {
-        "finding": str(withheld.finding),
-        "subject": withheld.subject,
-        "actions": list(withheld.actions),
-        "because": list(withheld.because),
+        "finding": str(blocked.finding),
+        "subject": blocked.subject,
+        "actions": list(blocked.actions),
+        "because": list(blocked.because),
     }
-    if withheld.statements:
-        record["statements"] = list(withheld.statements)
+    if blocked.statements:
+        record["statements"] = list(blocked.statements)
     return record

@@ -20,7 +20,7 @@ from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.json_lines import Fault
 from remediator_cli.terminal.json_values import read_json_values
 from remediator_cli.terminal.options import AsJsonLines, SettingsFile, account_digits, files_or_standard_input
-from remediator_cli.terminal.output import OutputForm, complain, lines_or_text, show
+from remediator_cli.terminal.output import OutputFormat, complain, lines_or_text, show
 from remediator_cli.terminal.settings_file import given_settings
 
 EXAMPLES = """
@@ -62,7 +62,7 @@ def explain_event(
 
 
 def explain_files(
-    names: Sequence[str], form: OutputForm, *, account: str | None, settings: Settings | None
+    names: Sequence[str], form: OutputFormat, *, account: str | None, settings: Settings | None
 ) -> ExitCode:
     """Answer every record in the files; says whether all could be read."""
     code = ExitCode.OK
@@ -73,7 +73,7 @@ def explain_files(
 
 
 def _answer(
-    found: FoundRecord | Fault, form: OutputForm, *, account: str | None, settings: Settings | None
+    found: FoundRecord | Fault, form: OutputFormat, *, account: str | None, settings: Settings | None
 ) -> ExitCode:
     if isinstance(found, Fault):
         complain(found.place, found.why)

@@ -25,7 +25,7 @@ remediator guardrails --settings cdk.json --form iam --deployer arn:aws:iam::111
 _PRINCIPAL = re.compile(r"arn:aws:iam::([0-9]{12}|\*):(root|(role|user)/[\w+=,.@/*?-]*[\w+=,.@-][\w+=,.@/*?-]*)")
 
 
-class FormOption(Enum):
+class PolicyTypeOption(Enum):
     """The form of the policy."""
 
     SCP = "scp"
@@ -55,8 +55,8 @@ def guardrails(
             help="Who deploys, and may touch our resources, instead of the CDK's bootstrap roles; may be repeated.",
         ),
     ] = None,
-    form: Annotated[FormOption, typer.Option("--form", help="A service control policy, or an IAM policy.")] = (
-        FormOption.SCP
+    form: Annotated[PolicyTypeOption, typer.Option("--form", help="A service control policy, or an IAM policy.")] = (
+        PolicyTypeOption.SCP
     ),
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object that holds the policy and what it was made from.")
@@ -97,7 +97,7 @@ def _guarded(approvers: tuple[str, ...], deployers: tuple[str, ...], settings: S
     )
 
 
-def _record(guarded: Guarded, form: FormOption, text: str) -> dict[str, Any]:
+def _record(guarded: Guarded, form: PolicyTypeOption, text: str) -> dict[str, Any]:
     return {
         "form": form.value,
         "account": guarded.account,

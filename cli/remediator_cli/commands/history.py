@@ -23,7 +23,7 @@ from remediator_cli.rendering.documents import changed_text
 from remediator_cli.rendering.layout import facts
 from remediator_cli.rendering.records import document_record, role_of_change
 from remediator_cli.terminal.options import DEFAULT_STACK, Region, RoleOption, SettingsFile, Stack, named_role
-from remediator_cli.terminal.output import OutputForm, form_of, show, tell
+from remediator_cli.terminal.output import OutputFormat, output_format, show, tell
 
 _MOST: Final = 10_000
 """How many changes can be listed at most."""
@@ -63,7 +63,7 @@ def history(
     Calls cloudformation:DescribeStacks, dynamodb:Query and dynamodb:GetItem with the credentials of the current
     profile, and sts:GetCallerIdentity for a ROLE that is given by its ARN.
     """
-    form = form_of(json)
+    form = output_format(json)
     is_change = what is not None and "/" in what and not what.startswith("arn:")
     if is_change and what is not None:
         try:
@@ -100,7 +100,7 @@ def _changes_of(deployment: Deployment, arn: RoleArn) -> tuple[Change, ...]:
     return same
 
 
-def _show_change(deployment: Deployment, change_id: str, form: OutputForm) -> None:
+def _show_change(deployment: Deployment, change_id: str, form: OutputFormat) -> None:
     change = deployment.history().read_change(change_id)
     if change is None:
         raise RemediatorError(
@@ -109,13 +109,13 @@ def _show_change(deployment: Deployment, change_id: str, form: OutputForm) -> No
     show(form, change_record(change, with_documents=True), partial(change_text, change))
 
 
-def _list_changes(deployment: Deployment, named: RoleOption | None, most: int, form: OutputForm) -> None:
+def _list_changes(deployment: Deployment, named: RoleOption | None, most: int, form: OutputFormat) -> None:
     role_name = None if named is None else named.name
     if named is None or named.arn is None:
         changes = deployment.history().list_changes(role_name, most=most)
     else:
         changes = _changes_of(deployment, named.arn)[:most]
-    if form is OutputForm.JSON:
+    if form is OutputFormat.JSON:
         for change in changes:
             show(form, change_record(change), Text)
     elif changes:

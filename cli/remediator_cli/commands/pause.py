@@ -15,7 +15,7 @@ from remediator_cli.deployment import aws
 from remediator_cli.deployment.stack_outputs import find_deployment
 from remediator_cli.rendering.records import writes_record
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack
-from remediator_cli.terminal.output import OutputForm, form_of, record, tell
+from remediator_cli.terminal.output import OutputFormat, output_format, record, tell
 
 EXAMPLES = """
 remediator pause
@@ -40,14 +40,14 @@ def pause(
     Calls cloudformation:DescribeStacks, ssm:GetParameter and ssm:PutParameter with the credentials of the current
     profile; with --json also sts:GetCallerIdentity.
     """
-    form = form_of(json)
+    form = output_format(json)
     asked = Pause(clouds=frozenset(clouds)) if clouds else Pause(everything=True)
     if parse_pause(pause_text(asked)).clouds != asked.clouds:
         raise typer.BadParameter("there can be no cloud of that name", param_hint="CLOUD")
     with aws.answered():
         deployment = find_deployment(stack, region, settings)
         _must_be_configured(asked, deployment.settings)
-        account = deployment.account.number(deployment.region) if form is OutputForm.JSON else ""
+        account = deployment.account.number(deployment.region) if form is OutputFormat.JSON else ""
         before, after = deployment.pause_switch().pause(asked)
         unchecked = bool(asked.clouds) and deployment.settings is None and not after.everything
         tell(Text(f"{plain(after.why)} It takes effect within a minute."), form)

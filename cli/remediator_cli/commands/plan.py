@@ -14,12 +14,12 @@ from typer.exceptions import TyperException
 
 from remediator.errors import RemediatorError
 from remediator_cli.deployment import aws
-from remediator_cli.deployment.fleet import Fleet, look_at_fleet
+from remediator_cli.deployment.fleet import Fleet, assess_fleet
 from remediator_cli.deployment.scan_policy import scan_policy
 from remediator_cli.rendering.fleet import fleet_record, fleet_text
 from remediator_cli.terminal.exits import ExitCode, PlanExitCode
 from remediator_cli.terminal.options import AsJson, RoleOption, SettingsFile, named_role
-from remediator_cli.terminal.output import complain, form_of, put, show
+from remediator_cli.terminal.output import complain, output_format, put, show
 from remediator_cli.terminal.settings_file import needed_settings
 
 EXAMPLES = """
@@ -78,10 +78,10 @@ def plan(
         put(json_text.dumps(scan_policy(configuration), indent=1) + "\n")
         return
     with aws.answered():
-        fleet = look_at_fleet(aws.account(), configuration, frozenset(each.name for each in named))
+        fleet = assess_fleet(aws.account(), configuration, frozenset(each.name for each in named))
     _must_be_meant(named, fleet)
-    show(form_of(json), fleet_record(fleet, configuration), partial(fleet_text, fleet, configuration))
-    raise typer.Exit(_judged(fleet))
+    show(output_format(json), fleet_record(fleet, configuration), partial(fleet_text, fleet, configuration))
+    raise typer.Exit(_evaluated(fleet))
 
 
 def _must_be_meant(named: tuple[RoleOption, ...], fleet: Fleet) -> None:
@@ -97,7 +97,7 @@ def _must_be_meant(named: tuple[RoleOption, ...], fleet: Fleet) -> None:
             )
 
 
-def _judged(fleet: Fleet) -> PlanExitCode:
+def _evaluated(fleet: Fleet) -> PlanExitCode:
     if fleet.denied:
         complain(
             "plan",

@@ -17,7 +17,7 @@ from remediator.core.history.pause import parse_pause
 from remediator.core.model.plain_text import plain
 from remediator.core.model.write import DocumentKind
 from remediator.core.repair.removal import Removal
-from remediator.core.repair.write_blockers import Left
+from remediator.core.repair.write_blockers import Retained
 from remediator.errors import NotFoundError, RemediatorError
 from remediator.flows.remove_grants import FoundGrants, NotRemoved, Removed, find_what_is_ours, remove
 from remediator.gateways.world import World
@@ -31,7 +31,16 @@ from remediator_cli.rendering.records import document_record, recorded
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
-from remediator_cli.terminal.output import OutputForm, complain, confirmed, decline, form_of, present, record, tell
+from remediator_cli.terminal.output import (
+    OutputFormat,
+    complain,
+    confirmed,
+    decline,
+    output_format,
+    present,
+    record,
+    tell,
+)
 from remediator_cli.terminal.settings_file import BESIDE, needed_settings, own_account
 
 PAUSE_PARAMETER = "/anyscale-remediator/writes"
@@ -68,7 +77,7 @@ def remove_grants(
     The remediator would put it back: it has to be paused (`remediator pause`), the roles unenrolled, or its stack
     deleted. With a deployment each write is recorded in its history.
     """
-    form = form_of(json)
+    form = output_format(json)
     named = tuple(named_role(each, param_hint="--role") for each in role or ())
     configuration = needed_settings(settings)
     with aws.answered():
@@ -83,7 +92,7 @@ def remove_grants(
         found = find_what_is_ours(world, frozenset(each.name for each in named), has_history=has_history)
         if found.unknown:
             raise RemediatorError(f"there is no role {', '.join(found.unknown)} in account {account}")
-        recorded = partial(taking_back_record, account, None if deployment is None else deployment.stack, found)
+        recorded = partial(removal_record, account, None if deployment is None else deployment.stack, found)
         present(form, _shown(found, deployment, stack), asks=bool(found.removals) and not yes)
         if not found.removals:
             record(form, lambda: recorded("nothing", None))
@@ -103,7 +112,7 @@ def remove_grants(
 
 
 def _end(
-    results: Sequence[Removed | NotRemoved], form: OutputForm, recorded: Callable[..., dict[str, Any]]
+    results: Sequence[Removed | NotRemoved], form: OutputFormat, recorded: Callable[..., dict[str, Any]]
 ) -> NoReturn:
     is_done = all(isinstance(result, Removed) for result in results)
     record(form, lambda: recorded("taken-back" if is_done else "incomplete", None, results))
@@ -183,11 +192,11 @@ def _shown(found: FoundGrants, deployment: Deployment | None, stack: str) -> Ren
     return Group(*parts)
 
 
-def _left_text(left: Left) -> RenderableType:
+def _left_text(left: Retained) -> RenderableType:
     return Group(Text.assemble((plain(left.what), "bold"), "  is left as it is"), indented(Text(plain(left.why))))
 
 
-def _say(removal: Removal, result: Removed | NotRemoved, form: OutputForm) -> None:
+def _say(removal: Removal, result: Removed | NotRemoved, form: OutputFormat) -> None:
     if isinstance(result, NotRemoved):
         complain(_name(removal), f"not taken back. {result.why}")
         return
@@ -210,7 +219,7 @@ def _documents(count: int) -> str:
     return "this one document" if count == 1 else f"these {count} documents"
 
 
-def taking_back_record(
+def removal_record(
     account: str,
     stack: str | None,
     found: FoundGrants,

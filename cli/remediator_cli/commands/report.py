@@ -10,21 +10,21 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from remediator.core.history.role_record import Contest, Incident
+from remediator.core.history.role_record import Conflict, Incident
 from remediator.core.model.plain_text import plain
 from remediator.errors import DeniedError
 from remediator.settings import Settings
 from remediator_cli.deployment import aws
-from remediator_cli.deployment.fleet import look_at_fleet
+from remediator_cli.deployment.fleet import assess_fleet
 from remediator_cli.deployment.stack_outputs import Deployment, NotDeployed, find_deployment
 from remediator_cli.rendering.fleet import fleet_record
-from remediator_cli.report.contents import STANDING_WORDS, Report, make_report
+from remediator_cli.report.contents import STATUS_WORDS, Report, make_report
 from remediator_cli.report.file import refuse_occupied, write_whole
 from remediator_cli.report.page import report_page
 from remediator_cli.report.past import Past, read_past
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack
-from remediator_cli.terminal.output import OutputForm, complain, put, show, tell
+from remediator_cli.terminal.output import OutputFormat, complain, put, show, tell
 from remediator_cli.terminal.settings_file import BESIDE, needed_settings
 
 _STANDARD_OUTPUT: Final = Path("-")
@@ -71,7 +71,7 @@ def report(
     if file is not None:
         write_whole(file, report_page(made), force=force)
     if json:
-        show(OutputForm.JSON, report_record(made), Text)
+        show(OutputFormat.JSON, report_record(made), Text)
     else:
         tell(Text(_summary(made, file)))
 
@@ -89,7 +89,7 @@ def _must_be_writable(file: Path | None, *, json: bool, force: bool) -> None:
 def _looked_at(configuration: Settings, stack: str, region: str | None, settings: Path, days: int) -> Report:
     now = clock.now()
     past, why = _past(stack, region, settings, partial(read_past, days=days, now=now))
-    fleet = look_at_fleet(aws.account(), configuration, frozenset())
+    fleet = assess_fleet(aws.account(), configuration, frozenset())
     plan = fleet_record(fleet, configuration)
     return make_report(at=now, fleet=fleet, plan=plan, past=past, without_past=why)
 
@@ -123,7 +123,7 @@ def _complain(made: Report) -> None:
 
 
 def _summary(made: Report, file: Path | None) -> str:
-    said = ", ".join(f"{count} {STANDING_WORDS[standing]}" for standing, count in made.counts.items() if count)
+    said = ", ".join(f"{count} {STATUS_WORDS[standing]}" for standing, count in made.counts.items() if count)
     return plain(f"{file}: {said or 'no role is enrolled, or nearly so'}.")
 
 
@@ -167,21 +167,21 @@ def _past_record(past: Past) -> dict[str, Any]:
         ],
         "unexplained": past.unexplained,
         "open": [
-            {"name": name, "contest": _contest(memory.contest), "incident": _incident(memory.incident)}
-            for name, memory in past.open
+            {"name": name, "contest": _conflict(role_record.conflict), "incident": _incident(role_record.incident)}
+            for name, role_record in past.open
         ],
     }
 
 
-def _contest(contest: Contest | None) -> dict[str, Any] | None:
-    if contest is None:
+def _conflict(conflict: Conflict | None) -> dict[str, Any] | None:
+    if conflict is None:
         return None
     return {
-        "since": contest.since.isoformat(),
-        "until": contest.until.isoformat(),
-        "findings": [{"code": finding.code, "subject": finding.subject} for finding in contest.findings],
-        "undone_by": list(contest.actors),
-        "events": contest.events,
+        "since": conflict.since.isoformat(),
+        "until": conflict.until.isoformat(),
+        "findings": [{"code": finding.code, "subject": finding.subject} for finding in conflict.findings],
+        "undone_by": list(conflict.actors),
+        "events": conflict.events,
     }
 
 

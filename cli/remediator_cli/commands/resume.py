@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from remediator.core.history.pause import RUNNING, Pause, parse_pause
-from remediator.core.history.role_record import Contest
+from remediator.core.history.role_record import Conflict
 from remediator.core.model.plain_text import plain
 from remediator.core.model.role import Role
 from remediator.errors import RemediatorError
@@ -18,9 +18,9 @@ from remediator.settings import MODE_TAG, Mode
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.one_role import read_role
 from remediator_cli.deployment.stack_outputs import Deployment, find_deployment
-from remediator_cli.rendering.records import contest_record, role_record, tag_record, writes_record
+from remediator_cli.rendering.records import conflict_record, role_record, tag_record, writes_record
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
-from remediator_cli.terminal.output import OutputForm, agreed, decline, form_of, record, tell
+from remediator_cli.terminal.output import OutputFormat, agreed, decline, output_format, record, tell
 
 EXAMPLES = """
 remediator resume head-node
@@ -46,7 +46,7 @@ def resume(
     With a ROLE its contest ends, and its tag anyscale:remediation is set to repair; the remediator then looks at it at
     once. Without one, everything that is paused goes on, which is asked for first; a sweep then looks at every role.
     """
-    form = form_of(json)
+    form = output_format(json)
     named = None if role is None else named_role(role)
     with aws.answered():
         deployment = find_deployment(stack, region, settings)
@@ -56,13 +56,13 @@ def resume(
             _resume_role(deployment, read_role(deployment.account, named), form)
 
 
-def _resume_role(deployment: Deployment, role: Role, form: OutputForm) -> None:
+def _resume_role(deployment: Deployment, role: Role, form: OutputFormat) -> None:
     name = role.arn.name
     result = resume_role(name, deployment.world(role.arn.account))
     match result:
-        case Resumed(contest=contest, tag=tag):
-            if contest is not None:
-                tell(Text(_contest_ended(contest)), form)
+        case Resumed(conflict=conflict, tag=tag):
+            if conflict is not None:
+                tell(Text(_conflict_ended(conflict)), form)
             was = "" if tag is None else f"; it was {plain(tag)}"
             tell(Text(f"The tag {MODE_TAG} of {name} is set to {Mode.REPAIR}{was}."), form)
             tell(
@@ -82,13 +82,13 @@ def _resume_role(deployment: Deployment, role: Role, form: OutputForm) -> None:
         raise RemediatorError(result.why)
 
 
-def _contest_ended(contest: Contest) -> str:
-    undone_by = "".join(f"\n  undone by {plain(actor)}" for actor in contest.actors)
-    return f"The contest since {contest.since:%Y-%m-%d %H:%M} UTC is ended.{undone_by}"
+def _conflict_ended(conflict: Conflict) -> str:
+    undone_by = "".join(f"\n  undone by {plain(actor)}" for actor in conflict.actors)
+    return f"The contest since {conflict.since:%Y-%m-%d %H:%M} UTC is ended.{undone_by}"
 
 
-def _resume_writes(deployment: Deployment, form: OutputForm, *, yes: bool) -> None:
-    account = deployment.account.number(deployment.region) if form is OutputForm.JSON else ""
+def _resume_writes(deployment: Deployment, form: OutputFormat, *, yes: bool) -> None:
+    account = deployment.account.number(deployment.region) if form is OutputFormat.JSON else ""
     switch = deployment.pause_switch()
     paused = parse_pause(switch.read())
     if paused == Pause():
@@ -107,8 +107,8 @@ def resumed_record(role: Role, result: Resumed | NotResumed | None) -> dict[str,
     was = role.tags.get(MODE_TAG)
     record: dict[str, Any] = {"account": role.arn.account, "role": role_record(role)}
     match result:
-        case Resumed(contest=contest, tag=tag):
-            ended, set_to = contest_record(contest), tag_record(MODE_TAG, tag, Mode.REPAIR)
+        case Resumed(conflict=conflict, tag=tag):
+            ended, set_to = conflict_record(conflict), tag_record(MODE_TAG, tag, Mode.REPAIR)
             return {**record, "result": "resumed", "why": None, "tag": set_to, "contest": ended}
         case None:
             word, why = "nothing-to-resume", None

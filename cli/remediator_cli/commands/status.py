@@ -10,7 +10,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from remediator.core.history.role_record import RoleMemory
+from remediator.core.history.role_record import RoleRecord
 from remediator.core.model.plain_text import plain
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator_cli.deployment import aws
@@ -21,7 +21,7 @@ from remediator_cli.rendering.records import pause_record
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack
-from remediator_cli.terminal.output import OutputForm, complain, show
+from remediator_cli.terminal.output import OutputFormat, complain, show
 from remediator_cli.terminal.settings_file import BESIDE
 
 EXAMPLES = """
@@ -51,7 +51,7 @@ def status(
         if other := deployment.other_configuration(deployment.settings):
             complain("status", f"{other} The modes of the clouds are those of the one given")
         found = read_status(deployment, deployment.settings, clock.now())
-    show(OutputForm.JSON if json else OutputForm.HUMAN, status_record(found), partial(status_text, found))
+    show(OutputFormat.JSON if json else OutputFormat.HUMAN, status_record(found), partial(status_text, found))
     for _, why in found.denied:
         complain("status", why)
     if found.troubles:
@@ -99,12 +99,12 @@ def _each(items: tuple[_T, ...] | None, record: Callable[[_T], dict[str, Any]]) 
     return None if items is None else [record(each) for each in items]
 
 
-def _role_record(name: str, memory: RoleMemory) -> dict[str, Any]:
-    contest, incident = memory.contest, memory.incident
+def _role_record(name: str, role_record: RoleRecord) -> dict[str, Any]:
+    conflict, incident = role_record.conflict, role_record.incident
     return {
         "name": name,
-        "contested_since": None if contest is None else contest.since.isoformat(),
-        "undone_by": [] if contest is None else list(contest.actors),
+        "contested_since": None if conflict is None else conflict.since.isoformat(),
+        "undone_by": [] if conflict is None else list(conflict.actors),
         "incident": None if incident is None else incident.incident_id,
         "open_since": None if incident is None else incident.opened.isoformat(),
     }

@@ -8,7 +8,7 @@ from functools import partial
 import typer
 from rich.text import Text
 
-from remediator.core.alerts.notification import test_notice
+from remediator.core.alerts.notification import test_system_notice
 from remediator.core.model.plain_text import plain
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.stack_outputs import Deployment, find_deployment
@@ -16,7 +16,7 @@ from remediator_cli.deployment.subscriptions import Subscriptions
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack
-from remediator_cli.terminal.output import complain, form_of, show
+from remediator_cli.terminal.output import complain, output_format, show
 
 EXAMPLES = """
 remediator test-alert
@@ -46,10 +46,10 @@ def send_test_alert(
         subscriptions = deployment.subscriptions()
         sender = deployment.account.caller(deployment.region)
         now = clock.now()
-        notice = test_notice(deployment.account_id, sender.arn or sender.kind, now)
+        notice = test_system_notice(deployment.account_id, sender.arn or sender.kind, now)
         topic.publish(notice)
     show(
-        form_of(json),
+        output_format(json),
         {
             "id": notice.notification_id,
             "time": now.isoformat(),

@@ -29,7 +29,7 @@ from remediator_cli.rendering.records import document_record, recorded, role_of_
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes
-from remediator_cli.terminal.output import OutputForm, agreed, complain, decline, form_of, record, tell
+from remediator_cli.terminal.output import OutputFormat, agreed, complain, decline, output_format, record, tell
 
 EXAMPLES = """
 remediator undo head-node/20260304T100020000000Z-1a2b3c4d
@@ -55,7 +55,7 @@ def undo(
     Writes with the credentials of the current profile, which must be allowed to tag the role and to write the document
     that was changed.
     """
-    form = form_of(json)
+    form = output_format(json)
     try:
         split_change_id(change)
     except MalformedRecord as error:
@@ -110,13 +110,13 @@ def _plan(change: Change, planned: Write) -> Group:
     )
 
 
-def _say_refused(change_id: str, refused: UndoRefused, form: OutputForm) -> None:
+def _say_refused(change_id: str, refused: UndoRefused, form: OutputFormat) -> None:
     complain(change_id, f"not undone. {refused.why}")
     if refused.diff:
         tell(diff_text(refused.diff), form)
 
 
-def _say(change: Change, result: Undone | NotUndone, form: OutputForm) -> None:
+def _say(change: Change, result: Undone | NotUndone, form: OutputFormat) -> None:
     if isinstance(result, Undone):
         tell(Text(f"Undone, and recorded as {result.change.change_id}."), form)
         tell(Text(f"The tag {MODE_TAG} now holds the remediator back. To end that:"), form)
@@ -125,7 +125,7 @@ def _say(change: Change, result: Undone | NotUndone, form: OutputForm) -> None:
             complain(change.change_id, result.trouble)
         return
     resume = f" Its tag now holds the remediator back; `remediator resume {change.role_name}` ends that."
-    complain(change.change_id, f"{result.why}{resume if result.is_held_back else ''}")
+    complain(change.change_id, f"{result.why}{resume if result.is_on_hold else ''}")
     if result.diff:
         tell(diff_text(result.diff), form)
 
@@ -150,7 +150,7 @@ def undo_record(
         "after": planned.after if isinstance(planned, Write) else change.before,
         "found": found,
         "warning": (planned.note or None) if isinstance(planned, Write) else None,
-        "held_back": isinstance(result, Undone) or (isinstance(result, NotUndone) and result.is_held_back),
+        "held_back": isinstance(result, Undone) or (isinstance(result, NotUndone) and result.is_on_hold),
         "change": None if result is None else recorded(result.change),
         "trouble": (result.trouble or None) if isinstance(result, Undone) else None,
     }

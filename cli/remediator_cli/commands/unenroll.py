@@ -7,11 +7,11 @@ from rich.text import Text
 from remediator.core.model.plain_text import plain
 from remediator.settings import DEFAULT_ENROLLMENT_TAG
 from remediator_cli.deployment import aws
-from remediator_cli.deployment.enrolment_tag import EnrolmentTag
+from remediator_cli.deployment.enrollment_tag import EnrollmentTag
 from remediator_cli.deployment.one_role import read_role
 from remediator_cli.rendering.records import enrollment_record, tag_record
 from remediator_cli.terminal.options import AsJson, RoleArgument, SettingsFile, Yes, named_role
-from remediator_cli.terminal.output import agreed, decline, form_of, record, tell
+from remediator_cli.terminal.output import agreed, decline, output_format, record, tell
 from remediator_cli.terminal.settings_file import BESIDE, given_settings
 
 EXAMPLES = """
@@ -33,7 +33,7 @@ def unenroll(
 
     Calls iam:GetRole and iam:UntagRole on the role with the credentials of the current profile.
     """
-    form = form_of(json)
+    form = output_format(json)
     named = named_role(role)
     configuration = given_settings(settings or (BESIDE if BESIDE.is_file() else None))
     key = configuration.enrollment_tag if configuration else DEFAULT_ENROLLMENT_TAG
@@ -50,7 +50,7 @@ def unenroll(
             decline(
                 name, form, lambda: enrollment_record(found, tag_record(key, was, was), "declined", "Nobody said yes.")
             )
-        EnrolmentTag(behind, key).remove(name)
+        EnrollmentTag(behind, key).remove(name)
     tell(Text(f"The tag {key} of {name} is removed. What was granted stays. To take that back:"), form)
     tell(Text(f"  remediator remove-grants --role {name}"), form)
     record(form, lambda: enrollment_record(found, tag_record(key, was, None), "unenrolled", None))

@@ -28,7 +28,7 @@ def denial(error: DeniedError) -> str:
     return f"{call}{_once(error.message)}"
 
 
-def said_once(why: str) -> str:
+def reported_once(why: str) -> str:
     """Why something could not be read, of which a denied call is the reason maybe, without AWS's repetition of it."""
     call, user, rest = why.partition(": User: ")
     return f"{call}{_once(f'{user[2:]}{rest}')}" if user else why

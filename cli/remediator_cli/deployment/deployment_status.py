@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from remediator.core.history.pause import Pause, parse_pause
-from remediator.core.history.role_record import RoleMemory
+from remediator.core.history.role_record import RoleRecord
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import DeniedError
 from remediator.settings import Settings
@@ -86,7 +86,7 @@ class Status:
     clouds: tuple[tuple[str, str], ...] | None
     last_sweep: Reading[datetime]
     queues: tuple[QueueDepth, ...] | None
-    roles: tuple[tuple[str, RoleMemory], ...] | None
+    roles: tuple[tuple[str, RoleRecord], ...] | None
     more_roles: int
     alarms: tuple[AlarmOn, ...] | None
     denied: tuple[tuple[str, str], ...] = ()
@@ -120,16 +120,16 @@ class Status:
             )
 
     def _of_roles(self) -> Iterator[str]:
-        for name, memory in self.roles or ():
-            if memory.contest is not None:
-                by = ", ".join(memory.contest.actors) or "somebody"
+        for name, role_record in self.roles or ():
+            if role_record.conflict is not None:
+                by = ", ".join(role_record.conflict.actors) or "somebody"
                 yield (
-                    f"The role {name} is contested since {_minute(memory.contest.since)}: its repairs are undone by "
-                    f"{by}. `remediator resume {name}` when that is settled."
+                    f"The role {name} is contested since {_minute(role_record.conflict.since)}: its repairs are undone "
+                    f"by {by}. `remediator resume {name}` when that is settled."
                 )
-            elif memory.incident is not None:
+            elif role_record.incident is not None:
                 yield (
-                    f"Something is wrong with the role {name} since {_minute(memory.incident.opened)}, and is not "
+                    f"Something is wrong with the role {name} since {_minute(role_record.incident.opened)}, and is not "
                     f"repaired by itself: remediator plan --role {name}"
                 )
         if self.more_roles:
@@ -148,7 +148,7 @@ def read_status(deployment: Deployment, settings: Settings | None, now: datetime
     if pause is not None and settings is not None:
         pause = pause.under(settings)
     newest = denied.unless(lambda: history.list_changes(most=1))
-    unsettled = denied.unless(lambda: _unsettled(history))
+    unsettled = denied.unless(lambda: _pending(history))
     last_sweep = denied.unless(lambda: _last_sweep(deployment, now))
     queues = denied.unless(lambda: _queues(deployment))
     alarms = denied.unless(lambda: _alarms(deployment))
@@ -193,11 +193,13 @@ def _reading(answer: object, found: Sequence[_T]) -> Reading[_T]:
     return Present(found[0]) if found else Absent()
 
 
-def _unsettled(history: HistoryTable) -> tuple[tuple[tuple[str, RoleMemory], ...], int]:
+def _pending(history: HistoryTable) -> tuple[tuple[tuple[str, RoleRecord], ...], int]:
     """The roles of which something is open, with what is remembered of them, and how many there are besides."""
-    names = history.unsettled_roles()
-    remembered = ((name, history.read_memory(name)) for name in names[:_MOST_ROLES])
-    return tuple((name, memory) for name, memory in remembered if memory.is_unsettled), len(names[_MOST_ROLES:])
+    names = history.pending_roles()
+    stored_record = ((name, history.read_role_record(name)) for name in names[:_MOST_ROLES])
+    return tuple((name, role_record) for name, role_record in stored_record if role_record.is_pending), len(
+        names[_MOST_ROLES:]
+    )
 
 
 def _stack_state(deployment: Deployment) -> tuple[str, datetime]:

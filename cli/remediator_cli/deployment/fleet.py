@@ -29,7 +29,7 @@ class Fleet:
     denied: tuple[str, ...]
 
 
-def look_at_fleet(behind: Account, settings: Settings, names: frozenset[str]) -> Fleet:
+def assess_fleet(behind: Account, settings: Settings, names: frozenset[str]) -> Fleet:
     """Look at all roles of the account, or at those of some ``names``, with read-only calls; a bar shows how it goes.
 
     Raises RemediatorError where the credentials are for another account than the configuration, and where there is no

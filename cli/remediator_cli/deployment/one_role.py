@@ -16,7 +16,7 @@ from remediator.flows.survey import Surveyed
 from remediator.gateways.world import World
 from remediator.settings import Settings
 from remediator_cli.deployment.aws import Account
-from remediator_cli.deployment.denials import said_once
+from remediator_cli.deployment.denials import reported_once
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.options import RoleOption
 
@@ -50,7 +50,7 @@ def read_role(behind: Account, named: RoleOption) -> Role:
         case Absent():
             raise RemediatorError(f"there is no role {named.arn or named.name} in the account of your credentials")
         case Unreadable(why=why):
-            raise RemediatorError(f"the role {named.name} could not be read: {said_once(why)}")
+            raise RemediatorError(f"the role {named.name} could not be read: {reported_once(why)}")
         case Present(value=role):
             named.must_be(role.arn)
             return role
@@ -93,4 +93,4 @@ def _must(reading: Reading[_T], what: str) -> _T:
     if isinstance(reading, Present):
         return reading.value
     why = reading.why if isinstance(reading, Unreadable) else "it is not there"
-    raise RemediatorError(f"{what} could not be read: {said_once(why)}")
+    raise RemediatorError(f"{what} could not be read: {reported_once(why)}")

@@ -36,7 +36,7 @@ class Case:
     role: Role
     policies: RolePolicies
     bucket: Bucket
-    surroundings: EvaluationContext
+    evaluation_context: EvaluationContext
 
 
 def read_case(value: object) -> Case:
@@ -58,7 +58,7 @@ def read_case(value: object) -> Case:
         ),
         policies=RolePolicies(inline=Present(_inline(role)), attached=Present(_managed(role)), boundary=boundary),
         bucket=_bucket(bucket),
-        surroundings=_surroundings(case.optional_inner("env")),
+        evaluation_context=_evaluation_context(case.optional_inner("env")),
     )
 
 
@@ -174,7 +174,7 @@ def _key(encryption: _Object) -> CustomerKey | None:
     return CustomerKey(arn, Unreadable("the case does not give it") if isinstance(policy, Absent) else policy)
 
 
-def _surroundings(env: _Object) -> EvaluationContext:
+def _evaluation_context(env: _Object) -> EvaluationContext:
     if not env.members:
         return EvaluationContext()
     context = _network(env)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-from remediator.core.access.decision import GrantJudgement
-from remediator.core.access.grants import judge_grants, judge_key
+from remediator.core.access.decision import GrantEvaluation
+from remediator.core.access.grants import evaluate_grants, evaluate_key
 from remediator.core.enrollment.decide import sign_of_others
-from remediator.core.enrollment.privilege import sign_of_power
+from remediator.core.enrollment.privilege import sign_of_privilege
 from remediator.core.model.bucket import Bucket
 from remediator.core.model.finding import REPAIRABLE, Finding, FindingCode
 from remediator.core.model.observed import Observed
@@ -22,7 +22,7 @@ from remediator.core.repair.bucket_policy import bucket_policy_statement
 from remediator.core.repair.diagnose import diagnose
 from remediator.core.repair.keys import key_policy_statement
 from remediator.core.repair.plan import RepairPlan, plan_repair
-from remediator.core.repair.trust import TrustJudgement, judge_trust
+from remediator.core.repair.trust import TrustEvaluation, evaluate_trust
 from remediator_cli.evaluation.cases import Case
 
 
@@ -74,39 +74,39 @@ class Evaluation:
     id: str
     role: Role
     bucket: Bucket
-    trust: TrustJudgement
-    grants: tuple[GrantJudgement, ...]
-    key: tuple[GrantJudgement, ...]
+    trust: TrustEvaluation
+    grants: tuple[GrantEvaluation, ...]
+    key: tuple[GrantEvaluation, ...]
     writes: tuple[CaseWrite, ...]
-    withheld: tuple[NotRepaired, ...]
+    blocked: tuple[NotRepaired, ...]
     refused: str | None
 
     @property
     def is_usable(self) -> bool:
         """Nothing is wrong: EC2 may assume the role, and it may do all that a cluster requires."""
-        return not self.writes and not self.withheld
+        return not self.writes and not self.blocked
 
     @property
     def because(self) -> tuple[str, ...]:
         """Every reason once, after its verdict: trust first, then the bucket, then its key."""
-        judgements: tuple[TrustJudgement | GrantJudgement, ...] = (self.trust, *self.grants, *self.key)
+        judgements: tuple[TrustEvaluation | GrantEvaluation, ...] = (self.trust, *self.grants, *self.key)
         return tuple(dict.fromkeys(f"{each.verdict}: {reason}" for each in judgements for reason in each.because))
 
 
 def evaluate_case(case: Case) -> Evaluation:
     """Judge a case, and plan its repair with the functions that the reconciler plans with."""
     observed = Observed(case.role, case.policies, ((case.bucket.name, Present(case.bucket)),))
-    findings = diagnose(observed, case.surroundings)
+    findings = diagnose(observed, case.evaluation_context)
     plan = plan_repair(observed, findings)
     return Evaluation(
         id=case.id,
         role=case.role,
         bucket=case.bucket,
-        trust=judge_trust(case.role, case.surroundings),
-        grants=judge_grants(case.role, case.policies, case.bucket, case.surroundings),
-        key=judge_key(case.role, case.policies, case.bucket, case.surroundings),
+        trust=evaluate_trust(case.role, case.evaluation_context),
+        grants=evaluate_grants(case.role, case.policies, case.bucket, case.evaluation_context),
+        key=evaluate_key(case.role, case.policies, case.bucket, case.evaluation_context),
         writes=tuple(map(_write, plan.writes)),
-        withheld=tuple(_withheld(case, findings, plan)),
+        blocked=tuple(_blocked(case, findings, plan)),
         refused=_refusal(case),
     )
 
@@ -119,7 +119,7 @@ def _refusal(case: Case) -> str | None:
     role = case.role
     match role.trust:
         case Present(value=document):
-            power = sign_of_power(role, case.policies)
+            power = sign_of_privilege(role, case.policies)
             return sign_of_others(document, account=role.arn.account) or (None if power is None else power[1])
         case Absent():
             return "The role has no trust policy to look at."
@@ -151,8 +151,8 @@ def _trust_edit(write: Write) -> Edit:
     return Edit.APPENDED if after > before else Edit.REPLACED
 
 
-def _withheld(case: Case, findings: Iterable[Finding], plan: RepairPlan) -> Iterable[NotRepaired]:
-    in_the_way = {withheld.finding: withheld.because for withheld in plan.withheld}
+def _blocked(case: Case, findings: Iterable[Finding], plan: RepairPlan) -> Iterable[NotRepaired]:
+    in_the_way = {blocked.finding: blocked.because for blocked in plan.blocked}
     for finding in findings:
         why = finding.because
         if finding.code in REPAIRABLE:

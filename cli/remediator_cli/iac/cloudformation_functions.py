@@ -69,7 +69,7 @@ class Values:
     mappings: Mapping[str, object]
     conditions: Mapping[str, object]
     resources: Mapping[str, Mapping[str, object]]
-    _memory: dict[tuple[str, str], object] = field(default_factory=dict)
+    _role_record_of: dict[tuple[str, str], object] = field(default_factory=dict)
 
     @classmethod
     def of(cls, template: Mapping[str, object], deployment: StackDeployment) -> Values:
@@ -145,10 +145,10 @@ class Values:
         return {key: each for key, each in members.items() if each is not NO_VALUE}
 
     def _remembered(self, key: tuple[str, str], work_out: Callable[[], object]) -> object:
-        if key not in self._memory:
-            self._memory[key] = Unknown(f"{key[1]} refers to itself")
-            self._memory[key] = work_out()
-        return self._memory[key]
+        if key not in self._role_record_of:
+            self._role_record_of[key] = Unknown(f"{key[1]} refers to itself")
+            self._role_record_of[key] = work_out()
+        return self._role_record_of[key]
 
     def _function(self, name: str, argument: object) -> object:
         match name:

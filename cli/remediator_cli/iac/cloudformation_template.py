@@ -24,10 +24,10 @@ from remediator_cli.iac.declared import (
     DeclaredPolicy,
     DeclaredProfile,
     DeclaredRole,
-    HeldBucket,
     NotReadable,
     OutsideRole,
     Place,
+    PlannedBucket,
     Retention,
     or_root,
     read_document,
@@ -57,7 +57,7 @@ def read_template(text: str, file: str, deployment: StackDeployment) -> Declared
     return _declared(read_template_text(text), file, deployment)
 
 
-def read_former_template(text: str, file: str, deployment: StackDeployment) -> tuple[Declared, frozenset[str]]:
+def read_previous_template(text: str, file: str, deployment: StackDeployment) -> tuple[Declared, frozenset[str]]:
     """What the template that is deployed now declares, and the names of its parameters.
 
     Parameters may be given that it does not have. Raises NotReadable, as ``read_template`` does.
@@ -315,9 +315,9 @@ class _Template:
                 buckets[known] = found
         return buckets, tuple(strays)
 
-    def _held(self, name: str) -> HeldBucket:
+    def _held(self, name: str) -> PlannedBucket:
         bucket = self._reading(name, "BucketName")
-        return HeldBucket(self._place(name), bucket, self._retention(name), unsure=self._unsure(name))
+        return PlannedBucket(self._place(name), bucket, self._retention(name), unsure=self._unsure(name))
 
     def _profile(self, name: str) -> DeclaredProfile:
         role: Reading[str] = Absent()

@@ -100,7 +100,7 @@ class DeclaredRole:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldBucket:
+class PlannedBucket:
     """A bucket that the file itself looks after; ``name`` is Absent where AWS makes it up.
 
     ``is_new`` says that the change creates it, whatever there was before under its name. ``unsure`` says why it may not
@@ -158,7 +158,7 @@ class Declared:
     stray_policies: tuple[DeclaredPolicy, ...] = ()
     stray_buckets: tuple[DeclaredBucket, ...] = ()
     elsewhere: Mapping[str, tuple[DeclaredPolicy, ...]] = field(default_factory=dict)
-    held: Mapping[str, HeldBucket] = field(default_factory=dict)
+    held: Mapping[str, PlannedBucket] = field(default_factory=dict)
     lost: Mapping[str, LostBucket] = field(default_factory=dict)
 
 

@@ -13,8 +13,8 @@ from remediator_cli.iac.declared import (
     DeclaredChange,
     DeclaredProfile,
     DeclaredRole,
-    HeldBucket,
     Place,
+    PlannedBucket,
     Retention,
     or_root,
 )
@@ -157,9 +157,9 @@ def _blocks(moment: Moment) -> dict[str, PublicAccessBlock]:
     return blocks
 
 
-def _held(moment: Moment, bucket: PlannedResource) -> HeldBucket:
+def _held(moment: Moment, bucket: PlannedResource) -> PlannedBucket:
     name = moment.text(bucket, "bucket")
-    return HeldBucket(
+    return PlannedBucket(
         place=moment.place(bucket),
         name=Unreadable(bucket.why_unknown("bucket")) if isinstance(name, Absent) else name,
         retention=Retention(if_replaced=bucket.is_forgotten),

@@ -28,6 +28,6 @@ def explained(finding: Finding, held: tuple[str, ...] = ()) -> tuple[str, ...]:
 
 def finding_text(finding: Finding, held: tuple[str, ...] | None = None) -> RenderableType:
     """A finding with its reasons, and ``held``, what stands against its repair; or what a person can do about it."""
-    is_for_a_person = finding.code not in REPAIRABLE or held is not None
-    title = Text.assemble((finding.code, "red" if is_for_a_person else "yellow"), plain(f"  {finding.subject}"))
+    needs_manual_action = finding.code not in REPAIRABLE or held is not None
+    title = Text.assemble((finding.code, "red" if needs_manual_action else "yellow"), plain(f"  {finding.subject}"))
     return Group(title, indented(*(Text(plain(sentence)) for sentence in explained(finding, held or ()))))

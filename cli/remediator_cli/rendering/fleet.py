@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from remediator.core.enrollment.decide import Enrolled, NotEnrolled, Refused
-from remediator.core.enrollment.misconfigured import Nearness
+from remediator.core.enrollment.misconfigured import MisconfigurationKind
 from remediator.core.model.plain_text import plain
 from remediator.core.model.write import Write
 from remediator.core.repair.outcome import OutcomeKind
@@ -20,7 +20,7 @@ from remediator_cli.deployment.fleet import Fleet
 from remediator_cli.rendering.documents import write_text
 from remediator_cli.rendering.findings import finding_text
 from remediator_cli.rendering.layout import indented
-from remediator_cli.rendering.records import document_record, finding_records, role_record, withheld_records
+from remediator_cli.rendering.records import blocked_repair_records, document_record, finding_records, role_record
 
 _STYLES: Final = {
     OutcomeKind.CLEAN: "green",
@@ -28,10 +28,10 @@ _STYLES: Final = {
     OutcomeKind.NOT_ENROLLED: "dim",
     OutcomeKind.WOULD_REPAIR: "yellow",
     OutcomeKind.REFUSED: "red",
-    OutcomeKind.NEEDS_PERSON: "red",
+    OutcomeKind.MANUAL_ACTION: "red",
 }
 _COUNTED: Final = {
-    OutcomeKind.NEEDS_PERSON: "for a person",
+    OutcomeKind.MANUAL_ACTION: "for a person",
     OutcomeKind.WOULD_REPAIR: "to be repaired",
     OutcomeKind.REFUSED: "refused",
     OutcomeKind.CLEAN: "clean",
@@ -85,7 +85,7 @@ def surveyed_record(surveyed: Surveyed) -> dict[str, Any]:
         "why": surveyed.why or None,
         "nearly": near and {"what": near.nearness, "why": near.why, "cloud": near.cloud},
         "findings": finding_records(judgement.findings),
-        "withheld": withheld_records(plan.withheld),
+        "withheld": blocked_repair_records(plan.blocked),
         "writes": [
             *(_write_record(write, removal=False) for write in plan.writes),
             *(_write_record(write, removal=True) for write in plan.removals),
@@ -139,7 +139,7 @@ def _is_only_observed(surveyed: Surveyed) -> bool:
 
 def _is_mistaken(surveyed: Surveyed) -> bool:
     is_not_enrolled = surveyed.judgement.kind is OutcomeKind.NOT_ENROLLED
-    return is_not_enrolled and surveyed.near is not None and surveyed.near.is_a_mistake
+    return is_not_enrolled and surveyed.near is not None and surveyed.near.is_intended
 
 
 def _notes(settings: Settings) -> Iterator[str]:
@@ -152,7 +152,7 @@ def _notes(settings: Settings) -> Iterator[str]:
 
 
 def _is_untagged(surveyed: Surveyed) -> bool:
-    return surveyed.near is not None and surveyed.near.nearness is Nearness.UNTAGGED
+    return surveyed.near is not None and surveyed.near.nearness is MisconfigurationKind.UNTAGGED
 
 
 def _details(surveyed: Surveyed) -> Iterator[RenderableType]:
@@ -167,7 +167,7 @@ def _details(surveyed: Surveyed) -> Iterator[RenderableType]:
             yield from (Text(plain(note)) for note in notes)
         case _:
             pass
-    held = {each.finding: each.because for each in judgement.plan.withheld}
+    held = {each.finding: each.because for each in judgement.plan.blocked}
     yield from (finding_text(finding, held.get(finding)) for finding in judgement.findings)
     yield from (write_text(write) for write in judgement.plan.writes)
     yield from (write_text(write, removal=True) for write in judgement.plan.removals)

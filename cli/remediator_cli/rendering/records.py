@@ -7,8 +7,8 @@ from typing import Any
 
 from remediator.core.history.change import Change
 from remediator.core.history.pause import Pause
-from remediator.core.history.role_record import Contest
-from remediator.core.model.finding import Finding, Withheld
+from remediator.core.history.role_record import Conflict
+from remediator.core.model.finding import BlockedRepair, Finding
 from remediator.core.model.role import Role
 from remediator.core.model.write import DocumentId
 from remediator_cli.deployment.stack_outputs import Deployment
@@ -42,10 +42,10 @@ def finding_records(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     ]
 
 
-def withheld_records(withheld: Iterable[Withheld]) -> list[dict[str, Any]]:
+def blocked_repair_records(blocked: Iterable[BlockedRepair]) -> list[dict[str, Any]]:
     """Findings that are not repaired, with what stands against it."""
     return [
-        {"code": each.finding.code, "subject": each.finding.subject, "because": list(each.because)} for each in withheld
+        {"code": each.finding.code, "subject": each.finding.subject, "because": list(each.because)} for each in blocked
     ]
 
 
@@ -54,9 +54,9 @@ def recorded(change: Change | None) -> dict[str, Any] | None:
     return None if change is None else {"id": change.change_id, "state": change.state}
 
 
-def contest_record(contest: Contest | None) -> dict[str, Any] | None:
+def conflict_record(conflict: Conflict | None) -> dict[str, Any] | None:
     """Since when it lasts, and who undoes our repairs; None where there is none."""
-    return None if contest is None else {"since": contest.since.isoformat(), "undone_by": list(contest.actors)}
+    return None if conflict is None else {"since": conflict.since.isoformat(), "undone_by": list(conflict.actors)}
 
 
 def pause_record(pause: Pause) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from remediator.core.enrollment.decide import Enrolled
-from remediator.core.history.role_record import RoleMemory
+from remediator.core.history.role_record import RoleRecord
 from remediator.core.model.finding import REPAIRABLE, Finding
 from remediator.core.repair.outcome import OutcomeKind
 from remediator.flows.survey import Surveyed
@@ -19,18 +19,18 @@ from remediator_cli.rendering.findings import explained
 from remediator_cli.report.past import Past
 
 
-class Standing(StrEnum):
+class RoleStatus(StrEnum):
     """How a role stands, the most urgent first."""
 
-    CONTESTED = "contested"
+    CONFLICT = "contested"
     """Somebody keeps undoing its repairs, so that nothing more is written."""
-    NEEDS_PERSON = "needs-person"
+    MANUAL_ACTION = "needs-person"
     """Something is wrong that must not be repaired automatically."""
     WOULD_REPAIR = "would-repair"
     """It is broken, and would be repaired."""
     REFUSED = "refused"
     """It carries the enrolment tag, but must not be touched."""
-    NEARLY_ENROLLED = "nearly-enrolled"
+    MISCONFIGURED = "nearly-enrolled"
     """It is not enrolled, and may have been meant to be."""
     OFF = "off"
     """Its own tag asks to leave it alone."""
@@ -38,24 +38,24 @@ class Standing(StrEnum):
     """Nothing is wrong with it."""
 
 
-STANDING_WORDS: Final = {
-    Standing.CONTESTED: "contested",
-    Standing.NEEDS_PERSON: "for a person",
-    Standing.WOULD_REPAIR: "broken, to be repaired",
-    Standing.REFUSED: "refused",
-    Standing.NEARLY_ENROLLED: "nearly enrolled",
-    Standing.OFF: "off",
-    Standing.USABLE: "usable",
+STATUS_WORDS: Final = {
+    RoleStatus.CONFLICT: "contested",
+    RoleStatus.MANUAL_ACTION: "for a person",
+    RoleStatus.WOULD_REPAIR: "broken, to be repaired",
+    RoleStatus.REFUSED: "refused",
+    RoleStatus.MISCONFIGURED: "nearly enrolled",
+    RoleStatus.OFF: "off",
+    RoleStatus.USABLE: "usable",
 }
 """What roles that stand in a way are called beside their number."""
 
-_STANDINGS: Final = {
-    OutcomeKind.NEEDS_PERSON: Standing.NEEDS_PERSON,
-    OutcomeKind.WOULD_REPAIR: Standing.WOULD_REPAIR,
-    OutcomeKind.REFUSED: Standing.REFUSED,
-    OutcomeKind.NOT_ENROLLED: Standing.NEARLY_ENROLLED,
-    OutcomeKind.OFF: Standing.OFF,
-    OutcomeKind.CLEAN: Standing.USABLE,
+_STATUSES: Final = {
+    OutcomeKind.MANUAL_ACTION: RoleStatus.MANUAL_ACTION,
+    OutcomeKind.WOULD_REPAIR: RoleStatus.WOULD_REPAIR,
+    OutcomeKind.REFUSED: RoleStatus.REFUSED,
+    OutcomeKind.NOT_ENROLLED: RoleStatus.MISCONFIGURED,
+    OutcomeKind.OFF: RoleStatus.OFF,
+    OutcomeKind.CLEAN: RoleStatus.USABLE,
 }
 """What a judgement can say of a role; that it is contested stands in the history alone."""
 
@@ -69,7 +69,7 @@ class RoleReport:
     """
 
     surveyed: Surveyed
-    memory: RoleMemory
+    role_record: RoleRecord
     repairs: int
     last_repair: datetime | None
 
@@ -84,12 +84,16 @@ class RoleReport:
         return str(self.surveyed.judgement.scanned.role.arn)
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> RoleStatus:
         """How it stands. One that is contested and not enrolled any more stands as it is now."""
         judgement = self.surveyed.judgement
-        if self.memory.contest is not None and isinstance(judgement.enrollment, Enrolled) and judgement.refused is None:
-            return Standing.CONTESTED
-        return _STANDINGS[judgement.kind]
+        if (
+            self.role_record.conflict is not None
+            and isinstance(judgement.enrollment, Enrolled)
+            and judgement.refused is None
+        ):
+            return RoleStatus.CONFLICT
+        return _STATUSES[judgement.kind]
 
     @property
     def cloud(self) -> str | None:
@@ -106,7 +110,7 @@ class RoleReport:
     def enrolling_cloud(self) -> str | None:
         """The cloud that a role without the tag must have been meant for; None where that cannot be told."""
         near = self.surveyed.near
-        return near.cloud if near is not None and self.standing is Standing.NEARLY_ENROLLED else None
+        return near.cloud if near is not None and self.standing is RoleStatus.MISCONFIGURED else None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -119,13 +123,13 @@ class RoleReport:
         """What a finding means, why it is so, what stands against its repair, and what a person can do about it."""
         return explained(finding, self._held.get(finding, ()))
 
-    def is_for_a_person(self, finding: Finding) -> bool:
+    def needs_manual_action(self, finding: Finding) -> bool:
         """Whether a finding is not repaired automatically."""
         return finding.code not in REPAIRABLE or finding in self._held
 
     @property
     def _held(self) -> Mapping[Finding, tuple[str, ...]]:
-        return {each.finding: each.because for each in self.surveyed.judgement.plan.withheld}
+        return {each.finding: each.because for each in self.surveyed.judgement.plan.blocked}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +153,10 @@ class Report:
         return self.fleet.account
 
     @property
-    def counts(self) -> Mapping[Standing, int]:
+    def counts(self) -> Mapping[RoleStatus, int]:
         """How many roles stand in each way."""
         counted = Counter(each.standing for each in self.roles)
-        return {standing: counted[standing] for standing in Standing}
+        return {standing: counted[standing] for standing in RoleStatus}
 
     @property
     def clouds(self) -> tuple[str, ...]:
@@ -160,7 +164,7 @@ class Report:
         return tuple(sorted({each.cloud for each in self.roles if each.cloud is not None}))
 
     @property
-    def open_elsewhere(self) -> tuple[tuple[str, RoleMemory], ...]:
+    def open_elsewhere(self) -> tuple[tuple[str, RoleRecord], ...]:
         """The roles of which something is open although the account does not show them as enrolled or nearly so."""
         shown = {each.name for each in self.roles}
         return () if self.past is None else tuple(each for each in self.past.open if each[0] not in shown)
@@ -170,14 +174,14 @@ def make_report(
     *, at: datetime, fleet: Fleet, plan: Mapping[str, Any], past: Past | None, without_past: str = ""
 ) -> Report:
     """The report on a fleet and its past; where the past is not known, ``without_past`` says why."""
-    remembered = {} if past is None else dict(past.open)
+    stored_record = {} if past is None else dict(past.open)
     times: dict[str, list[datetime]] = {}
     for change in () if past is None else past.repairs:
         times.setdefault(change.role_name, []).append(change.intended_at)
     roles = tuple(
         RoleReport(
             surveyed=each,
-            memory=remembered.get(each.judgement.scanned.role.arn.name, RoleMemory()),
+            role_record=stored_record.get(each.judgement.scanned.role.arn.name, RoleRecord()),
             repairs=len(repaired := times.get(each.judgement.scanned.role.arn.name, [])),
             last_repair=max(repaired, default=None),
         )

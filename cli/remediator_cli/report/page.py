@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from remediator import __version__
 from remediator.core.model.plain_text import document_diff, plain
 from remediator.core.model.write import Write
-from remediator_cli.report.contents import STANDING_WORDS, Report, Standing
+from remediator_cli.report.contents import STATUS_WORDS, Report, RoleStatus
 from remediator_cli.report.past import Breaker, Past
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 _TEXT_LIMIT: Final = 2_000
 """Characters. Longer than any ARN, and than any sentence that is meant to be read."""
 _MEANINGS: Final = {
-    Standing.CONTESTED: "Somebody keeps undoing their repairs, so that nothing more is written.",
-    Standing.NEEDS_PERSON: "Something is wrong that must not be repaired automatically.",
-    Standing.WOULD_REPAIR: "What would be written stands with each.",
-    Standing.REFUSED: "They carry the enrolment tag, but must not be touched.",
-    Standing.NEARLY_ENROLLED: "They are not looked after. Enrol those that clusters use.",
-    Standing.OFF: "Their own tag asks to leave them alone.",
-    Standing.USABLE: "EC2 may assume them, and they reach their bucket.",
+    RoleStatus.CONFLICT: "Somebody keeps undoing their repairs, so that nothing more is written.",
+    RoleStatus.MANUAL_ACTION: "Something is wrong that must not be repaired automatically.",
+    RoleStatus.WOULD_REPAIR: "What would be written stands with each.",
+    RoleStatus.REFUSED: "They carry the enrolment tag, but must not be touched.",
+    RoleStatus.MISCONFIGURED: "They are not looked after. Enrol those that clusters use.",
+    RoleStatus.OFF: "Their own tag asks to leave them alone.",
+    RoleStatus.USABLE: "EC2 may assume them, and they reach their bucket.",
 }
 _DIFF_LINES: Final = {"+": "added", "-": "taken", "@": "place"}
 _DIFF_NAMES: Final = 2
@@ -51,7 +51,7 @@ def report_page(report: Report) -> str:
     https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Content-Security-Policy
     """
     style, script = (verbatim(_of_the_package(name)) for name in ("report.css", "report.js"))
-    groups = [(standing, [each for each in report.roles if each.standing is standing]) for standing in Standing]
+    groups = [(standing, [each for each in report.roles if each.standing is standing]) for standing in RoleStatus]
     policy = (
         f"default-src 'none'; style-src '{_source(style)}'; script-src '{_source(script)}'; "
         "base-uri 'none'; form-action 'none'"
@@ -66,7 +66,7 @@ def report_page(report: Report) -> str:
             script=script,
             policy=policy,
             notices=tuple(_notices(report)),
-            words=STANDING_WORDS,
+            words=STATUS_WORDS,
             meanings=_MEANINGS,
             groups=[(standing, roles) for standing, roles in groups if roles],
             chart=report.past and _chart(report.past),

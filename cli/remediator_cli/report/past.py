@@ -12,7 +12,7 @@ from remediator.core.events.actors import tool_of
 from remediator.core.events.event import APPLY_CALL, TAGGING, Cause
 from remediator.core.events.sweep import is_sweep
 from remediator.core.history.change import Change, ChangeKind, ChangeState
-from remediator.core.history.role_record import RoleMemory
+from remediator.core.history.role_record import RoleRecord
 from remediator_cli.deployment.stack_outputs import Deployment
 
 _AT_FIRST: Final = 1_000
@@ -54,7 +54,7 @@ class Past:
     today: date
     changes: tuple[Change, ...]
     is_cut: bool
-    open: tuple[tuple[str, RoleMemory], ...]
+    open: tuple[tuple[str, RoleRecord], ...]
 
     @property
     def first_day(self) -> date:
@@ -108,7 +108,7 @@ def read_past(deployment: Deployment, *, days: int, now: datetime) -> Past:
     changes = history.list_changes(most=_AT_FIRST)
     if _goes_on(changes, _AT_FIRST, since):
         changes = history.list_changes(most=_AT_MOST)
-    remembered = ((name, history.read_memory(name)) for name in history.unsettled_roles())
+    stored_record = ((name, history.read_role_record(name)) for name in history.pending_roles())
     return Past(
         stack=deployment.stack,
         region=deployment.region,
@@ -116,7 +116,12 @@ def read_past(deployment: Deployment, *, days: int, now: datetime) -> Past:
         today=today,
         changes=tuple(change for change in changes if change.intended_at >= since),
         is_cut=_goes_on(changes, _AT_MOST, since),
-        open=tuple(sorted(((name, memory) for name, memory in remembered if memory.is_unsettled), key=lambda e: e[0])),
+        open=tuple(
+            sorted(
+                ((name, role_record) for name, role_record in stored_record if role_record.is_pending),
+                key=lambda e: e[0],
+            )
+        ),
     )
 
 

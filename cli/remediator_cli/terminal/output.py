@@ -21,7 +21,7 @@ from remediator_cli.terminal.exits import ExitCode
 _COMPLAINT_LIMIT = 1_000
 
 
-class OutputForm(Enum):
+class OutputFormat(Enum):
     """The form of a command's results."""
 
     JSON = "json"
@@ -34,35 +34,35 @@ class Unwritable(RemediatorError):
     """Standard output takes nothing; the text says why."""
 
 
-def form_of(json: bool) -> OutputForm:
+def output_format(json: bool) -> OutputFormat:
     """The form of a command whose results are for people, unless ``--json`` was given."""
-    return OutputForm.JSON if json else OutputForm.HUMAN
+    return OutputFormat.JSON if json else OutputFormat.HUMAN
 
 
-def lines_or_text(json: bool, human: bool) -> OutputForm:
+def lines_or_text(json: bool, human: bool) -> OutputFormat:
     """The form of a command whose results are for programs, unless ``--human`` was given. Raises BadParameter."""
     if json and human:
         raise typer.BadParameter("--json and --human exclude each other: name one of them", param_hint="--human")
-    return OutputForm.HUMAN if human else OutputForm.JSON
+    return OutputFormat.HUMAN if human else OutputFormat.JSON
 
 
-def show(form: OutputForm, record: Mapping[str, object], for_people: Callable[[], RenderableType]) -> None:
+def show(form: OutputFormat, record: Mapping[str, object], for_people: Callable[[], RenderableType]) -> None:
     """Print one result at once, so that a reader at the other end of a pipe need not wait for the last one.
 
     ``record`` is printed in its order of keys; ``for_people`` makes the human form and is called for it only.
     """
-    put(_drawn(for_people()) if form is OutputForm.HUMAN else json.dumps(record, allow_nan=False) + "\n")
+    put(_drawn(for_people()) if form is OutputFormat.HUMAN else json.dumps(record, allow_nan=False) + "\n")
 
 
-def tell(renderable: RenderableType, form: OutputForm = OutputForm.HUMAN) -> None:
+def tell(renderable: RenderableType, form: OutputFormat = OutputFormat.HUMAN) -> None:
     """Print something for people, at once; nothing where a program reads, which is told by the record."""
-    if form is OutputForm.HUMAN:
+    if form is OutputFormat.HUMAN:
         put(_drawn(renderable))
 
 
-def record(form: OutputForm, of_what: Callable[[], Mapping[str, object]]) -> None:
+def record(form: OutputFormat, of_what: Callable[[], Mapping[str, object]]) -> None:
     """Print the one JSON object of a command, at once; nothing where people read, who were told on the way."""
-    if form is OutputForm.JSON:
+    if form is OutputFormat.JSON:
         put(json.dumps(of_what(), allow_nan=False) + "\n")
 
 
@@ -99,7 +99,7 @@ def confirmed(question: str) -> bool:
     return answer.strip().casefold() in ("y", "yes")
 
 
-def agreed(form: OutputForm, seen: RenderableType, question: str, *, yes: bool) -> bool:
+def agreed(form: OutputFormat, seen: RenderableType, question: str, *, yes: bool) -> bool:
     """Show people what they are asked about, and ask them, unless they have said ``yes`` already.
 
     Where a program reads standard output, it is shown on standard error, and only if it is asked about.
@@ -108,16 +108,16 @@ def agreed(form: OutputForm, seen: RenderableType, question: str, *, yes: bool) 
     return yes or confirmed(question)
 
 
-def decline(place: str, form: OutputForm, of_what: Callable[[], Mapping[str, object]]) -> NoReturn:
+def decline(place: str, form: OutputFormat, of_what: Callable[[], Mapping[str, object]]) -> NoReturn:
     """End a command that an operator did not agree to; ``of_what`` is its JSON object."""
     complain(place, "nothing was changed")
     record(form, of_what)
     raise typer.Exit(ExitCode.ERROR)
 
 
-def present(form: OutputForm, seen: RenderableType, *, asks: bool) -> None:
+def present(form: OutputFormat, seen: RenderableType, *, asks: bool) -> None:
     """Show people something; where a program reads standard output, on standard error if they are asked about it."""
-    if form is OutputForm.HUMAN:
+    if form is OutputFormat.HUMAN:
         tell(seen)
     elif asks:
         _print_aside(_drawn(seen))

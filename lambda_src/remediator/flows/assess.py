@@ -59,7 +59,7 @@ class Assessment:
                 if self.refused is not None:
                     return OutcomeKind.REFUSED
                 proposed = (*self.plan.writes, *self.plan.removals)
-                return conclude(findings=self.findings, proposed=proposed, withheld=self.plan.withheld)
+                return conclude(findings=self.findings, proposed=proposed, blocked=self.plan.blocked)
             case _ as never:
                 assert_never(never)
 
@@ -74,7 +74,7 @@ class Assessor:
     def __init__(self, world: World) -> None:
         self.unreached: TransientError | None = None
         self._world = world
-        self._surroundings = EvaluationContext.at(world.clock())
+        self._evaluation_context = EvaluationContext.at(world.clock())
         self._read_policies: dict[str, ManagedPolicy | TransientError | None] = {}
         self._read_profiles: Mapping[str, InstanceProfile] | TransientError | None = None
         self._read_buckets: dict[str, Reading[Bucket] | TransientError] = {}
@@ -118,23 +118,23 @@ class Assessor:
         policies = self._policies_of(scanned)
         if policies is None:
             return Assessment(scanned, enrollment, is_outdated=True)
-        refused = refuse_by_policies(scanned.role, policies, cloud, self._surroundings)
+        refused = refuse_by_policies(scanned.role, policies, cloud, self._evaluation_context)
         if refused is not None:
             return Assessment(scanned, enrollment, refused)
         buckets = self._buckets_of(cloud)
         if buckets is None:
             return None
         desired = desired_of(cloud)
-        looks_at_profiles = desired.instance_profile is not InstanceProfileMode.IGNORE
-        profiles = InstanceProfiles(holding=Present(scanned.profiles)) if looks_at_profiles else None
+        reads_profiles = desired.instance_profile is not InstanceProfileMode.IGNORE
+        profiles = InstanceProfiles(holding=Present(scanned.profiles)) if reads_profiles else None
         observed = Observed(scanned.role, policies, buckets, profiles)
-        findings = diagnose(observed, self._surroundings, desired)
+        findings = diagnose(observed, self._evaluation_context, desired)
         if profiles is not None and _may_get_profile(findings, desired):
             # The scan shows the instance profiles that hold the role, not the one that could.
             found = self._profiles().get(scanned.role.arn.name)
             namesake: Reading[InstanceProfile] = Absent() if found is None else Present(found)
             observed = replace(observed, profiles=replace(profiles, namesake=namesake))
-            findings = diagnose(observed, self._surroundings, desired)
+            findings = diagnose(observed, self._evaluation_context, desired)
         plan = plan_repair(observed, findings, desired) if findings else NO_REPAIR
         return Assessment(scanned, enrollment, findings=findings, plan=plan)
 

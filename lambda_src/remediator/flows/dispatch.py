@@ -11,7 +11,7 @@ from remediator.core.events.event import (
     Ignored,
     RoleTrigger,
     SharedTrigger,
-    is_fresh,
+    is_recent_cause,
     parse_event,
     parse_time,
 )
@@ -110,7 +110,7 @@ def _dispatch_roles(triggers: tuple[RoleTrigger, ...], what: str, world: World) 
 
 def _dispatch_role(trigger: RoleTrigger, world: World) -> ReconcileRequest | Dropped:
     settings, name = world.settings, trigger.role_name
-    fresh = is_fresh(trigger.cause, world.clock())
+    fresh = is_recent_cause(trigger.cause, world.clock())
     role = _role_of(trigger, world, fresh=fresh)
     if role is None:
         return Dropped("the role does not exist (any more)", name)
@@ -152,8 +152,8 @@ def _role_of(trigger: RoleTrigger, world: World, *, fresh: bool) -> Role | None:
 
 def _with_what_it_asks_for(trigger: RoleTrigger, settings: Settings) -> Cause:
     """The cause with the values that the call gave our two tags: by whose hand they were set must be known later."""
-    taken_away = "" if settings.enrollment_tag in trigger.untagged else None
-    enrolls, mode = trigger.tagged.get(settings.enrollment_tag, taken_away), trigger.tagged.get(MODE_TAG)
+    removed_value = "" if settings.enrollment_tag in trigger.untagged else None
+    enrolls, mode = trigger.tagged.get(settings.enrollment_tag, removed_value), trigger.tagged.get(MODE_TAG)
     return replace(
         trigger.cause,
         enrolls=None if enrolls is None else enrolls[:_LONGEST_TAG_VALUE],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from remediator.core.alerts.decide import News, Telling, decide_telling
+from remediator.core.alerts.decide import AlertDecision, AlertReason, decide_alert
 from remediator.core.alerts.describe import describe
 from remediator.core.alerts.notification import Notification, limit_reached
 from remediator.core.repair.outcome import Hold, Outcome
@@ -10,9 +10,9 @@ from remediator.gateways.world import World
 from remediator.settings import Settings
 
 
-def notification_of(outcome: Outcome, telling: Telling, settings: Settings) -> Notification | None:
+def notification_of(outcome: Outcome, telling: AlertDecision, settings: Settings) -> Notification | None:
     """What the alert about the outcome says; None where nobody needs to be told."""
-    if telling.news is News.NONE:
+    if telling.reason is AlertReason.NONE:
         return None
     cloud = None if outcome.cloud is None else settings.cloud(outcome.cloud)
     if cloud is None:
@@ -21,7 +21,7 @@ def notification_of(outcome: Outcome, telling: Telling, settings: Settings) -> N
     return describe(outcome, telling, buckets=buckets, grant=cloud.grant)
 
 
-def notify(outcome: Outcome, world: World) -> Telling:
+def notify(outcome: Outcome, world: World) -> AlertDecision:
     """Publish the outcome's alert, if there is anything new in it; then close its changes, and remember that.
 
     That the limit of writes is reached is told before, so that nothing comes between an alert and closing its changes.
@@ -30,17 +30,17 @@ def notify(outcome: Outcome, world: World) -> Telling:
     where somebody else has changed what is remembered of the role.
     """
     now = world.clock()
-    telling = decide_telling(outcome, now)
+    telling = decide_alert(outcome, now)
     notification = notification_of(outcome, telling, world.settings)
-    if outcome.hold is Hold.CAPPED and not world.history.is_limit_told(now):
+    if outcome.hold is Hold.CAPPED and not world.history.limit_was_reported(now):
         # Two at the same time publish the same notice, with the same id, and people are shown one of them.
         world.alerts.publish(limit_reached(outcome.account, world.settings.write_limit, now))
-        world.history.note_limit_told(now)
+        world.history.note_limit_reported(now)
     if notification is not None:
         world.alerts.publish(notification)
-    for change_id in outcome.untold:
+    for change_id in outcome.unreported:
         world.history.close(change_id)
-    remembered = outcome.remembered
-    if remembered is not None and not telling.memory.says_the_same(remembered):
-        world.history.write_memory(outcome.role_name, telling.memory)
+    stored_record = outcome.stored_record
+    if stored_record is not None and not telling.role_record.says_the_same(stored_record):
+        world.history.write_role_record(outcome.role_name, telling.role_record)
     return telling

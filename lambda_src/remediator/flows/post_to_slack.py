@@ -26,7 +26,7 @@ def post_to_slack(blocks: str, plain: str, webhook: Webhook, secret: WebhookSecr
     try:
         return _in_any_form(blocks, plain, webhook, url)
     except WebhookRefused:
-        renewed = secret.read_anew()
+        renewed = secret.refetch()
         if renewed == url:
             raise
     return _in_any_form(blocks, plain, webhook, renewed)

@@ -9,11 +9,11 @@ from typing import Final, assert_never
 from remediator.core.enrollment.approval import decide_approval
 from remediator.core.enrollment.decide import Enrolled, Enrollment, NotEnrolled, Off, Refused, decide_enrollment
 from remediator.core.enrollment.privilege import refuse_by_policies
-from remediator.core.events.event import APPLY_CALL, FRESH, Cause, is_fresh
+from remediator.core.events.event import APPLY_CALL, CONSISTENCY_WINDOW, Cause, is_recent_cause
 from remediator.core.events.sweep import is_sweep
-from remediator.core.history.change import Change, ChangeKind, Occasion
-from remediator.core.history.conflict import after_a_word, contested_by, counted, counted_since
-from remediator.core.history.role_record import Contest, RoleMemory
+from remediator.core.history.change import Change, ChangeContext, ChangeKind
+from remediator.core.history.conflict import apply_operator_override, counted, counted_since, detect_conflict
+from remediator.core.history.role_record import Conflict, RoleRecord
 from remediator.core.model.bucket import Bucket
 from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.finding import Finding
@@ -103,11 +103,11 @@ class _Reconciliation:
     role: Role | None = None
     cloud: str | None = None
     recovered: tuple[Change, ...] = ()
-    untold: list[str] = field(default_factory=list)
-    stored: RoleMemory | None = None
-    memory: RoleMemory = field(default_factory=RoleMemory)
+    unreported: list[str] = field(default_factory=list)
+    stored: RoleRecord | None = None
+    role_record: RoleRecord = field(default_factory=RoleRecord)
     hold: Hold | None = None
-    contest: Contest | None = None
+    conflict: Conflict | None = None
     again: bool = False
 
     @property
@@ -127,9 +127,9 @@ class _Reconciliation:
         issuer = self.world.own_role_arn
         return bool(self.causes) and all(cause.actor.issuer_arn == issuer for cause in self.causes)
 
-    def is_recent(self, within: timedelta = FRESH) -> bool:
+    def is_recent(self, within: timedelta = CONSISTENCY_WINDOW) -> bool:
         """Whether a call was made so recently that AWS may not show it yet; a sweep explains no contradiction."""
-        return any(is_fresh(cause, self.now, within=within) for cause in self.causes if not is_sweep(cause))
+        return any(is_recent_cause(cause, self.now, within=within) for cause in self.causes if not is_sweep(cause))
 
     def to_the_end(self) -> Outcome:
         for _ in range(ATTEMPTS):
@@ -161,7 +161,7 @@ class _Reconciliation:
         enrollment = self._enrollment(role)
         if isinstance(enrollment, Enrolled):
             self._must_be_in_its_group(enrollment.cloud)
-        self.memory = after_a_word(
+        self.role_record = apply_operator_override(
             self._recall(Present(role)).of(role.role_id),
             self.causes,
             limit=self.world.settings.contest,
@@ -172,7 +172,7 @@ class _Reconciliation:
             case NotEnrolled(why=why):
                 if self.is_recent() and any(cause.call in _ENROLLING for cause in self.causes):
                     raise NotYetVisible(f"role {self.role_name} was enrolled a moment ago, and now it is not: {why}")
-                self.memory = replace(self.memory, approval=None)
+                self.role_record = replace(self.role_record, approval=None)
                 return self._ended(OutcomeKind.NOT_ENROLLED, role, why=why)
             case Off(why=why):
                 return self._ended(OutcomeKind.OFF, role, why=why)
@@ -192,25 +192,25 @@ class _Reconciliation:
             why = f"the request for role {self.role_name} is not in the group that owns what cloud {cloud.name} writes"
             raise Misrouted(why, bucket)
 
-    def _recall(self, reading: Reading[Role]) -> RoleMemory:
+    def _recall(self, reading: Reading[Role]) -> RoleRecord:
         """Read the stored state of the role, once, and recover the changes that an earlier reconcile left open."""
         if self.stored is None:
-            self.stored = self.memory = self.world.history.read_memory(self.role_name)
+            self.stored = self.role_record = self.world.history.read_role_record(self.role_name)
             if not isinstance(reading, Unreadable):
                 role = reading.value if isinstance(reading, Present) else None
                 by_hand = any(cause.call == APPLY_CALL for cause in self.causes)
                 recovered = recover(self.stored.open_changes, role, self.world, by_hand=by_hand)
                 # Whoever undoes something knows of it.
                 self.recovered = tuple(change for change in recovered if change.kind is not ChangeKind.UNDO)
-                self.untold.extend(change.change_id for change in self.recovered if change.may_have_taken_effect)
+                self.unreported.extend(change.change_id for change in self.recovered if change.may_have_taken_effect)
         return self.stored
 
     def _repair(self, role: Role, enrollment: Enrolled) -> Outcome:
         cloud, settings = enrollment.cloud, self.world.settings
-        approval = decide_approval(role, cloud.name, self.causes, self.memory.approval, settings.approvers)
+        approval = decide_approval(role, cloud.name, self.causes, self.role_record.approval, settings.approvers)
         if isinstance(approval, Refused):
             return self._refused(role, approval)
-        self.memory = replace(self.memory, approval=approval)
+        self.role_record = replace(self.role_record, approval=approval)
         self.role, self.cloud = role, cloud.name
         policies = self.world.roles.read_policies(role)
         refused = refuse_by_policies(role, policies, cloud, self.context)
@@ -232,22 +232,22 @@ class _Reconciliation:
             self._write(RepairPlan(beside, ()), observed, enrollment, findings)
             raise unreached
         proposed = self._write(plan, observed, enrollment, findings)
-        if self.contest is not None or not findings:
-            self.memory = replace(self.memory, contest=self.contest)
+        if self.conflict is not None or not findings:
+            self.role_record = replace(self.role_record, conflict=self.conflict)
         reads_profiles = observed.profiles is not None
         findings = tuple(dict.fromkeys((*self.repaired, *findings)))
         results = tuple(self.results.values())
         kind = conclude(
-            findings=findings, proposed=proposed, results=results, withheld=plan.withheld, settled=self.recovered
+            findings=findings, proposed=proposed, results=results, blocked=plan.blocked, recovered=self.recovered
         )
         return replace(
-            self._outcome(kind if self.contest is None else OutcomeKind.CONTESTED, self.role, self.cloud),
+            self._outcome(kind if self.conflict is None else OutcomeKind.CONFLICT, self.role, self.cloud),
             findings=findings,
             proposed=proposed,
-            withheld=plan.withheld,
+            blocked=plan.blocked,
             notes=(*enrollment.notes, *self._why_held()),
             hold=self.hold if proposed else None,
-            contest=self.contest,
+            conflict=self.conflict,
             instance_profile=usable_instance_profile(observed, desired.instance_profile) if reads_profiles else None,
         )
 
@@ -256,11 +256,11 @@ class _Reconciliation:
     ) -> tuple[Write, ...]:
         """Make the writes of the plan unless something keeps us from it, and give those that were not made."""
         proposed = (*plan.writes, *plan.removals)
-        self.hold, self.contest = self._hold(enrollment), None
+        self.hold, self.conflict = self._hold(enrollment), None
         if not proposed or self.hold is not None or self.own:
             return proposed
-        self.contest = self._contest(findings)
-        return self._carry_out(plan, observed, enrollment) if self.contest is None else proposed
+        self.conflict = self._conflict(findings)
+        return self._carry_out(plan, observed, enrollment) if self.conflict is None else proposed
 
     def _hold(self, enrollment: Enrolled) -> Hold | None:
         if enrollment.mode is Mode.OBSERVE:
@@ -279,14 +279,14 @@ class _Reconciliation:
             case _ as never:
                 assert_never(never)
 
-    def _contest(self, findings: tuple[Finding, ...]) -> Contest | None:
+    def _conflict(self, findings: tuple[Finding, ...]) -> Conflict | None:
         """The contest that keeps us from writing: the one that is going on, or one that begins now."""
         own_role_arn, limit = self.world.own_role_arn, self.world.settings.contest
-        if self.memory.contest is not None:
-            return counted(self.memory.contest, self.causes, own_role_arn=own_role_arn)
-        since = counted_since(self.memory, limit, self.now)
+        if self.role_record.conflict is not None:
+            return counted(self.role_record.conflict, self.causes, own_role_arn=own_role_arn)
+        since = counted_since(self.role_record, limit, self.now)
         recent = self.world.history.changes_since(self.role_name, since)
-        return contested_by(recent, findings, self.causes, limit=limit, now=self.now, own_role_arn=own_role_arn)
+        return detect_conflict(recent, findings, self.causes, limit=limit, now=self.now, own_role_arn=own_role_arn)
 
     def _carry_out(self, plan: RepairPlan, observed: Observed, enrollment: Enrolled) -> tuple[Write, ...]:
         """Make the writes one by one, and the removals once every write was seen to have taken effect.
@@ -294,14 +294,15 @@ class _Reconciliation:
         Gives the writes that were not made, because no more may be made within this window.
         """
         role = observed.role
-        occasion = Occasion.for_role(role, enrollment.cloud.name, self.causes)
-        recorder = Recorder(self.world, occasion, self.untold)
+        occasion = ChangeContext.for_role(role, enrollment.cloud.name, self.causes)
+        recorder = Recorder(self.world, occasion, self.unreported)
         engine = Engine(
             self.world,
             recorder,
             is_enrolled_alike=lambda now: self._enrollment(now) == enrollment,
             tag_may_lag=self.is_recent(within=TAG_LAG),
-            role_may_lag=self.is_recent() or (role.created is not None and self.now - role.created < FRESH),
+            role_may_lag=self.is_recent()
+            or (role.created is not None and self.now - role.created < CONSISTENCY_WINDOW),
         )
         left = [*plan.writes, *plan.removals]
         complete = True
@@ -366,7 +367,7 @@ class _Reconciliation:
         if kind is OutcomeKind.FAILED:
             self.again |= self.may_have_written
         elif kind is not OutcomeKind.REFUSED and (self.results or self.may_have_written):
-            kind = conclude(results=tuple(self.results.values()), settled=self.recovered)
+            kind = conclude(results=tuple(self.results.values()), recovered=self.recovered)
         return replace(self._outcome(kind, role or self.role, cloud or self.cloud), why=why)
 
     def _outcome(self, kind: OutcomeKind, role: Role | None, cloud: str | None) -> Outcome:
@@ -382,9 +383,9 @@ class _Reconciliation:
             results=tuple(self.results.values()),
             own=self.own,
             again=self.again,
-            settled=self.recovered,
+            recovered=self.recovered,
             # One whose document was written once more in a later attempt is left to the next reconcile.
-            untold=tuple(change_id for change_id in self.untold if change_id in shown),
-            remembered=self.stored,
-            memory=self.memory if self.stored is not None else None,
+            unreported=tuple(change_id for change_id in self.unreported if change_id in shown),
+            stored_record=self.stored,
+            role_record=self.role_record if self.stored is not None else None,
         )

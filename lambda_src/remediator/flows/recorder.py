@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from remediator.core.history.change import Change, ChangeKind, ChangeState, Occasion, intended
+from remediator.core.history.change import Change, ChangeContext, ChangeKind, ChangeState, intended
 from remediator.core.model.write import Write
 from remediator.core.repair.outcome import Applied, NotApplied, Unconfirmed, WriteResult
 from remediator.errors import AwsError
@@ -23,8 +23,8 @@ class Recorder:
     """
 
     world: World
-    occasion: Occasion
-    untold: list[str] = field(default_factory=list)
+    occasion: ChangeContext
+    unreported: list[str] = field(default_factory=list)
     is_kept: bool = True
     first: int = 0
     """The number of the first change, where one occasion has several recorders."""
@@ -99,4 +99,4 @@ class Recorder:
             self.unrecorded[change.change_id] = error
             return
         if not is_closed:
-            self.untold.append(change.change_id)
+            self.unreported.append(change.change_id)

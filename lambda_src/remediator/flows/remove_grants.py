@@ -17,7 +17,7 @@ from remediator.core.repair.removal import (
     removals_from_role,
     removals_of_profile,
 )
-from remediator.core.repair.write_blockers import Left
+from remediator.core.repair.write_blockers import Retained
 from remediator.errors import NotFoundError, RemediatorError
 from remediator.flows.recorder import Recorder
 from remediator.flows.undo import trouble_of, why_not
@@ -45,7 +45,7 @@ class FoundGrants:
     """
 
     removals: tuple[Removal, ...]
-    left: tuple[Left, ...]
+    left: tuple[Retained, ...]
     unknown: tuple[str, ...]
 
 
@@ -84,7 +84,7 @@ def find_what_is_ours(world: World, names: frozenset[str], *, has_history: bool)
     removals = sorted(
         (each for each in found if isinstance(each, Removal)), key=lambda each: _ORDER.index(each.write.document.kind)
     )
-    left = tuple(each for each in found if isinstance(each, Left))
+    left = tuple(each for each in found if isinstance(each, Retained))
     return FoundGrants(tuple(removals), left, unknown=tuple(sorted(names - {_name(each) for each in roles})))
 
 
@@ -92,18 +92,18 @@ def _name(scanned: Scanned) -> str | None:
     return scanned.name if isinstance(scanned, UnreadableRole) else scanned.role.arn.name
 
 
-def _in_roles(world: World, roles: tuple[Scanned, ...], names: frozenset[str]) -> Iterator[Removal | Left]:
+def _in_roles(world: World, roles: tuple[Scanned, ...], names: frozenset[str]) -> Iterator[Removal | Retained]:
     for scanned in roles:
         if names and _name(scanned) not in names:
             continue
         if isinstance(scanned, UnreadableRole):
-            yield Left(f"role {scanned.name}", f"It could not be read: {scanned.why}")
+            yield Retained(f"role {scanned.name}", f"It could not be read: {scanned.why}")
         else:
             cloud = scanned.role.tags.get(world.settings.enrollment_tag, "")
             yield from removals_from_role(scanned, (cloud,) if world.settings.cloud(cloud) else ())
 
 
-def _in_buckets(world: World, roles: Mapping[str, ScannedRole], names: frozenset[str]) -> Iterator[Removal | Left]:
+def _in_buckets(world: World, roles: Mapping[str, ScannedRole], names: frozenset[str]) -> Iterator[Removal | Retained]:
     settings, account = world.settings, world.account
     buckets: dict[str, BucketSettings] = {}
     for bucket in (bucket for cloud in settings.clouds for bucket in cloud.buckets):
@@ -150,7 +150,7 @@ def _roles(scan: AccountScan) -> Iterator[Scanned]:
             return
 
 
-def _instance_profiles(world: World, names: frozenset[str]) -> Iterator[Removal | Left]:
+def _instance_profiles(world: World, names: frozenset[str]) -> Iterator[Removal | Retained]:
     """The instance profiles that we have created, each once, as they are now."""
     seen: set[str] = set()
     for listed in world.history.list_changes(most=_MOST_CHANGES):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from remediator.core.history.role_record import Contest
-from remediator.core.history.undo import is_held_back
+from remediator.core.history.role_record import Conflict
+from remediator.core.history.undo import is_on_hold
 from remediator.core.model.role import Role
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.errors import AwsError, RemediatorError, TransientError
@@ -21,7 +21,7 @@ _OFF = "off"
 class Resumed:
     """The role may be repaired again; ``contest`` is the one that ended, ``tag`` what its tag said, None where none."""
 
-    contest: Contest | None
+    conflict: Conflict | None
     tag: str | None
 
 
@@ -58,29 +58,29 @@ def _resume(role: Role, world: World) -> Resumed | NotResumed | None:
             f"the tag {MODE_TAG} of role {name} is {tag!r}: somebody wants it left alone altogether. If that is "
             f"over: aws iam tag-role --role-name {name} --tags Key={MODE_TAG},Value={Mode.REPAIR}"
         )
-    contest = world.history.read_memory(name).of(role.role_id).contest
-    if contest is None and not is_held_back(role):
+    conflict = world.history.read_role_record(name).of(role.role_id).conflict
+    if conflict is None and not is_on_hold(role):
         return None
-    contest = _forget_contest(role, world)
+    conflict = _clear_conflict(role, world)
     try:
         world.roles.tag_role(name, MODE_TAG, Mode.REPAIR)
     except AwsError as error:
-        done = "its contest is ended, but " if contest is not None else ""
-        comes = "" if contest is None or is_held_back(role) else ". Without it, the role waits for the next sweep"
+        done = "its contest is ended, but " if conflict is not None else ""
+        comes = "" if conflict is None or is_on_hold(role) else ". Without it, the role waits for the next sweep"
         return NotResumed(f"{done}the tag {MODE_TAG} of role {name} could not be set to {Mode.REPAIR}: {error}{comes}")
-    return Resumed(contest, tag)
+    return Resumed(conflict, tag)
 
 
-def _forget_contest(role: Role, world: World) -> Contest | None:
+def _clear_conflict(role: Role, world: World) -> Conflict | None:
     """End the contest and count anew, whoever else writes what is remembered of the role at the same time."""
     now = world.clock()
     for _ in range(_ATTEMPTS):
-        memory = world.history.read_memory(role.arn.name).of(role.role_id)
+        role_record = world.history.read_role_record(role.arn.name).of(role.role_id)
         try:
-            world.history.write_memory(role.arn.name, replace(memory, contest=None, counted_from=now))
+            world.history.write_role_record(role.arn.name, replace(role_record, conflict=None, counted_from=now))
         except TransientError:
             continue
-        return memory.contest
+        return role_record.conflict
     raise RemediatorError(
         f"what is remembered of role {role.arn.name} was changed by somebody else {_ATTEMPTS} times. Try again"
     )

@@ -16,7 +16,7 @@ from remediator.core.alerts.digest import DIGEST, Digest, digest_item
 from remediator.core.alerts.digest_json import digest_json, digest_of
 from remediator.core.alerts.digest_layout import digest_layout
 from remediator.core.alerts.layout import email_text
-from remediator.core.alerts.notification import Notice, Notification
+from remediator.core.alerts.notification import Notification, SystemNotice
 from remediator.core.alerts.window import Window, parse_window_end
 from remediator.gateways.topic import MESSAGE_LIMIT, PeopleMessage
 from remediator.gateways.world import World
@@ -28,7 +28,7 @@ _EMAIL_NEEDS: Final = 50_000
 """Bytes that are left to an e-mail that is cut."""
 
 
-Tell = Callable[[PeopleMessage, str], None]
+Publish = Callable[[PeopleMessage, str], None]
 """Publishes a message to people, unless one was published under that name within a day."""
 
 
@@ -57,7 +57,7 @@ class Routed:
     alerts: int | None = None
 
 
-def route_alert(text: str, sent_at: datetime, world: World, tell: Tell) -> Routed:
+def route_alert(text: str, sent_at: datetime, world: World, publish: Publish) -> Routed:
     """Notify people of one record of the alerts topic, sent at ``sent_at``, or of the window that it ends.
 
     The first alerts of a window and what is about no single role are sent at once. Doing it again sends nothing twice,
@@ -66,14 +66,14 @@ def route_alert(text: str, sent_at: datetime, world: World, tell: Tell) -> Route
     """
     ended = parse_window_end(text)
     if ended is not None:
-        return _end(ended, world, tell)
+        return _end(ended, world, publish)
     message = parse_record(text)
     alert_id = message.notification_id
     window: Window | None = None
-    if not isinstance(message, Notice):
+    if not isinstance(message, SystemNotice):
         window = world.digests.place(alert_id, digest_item(message), sent_at=sent_at, now=world.clock())
     if window is None:
-        tell(_message(message, text), alert_id)
+        publish(_message(message, text), alert_id)
         return Routed(Route.ALONE, alert_id)
     # Asked first: a crash in between leads to two messages for one digest, and never to none.
     if not world.digests.is_asked(window):
@@ -82,7 +82,7 @@ def route_alert(text: str, sent_at: datetime, world: World, tell: Tell) -> Route
     return Routed(Route.HELD, alert_id, window)
 
 
-def _end(window: Window, world: World, tell: Tell) -> Routed:
+def _end(window: Window, world: World, publish: Publish) -> Routed:
     remaining = window.end + LATE - world.clock()
     if remaining > timedelta():
         world.digest_queue.ask(window, after=remaining)
@@ -90,7 +90,7 @@ def _end(window: Window, world: World, tell: Tell) -> Routed:
     items = world.digests.close(window)
     if not items:
         return Routed(Route.EMPTY, window=window)
-    tell(_digest_message(digest_of(window, items)), f"{DIGEST} {window.key}")
+    publish(_digest_message(digest_of(window, items)), f"{DIGEST} {window.key}")
     return Routed(Route.DIGEST, window=window, alerts=len(items))
 
 
@@ -105,7 +105,7 @@ def _digest_message(digest: Digest) -> PeopleMessage:
     )
 
 
-def _message(alert: Notification | Notice, text: str) -> PeopleMessage:
+def _message(alert: Notification | SystemNotice, text: str) -> PeopleMessage:
     """The alert in the form of each channel, in as much detail as one message can carry."""
     layout = layout_of(alert)
     message = PeopleMessage(
@@ -115,7 +115,7 @@ def _message(alert: Notification | Notice, text: str) -> PeopleMessage:
         default=text,
         attributes=attributes_of(alert),
     )
-    return message if isinstance(alert, Notice) else _fitting(message, alert, layout.record)
+    return message if isinstance(alert, SystemNotice) else _fitting(message, alert, layout.record)
 
 
 def _fitting(message: PeopleMessage, alert: Notification, record: str) -> PeopleMessage:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from remediator.core.enrollment.decide import Enrolled, NotEnrolled, Refusal, Refused
-from remediator.core.enrollment.misconfigured import NearMiss, near_miss
+from remediator.core.enrollment.misconfigured import MisconfiguredEnrollment, misconfigured_enrollment
 from remediator.core.model.scan import Scanned, UnreadableRole
 from remediator.core.policy.arn import RoleArn
-from remediator.core.repair.outcome import TOLD
+from remediator.core.repair.outcome import ALERTED
 from remediator.flows.assess import Assessment, Assessor
 from remediator.gateways.world import World
 from remediator.settings import Mode, Settings
@@ -23,12 +23,12 @@ class Surveyed:
     """What came of one role; ``near`` says what keeps it from being enrolled, None where nothing of that kind does."""
 
     judgement: Assessment
-    near: NearMiss | None
+    near: MisconfiguredEnrollment | None
 
     @property
     def needs_something(self) -> bool:
         """Whether something would be written, or a person has to look at it."""
-        return self.judgement.kind in TOLD or (self.near is not None and self.near.is_a_mistake)
+        return self.judgement.kind in ALERTED or (self.near is not None and self.near.is_intended)
 
     @property
     def cloud(self) -> str | None:
@@ -75,7 +75,7 @@ class Survey:
 
 def is_surveyed(settings: Settings, names: frozenset[str]) -> Callable[[RoleArn, Mapping[str, str]], bool]:
     """Which roles without the enrolment tag a survey needs of the scan: those nearly enrolled, and those named."""
-    return lambda arn, tags: arn.name in names or near_miss(arn, tags, settings) is not None
+    return lambda arn, tags: arn.name in names or misconfigured_enrollment(arn, tags, settings) is not None
 
 
 def survey(world: World, names: frozenset[str], *, on_roles: Callable[[int], None]) -> Survey:
@@ -120,13 +120,13 @@ def _assessed(scanned: Scanned, assessor: Assessor) -> Assessment | UnreadableRo
     return assessor.unreadable(scanned, _OUTDATED) if is_outdated else found
 
 
-def _near(judgement: Assessment, settings: Settings) -> NearMiss | None:
+def _near(judgement: Assessment, settings: Settings) -> MisconfiguredEnrollment | None:
     """Only of a role that would be enrolled if it were not for its tag or the patterns."""
     role = judgement.scanned.role
     match judgement.enrollment:
         case NotEnrolled():
-            return near_miss(role.arn, role.tags, settings)
+            return misconfigured_enrollment(role.arn, role.tags, settings)
         case Refused(refusal=refusal) if refusal in _NEAR:
-            return near_miss(role.arn, role.tags, settings)
+            return misconfigured_enrollment(role.arn, role.tags, settings)
         case _:
             return None

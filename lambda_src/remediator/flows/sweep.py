@@ -112,7 +112,7 @@ class _SweepInvocation:
                 break
             current = replace(current, marker=page.next_marker, counts=current.counts + counts)
             if current.marker is None:
-                counts = self._unsettled_queued()
+                counts = self._pending_queued()
                 self._raise_for_what_was_not_reached()
                 return Swept(replace(current, counts=current.counts + counts), is_complete=True)
         return self._stopped(current)
@@ -134,7 +134,7 @@ class _SweepInvocation:
         self.world.sweeps.send(current)
         return Swept(current, is_complete=False)
 
-    def _unsettled_queued(self) -> SweepCounts:
+    def _pending_queued(self) -> SweepCounts:
         """Queue the unsettled roles that are not queued yet; which they are is asked at the end, when most are.
 
         A sweep because of events leaves out those that it has not judged: they are of other clouds, or gone.
@@ -142,7 +142,7 @@ class _SweepInvocation:
         sees_all = self.asked.scheduled or self.asked.thorough
         requests = tuple(
             self._request(name, self.assessed.get(name))
-            for name in self.world.history.unsettled_roles()
+            for name in self.world.history.pending_roles()
             if name not in self.queued and (sees_all or name in self.assessed)
         )
         self.world.work.send_all(requests)
@@ -183,8 +183,8 @@ class _SweepInvocation:
         if assessed.name is None:
             return ()
         self.assessed[assessed.name] = assessed
-        is_told = assessed.verdict not in _NEVER_QUEUED and self.asked.tells_all(assessed.cloud)
-        if not (assessed.pressing or is_told):
+        is_reported = assessed.verdict not in _NEVER_QUEUED and self.asked.reports_all(assessed.cloud)
+        if not (assessed.pressing or is_reported):
             return ()
         self.queued.add(assessed.name)
         return (self._request(assessed.name, assessed),)
@@ -199,7 +199,7 @@ class _SweepInvocation:
         if isinstance(found, UnreadableRole):
             self.on_unreadable(found)
             return self._unreadable(found)
-        return None if found is None else self._told_apart(found)
+        return None if found is None else self._distinguishes(found)
 
     def _cloud_of(self, scanned: Scanned) -> str | None:
         match scanned:
@@ -216,7 +216,7 @@ class _SweepInvocation:
         bucket = None if cloud is None else self.world.settings.shared_bucket(cloud)
         return _Assessed(role.name, role.cloud, _Verdict.UNREADABLE, bucket=bucket)
 
-    def _told_apart(self, assessment: Assessment) -> _Assessed | None:
+    def _distinguishes(self, assessment: Assessment) -> _Assessed | None:
         """What the assessment means to a sweep; None for a role that carries no enrolment tag."""
         role = assessment.scanned.role
         match assessment.enrollment:
@@ -227,13 +227,13 @@ class _SweepInvocation:
             case Refused(cloud=cloud_name):
                 return _Assessed(role.arn.name, cloud_name, _Verdict.REFUSED)
             case Enrolled(cloud=cloud, mode=mode):
-                verdict, must_be_looked_at = _verdict_on(assessment)
+                verdict, needs_reconcile = _verdict_on(assessment)
                 return _Assessed(
                     role.arn.name,
                     cloud.name,
                     verdict,
                     is_enrolled=True,
-                    pressing=must_be_looked_at and mode is Mode.REPAIR,
+                    pressing=needs_reconcile and mode is Mode.REPAIR,
                     bucket=self.world.settings.shared_bucket(cloud),
                 )
             case _ as never:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from remediator.core.events.event import Cause
-from remediator.core.history.change import Change, ChangeKind, Occasion
-from remediator.core.history.undo import UndoRefused, decide_undo, is_held_back
+from remediator.core.history.change import Change, ChangeContext, ChangeKind
+from remediator.core.history.undo import UndoRefused, decide_undo, is_on_hold
 from remediator.core.model.write import Write
 from remediator.core.policy.reading import Absent, Present
 from remediator.core.repair.outcome import Applied, NotApplied, Unconfirmed, WriteResult
@@ -34,12 +34,12 @@ class NotUndone:
     """The change was not undone, or not wholly; ``why`` says what was and what was not done, in sentences.
 
     ``change`` is the undo itself, as it is recorded; None where it did not come to that. ``diff`` shows by what the
-    document differs from what the undone change left, where that is the reason. ``is_held_back`` says whether the role
+    document differs from what the undone change left, where that is the reason. ``is_on_hold`` says whether the role
     is set to observe by now.
     """
 
     why: str
-    is_held_back: bool
+    is_on_hold: bool
     change: Change | None = None
     diff: str = ""
 
@@ -60,11 +60,11 @@ def undo(change: Change, planned: Write, cause: Cause, world: World) -> Undone |
     whatever happens, the result says what was done.
     """
     try:
-        _hold_back(change.role_name, world)
+        _put_on_hold(change.role_name, world)
     except RemediatorError as error:
         why = f"Nothing was undone. The role could not be set to observe, which comes first: {error}"
-        return NotUndone(why, is_held_back=False)
-    recorder = Recorder(world, Occasion.for_change(change, (cause,)))
+        return NotUndone(why, is_on_hold=False)
+    recorder = Recorder(world, ChangeContext.for_change(change, (cause,)))
     try:
         result = Engine(world, recorder).carry_out(planned, ChangeKind.UNDO)
     except Changed as changed:
@@ -72,9 +72,9 @@ def undo(change: Change, planned: Write, cause: Cause, world: World) -> Undone |
     except RemediatorError as error:
         if not recorder.changes:
             why = f"It could not be recorded, and nothing is written without a record: {error}"
-            return NotUndone(f"Nothing was undone. {why}", is_held_back=True)
+            return NotUndone(f"Nothing was undone. {why}", is_on_hold=True)
         why = f"What is there could not be looked at again before it was to be written: {error}"
-        return NotUndone(f"Nothing was undone. {why}", is_held_back=True, change=recorder.changes[-1])
+        return NotUndone(f"Nothing was undone. {why}", is_on_hold=True, change=recorder.changes[-1])
     return _result(result, recorder)
 
 
@@ -84,7 +84,7 @@ def _result(result: WriteResult, recorder: Recorder) -> Undone | NotUndone:
     if isinstance(result, Applied) and record is not None:
         return Undone(record, trouble)
     why = why_not(result, nothing="Nothing was undone.")
-    return NotUndone(" ".join(filter(None, (why, trouble))), is_held_back=True, change=record)
+    return NotUndone(" ".join(filter(None, (why, trouble))), is_on_hold=True, change=record)
 
 
 def why_not(result: WriteResult, nothing: str) -> str:
@@ -117,19 +117,19 @@ def _changed(change: Change, changed: Changed, record: Change) -> NotUndone:
         refused = decide_undo(change, changed.role, changed.document or Absent())
         if isinstance(refused, UndoRefused):
             why, diff = refused.why, refused.diff
-    return NotUndone(f"Nothing was undone. {why}", is_held_back=True, change=record, diff=diff)
+    return NotUndone(f"Nothing was undone. {why}", is_on_hold=True, change=record, diff=diff)
 
 
-def _hold_back(role_name: str, world: World) -> None:
+def _put_on_hold(role_name: str, world: World) -> None:
     """Set the role to observe, unless its tag holds the remediator back already. Raises RemediatorError."""
     reading = world.roles.read_role(role_name)
-    if isinstance(reading, Present) and is_held_back(reading.value):
+    if isinstance(reading, Present) and is_on_hold(reading.value):
         return
     world.roles.tag_role(role_name, MODE_TAG, Mode.OBSERVE)
     for seconds in READ_BACK_PAUSES:
         if seconds:
             world.sleep(seconds)
         reading = world.roles.read_role(role_name)
-        if isinstance(reading, Present) and is_held_back(reading.value):
+        if isinstance(reading, Present) and is_on_hold(reading.value):
             return
     raise RemediatorError(f"the tag {MODE_TAG} was set, but reading it back does not show it yet. Try again")

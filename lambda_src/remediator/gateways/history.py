@@ -19,7 +19,7 @@ from remediator.core.history.change import (
     split_change_id,
     time_key,
 )
-from remediator.core.history.role_record import RoleMemory, memory_json, parse_memory
+from remediator.core.history.role_record import RoleRecord, parse_role_record, role_record_json
 from remediator.errors import MalformedRecord, TransientError, WritesCapped
 from remediator.gateways.table import CONDITION_FAILED, Table, epoch, text
 from remediator.settings import WriteLimit
@@ -59,36 +59,36 @@ class HistoryTable:
         self._limit = limit
         self._keep = timedelta(days=keep_days)
 
-    def read_memory(self, role_name: str) -> RoleMemory:
+    def read_role_record(self, role_name: str) -> RoleRecord:
         """What is remembered of the role, with the ids of its open changes, in one call; empty where nothing is.
 
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html
         """
-        item = self._table.item(_memory_key(role_name))
+        item = self._table.item(_role_record_key(role_name))
         if item is None:
-            return RoleMemory()
+            return RoleRecord()
         try:
-            return _memory(item)
+            return _role_record_of(item)
         except MalformedRecord as error:
             raise MalformedRecord(f"what is remembered of role {role_name} cannot be read: {error}") from error
 
-    def write_memory(self, role_name: str, memory: RoleMemory) -> None:
+    def write_role_record(self, role_name: str, role_record: RoleRecord) -> None:
         """Replace what is remembered of the role, if it is still what ``memory`` was made from.
 
         The ids of its open changes stay as they are. One call, or two where the role has open changes and nothing else
         that is open. Raises TransientError where somebody else wrote in the meantime.
         """
-        key = _memory_key(role_name)
+        key = _role_record_key(role_name)
         written = "SET memory = :memory, version = :next"
         values: dict[str, AttributeValueTypeDef] = {
-            ":memory": {"S": memory_json(memory)},
-            ":next": {"N": str(memory.version + 1)},
+            ":memory": {"S": role_record_json(role_record)},
+            ":next": {"N": str(role_record.version + 1)},
         }
         unchanged = "attribute_not_exists(version)"
-        if memory.version:
+        if role_record.version:
             unchanged = "version = :read"
-            values[":read"] = {"N": str(memory.version)}
-        if memory.is_unsettled:
+            values[":read"] = {"N": str(role_record.version)}
+        if role_record.is_pending:
             listed = f"{written}, unsettled = :yes, listed = :list, #at = :role"
             values |= {":yes": {"BOOL": True}, **_listed(role_name)}
             is_written = self._table.update(key, listed, values, condition=unchanged) is not None
@@ -138,7 +138,7 @@ class HistoryTable:
             item["parts"] = {"N": str(len(parts))}
         self._table.add(
             item,
-            _memory_key(role_name),
+            _role_record_key(role_name),
             "ADD #open :this SET listed = :list, #at = :role",
             {":this": {"SS": [change.change_id]}, **_listed(role_name)},
             name=f"change {change.change_id}",
@@ -174,14 +174,14 @@ class HistoryTable:
         change or memory.
         """
         role_name, _ = split_change_id(change_id)
-        memory = _memory_key(role_name)
+        role_record = _role_record_key(role_name)
         this: dict[str, AttributeValueTypeDef] = {":id": {"S": change_id}, ":this": {"SS": [change_id]}}
         last = "contains(#open, :id) AND size(#open) = :one AND attribute_not_exists(unsettled)"
         closed = self._table.update(
-            memory, "DELETE #open :this REMOVE listed, #at", {**this, ":one": {"N": "1"}}, condition=last
+            role_record, "DELETE #open :this REMOVE listed, #at", {**this, ":one": {"N": "1"}}, condition=last
         )
         if closed is None:
-            self._table.update(memory, "DELETE #open :this", this, condition="contains(#open, :id)")
+            self._table.update(role_record, "DELETE #open :this", this, condition="contains(#open, :id)")
 
     def read_change(self, change_id: str) -> Change | None:
         """The change with its documents; None where there is none of that id (any more)."""
@@ -234,7 +234,7 @@ class HistoryTable:
             found = self._table.query(condition, of_role, ConsistentRead=True, **newest)
         return tuple(_change(item) for item in found)
 
-    def unsettled_roles(self) -> tuple[str, ...]:
+    def pending_roles(self) -> tuple[str, ...]:
         """The roles that must be looked at even if nothing happens, by name: something is open of each.
 
         They are read from the index, which may be a moment behind, and may name a role that is settled by now.
@@ -243,13 +243,13 @@ class HistoryTable:
         found = self._table.query("listed = :list", unsettled, IndexName=LISTING, ProjectionExpression="pk")
         return tuple(text(item, "pk").removeprefix(_role("")) for item in found)
 
-    def is_limit_told(self, at: datetime) -> bool:
+    def limit_was_reported(self, at: datetime) -> bool:
         """Whether people know that no more may be written within the window of that time."""
         window, _ = self._window(at)
         item = self._table.item(window)
         return item is not None and "told" in item
 
-    def note_limit_told(self, at: datetime) -> None:
+    def note_limit_reported(self, at: datetime) -> None:
         """Note that people know that no more may be written within the window of that time."""
         window, expires = self._window(at)
         self._table.update(window, "SET told = :yes, expires = :expires", {":yes": {"BOOL": True}, ":expires": expires})
@@ -299,11 +299,11 @@ def _change(item: Item, documents: str | None = None) -> Change:
     )
 
 
-def _memory(item: Item) -> RoleMemory:
+def _role_record_of(item: Item) -> RoleRecord:
     open_changes = tuple(sorted(_texts(item, "open"))) if "open" in item else ()
     if "memory" not in item and "version" not in item:
-        return RoleMemory(open_changes=open_changes)
-    return parse_memory(text(item, "memory"), open_changes=open_changes, version=_number(item, "version"))
+        return RoleRecord(open_changes=open_changes)
+    return parse_role_record(text(item, "memory"), open_changes=open_changes, version=_number(item, "version"))
 
 
 def _role(role_name: str) -> str:
@@ -314,7 +314,7 @@ def _key(role_name: str, sk: str) -> Item:
     return {"pk": {"S": _role(role_name)}, "sk": {"S": sk}}
 
 
-def _memory_key(role_name: str) -> Item:
+def _role_record_key(role_name: str) -> Item:
     return _key(role_name, "MEMORY")
 
 

@@ -34,12 +34,12 @@ class WebhookSecret:
         logging.getLogger("botocore").setLevel(logging.INFO)
 
     def read(self) -> WebhookUrl:
-        """The URL, as it is now or, at most five minutes ago, was. Raises what ``read_anew`` raises."""
+        """The URL, as it is now or, at most five minutes ago, was. Raises what ``refetch`` raises."""
         if self._url is None or self._clock() >= self._until:
-            return self.read_anew()
+            return self.refetch()
         return self._url
 
-    def read_anew(self) -> WebhookUrl:
+    def refetch(self) -> WebhookUrl:
         """The URL as it is now. Raises any AwsError, or UnusableSecret; then the next ``read`` looks again.
 
         https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from remediator.core.alerts.alert_json import attributes_of, record_json
-from remediator.core.alerts.notification import Notice, Notification
+from remediator.core.alerts.notification import Notification, SystemNotice
 from remediator.gateways.aws_errors import translated
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class _Topic:
 class AlertsTopic(_Topic):
     """The SNS topic that machines subscribe to: it carries every alert."""
 
-    def publish(self, alert: Notification | Notice) -> None:
+    def publish(self, alert: Notification | SystemNotice) -> None:
         """Publish one alert as JSON, with attributes to filter on. Raises any AwsError."""
         self._publish(attributes_of(alert), Message=record_json(alert))
 

@@ -42,17 +42,17 @@ def handle(event: consumer.Event, context: LambdaContext) -> PartialItemFailureR
     account = consumer.account_of(context)
     counts: Counter[str] = Counter(AlertsTold=0, AlertsHeld=0, DigestsSent=0)
 
-    def tell(message: PeopleMessage, told_as: str) -> None:
+    def publish(message: PeopleMessage, deduplication_key: str) -> None:
         topic = PeopleTopic(consumer.client("sns"), os.environ["PEOPLE_TOPIC_ARN"])
-        if once(partial(topic.publish, message), told_as, context, function="DIGESTER", done="told"):
+        if once(partial(topic.publish, message), deduplication_key, context, function="DIGESTER", done="told"):
             counts["DigestsSent" if message.attributes["outcome"] == DIGEST else "AlertsTold"] += 1
         else:
-            consumer.logger.info("told already", told_as=told_as)
+            consumer.logger.info("told already", deduplication_key=deduplication_key)
 
     def work(record: SQSRecord) -> None:
         consumer.require_time(context, ENOUGH_MILLISECONDS, "announce")
         sent_at = datetime.fromtimestamp(int(record.attributes.sent_timestamp) / 1000, UTC)
-        routed = route_alert(record.body, sent_at, _world(account), tell)
+        routed = route_alert(record.body, sent_at, _world(account), publish)
         counts["AlertsHeld"] += routed.route is Route.HELD
         window = None if routed.window is None else routed.window.key
         consumer.logger.info(routed.route, alert=routed.alert_id, window=window, alerts=routed.alerts)

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyAl
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from remediator.core.alerts.slack_message import slack_message
-from remediator.core.alerts.topic_messages import published_layout
+from remediator.core.alerts.topic_messages import topic_message_layout
 from remediator.errors import WebhookThrottled
 from remediator.flows.post_to_slack import PostedAs, post_to_slack
 from remediator.gateways.secret import WebhookSecret
@@ -102,7 +102,7 @@ def _post_once(body: str, context: LambdaContext, *, is_first: bool) -> PostedAs
 
     Nothing is posted before Slack takes messages again. All but the first of an invocation wait a little.
     """
-    blocks, plain = slack_message(published_layout(body))
+    blocks, plain = slack_message(topic_message_layout(body))
     if left := _closed().seconds_left:
         raise WebhookThrottled(left)
     posted: list[PostedAs] = []

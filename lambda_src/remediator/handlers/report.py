@@ -8,7 +8,7 @@ from typing import Final, assert_never
 from aws_lambda_powertools.metrics import MetricUnit
 
 from remediator.core.alerts.alert_layout import layout_of
-from remediator.core.alerts.decide import decide_telling
+from remediator.core.alerts.decide import decide_alert
 from remediator.core.alerts.layout import email_text
 from remediator.core.events.sweep import is_sweep, seconds_since_event
 from remediator.core.repair.outcome import Applied, NotApplied, Outcome, OutcomeKind, Unconfirmed, WriteResult
@@ -25,8 +25,8 @@ _METRICS: Final = {
     OutcomeKind.REFUSED: "RolesRefused",
     OutcomeKind.WOULD_REPAIR: "RepairsProposed",
     OutcomeKind.REPAIRED: "RolesRepaired",
-    OutcomeKind.CONTESTED: "RolesContested",
-    OutcomeKind.NEEDS_PERSON: "RolesNeedingAPerson",
+    OutcomeKind.CONFLICT: "RolesContested",
+    OutcomeKind.MANUAL_ACTION: "RolesNeedingAPerson",
     OutcomeKind.FAILED: "RepairsFailed",
 }
 
@@ -44,11 +44,11 @@ def report(outcome: Outcome, world: World) -> None:
             raise
         # What was written is told with the next look, since its changes are still open; anything else, if it stays.
         consumer.count(AlertsLost=1)
-        notification = notification_of(outcome, decide_telling(outcome, now), world.settings)
+        notification = notification_of(outcome, decide_alert(outcome, now), world.settings)
         alert = "" if notification is None else email_text(layout_of(notification))
         consumer.logger.exception("the alert could not be published", why=str(error), alert=alert)
         raise
-    consumer.logger.info("told", news=telling.news, incident=telling.incident_id)
+    consumer.logger.info("told", reason=telling.reason, incident=telling.incident_id)
 
 
 def _count(outcome: Outcome, now: datetime) -> None:
@@ -73,7 +73,7 @@ def _log(outcome: Outcome) -> None:
         findings=[{"code": finding.code, "subject": finding.subject} for finding in outcome.findings],
         applied=[write.document.kind for write in outcome.applied],
         changes=[result.change_id for result in outcome.results if result.change_id],
-        settled=[change.change_id for change in outcome.settled],
+        recovered=[change.change_id for change in outcome.recovered],
         hold=outcome.hold,
         actors=[cause.actor.arn for cause in outcome.causes],
         calls=[cause.call for cause in outcome.causes],

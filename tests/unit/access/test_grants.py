@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from remediator.core.access.decision import GrantJudgement, GrantVerdict
-from remediator.core.access.grants import judge_grants, judge_key
+from remediator.core.access.decision import GrantEvaluation, GrantVerdict
+from remediator.core.access.grants import evaluate_grants, evaluate_key
 from remediator.core.model.bucket import PublicAccessBlock
 from remediator.core.model.evaluation_context import EvaluationContext, Network
 from remediator.core.model.role import InlinePolicy, ManagedPolicy, RolePolicies
@@ -35,7 +35,7 @@ EC2_ONLY = document(allow(Action="ec2:*", Resource="*"))
 
 
 def verdicts(*args: object, **kwargs: object) -> dict[str, str]:
-    return {each.action: str(each.verdict) for each in judge_grants(*args, **kwargs)}  # type: ignore[arg-type]  # as given
+    return {each.action: str(each.verdict) for each in evaluate_grants(*args, **kwargs)}  # type: ignore[arg-type]  # as given
 
 
 def only(*args: object, **kwargs: object) -> str:
@@ -44,7 +44,7 @@ def only(*args: object, **kwargs: object) -> str:
     return found.pop()
 
 
-def named(action: str, judgements: tuple[GrantJudgement, ...]) -> GrantJudgement:
+def named(action: str, judgements: tuple[GrantEvaluation, ...]) -> GrantEvaluation:
     return next(each for each in judgements if each.action == action)
 
 
@@ -77,7 +77,7 @@ def test_an_identity_policy_that_could_not_be_read_leaves_the_verdict_open(held:
     assert only(role(), held, bucket()) == "undecided"
     assert only(role(), held, bucket(document(allow(Principal={"AWS": ROLE_ARN})))) == "undecided"
     assert only(role(), held, bucket(document(deny(Principal="*")))) == "blocked"
-    reason = judge_grants(role(), held, bucket())[0].because[0]
+    reason = evaluate_grants(role(), held, bucket())[0].because[0]
     assert str(reason).endswith("could not be read: access denied")
 
 
@@ -137,7 +137,7 @@ def test_public_access_block_that_was_not_looked_at_matters_only_across_accounts
 
 def test_public_access_block_that_was_not_looked_at_is_the_reason_of_an_open_verdict() -> None:
     open_to_all = bucket(document(allow(Principal="*")), block=None, account=OTHER_ACCOUNT)
-    for judged in judge_grants(role(), policies(document(allow())), open_to_all):
+    for judged in evaluate_grants(role(), policies(document(allow())), open_to_all):
         (reason,) = judged.because
         assert str(reason).startswith("Block Public Access was not looked at; it may be that it keeps other accounts")
 
@@ -159,7 +159,7 @@ def test_credentials_in_use_were_issued_lately_where_the_time_is_known(issued_be
 def test_public_access_block_that_was_not_looked_at_is_no_reason_where_something_else_blocks() -> None:
     held = policies(document(allow()), boundary=EC2_ONLY)
     open_to_all = bucket(document(allow(Principal="*")), block=None, account=OTHER_ACCOUNT)
-    judged = judge_grants(role(), held, open_to_all)
+    judged = evaluate_grants(role(), held, open_to_all)
     assert {each.verdict for each in judged} == {GrantVerdict.BLOCKED}
     assert not any("Block Public Access" in str(each) for each in judged)
 
@@ -196,7 +196,7 @@ def test_reasons_name_document_statement_and_condition() -> None:
         Action="s3:PutObject",
         Condition={"StringNotEquals": {"s3:x-amz-server-side-encryption": "aws:kms"}},
     )
-    judged = judge_grants(role(), policies(document(allow())), bucket(document(unencrypted)))
+    judged = evaluate_grants(role(), policies(document(allow())), bucket(document(unencrypted)))
     assert str(named("s3:PutObject", judged)) == (
         "blocked: statement `DenyUnencrypted` of the bucket policy denies s3:PutObject on every object of data-bucket "
         "unless s3:x-amz-server-side-encryption is `aws:kms`"
@@ -206,7 +206,7 @@ def test_reasons_name_document_statement_and_condition() -> None:
 
 def test_a_reason_for_several_actions_names_them_all() -> None:
     shut = deny(Principal="*", Action=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"])
-    judged = judge_grants(role(), policies(document(allow())), bucket(document(shut)))
+    judged = evaluate_grants(role(), policies(document(allow())), bucket(document(shut)))
     listed = "denies s3:GetObject, s3:PutObject and s3:DeleteObject on every object of data-bucket"
     assert str(named("s3:GetObject", judged).because[0]).endswith(listed)
 
@@ -274,7 +274,7 @@ def test_variables_of_an_old_document_are_plain_text() -> None:
 def test_a_reason_names_a_managed_policy_without_its_path() -> None:
     shared = ManagedPolicy("arn:aws:iam::aws:policy/job-function/Shared", Present(document(allow(Sid="All"))))
     held = RolePolicies(Present(()), Present((shared,)))
-    judged = named("s3:GetObject", judge_grants(role(), held, bucket()))
+    judged = named("s3:GetObject", evaluate_grants(role(), held, bucket()))
     assert "statement `All` of managed policy `Shared` allows" in str(judged)
 
 
@@ -286,7 +286,7 @@ def test_the_reason_for_a_missing_grant_shows_the_near_misses() -> None:
             allow(Sid="Vpc", Action="s3:GetObject", Condition={"StringEquals": {"aws:SourceVpc": "v-1"}}),
         )
     )
-    because = named("s3:GetObject", judge_grants(role(), held, bucket())).because
+    because = named("s3:GetObject", evaluate_grants(role(), held, bucket())).because
     where = "of inline policy `p1`"
     assert [str(each) for each in because] == [
         "no policy allows s3:GetObject on every object of data-bucket",
@@ -297,11 +297,11 @@ def test_the_reason_for_a_missing_grant_shows_the_near_misses() -> None:
 
 
 def test_the_reason_of_a_boundary_and_of_an_scp_names_it() -> None:
-    blocked = judge_grants(role(), policies(document(allow()), boundary=EC2_ONLY), bucket())[5]
+    blocked = evaluate_grants(role(), policies(document(allow()), boundary=EC2_ONLY), bucket())[5]
     assert str(blocked.because[0]).startswith("the permissions boundary `Limit` does not allow s3:ListBucket")
     levels = ((document(allow(Action="*", Resource="*")),), (EC2_ONLY,))
     controlled = EvaluationContext(service_control_policies=levels)
-    blocked = judge_grants(role(), policies(document(allow())), bucket(), controlled)[0]
+    blocked = evaluate_grants(role(), policies(document(allow())), bucket(), controlled)[0]
     assert str(blocked.because[0]).startswith("level 2 of the service control policies does not allow s3:GetObject")
 
 
@@ -318,31 +318,33 @@ def test_a_level_without_scps_allows_nothing() -> None:
 def test_both_sides_are_needed_across_accounts() -> None:
     ours, theirs = policies(document(allow())), document(allow(Principal={"AWS": ROLE_ARN}))
     fixes = [
-        {each.fix_by for each in judge_grants(role(), held, bucket(policy, account=OTHER_ACCOUNT))}
+        {each.fix_by for each in evaluate_grants(role(), held, bucket(policy, account=OTHER_ACCOUNT))}
         for held, policy in ((ours, None), (policies(), theirs), (policies(), None), (ours, theirs))
     ]
     assert fixes == [{("bucket_policy",)}, {("identity",)}, {("identity+bucket_policy",)}, {()}]
 
 
 def test_a_bucket_without_a_customer_managed_key_has_no_verdict_on_one() -> None:
-    assert judge_key(role(), policies(), bucket()) == ()
+    assert evaluate_key(role(), policies(), bucket()) == ()
 
 
 def test_a_key_policy_that_could_not_be_read_is_undecided() -> None:
     held = bucket(key_policy=document())
     assert held.key is not None
     unread = dataclasses.replace(held, key=dataclasses.replace(held.key, policy=DENIED))
-    assert {each.verdict for each in judge_key(role(), policies(), unread)} == {GrantVerdict.UNDECIDED}
+    assert {each.verdict for each in evaluate_key(role(), policies(), unread)} == {GrantVerdict.UNDECIDED}
 
 
 def test_the_key_policy_has_the_first_word() -> None:
-    silent = judge_key(role(), policies(document(allow(Action="kms:*", Resource="*"))), bucket(key_policy=document()))
+    silent = evaluate_key(
+        role(), policies(document(allow(Action="kms:*", Resource="*"))), bucket(key_policy=document())
+    )
     assert str(silent[0]) == (
         "blocked: the key policy does not let the role's own policies decide on kms:Decrypt and kms:GenerateDataKey "
         "on the key of data-bucket"
     )
     root = document({**allow(Action="kms:*", Resource="*"), "Principal": {"AWS": "111111111111"}})
-    missing = judge_key(role(), policies(), bucket(key_policy=root))
+    missing = evaluate_key(role(), policies(), bucket(key_policy=root))
     assert {(each.action, each.verdict, each.fix_by) for each in missing} == {
         ("kms:Decrypt", GrantVerdict.MISSING, ("identity",)),
         ("kms:GenerateDataKey", GrantVerdict.MISSING, ("identity",)),
@@ -353,7 +355,7 @@ def test_the_key_policy_has_the_first_word() -> None:
     "arn", ["alias/x", "key/x", "", KEY_ARN.replace(":key/", ":alias/"), "1234abcd-12ab-34cd-56ef"]
 )
 def test_a_key_that_is_not_named_by_its_arn_is_undecided(arn: str) -> None:
-    judged = judge_key(role(), policies(), bucket(key_policy=document(), key_arn=arn))
+    judged = evaluate_key(role(), policies(), bucket(key_policy=document(), key_arn=arn))
     assert {each.verdict for each in judged} == {GrantVerdict.UNDECIDED}
 
 
@@ -390,12 +392,12 @@ def test_what_depends_on_the_way_to_s3_is_decided_only_where_the_way_is_known(
     condition: dict[str, Any], over_nat: bool | None, by_any_way: bool | None
 ) -> None:
     def judged(network: Network) -> tuple[str, str]:
-        surroundings = EvaluationContext(network=network)
+        evaluation_context = EvaluationContext(network=network)
         allowing = policies(document(allow(Condition=condition)))
         denying = bucket(document(deny(Principal="*", Condition=condition)))
         return (
-            only(role(), allowing, bucket(), surroundings),
-            only(role(), policies(document(allow())), denying, surroundings),
+            only(role(), allowing, bucket(), evaluation_context),
+            only(role(), policies(document(allow())), denying, evaluation_context),
         )
 
     words = {True: ("allowed", "blocked"), False: ("missing", "allowed"), None: ("undecided", "undecided")}

@@ -9,20 +9,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from remediator.core.alerts.alert_json import attributes_of, record_json
-from remediator.core.alerts.decide import News, Telling
+from remediator.core.alerts.decide import AlertDecision, AlertReason
 from remediator.core.alerts.describe import describe
 from remediator.core.alerts.digest import DIGEST, digest_item
 from remediator.core.alerts.digest_json import digest_json, digest_of
 from remediator.core.alerts.layout import Layout, email_text
-from remediator.core.alerts.notification import Notice, Notification, limit_reached, test_notice
-from remediator.core.alerts.topic_messages import published_layout
+from remediator.core.alerts.notification import Notification, SystemNotice, limit_reached, test_system_notice
+from remediator.core.alerts.topic_messages import topic_message_layout
 from remediator.core.alerts.window import window_of
 from remediator.core.events.event import Actor, Cause
 from remediator.core.events.request import ReconcileRequest
 from remediator.core.events.sweep import sweep_cause
 from remediator.core.history.change import ChangeState
-from remediator.core.history.role_record import Contest, RoleMemory
-from remediator.core.model.finding import Finding, FindingCode, Withheld
+from remediator.core.history.role_record import Conflict, RoleRecord
+from remediator.core.model.finding import BlockedRepair, Finding, FindingCode
 from remediator.core.policy.reading import Absent
 from remediator.core.repair.outcome import (
     Applied,
@@ -35,7 +35,7 @@ from remediator.core.repair.outcome import (
     gave_up,
 )
 from remediator.core.repair.trust import add_ec2_trust
-from remediator.settings import GrantSide, WriteLimit
+from remediator.settings import GrantLocation, WriteLimit
 from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, ROLE_ARN, a_cause, document
 from tests.unit.history.changes import NOW, TRUST_STEP, a_change
 from tests.unit.policy.documents import KEY_ARN, our_bucket_policy, our_policy
@@ -98,7 +98,7 @@ class Told:
 
     @property
     def layout(self) -> Layout:
-        return published_layout(self.json)
+        return topic_message_layout(self.json)
 
     @property
     def subject(self) -> str:
@@ -109,19 +109,19 @@ class Told:
         return email_text(self.layout)
 
 
-def published(message: Notification | Notice) -> Told:
+def published(message: Notification | SystemNotice) -> Told:
     """What is published of a message."""
     return Told(record_json(message), attributes_of(message))
 
 
-def telling(news: News) -> Telling:
+def telling(reason: AlertReason) -> AlertDecision:
     """That it is told, as part of the example incident."""
-    return Telling(news, _INCIDENT, RoleMemory())
+    return AlertDecision(reason, _INCIDENT, RoleRecord())
 
 
-def alert(of: Outcome, news: News = News.NEW, grant: GrantSide = GrantSide.ROLE_POLICY) -> Told:
+def alert(of: Outcome, reason: AlertReason = AlertReason.NEW, grant: GrantLocation = GrantLocation.ROLE_POLICY) -> Told:
     """What is published of an outcome."""
-    return published(describe(of, telling(news), buckets=(BUCKET,), grant=grant))
+    return published(describe(of, telling(reason), buckets=(BUCKET,), grant=grant))
 
 
 def hostile() -> Told:
@@ -192,8 +192,8 @@ def long(of: Outcome) -> Outcome:
         ),
         proposed=of.proposed and (_LONG_STEP, GRANT_STEP),
         results=tuple(replace(result, write=_LONG_STEP) for result in of.results),
-        withheld=tuple(replace(each, because=("it does not fit, " * 90,) * 40) for each in of.withheld),
-        contest=of.contest and replace(of.contest, actors=(f"Terraform, as {session}",) * 5),
+        blocked=tuple(replace(each, because=("it does not fit, " * 90,) * 40) for each in of.blocked),
+        conflict=of.conflict and replace(of.conflict, actors=(f"Terraform, as {session}",) * 5),
     )
 
 
@@ -229,18 +229,18 @@ _OUTCOMES = {
         why="Cloud production is not configured to allow role/head-node, only role/anyscale/production/*.",
         role_arn=f"arn:aws:iam::{ACCOUNT}:role/head-node",
     ),
-    OutcomeKind.CONTESTED: outcome(
-        OutcomeKind.CONTESTED,
+    OutcomeKind.CONFLICT: outcome(
+        OutcomeKind.CONFLICT,
         causes=(_TERRAFORM,),
         findings=(TRUST_MISSING,),
         results=(),
         proposed=(TRUST_STEP,),
-        contest=Contest(
+        conflict=Conflict(
             NOW, NOW + timedelta(days=1), (TRUST_MISSING,), (f"Terraform, as {_TERRAFORM.actor.arn}",), events=4
         ),
     ),
-    OutcomeKind.NEEDS_PERSON: outcome(
-        OutcomeKind.NEEDS_PERSON, causes=(a_cause("PutBucketPolicy"),), findings=(GRANT_BLOCKED,), results=()
+    OutcomeKind.MANUAL_ACTION: outcome(
+        OutcomeKind.MANUAL_ACTION, causes=(a_cause("PutBucketPolicy"),), findings=(GRANT_BLOCKED,), results=()
     ),
     OutcomeKind.FAILED: outcome(
         OutcomeKind.FAILED,
@@ -252,42 +252,45 @@ _OUTCOMES = {
 _RESOLVED = frozenset({OutcomeKind.NOT_ENROLLED, OutcomeKind.OFF, OutcomeKind.CLEAN})
 
 ALERTS = {
-    **{kind.value: alert(of, News.RESOLVED if kind in _RESOLVED else News.NEW) for kind, of in _OUTCOMES.items()},
     **{
-        f"{kind}-long": alert(long(of), News.RESOLVED if kind in _RESOLVED else News.NEW)
+        kind.value: alert(of, AlertReason.RESOLVED if kind in _RESOLVED else AlertReason.NEW)
+        for kind, of in _OUTCOMES.items()
+    },
+    **{
+        f"{kind}-long": alert(long(of), AlertReason.RESOLVED if kind in _RESOLVED else AlertReason.NEW)
         for kind, of in _OUTCOMES.items()
     },
     "limit-reached": published(limit_reached(ACCOUNT, WriteLimit(500, 60), NOW)),
-    "test": published(test_notice(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/alice", NOW)),
-    "needs-person-reminder": alert(_OUTCOMES[OutcomeKind.NEEDS_PERSON], News.REMINDER),
+    "test": published(test_system_notice(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/alice", NOW)),
+    "needs-person-reminder": alert(_OUTCOMES[OutcomeKind.MANUAL_ACTION], AlertReason.REMINDER),
     "needs-person-partly-repaired": alert(
         outcome(
-            OutcomeKind.NEEDS_PERSON,
+            OutcomeKind.MANUAL_ACTION,
             findings=(TRUST_MISSING, GRANT_BLOCKED),
             results=(Applied(TRUST_STEP, _TRUST_CHANGE),),
         )
     ),
     "needs-person-withheld": alert(
         outcome(
-            OutcomeKind.NEEDS_PERSON,
+            OutcomeKind.MANUAL_ACTION,
             findings=(TRUST_MISSING,),
             results=(),
-            withheld=(
-                Withheld(TRUST_MISSING, ("the trust policy would have 2,190 characters, and 2,048 are allowed",)),
+            blocked=(
+                BlockedRepair(TRUST_MISSING, ("the trust policy would have 2,190 characters, and 2,048 are allowed",)),
             ),
         )
     ),
     "needs-person-key-policy": alert(
-        outcome(OutcomeKind.NEEDS_PERSON, causes=(a_cause("PutKeyPolicy"),), findings=(_KEY,), results=())
+        outcome(OutcomeKind.MANUAL_ACTION, causes=(a_cause("PutKeyPolicy"),), findings=(_KEY,), results=())
     ),
     "needs-person-instance-profile": alert(
         outcome(
-            OutcomeKind.NEEDS_PERSON,
+            OutcomeKind.MANUAL_ACTION,
             causes=(a_cause("DeleteInstanceProfile"),),
             findings=(_PROFILE,),
             results=(),
-            withheld=(
-                Withheld(
+            blocked=(
+                BlockedRepair(
                     _PROFILE, ("The configuration does not let us: `instanceProfile` of the cloud is not `repair`.",)
                 ),
             ),
@@ -295,7 +298,7 @@ ALERTS = {
     ),
     "needs-person-quarantined": alert(
         outcome(
-            OutcomeKind.NEEDS_PERSON,
+            OutcomeKind.MANUAL_ACTION,
             causes=(a_cause("AttachRolePolicy"),),
             findings=(
                 Finding(
@@ -309,10 +312,10 @@ ALERTS = {
     ),
     "needs-person-superseded": alert(
         outcome(
-            OutcomeKind.NEEDS_PERSON,
+            OutcomeKind.MANUAL_ACTION,
             findings=(),
             results=(),
-            settled=(
+            recovered=(
                 a_change(
                     state=ChangeState.SUPERSEDED,
                     why="It was interrupted, and somebody has changed the document since.",
@@ -322,10 +325,10 @@ ALERTS = {
     ),
     "needs-person-unknown": alert(
         outcome(
-            OutcomeKind.NEEDS_PERSON,
+            OutcomeKind.MANUAL_ACTION,
             findings=(),
             results=(),
-            settled=(
+            recovered=(
                 a_change(
                     state=ChangeState.UNKNOWN,
                     why="It was interrupted: it was never written, or somebody has undone it since, or AWS does not "
@@ -338,7 +341,7 @@ ALERTS = {
         outcome(
             findings=(),
             results=(),
-            settled=(
+            recovered=(
                 a_change(
                     state=ChangeState.COMPLETED,
                     why="It was interrupted after it was written, before anybody was told.",
@@ -357,7 +360,7 @@ ALERTS = {
                 ),
             ),
         ),
-        grant=GrantSide.BUCKET_POLICY,
+        grant=GrantLocation.BUCKET_POLICY,
     ),
     "repaired-instance-profile": alert(
         outcome(
@@ -401,7 +404,7 @@ ALERTS = {
             results=(),
             proposed=(GRANT_STEP,),
             own=True,
-            settled=(a_change(state=ChangeState.COMPLETED, why="It was interrupted after it was written."),),
+            recovered=(a_change(state=ChangeState.COMPLETED, why="It was interrupted after it was written."),),
         )
     ),
     "failed-unconfirmed": alert(
@@ -451,7 +454,7 @@ ALERTS = {
                 ReconcileRequest(ACCOUNT, "head-node", a_cause()),
                 "iam:GetRole failed with ServiceFailure: Internal error",
             ),
-            Telling(News.NEW, None, RoleMemory()),
+            AlertDecision(AlertReason.NEW, None, RoleRecord()),
         )
     ),
     "failed-the-last-time": alert(
@@ -479,7 +482,7 @@ def storm() -> Told:
     broken = (outcome(causes=(_TERRAFORM,), role_name=f"worker-{n:02}") for n in range(1, 25))
     blocked = (
         outcome(
-            OutcomeKind.NEEDS_PERSON,
+            OutcomeKind.MANUAL_ACTION,
             causes=(_TERRAFORM,),
             findings=(GRANT_BLOCKED,),
             results=(),
@@ -487,7 +490,7 @@ def storm() -> Told:
         )
         for n in range(1, 3)
     )
-    items = tuple(digest_item(describe(each, telling(News.NEW))) for each in (*broken, *blocked))
+    items = tuple(digest_item(describe(each, telling(AlertReason.NEW))) for each in (*broken, *blocked))
     digest = digest_of(window_of(NOW, 5), items)
     attributes = {"outcome": DIGEST, "severity": digest.severity.value, "account": ACCOUNT}
     return Told(digest_json(digest), attributes)

@@ -12,8 +12,8 @@ import jsonschema
 import pytest
 
 from remediator.core.alerts.alert_json import FORMAT
-from remediator.core.alerts.decide import News
-from remediator.core.alerts.notification import NoticeKind, Severity
+from remediator.core.alerts.decide import AlertReason
+from remediator.core.alerts.notification import Severity, SystemNoticeKind
 from remediator.core.model.finding import FindingCode
 from remediator.core.repair.outcome import Hold, OutcomeKind
 from tests.unit.alerts.samples import ALERTS, Told, longest
@@ -108,10 +108,10 @@ def test_the_words_of_the_form_are_those_of_the_code() -> None:
     assert SCHEMA["$defs"]["format"]["const"] == FORMAT
     assert OF_A_ROLE["outcome"]["enum"] == list(OutcomeKind)
     assert OF_A_ROLE["hold"]["enum"] == [*Hold, None]
-    assert OF_A_ROLE["news"]["enum"] == [news for news in News if news is not News.NONE]
+    assert OF_A_ROLE["news"]["enum"] == [reason for reason in AlertReason if reason is not AlertReason.NONE]
     assert OF_A_ROLE["findings"]["items"]["properties"]["code"]["enum"] == list(FindingCode)
     assert SCHEMA["$defs"]["severity"]["enum"] == list(Severity)
-    assert SCHEMA["$defs"]["notice"]["properties"]["outcome"]["enum"] == list(NoticeKind)
+    assert SCHEMA["$defs"]["notice"]["properties"]["outcome"]["enum"] == list(SystemNoticeKind)
 
 
 def test_the_examples_of_the_documentation_are_real() -> None:

@@ -22,7 +22,7 @@ from remediator.core.alerts.digest_json import (
 from remediator.core.alerts.digest_layout import digest_layout
 from remediator.core.alerts.layout import Rank, email_text
 from remediator.core.alerts.notification import Notification, Severity
-from remediator.core.alerts.topic_messages import published_layout
+from remediator.core.alerts.topic_messages import topic_message_layout
 from remediator.core.alerts.window import Window, parse_window, parse_window_end, window_end_json, window_of
 from remediator.core.events.sweep import sweep_cause
 from remediator.core.repair.outcome import Applied, Hold, Outcome, OutcomeKind
@@ -72,7 +72,7 @@ def repaired(count: int) -> tuple[DigestItem, ...]:
 
 def needing_a_person(count: int) -> tuple[DigestItem, ...]:
     names = (f"broken-{n:04d}" for n in range(1, count + 1))
-    return of_kind(OutcomeKind.NEEDS_PERSON, *names, findings=(GRANT_BLOCKED,), results=())
+    return of_kind(OutcomeKind.MANUAL_ACTION, *names, findings=(GRANT_BLOCKED,), results=())
 
 
 def headline(*items: DigestItem) -> str:
@@ -198,7 +198,7 @@ def test_the_subject_says_the_same_in_a_few_words() -> None:
 def test_errors_come_first_and_then_warnings_whatever_is_more() -> None:
     digest = digest_of(WINDOW, (*RESOLVED, *repaired(9), *OBSERVED, *PARTLY, *needing_a_person(1)))
     assert [(group.severity, group.outcome, group.count) for group in digest.groups] == [
-        (Severity.ERROR, OutcomeKind.NEEDS_PERSON, 1),
+        (Severity.ERROR, OutcomeKind.MANUAL_ACTION, 1),
         (Severity.WARNING, OutcomeKind.WOULD_REPAIR, 2),
         (Severity.WARNING, OutcomeKind.WOULD_REPAIR, 1),
         (Severity.INFO, OutcomeKind.REPAIRED, 9),
@@ -268,7 +268,7 @@ def test_a_message_that_asks_for_a_digest_in_a_form_of_somebody_else_is_malforme
 @pytest.mark.parametrize("message", ["{", "null", "[]", "[" * 100_000, '{"AlarmName": 7}'])
 def test_what_is_no_message_for_people_is_malformed(message: str) -> None:
     with pytest.raises(MalformedAlert):
-        published_layout(message)
+        topic_message_layout(message)
 
 
 def test_a_digest_about_one_role_belongs_to_its_incident() -> None:
@@ -301,7 +301,7 @@ def test_a_digest_is_published_in_less_than_100_kb_and_reads_the_same_when_it_is
     published = digest_json(digest)
     assert len(published.encode()) <= 100_000
     assert digest_layout(parse_digest(published)) == digest_layout(digest)
-    assert published_layout(published) == digest_layout(digest)
+    assert topic_message_layout(published) == digest_layout(digest)
     assert digest_json(parse_digest(published)) == published
 
 

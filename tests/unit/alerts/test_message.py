@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from remediator.core.alerts.decide import News
+from remediator.core.alerts.decide import AlertReason
 from remediator.core.alerts.finding_texts import FINDING_TEXTS
 from remediator.core.alerts.notification import limit_reached
 from remediator.core.events.event import APPLY_CALL, Actor, Cause
 from remediator.core.events.sweep import sweep_cause
 from remediator.core.history.change import ChangeState
-from remediator.core.history.role_record import Contest
-from remediator.core.model.finding import REPAIRABLE, Finding, FindingCode, Withheld
+from remediator.core.history.role_record import Conflict
+from remediator.core.model.finding import REPAIRABLE, BlockedRepair, Finding, FindingCode
 from remediator.core.model.plain_text import document_diff, plain
 from remediator.core.policy.edit import raw_statements
 from remediator.core.policy.reading import Absent
 from remediator.core.repair.infrastructure_code import PermanentFix
-from remediator.core.repair.outcome import TOLD, Applied, Hold, NotApplied, OutcomeKind, Unconfirmed, WriteResult
+from remediator.core.repair.outcome import ALERTED, Applied, Hold, NotApplied, OutcomeKind, Unconfirmed, WriteResult
 from remediator.core.repair.permanent_fix import permanent_fix
 from remediator.core.repair.trust import add_ec2_trust
 from remediator.settings import WriteLimit
@@ -61,8 +61,8 @@ def test_the_documentation_says_repaired_of_exactly_the_repairable_findings() ->
 def test_the_first_line_of_every_outcome_says_whether_there_is_anything_to_do(kind: OutcomeKind) -> None:
     hold = Hold.OBSERVE if kind is OutcomeKind.WOULD_REPAIR else None
     first = alert(outcome(kind, results=(), hold=hold)).text.splitlines()[0]
-    assert ("nothing for you to do" in first) == (kind is OutcomeKind.REPAIRED or kind not in TOLD)
-    assert ("lease" in first) == (kind in TOLD - {OutcomeKind.REPAIRED})
+    assert ("nothing for you to do" in first) == (kind is OutcomeKind.REPAIRED or kind not in ALERTED)
+    assert ("lease" in first) == (kind in ALERTED - {OutcomeKind.REPAIRED})
 
 
 def test_a_repair_is_told_with_what_why_who_and_how_to_go_on() -> None:
@@ -136,7 +136,7 @@ def test_after_the_last_try_the_first_line_says_whether_anything_may_have_been_w
 
 
 def test_a_finding_for_a_person_comes_with_its_reason_and_what_to_do() -> None:
-    told = alert(outcome(OutcomeKind.NEEDS_PERSON, findings=(GRANT_BLOCKED,), results=()))
+    told = alert(outcome(OutcomeKind.MANUAL_ACTION, findings=(GRANT_BLOCKED,), results=()))
     assert told.attributes["severity"] == "error"
     assert told.text.startswith("Please look")
     assert "statement `Freeze` denies it" in told.text
@@ -144,15 +144,15 @@ def test_a_finding_for_a_person_comes_with_its_reason_and_what_to_do() -> None:
 
 
 def test_a_withheld_repair_says_what_stands_in_the_way() -> None:
-    held = Withheld(TRUST_MISSING, ("the trust policy would have 2,190 characters, and 2,048 are allowed",))
-    told = alert(outcome(OutcomeKind.NEEDS_PERSON, findings=(TRUST_MISSING,), results=(), withheld=(held,)))
+    held = BlockedRepair(TRUST_MISSING, ("the trust policy would have 2,190 characters, and 2,048 are allowed",))
+    told = alert(outcome(OutcomeKind.MANUAL_ACTION, findings=(TRUST_MISSING,), results=(), blocked=(held,)))
     assert "2,190 characters" in told.text
     assert FINDING_TEXTS[FindingCode.TRUST_MISSING].to_do in told.text
 
 
 def test_a_partly_repaired_role_says_both_in_its_first_line() -> None:
     told = alert(
-        outcome(OutcomeKind.NEEDS_PERSON, findings=(TRUST_MISSING, GRANT_BLOCKED), results=(Applied(TRUST_STEP),))
+        outcome(OutcomeKind.MANUAL_ACTION, findings=(TRUST_MISSING, GRANT_BLOCKED), results=(Applied(TRUST_STEP),))
     )
     assert told.text.splitlines()[0] == (
         "Please look: part of it was repaired, the rest must not be repaired automatically."
@@ -168,14 +168,14 @@ def test_what_was_written_can_be_undone_by_the_id_of_its_record() -> None:
 
 def test_what_an_interrupted_reconcile_wrote_is_told_by_the_next_one() -> None:
     change = replace(a_change(), state=ChangeState.COMPLETED, why="It was interrupted after it was written.")
-    told = alert(outcome(results=(), findings=(), settled=(change,)))
+    told = alert(outcome(results=(), findings=(), recovered=(change,)))
     assert "What was done: trust policy\n  It was interrupted after it was written." in told.text
     assert f"remediator undo {change.change_id}" in told.text
 
 
 def test_what_was_interrupted_before_it_was_written_is_not_told_as_a_change() -> None:
     change = replace(a_change(), state=ChangeState.NOT_WRITTEN, why="It was interrupted before it was written.")
-    told = alert(outcome(results=(Applied(GRANT_STEP),), settled=(change,)))
+    told = alert(outcome(results=(Applied(GRANT_STEP),), recovered=(change,)))
     assert [each["document"] for each in json.loads(told.json)["changes"]] == [
         "inline policy AnyscaleRemediatorS3Access"
     ]
@@ -183,8 +183,8 @@ def test_what_was_interrupted_before_it_was_written_is_not_told_as_a_change() ->
 
 
 def test_a_contest_names_who_undoes_it_what_to_change_and_how_to_go_on() -> None:
-    contest = Contest(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ("Terraform, as arn:aws:iam::1:role/ci",))
-    told = alert(outcome(OutcomeKind.CONTESTED, results=(), proposed=(TRUST_STEP,), contest=contest))
+    conflict = Conflict(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ("Terraform, as arn:aws:iam::1:role/ci",))
+    told = alert(outcome(OutcomeKind.CONFLICT, results=(), proposed=(TRUST_STEP,), conflict=conflict))
     assert told.subject == "Anyscale role head-node: contested, no longer repaired (production)"
     assert told.text.startswith("Please decide")
     for part in (
@@ -212,7 +212,7 @@ def test_what_is_left_undone_is_told_with_the_reason(hold: Hold, first: str, sub
 
 
 def test_a_reminder_says_that_it_is_one() -> None:
-    told = alert(outcome(OutcomeKind.NEEDS_PERSON, results=()), News.REMINDER)
+    told = alert(outcome(OutcomeKind.MANUAL_ACTION, results=()), AlertReason.REMINDER)
     assert told.text.startswith("Still so after a day. Please look")
     assert told.attributes["news"] == "reminder"
 
@@ -317,7 +317,7 @@ def test_what_is_tried_again_beside_a_finding_for_a_person_needs_the_person(resu
 
 
 def test_what_people_act_on_stands_before_the_documents() -> None:
-    told = alert(outcome(OutcomeKind.NEEDS_PERSON, findings=(TRUST_MISSING, GRANT_BLOCKED))).text
+    told = alert(outcome(OutcomeKind.MANUAL_ACTION, findings=(TRUST_MISSING, GRANT_BLOCKED))).text
     titles = ("What is wrong", "What you can do", "Who caused it", "What was done", "To pause", "To make it permanent")
     assert sorted(titles, key=told.index) == list(titles)
 
@@ -331,26 +331,26 @@ def test_nobody_is_told_how_to_keep_the_remediator_from_what_it_does_not_do(kind
 
 def test_a_role_that_somebody_shut_on_purpose_is_told_as_that_in_the_first_line() -> None:
     quarantined = Finding(FindingCode.QUARANTINED, "role")
-    told = alert(outcome(OutcomeKind.NEEDS_PERSON, findings=(TRUST_MISSING, quarantined), results=()))
+    told = alert(outcome(OutcomeKind.MANUAL_ACTION, findings=(TRUST_MISSING, quarantined), results=()))
     assert told.text.splitlines()[0] == "Please look: somebody has shut this role on purpose, so nothing is repaired."
 
 
 def test_an_interrupted_write_over_which_somebody_wrote_is_told_with_what_to_do() -> None:
     change = a_change(state=ChangeState.SUPERSEDED, why="It was interrupted.")
-    told = alert(outcome(OutcomeKind.NEEDS_PERSON, findings=(), results=(), settled=(change,)))
+    told = alert(outcome(OutcomeKind.MANUAL_ACTION, findings=(), results=(), recovered=(change,)))
     assert told.text.startswith("Please look: a repair was interrupted, and somebody has changed the document since.")
     assert "What you can do\n  trust policy: See whether what we meant to write, below, is still wanted." in told.text
 
 
 def test_what_is_wrong_beside_an_interrupted_write_comes_first() -> None:
     change = a_change(state=ChangeState.SUPERSEDED, why="It was interrupted.")
-    told = alert(outcome(OutcomeKind.NEEDS_PERSON, findings=(GRANT_BLOCKED,), results=(), settled=(change,)))
+    told = alert(outcome(OutcomeKind.MANUAL_ACTION, findings=(GRANT_BLOCKED,), results=(), recovered=(change,)))
     assert told.text.startswith("Please look: something is wrong that must not be repaired automatically.")
 
 
 def test_what_only_our_own_event_keeps_from_being_repaired_is_not_put_down_to_observe_mode() -> None:
     change = a_change(state=ChangeState.COMPLETED)
-    told = alert(outcome(OutcomeKind.WOULD_REPAIR, results=(), proposed=(GRANT_STEP,), own=True, settled=(change,)))
+    told = alert(outcome(OutcomeKind.WOULD_REPAIR, results=(), proposed=(GRANT_STEP,), own=True, recovered=(change,)))
     assert "observe mode" not in told.subject + told.text
     assert "nothing for you to do now" in told.text.splitlines()[0]
 

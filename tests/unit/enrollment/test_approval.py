@@ -31,8 +31,10 @@ def cause(
     return Cause("e-1", call, time, actor or Actor("AssumedRole", SESSION, ENROLLER), enrolls=enrolls)
 
 
-def decided(*causes: Cause, remembered: Approval | None = None, cloud: str = "production") -> Approval | Refused | None:
-    return decide_approval(ROLE, cloud, causes, remembered, APPROVERS)
+def decided(
+    *causes: Cause, stored_record: Approval | None = None, cloud: str = "production"
+) -> Approval | Refused | None:
+    return decide_approval(ROLE, cloud, causes, stored_record, APPROVERS)
 
 
 def test_without_approvers_no_approval_is_needed() -> None:
@@ -86,24 +88,26 @@ class TestTheEndOfAnApproval:
     MALLORY = cause(Actor("IAMUser", f"arn:aws:iam::{ACCOUNT}:user/mallory"), time="2026-03-04T11:00:05Z")
 
     def test_it_ends_when_the_tag_is_taken_away_whoever_sets_it_again(self) -> None:
-        assert isinstance(decided(self.UNTAGGED, self.MALLORY, remembered=REMEMBERED), Refused)
-        assert isinstance(decided(self.MALLORY, self.UNTAGGED, remembered=REMEMBERED), Refused)
+        assert isinstance(decided(self.UNTAGGED, self.MALLORY, stored_record=REMEMBERED), Refused)
+        assert isinstance(decided(self.MALLORY, self.UNTAGGED, stored_record=REMEMBERED), Refused)
 
     def test_an_approver_gives_it_anew(self) -> None:
-        assert isinstance(decided(self.UNTAGGED, cause(time="2026-03-04T11:00:05Z"), remembered=REMEMBERED), Approval)
+        assert isinstance(
+            decided(self.UNTAGGED, cause(time="2026-03-04T11:00:05Z"), stored_record=REMEMBERED), Approval
+        )
 
     def test_an_event_that_comes_late_ends_no_approval_that_was_given_since(self) -> None:
         given = replace(REMEMBERED, time="2026-03-04T12:00:00Z")
-        assert decided(self.UNTAGGED, remembered=given) == given
+        assert decided(self.UNTAGGED, stored_record=given) == given
 
     def test_a_tag_that_is_taken_away_without_an_approval_gives_none(self) -> None:
         assert isinstance(decided(self.UNTAGGED), Refused)
 
     def test_emptying_the_tag_ends_nothing_because_the_approval_is_for_one_cloud(self) -> None:
-        assert decided(replace(self.UNTAGGED, call="TagRole"), remembered=REMEMBERED) == REMEMBERED
+        assert decided(replace(self.UNTAGGED, call="TagRole"), stored_record=REMEMBERED) == REMEMBERED
 
     def test_taking_another_tag_away_ends_nothing(self) -> None:
-        assert decided(replace(self.UNTAGGED, enrolls=None), remembered=REMEMBERED) == REMEMBERED
+        assert decided(replace(self.UNTAGGED, enrolls=None), stored_record=REMEMBERED) == REMEMBERED
 
 
 def test_a_role_whose_age_is_unknown_is_approved_by_no_call() -> None:
@@ -113,13 +117,13 @@ def test_a_role_whose_age_is_unknown_is_approved_by_no_call() -> None:
 
 def test_what_was_approved_stays_so_whatever_comes_for_the_same_cloud() -> None:
     mallory = cause(Actor("IAMUser", f"arn:aws:iam::{ACCOUNT}:user/mallory"))
-    assert decided(remembered=REMEMBERED) == REMEMBERED
-    assert decided(mallory, remembered=REMEMBERED) == REMEMBERED
+    assert decided(stored_record=REMEMBERED) == REMEMBERED
+    assert decided(mallory, stored_record=REMEMBERED) == REMEMBERED
 
 
 def test_another_cloud_needs_another_approval() -> None:
     mallory = cause(Actor("IAMUser", f"arn:aws:iam::{ACCOUNT}:user/mallory"), enrolls="research")
-    refused = decided(mallory, remembered=REMEMBERED, cloud="research")
+    refused = decided(mallory, stored_record=REMEMBERED, cloud="research")
     assert isinstance(refused, Refused)
     assert "mallory" in refused.why
 

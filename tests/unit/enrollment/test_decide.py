@@ -124,7 +124,7 @@ REFUSED: dict[str, tuple[Any, Refusal]] = {
 
 def test_every_refusal_has_a_case() -> None:
     by_what_is_known_later = {
-        *(Refusal.POWERFUL, Refusal.POWER_UNKNOWN, Refusal.BOUNDARY_LACKING, Refusal.NOT_APPROVED),
+        *(Refusal.POWERFUL, Refusal.PRIVILEGES_UNKNOWN, Refusal.BOUNDARY_LACKING, Refusal.NOT_APPROVED),
     }
     assert {refusal for _, refusal in REFUSED.values()} | {Refusal.OWN_ROLE} == set(Refusal) - by_what_is_known_later
 

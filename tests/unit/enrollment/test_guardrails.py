@@ -19,7 +19,7 @@ from remediator.core.enrollment.guardrails import (
 from remediator.core.enrollment.own_roles import STACK_PREFIX
 from remediator.core.policy.context import Context, Gap, Value
 from remediator.core.policy.document import read_policy
-from remediator.core.policy.evaluate import Request, Side, Source, weigh
+from remediator.core.policy.evaluate import PolicySet, Request, Source, weigh
 from remediator.core.policy.extent import ALWAYS
 from remediator.core.policy.matching import Resource
 from remediator.core.policy.reading import Present
@@ -141,7 +141,7 @@ def denied(
         **keys,
     }
     context = Context((values,), (("", Gap.ABSENT),))
-    side = Side("guardrails", (Source("guardrails", reading.value),))
+    side = PolicySet("guardrails", (Source("guardrails", reading.value),))
     weighed = weigh(side, Request((action,), Resource(resource), context, action))
     assert not weighed.allows
     assert all(denial.extent is ALWAYS for denial in weighed.denials)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remediator.core.enrollment.decide import Refusal
-from remediator.core.enrollment.privilege import refuse_by_policies, sign_of_power
+from remediator.core.enrollment.privilege import refuse_by_policies, sign_of_privilege
 from remediator.core.model.role import InlinePolicy, ManagedPolicy, Role, RolePolicies
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
@@ -197,7 +197,7 @@ STARTED_BY = {
     ],
 )
 def test_each_of_these_calls_is_too_much_alone(action: str) -> None:
-    power = sign_of_power(ROLE, policies(allow(action)))
+    power = sign_of_privilege(ROLE, policies(allow(action)))
     assert power is not None
     assert power[0] is Refusal.POWERFUL
 
@@ -205,15 +205,15 @@ def test_each_of_these_calls_is_too_much_alone(action: str) -> None:
 @pytest.mark.parametrize(("service", "action"), [(name, each) for name, calls in STARTED_BY.items() for each in calls])
 def test_every_role_handed_to_what_this_call_starts_is_too_much(service: str, action: str) -> None:
     handed = allow("iam:PassRole", Condition={"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}})
-    power = sign_of_power(ROLE, policies(handed, allow(action)))
+    power = sign_of_privilege(ROLE, policies(handed, allow(action)))
     assert power is not None
     assert power[0] is Refusal.POWERFUL
-    assert sign_of_power(ROLE, policies(handed, allow("s3:*"))) is None
+    assert sign_of_privilege(ROLE, policies(handed, allow("s3:*"))) is None
 
 
 @pytest.mark.parametrize("statements", POWERFUL.values(), ids=POWERFUL)
 def test_a_role_with_such_rights_is_too_powerful(statements: tuple[Json, ...]) -> None:
-    power = sign_of_power(ROLE, policies(*statements))
+    power = sign_of_privilege(ROLE, policies(*statements))
     assert power is not None
     assert power[0] is Refusal.POWERFUL
     assert "administrator" in power[1]
@@ -242,32 +242,32 @@ def test_a_role_with_such_rights_is_too_powerful(statements: tuple[Json, ...]) -
 )
 def test_passing_every_role_is_too_much_with_whatever_acts_with_it(service: str, action: str) -> None:
     to_it = allow("iam:PassRole", Condition={"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}})
-    power = sign_of_power(ROLE, policies(to_it, allow(action)))
+    power = sign_of_privilege(ROLE, policies(to_it, allow(action)))
     assert power is not None
     assert power[0] is Refusal.POWERFUL
     assert action in power[1]
     elsewhere = allow("iam:PassRole", Condition={"StringEquals": {"iam:PassedToService": "backup.amazonaws.com"}})
-    assert sign_of_power(ROLE, policies(elsewhere, allow(action))) is None
+    assert sign_of_privilege(ROLE, policies(elsewhere, allow(action))) is None
 
 
 def test_what_may_be_started_only_here_or_there_is_started_all_the_same() -> None:
     some = {"Effect": "Deny", "Action": "ec2:*", "Resource": f"arn:aws:ec2:*:{ACCOUNT}:subnet/subnet-1"}
-    assert sign_of_power(ROLE, policies(allow(["iam:PassRole", "ec2:RunInstances"]), some)) is not None
+    assert sign_of_privilege(ROLE, policies(allow(["iam:PassRole", "ec2:RunInstances"]), some)) is not None
 
 
 @pytest.mark.parametrize("statements", HARMLESS.values(), ids=HARMLESS)
 def test_a_role_of_a_cluster_is_not(statements: tuple[Json, ...]) -> None:
-    assert sign_of_power(ROLE, policies(*statements)) is None
+    assert sign_of_privilege(ROLE, policies(*statements)) is None
 
 
 @pytest.mark.parametrize("statements", POWERFUL.values(), ids=POWERFUL)
 def test_a_boundary_that_takes_them_away_makes_it_harmless(statements: tuple[Json, ...]) -> None:
-    assert sign_of_power(bounded(), policies(*statements, boundary=(bucket_grant(),))) is None
+    assert sign_of_privilege(bounded(), policies(*statements, boundary=(bucket_grant(),))) is None
 
 
 @pytest.mark.parametrize("statements", POWERFUL.values(), ids=POWERFUL)
 def test_a_boundary_that_leaves_them_does_not(statements: tuple[Json, ...]) -> None:
-    assert sign_of_power(bounded(), policies(*statements, boundary=(allow("*"),))) is not None
+    assert sign_of_privilege(bounded(), policies(*statements, boundary=(allow("*"),))) is not None
 
 
 @pytest.mark.parametrize(
@@ -284,9 +284,9 @@ def test_a_boundary_that_leaves_them_does_not(statements: tuple[Json, ...]) -> N
     ],
 )
 def test_rights_under_a_condition_that_nobody_can_decide_cannot_be_excluded(condition: Json) -> None:
-    power = sign_of_power(ROLE, policies(allow("iam:*", Condition=condition)))
+    power = sign_of_privilege(ROLE, policies(allow("iam:*", Condition=condition)))
     assert power is not None
-    assert power[0] is Refusal.POWER_UNKNOWN
+    assert power[0] is Refusal.PRIVILEGES_UNKNOWN
     assert "cannot be decided" in power[1]
 
 
@@ -300,9 +300,9 @@ def test_rights_under_a_condition_that_nobody_can_decide_cannot_be_excluded(cond
 )
 def test_a_deny_that_the_caller_can_go_around_does_not_exclude_them(condition: Json) -> None:
     deny = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition}
-    power = sign_of_power(ROLE, policies(allow("*"), deny))
+    power = sign_of_privilege(ROLE, policies(allow("*"), deny))
     assert power is not None
-    assert power[0] is Refusal.POWER_UNKNOWN
+    assert power[0] is Refusal.PRIVILEGES_UNKNOWN
 
 
 NOT_UNDERSTOOD: dict[str, Json] = {
@@ -314,23 +314,23 @@ NOT_UNDERSTOOD: dict[str, Json] = {
 
 @pytest.mark.parametrize("statement", NOT_UNDERSTOOD.values(), ids=NOT_UNDERSTOOD)
 def test_a_policy_that_cannot_be_understood_may_grant_everything(statement: Json) -> None:
-    power = sign_of_power(ROLE, policies(bucket_grant(), statement))
+    power = sign_of_privilege(ROLE, policies(bucket_grant(), statement))
     assert power is not None
-    assert power[0] is Refusal.POWER_UNKNOWN
+    assert power[0] is Refusal.PRIVILEGES_UNKNOWN
     assert "inline policy `rights` could not be understood: Statement 2 has" in power[1]
     assert not power[1].endswith("..")
 
 
 @pytest.mark.parametrize("statement", NOT_UNDERSTOOD.values(), ids=NOT_UNDERSTOOD)
 def test_a_boundary_that_cannot_be_understood_takes_nothing_away_for_certain(statement: Json) -> None:
-    power = sign_of_power(bounded(), policies(allow("*"), boundary=(statement,)))
+    power = sign_of_privilege(bounded(), policies(allow("*"), boundary=(statement,)))
     assert power is not None
-    assert power[0] is Refusal.POWER_UNKNOWN
+    assert power[0] is Refusal.PRIVILEGES_UNKNOWN
 
 
 def test_a_certain_sign_comes_before_a_doubtful_one() -> None:
     doubtful = allow("iam:AttachRolePolicy", Condition={"StringEquals": {"aws:RequestedRegion": "eu-west-1"}})
-    power = sign_of_power(ROLE, policies(doubtful, allow("iam:CreatePolicyVersion")))
+    power = sign_of_privilege(ROLE, policies(doubtful, allow("iam:CreatePolicyVersion")))
     assert power is not None
     assert power[0] is Refusal.POWERFUL
 
@@ -348,21 +348,21 @@ UNREADABLE: Unreadable = Unreadable("denied")
     ],
 )
 def test_a_policy_that_cannot_be_read_may_grant_everything(unknown: RolePolicies) -> None:
-    power = sign_of_power(ROLE, unknown)
+    power = sign_of_privilege(ROLE, unknown)
     assert power is not None
-    assert power[0] is Refusal.POWER_UNKNOWN
+    assert power[0] is Refusal.PRIVILEGES_UNKNOWN
     assert "could not be read: denied" in power[1]
     refused = refuse_by_policies(ROLE, unknown, settings().clouds[0])
     assert refused is not None
-    assert refused.refusal is Refusal.POWER_UNKNOWN
+    assert refused.refusal is Refusal.PRIVILEGES_UNKNOWN
 
 
 @pytest.mark.parametrize("reading", [Present(ManagedPolicy(BOUNDARY, UNREADABLE)), UNREADABLE])
 def test_a_boundary_that_cannot_be_read_takes_nothing_away_for_certain(reading: Reading[ManagedPolicy]) -> None:
     inline: Reading[tuple[InlinePolicy, ...]] = Present((InlinePolicy("rights", Present(document(allow("*")))),))
-    power = sign_of_power(bounded(), RolePolicies(inline, Present(()), reading))
+    power = sign_of_privilege(bounded(), RolePolicies(inline, Present(()), reading))
     assert power is not None
-    assert power[0] is Refusal.POWER_UNKNOWN
+    assert power[0] is Refusal.PRIVILEGES_UNKNOWN
 
 
 class TestRefusal:
@@ -403,20 +403,20 @@ def of(statements: list[Json]) -> RolePolicies:
 @given(STATEMENTS)
 def test_a_deny_of_everything_leaves_no_power(statements: list[Json]) -> None:
     deny = {"Effect": "Deny", "Action": "*", "Resource": "*"}
-    assert sign_of_power(ROLE, of([*statements, deny])) is None
+    assert sign_of_privilege(ROLE, of([*statements, deny])) is None
 
 
 @given(STATEMENTS, STATEMENTS)
 def test_one_more_allow_takes_no_power_away(statements: list[Json], more: list[Json]) -> None:
-    if sign_of_power(ROLE, of(statements)) is not None:
-        assert sign_of_power(ROLE, of([*statements, *more])) is not None
+    if sign_of_privilege(ROLE, of(statements)) is not None:
+        assert sign_of_privilege(ROLE, of([*statements, *more])) is not None
 
 
 @given(STATEMENTS)
 def test_a_policy_is_judged_alike_whether_it_is_one_document_or_many(statements: list[Json]) -> None:
     documents: list[PolicyDocument] = [document(statement) for statement in statements]
     many = Present(tuple(InlinePolicy(f"p{number}", Present(each)) for number, each in enumerate(documents)))
-    one, several = sign_of_power(ROLE, of(statements)), sign_of_power(ROLE, RolePolicies(many, Present(())))
+    one, several = sign_of_privilege(ROLE, of(statements)), sign_of_privilege(ROLE, RolePolicies(many, Present(())))
     assert (one is None) == (several is None)
 
 
@@ -438,8 +438,8 @@ def test_a_role_that_may_pass_every_role_to_one_service_and_start_something_ther
     service: str, starter: str
 ) -> None:
     passing = allow("iam:PassRole", Condition={"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}})
-    assert sign_of_power(ROLE, policies(passing)) is None
-    power = sign_of_power(ROLE, policies(passing, allow(starter)))
+    assert sign_of_privilege(ROLE, policies(passing)) is None
+    power = sign_of_privilege(ROLE, policies(passing, allow(starter)))
     assert power is not None
     assert power[0] is Refusal.POWERFUL
 
@@ -448,8 +448,8 @@ def test_a_role_that_may_pass_every_role_to_one_service_and_start_something_ther
 def test_a_new_version_of_a_policy_that_is_attached_to_the_role_is_a_right_over_itself(call: str) -> None:
     arn = f"arn:aws:iam::{ACCOUNT}:policy/own"
     attached: Reading[tuple[ManagedPolicy, ...]] = Present((ManagedPolicy(arn, Present(document(allow(call, arn)))),))
-    assert sign_of_power(ROLE, RolePolicies(Present(()), attached)) is not None
+    assert sign_of_privilege(ROLE, RolePolicies(Present(()), attached)) is not None
     other: Reading[tuple[ManagedPolicy, ...]] = Present(
         (ManagedPolicy(arn, Present(document(allow(call, f"{arn}-2")))),)
     )
-    assert sign_of_power(ROLE, RolePolicies(Present(()), other)) is None
+    assert sign_of_privilege(ROLE, RolePolicies(Present(()), other)) is None

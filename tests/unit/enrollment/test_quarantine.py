@@ -152,5 +152,5 @@ def test_nothing_is_written_to_it_and_what_is_missing_is_withheld(role: Role, po
     findings = diagnose(observed)
     plan = plan_repair(observed, findings)
     assert (plan.writes, plan.removals) == ((), ())
-    assert [each.finding for each in plan.withheld] == [each for each in findings if each.code in REPAIRABLE]
+    assert [each.finding for each in plan.blocked] == [each for each in findings if each.code in REPAIRABLE]
     assert FindingCode.QUARANTINED not in REPAIRABLE

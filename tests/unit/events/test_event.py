@@ -21,7 +21,7 @@ from remediator.core.events.event import (
     RoleTrigger,
     SharedTrigger,
     Trigger,
-    is_fresh,
+    is_recent_cause,
     parse_event,
     parse_time,
 )
@@ -433,7 +433,7 @@ def test_a_time_is_read_in_the_form_of_cloudtrail_only() -> None:
     ],
 )
 def test_a_call_is_fresh_for_two_minutes(time: str, fresh: bool) -> None:
-    assert is_fresh(replace(a_cause(), time=time), datetime(2026, 3, 4, 10, 0, tzinfo=UTC)) is fresh
+    assert is_recent_cause(replace(a_cause(), time=time), datetime(2026, 3, 4, 10, 0, tzinfo=UTC)) is fresh
 
 
 ANY_TEXT = st.text(st.characters())  # half surrogates included, which JSON can spell

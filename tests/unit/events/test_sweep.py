@@ -230,8 +230,8 @@ def test_each_request_of_a_batch_keeps_its_own_rule(
 ) -> None:
     sweep = begun(*asked)
     assert sweep.scheduled == scheduled_
-    assert sweep.tells_all("staging") == everywhere
-    assert sweep.tells_all("production") == production
+    assert sweep.reports_all("staging") == everywhere
+    assert sweep.reports_all("production") == production
     assert sweep.covers("staging") == (everywhere or scheduled_)
     assert sweep.covers("production") == (production or scheduled_)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from remediator.core.history.change import Change, ChangeKind, Occasion, intended
+from remediator.core.history.change import Change, ChangeContext, ChangeKind, intended
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.write import Write
 from remediator.core.repair.trust import add_ec2_trust
@@ -20,6 +20,6 @@ TRUST_MISSING = Finding(FindingCode.TRUST_MISSING, "trust policy")
 
 def a_change(step: Write = TRUST_STEP, at: datetime = NOW, sequence: int = 0, **fields: Any) -> Change:
     """A change of the example role, by default the repair of its trust policy; keyword arguments replace fields."""
-    occasion = Occasion.for_role(a_role(LAMBDA_STATEMENT), "production", (a_cause(),))
+    occasion = ChangeContext.for_role(a_role(LAMBDA_STATEMENT), "production", (a_cause(),))
     change = intended(replace(step, findings=(TRUST_MISSING,)), occasion, ChangeKind.REPAIR, at, sequence)
     return replace(change, **{"code_version": "1.2.3", **fields})

@@ -9,14 +9,14 @@ import pytest
 from remediator import __version__
 from remediator.core.history.change import (
     Change,
+    ChangeContext,
     ChangeKind,
     ChangeState,
-    Occasion,
     change_id,
     intended,
     split_change_id,
 )
-from remediator.core.history.undo import UndoRefused, decide_undo, is_held_back
+from remediator.core.history.undo import UndoRefused, decide_undo, is_on_hold
 from remediator.core.model.role import Role
 from remediator.core.model.write import Write
 from remediator.core.policy.document import Json
@@ -125,7 +125,7 @@ def test_the_undo_is_a_change_of_its_own_that_goes_the_other_way() -> None:
     decided = decide_undo(MADE, Present(ROLE), reading_of(MADE.after))
     assert isinstance(decided, Write)
     cause = replace(a_cause("Undo"), event_id=MADE.change_id)
-    made = intended(decided, Occasion.for_change(MADE, (cause,)), ChangeKind.UNDO, NOW)
+    made = intended(decided, ChangeContext.for_change(MADE, (cause,)), ChangeKind.UNDO, NOW)
     assert (made.kind, made.state, made.causes, made.findings) == (ChangeKind.UNDO, ChangeState.INTENDED, (cause,), ())
     assert (made.document, made.before, made.after) == (MADE.document, MADE.after, MADE.before)
     assert (made.role_name, made.role_id, made.code_version) == (MADE.role_name, MADE.role_id, __version__)
@@ -139,4 +139,4 @@ def test_the_undo_is_a_change_of_its_own_that_goes_the_other_way() -> None:
 )
 def test_a_role_is_held_back_by_a_tag_that_does_not_say_repair(mode: str | None, held: bool) -> None:
     tags = ENROLLED if mode is None else {**ENROLLED, MODE_TAG: mode}
-    assert is_held_back(a_role(LAMBDA_STATEMENT, tags=tags)) is held
+    assert is_on_hold(a_role(LAMBDA_STATEMENT, tags=tags)) is held

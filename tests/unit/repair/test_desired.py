@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from remediator.core.repair.desired import Desired, desired_of
-from remediator.settings import GrantSide, InstanceProfileMode, RolePattern
+from remediator.settings import GrantLocation, InstanceProfileMode, RolePattern
 from tests.examples import settings
 
 
@@ -11,17 +11,17 @@ def test_a_cloud_asks_for_grants_and_instance_profiles_as_it_is_configured_and_f
     (plain,) = settings().clouds
     roles = (RolePattern("anyscale/production/*"),)
     assert desired_of(plain) == Desired(
-        GrantSide.ROLE_POLICY,
+        GrantLocation.ROLE_POLICY,
         writes_bucket_policies=False,
         instance_profile=InstanceProfileMode.REPORT,
         instance_profiles=roles,
     )
     (on_bucket,) = settings(grant="bucket-policy", instanceProfile="repair").clouds
     assert desired_of(on_bucket) == Desired(
-        GrantSide.BUCKET_POLICY,
+        GrantLocation.BUCKET_POLICY,
         writes_bucket_policies=True,
         instance_profile=InstanceProfileMode.REPAIR,
         instance_profiles=roles,
     )
     (back,) = settings(grant="role-policy", formerGrant="bucket-policy").clouds
-    assert (desired_of(back).grant, desired_of(back).writes_bucket_policies) == (GrantSide.ROLE_POLICY, True)
+    assert (desired_of(back).grant, desired_of(back).writes_bucket_policies) == (GrantLocation.ROLE_POLICY, True)

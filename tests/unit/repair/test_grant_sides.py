@@ -14,7 +14,7 @@ from remediator.core.access.actions import (
     WANTED_OBJECT_ACTIONS,
 )
 from remediator.core.model.evaluation_context import EvaluationContext
-from remediator.core.model.finding import OWN_POLICY_SUBJECT, Finding, FindingCode, Withheld
+from remediator.core.model.finding import OWN_POLICY_SUBJECT, BlockedRepair, Finding, FindingCode
 from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import OWN_POLICY_NAME
 from remediator.core.model.role import InlinePolicy, RolePolicies
@@ -27,7 +27,7 @@ from remediator.core.repair.desired import Desired
 from remediator.core.repair.diagnose import diagnose
 from remediator.core.repair.plan import RepairPlan, plan_repair
 from remediator.core.repair.role_policy import own_grant_statements, own_key_statement
-from remediator.settings import GrantSide
+from remediator.settings import GrantLocation
 from tests.unit.policy.documents import (
     ACCOUNT,
     BUCKET,
@@ -45,9 +45,9 @@ from tests.unit.policy.documents import (
 )
 from tests.writes import after_of, inline_write
 
-ON_BUCKET = Desired(GrantSide.BUCKET_POLICY, writes_bucket_policies=True)
-ON_ROLE = Desired(GrantSide.ROLE_POLICY)
-BACK_TO_ROLE = Desired(GrantSide.ROLE_POLICY, writes_bucket_policies=True)
+ON_BUCKET = Desired(GrantLocation.BUCKET_POLICY, writes_bucket_policies=True)
+ON_ROLE = Desired(GrantLocation.ROLE_POLICY)
+BACK_TO_ROLE = Desired(GrantLocation.ROLE_POLICY, writes_bucket_policies=True)
 OTHER_ROLE_ARN = f"{ROLE_ARN}-2"
 DELETED = "AROAOLDOLDOLDOLDOLD01"
 FOREIGN = allow(Sid="Theirs", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:user/alice"}, Action="s3:GetObject")
@@ -127,9 +127,7 @@ def test_a_role_that_was_deleted_is_not_dropped_from_anybody_elses_statement() -
     findings, plan = looked_at(observed(document(theirs)), ON_BUCKET)
     assert codes(findings) == [("grant-missing", BUCKET)]
     assert plan.writes == ()
-    assert (
-        plan.withheld[0].because[0].startswith(f"Statement `Theirs` of the bucket policy names {DELETED}, the id of ")
-    )
+    assert plan.blocked[0].because[0].startswith(f"Statement `Theirs` of the bucket policy names {DELETED}, the id of ")
 
 
 def test_what_the_organisation_does_not_allow_is_for_a_person() -> None:
@@ -151,8 +149,8 @@ def test_where_20_kilobytes_are_full_the_way_out_is_told() -> None:
     names = tuple(f"arn:aws:iam::{ACCOUNT}:role/anyscale/{number:04}-{'n' * 40}" for number in range(250))
     _, plan = looked_at(observed(our_bucket_policy(Absent(), *names)), ON_BUCKET)
     assert plan.writes == ()
-    assert "20,480" in plan.withheld[0].because[0]
-    assert "role-policy" in plan.withheld[0].because[0]
+    assert "20,480" in plan.blocked[0].because[0]
+    assert "role-policy" in plan.blocked[0].because[0]
 
 
 def test_two_hundred_roles_fit_into_one_statement() -> None:
@@ -196,8 +194,8 @@ def test_our_policy_stays_where_the_bucket_cannot_be_granted() -> None:
     findings, plan = looked_at(observed(document(theirs), own=our_policy(Absent(), BUCKET)), ON_BUCKET)
     assert codes(findings) == [("grant-missing", BUCKET), ("grant-leftover", f"inline policy {OWN_POLICY_NAME}")]
     assert plan.writes == plan.removals == ()
-    assert [each.finding.code for each in plan.withheld] == [FindingCode.GRANT_MISSING, FindingCode.GRANT_LEFTOVER]
-    assert "does not yet" in plan.withheld[1].because[0]
+    assert [each.finding.code for each in plan.blocked] == [FindingCode.GRANT_MISSING, FindingCode.GRANT_LEFTOVER]
+    assert "does not yet" in plan.blocked[1].because[0]
 
 
 def test_going_back_to_the_role_adds_there_first_and_then_takes_the_role_out_of_our_statement() -> None:
@@ -224,14 +222,14 @@ def test_our_statement_stays_where_the_role_cannot_be_granted() -> None:
     findings, plan = looked_at(state, BACK_TO_ROLE)
     assert codes(findings) == [("grant-missing", BUCKET), ("grant-leftover", f"bucket policy of {BUCKET}")]
     assert plan.writes == plan.removals == ()
-    assert "does not yet" in plan.withheld[1].because[0]
+    assert "does not yet" in plan.blocked[1].because[0]
 
 
 def test_without_the_permission_to_write_the_bucket_the_leftover_is_told_and_the_grant_counts() -> None:
     findings, plan = looked_at(observed(our_bucket_policy(Absent(), ROLE_ARN)), ON_ROLE)
     assert codes(findings) == [("grant-leftover", f"bucket policy of {BUCKET}")]
     assert plan.writes == plan.removals == ()
-    assert "formerGrant" in plan.withheld[0].because[0]
+    assert "formerGrant" in plan.blocked[0].because[0]
 
 
 @pytest.mark.parametrize("effect", ["Deny"])
@@ -275,7 +273,7 @@ def test_a_statement_of_ours_that_was_opened_to_everybody_is_restored_and_names_
 def test_what_was_found_earlier_is_withheld_where_the_bucket_policy_cannot_be_read_any_more(finding: Finding) -> None:
     unread = replace(observed(), buckets=((BUCKET, Present(replace(bucket(), policy=Unreadable("denied")))),))
     because = "The bucket policy could not be read: denied"
-    assert plan_repair(unread, (finding,), ON_BUCKET) == RepairPlan((), (Withheld(finding, (because,)),))
+    assert plan_repair(unread, (finding,), ON_BUCKET) == RepairPlan((), (BlockedRepair(finding, (because,)),))
 
 
 @pytest.mark.parametrize("own", [None, Unreadable("denied")])
@@ -287,7 +285,7 @@ def test_our_policy_that_was_left_over_earlier_and_is_not_seen_any_more_is_not_t
     state = replace(state, policies=replace(state.policies, inline=Present(inline)))
     leftover = Finding(FindingCode.GRANT_LEFTOVER, OWN_POLICY_SUBJECT)
     because = "what our policy should say cannot be told"
-    assert plan_repair(state, (leftover,), ON_BUCKET) == RepairPlan((), (Withheld(leftover, (because,)),))
+    assert plan_repair(state, (leftover,), ON_BUCKET) == RepairPlan((), (BlockedRepair(leftover, (because,)),))
 
 
 def test_our_policy_is_not_taken_back_where_somebody_has_made_a_deny_of_one_of_its_statements() -> None:
@@ -296,9 +294,9 @@ def test_our_policy_is_not_taken_back_where_somebody_has_made_a_deny_of_one_of_i
     findings, plan = looked_at(observed(our_bucket_policy(Absent(), ROLE_ARN), own=own), ON_BUCKET)
     assert codes(findings) == [("grant-leftover", OWN_POLICY_SUBJECT)]
     assert plan.writes == plan.removals == ()
-    (withheld,) = plan.withheld
-    assert withheld.finding == findings[0]
-    assert "a Deny is never removed" in withheld.because[0]
+    (blocked,) = plan.blocked
+    assert blocked.finding == findings[0]
+    assert "a Deny is never removed" in blocked.because[0]
 
 
 def test_our_statement_that_was_altered_earlier_is_written_anew_where_the_bucket_policy_is_gone_by_now() -> None:

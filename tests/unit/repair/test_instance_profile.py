@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from remediator.core.alerts.decide import News, Telling
+from remediator.core.alerts.decide import AlertDecision, AlertReason
 from remediator.core.alerts.describe import describe
-from remediator.core.history.role_record import RoleMemory
+from remediator.core.history.role_record import RoleRecord
 from remediator.core.model.instance_profile import InstanceProfile, InstanceProfiles
 from remediator.core.model.observed import Observed
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
@@ -35,7 +35,7 @@ OURS = InstanceProfile(ARN, NAME, (NAME,))
 TAKEN = InstanceProfile(ARN, NAME, ("somebody-elses",))
 ELSEWHERE = InstanceProfile(f"arn:aws:iam::{ACCOUNT}:instance-profile/shared", "shared", (NAME,))
 REPAIR = Desired(instance_profile=InstanceProfileMode.REPAIR, instance_profiles=(RolePattern("anyscale/*"),))
-TOLD = Telling(News.NEW, None, RoleMemory())
+ALERTED = AlertDecision(AlertReason.NEW, None, RoleRecord())
 REPORT = Desired(instance_profile=InstanceProfileMode.REPORT)
 
 
@@ -80,7 +80,7 @@ def test_with_repair_it_is_created_under_the_roles_path_and_holds_the_role(
     state = observed(Present(()), namesake)
     plan = plan_repair(state, diagnose(state, None, REPAIR), REPAIR)
     assert plan.writes == (profile_write(NAME, "/anyscale/", is_new=is_new),)
-    assert plan.withheld == ()
+    assert plan.blocked == ()
 
 
 def test_an_empty_instance_profile_under_another_allowed_path_is_filled() -> None:
@@ -94,14 +94,14 @@ def test_an_empty_instance_profile_under_a_path_that_is_not_allowed_is_told() ->
     state = observed(Present(()), Present(elsewhere))
     plan = plan_repair(state, diagnose(state, None, REPAIR), REPAIR)
     assert plan.writes == ()
-    assert elsewhere.arn in plan.withheld[0].because[0]
+    assert elsewhere.arn in plan.blocked[0].because[0]
 
 
 def test_with_report_it_is_told_and_the_setting_is_named() -> None:
     state = observed(Present(()), Absent())
     plan = plan_repair(state, diagnose(state, None, REPORT), REPORT)
     assert plan.writes == ()
-    assert "instanceProfile" in plan.withheld[0].because[0]
+    assert "instanceProfile" in plan.blocked[0].because[0]
 
 
 def test_nothing_is_taken_out_of_an_instance_profile() -> None:
@@ -120,12 +120,12 @@ def test_the_compute_configuration_names_the_instance_profile_and_not_the_role()
     assert json.loads(compute_configuration(ARN)) == {"IamInstanceProfile": {"Arn": ARN}}
 
 
-@pytest.mark.parametrize("kind", [OutcomeKind.REPAIRED, OutcomeKind.NEEDS_PERSON])
+@pytest.mark.parametrize("kind", [OutcomeKind.REPAIRED, OutcomeKind.MANUAL_ACTION])
 def test_the_alert_gives_the_compute_configuration_ready_to_paste(kind: OutcomeKind) -> None:
     findings = diagnose(observed(Present(()), Absent()), None, REPAIR)
     results = (Applied(profile_write(NAME, "/anyscale/", is_new=True)),) if kind is OutcomeKind.REPAIRED else ()
     outcome = Outcome(kind, ACCOUNT, NAME, (), role_arn=ROLE_ARN, findings=findings, results=results)
-    alert = published(describe(outcome, TOLD))
+    alert = published(describe(outcome, ALERTED))
     assert f'"Arn": "{ARN}"' in alert.text
     assert json.loads(alert.json)["computeConfiguration"] == {"IamInstanceProfile": {"Arn": ARN}}
     assert "aws_iam_instance_profile" in alert.text
@@ -136,9 +136,9 @@ def test_the_alert_names_the_instance_profile_that_there_is() -> None:
     arn = f"arn:aws:iam::{ACCOUNT}:instance-profile/{NAME}"
     findings = diagnose(observed(Present(()), Absent()), None, REPAIR)
     outcome = Outcome(
-        OutcomeKind.NEEDS_PERSON, ACCOUNT, NAME, (), role_arn=ROLE_ARN, findings=findings, instance_profile=arn
+        OutcomeKind.MANUAL_ACTION, ACCOUNT, NAME, (), role_arn=ROLE_ARN, findings=findings, instance_profile=arn
     )
-    alert = published(describe(outcome, TOLD))
+    alert = published(describe(outcome, ALERTED))
     assert json.loads(alert.json)["computeConfiguration"] == {"IamInstanceProfile": {"Arn": arn}}
     assert 'path = "/"' in alert.text
 
@@ -175,9 +175,9 @@ def test_where_instance_profiles_were_not_looked_at_nothing_is_found_and_what_wa
     earlier = diagnose(observed(Present(()), Absent()), None, REPAIR)
     plan = plan_repair(state, earlier, REPAIR)
     assert plan.writes == ()
-    (withheld,) = plan.withheld
-    assert withheld.finding == earlier[0]
-    assert "was not looked at" in withheld.because[0]
+    (blocked,) = plan.blocked
+    assert blocked.finding == earlier[0]
+    assert "was not looked at" in blocked.because[0]
 
 
 @pytest.mark.parametrize("mode", list(InstanceProfileMode))
@@ -197,6 +197,6 @@ def test_the_path_of_an_instance_profile_stands_in_its_arn(arn: str, path: str) 
 
 def test_an_alert_about_anything_else_gives_no_compute_configuration() -> None:
     outcome = Outcome(OutcomeKind.FAILED, ACCOUNT, NAME, (), role_arn=ROLE_ARN, why="throttled")
-    notification = describe(outcome, TOLD)
+    notification = describe(outcome, ALERTED)
     assert notification.compute_configuration is None
     assert json.loads(published(notification).json)["computeConfiguration"] is None

@@ -22,7 +22,7 @@ from remediator.core.repair.keys import keys_of
 from remediator.core.repair.permanent_fix import permanent_fix
 from remediator.core.repair.plan import RepairPlan, plan_repair
 from remediator.core.repair.role_policy import own_key_statement
-from remediator.settings import GrantSide
+from remediator.settings import GrantLocation
 from tests.unit.policy.documents import (
     ACCOUNT,
     BUCKET,
@@ -104,7 +104,7 @@ def test_bucket_and_key_are_granted_by_one_write() -> None:
 
 
 def test_a_cloud_that_grants_on_the_bucket_still_grants_the_key_on_the_role() -> None:
-    desired = Desired(GrantSide.BUCKET_POLICY, writes_bucket_policies=True)
+    desired = Desired(GrantLocation.BUCKET_POLICY, writes_bucket_policies=True)
     _, plan = looked_at(observed(Present(DELEGATING), own=our_policy(Absent(), BUCKET), others=()), desired)
     own = next(step for step in plan.writes if step.document.kind is DocumentKind.INLINE_POLICY)
     assert own.after is not None
@@ -188,7 +188,7 @@ def test_the_key_of_a_blocked_bucket_waits_for_the_person_who_looks_at_the_bucke
     findings, plan = looked_at(observed(Present(DELEGATING), of=blocked))
     assert [finding.code for finding in findings] == [FindingCode.GRANT_BLOCKED, FindingCode.KEY_MISSING]
     assert plan.writes == ()
-    assert "for a person first" in plan.withheld[0].because[0]
+    assert "for a person first" in plan.blocked[0].because[0]
 
 
 def test_a_key_is_granted_as_soon_as_one_of_its_buckets_can_be_used() -> None:
@@ -198,7 +198,7 @@ def test_a_key_is_granted_as_soon_as_one_of_its_buckets_can_be_used() -> None:
     shut = Present(replace(there.value, name="shut", policy=Present(document(deny(Principal="*", Resource="*")))))
     findings, plan = looked_at(replace(state, buckets=(("data-bucket", there), ("shut", shut))))
     assert ("key-missing", KEY_ARN) in codes(findings)
-    assert [each.finding.code.value for each in plan.withheld] == []
+    assert [each.finding.code.value for each in plan.blocked] == []
     (step,) = plan.writes
     assert step.document.kind is DocumentKind.INLINE_POLICY
 

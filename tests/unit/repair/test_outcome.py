@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from remediator.core.history.change import ChangeState
-from remediator.core.model.finding import Withheld
+from remediator.core.model.finding import BlockedRepair
 from remediator.core.repair.outcome import Applied, NotApplied, OutcomeKind, Unconfirmed, after_the_last_try, conclude
 from tests.unit.alerts.samples import GRANT_BLOCKED, GRANT_STEP, TRUST_MISSING, outcome
 from tests.unit.history.changes import TRUST_STEP, a_change
@@ -42,7 +42,7 @@ def test_after_the_last_try_nothing_is_tried_again() -> None:
 
 
 def test_what_was_seen_in_part_when_the_last_try_ended_has_failed() -> None:
-    assert after_the_last_try(outcome(OutcomeKind.NEEDS_PERSON, again=True)).kind is OutcomeKind.FAILED
+    assert after_the_last_try(outcome(OutcomeKind.MANUAL_ACTION, again=True)).kind is OutcomeKind.FAILED
 
 
 def test_only_what_was_written_and_seen_was_applied() -> None:
@@ -58,22 +58,25 @@ def test_only_what_was_written_and_seen_was_applied() -> None:
     ("found", "kind"),
     [
         ({}, OutcomeKind.CLEAN),
-        ({"findings": (TRUST_MISSING,)}, OutcomeKind.NEEDS_PERSON),
+        ({"findings": (TRUST_MISSING,)}, OutcomeKind.MANUAL_ACTION),
         ({"findings": (TRUST_MISSING,), "results": (Applied(TRUST_STEP),)}, OutcomeKind.REPAIRED),
-        ({"settled": (a_change(state=ChangeState.COMPLETED),)}, OutcomeKind.REPAIRED),
-        ({"settled": (a_change(state=ChangeState.NOT_WRITTEN),)}, OutcomeKind.CLEAN),
-        ({"settled": (a_change(state=ChangeState.SUPERSEDED),)}, OutcomeKind.NEEDS_PERSON),
-        ({"settled": (a_change(state=ChangeState.UNKNOWN),)}, OutcomeKind.NEEDS_PERSON),
-        ({"settled": (a_change(state=ChangeState.UNKNOWN),), "results": (Applied(TRUST_STEP),)}, OutcomeKind.REPAIRED),
+        ({"recovered": (a_change(state=ChangeState.COMPLETED),)}, OutcomeKind.REPAIRED),
+        ({"recovered": (a_change(state=ChangeState.NOT_WRITTEN),)}, OutcomeKind.CLEAN),
+        ({"recovered": (a_change(state=ChangeState.SUPERSEDED),)}, OutcomeKind.MANUAL_ACTION),
+        ({"recovered": (a_change(state=ChangeState.UNKNOWN),)}, OutcomeKind.MANUAL_ACTION),
         (
-            {"settled": (a_change(state=ChangeState.SUPERSEDED),), "proposed": (TRUST_STEP,)},
+            {"recovered": (a_change(state=ChangeState.UNKNOWN),), "results": (Applied(TRUST_STEP),)},
+            OutcomeKind.REPAIRED,
+        ),
+        (
+            {"recovered": (a_change(state=ChangeState.SUPERSEDED),), "proposed": (TRUST_STEP,)},
             OutcomeKind.WOULD_REPAIR,
         ),
         ({"findings": (TRUST_MISSING,), "proposed": (TRUST_STEP,)}, OutcomeKind.WOULD_REPAIR),
-        ({"findings": (GRANT_BLOCKED,), "proposed": (TRUST_STEP,)}, OutcomeKind.NEEDS_PERSON),
+        ({"findings": (GRANT_BLOCKED,), "proposed": (TRUST_STEP,)}, OutcomeKind.MANUAL_ACTION),
         (
-            {"findings": (TRUST_MISSING,), "withheld": (Withheld(TRUST_MISSING, ("it is full",)),)},
-            OutcomeKind.NEEDS_PERSON,
+            {"findings": (TRUST_MISSING,), "blocked": (BlockedRepair(TRUST_MISSING, ("it is full",)),)},
+            OutcomeKind.MANUAL_ACTION,
         ),
         (
             {"findings": (GRANT_BLOCKED,), "results": (Applied(TRUST_STEP), NotApplied(GRANT_STEP, "denied"))},

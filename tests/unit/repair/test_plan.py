@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from remediator.core.alerts.decide import News, Telling
+from remediator.core.alerts.decide import AlertDecision, AlertReason
 from remediator.core.alerts.describe import describe
-from remediator.core.history.role_record import RoleMemory
+from remediator.core.history.role_record import RoleRecord
 from remediator.core.model.bucket import Bucket
-from remediator.core.model.finding import OWN_POLICY_SUBJECT, Finding, FindingCode, Withheld
+from remediator.core.model.finding import OWN_POLICY_SUBJECT, BlockedRepair, Finding, FindingCode
 from remediator.core.model.observed import Observed
 from remediator.core.model.own_names import OWN_POLICY_NAME
 from remediator.core.model.role import InlinePolicy, RolePolicies
@@ -53,7 +53,7 @@ def test_where_one_more_statement_does_not_fit_ec2_joins_a_plain_list_of_service
     assert policy_size(after_of(step)) <= 2_048
     told = describe(
         Outcome(OutcomeKind.REPAIRED, ACCOUNT, "head-node", (), role_arn=str(near.role.arn), results=(Applied(step),)),
-        Telling(News.NEW, None, RoleMemory()),
+        AlertDecision(AlertReason.NEW, None, RoleRecord()),
     )
     assert "joins the services of an existing statement" in published(told).text
 
@@ -63,9 +63,9 @@ def test_where_nothing_fits_the_repair_is_withheld_with_the_numbers() -> None:
     findings = diagnose(full)
     plan = plan_repair(full, findings)
     assert plan.writes == ()
-    (withheld,) = plan.withheld
-    assert withheld.finding.code is FindingCode.TRUST_MISSING
-    assert "2,048" in withheld.because[0]
+    (blocked,) = plan.blocked
+    assert blocked.finding.code is FindingCode.TRUST_MISSING
+    assert "2,048" in blocked.because[0]
 
 
 def test_where_it_fits_ec2_gets_a_statement_of_its_own() -> None:
@@ -88,7 +88,7 @@ def test_a_role_without_room_for_one_more_inline_policy_is_told_so() -> None:
     full = observed(EC2_STATEMENT, policies=policies)
     plan = plan_repair(full, diagnose(full))
     assert plan.writes == ()
-    assert "10,240" in plan.withheld[0].because[0]
+    assert "10,240" in plan.blocked[0].because[0]
 
 
 def test_a_role_of_which_aws_says_that_it_has_no_inline_policies_gets_ours() -> None:
@@ -118,13 +118,13 @@ def test_what_was_found_earlier_is_withheld_where_our_policy_cannot_be_read_any_
 ) -> None:
     unread = observed(EC2_STATEMENT, policies=policies)
     assert desired_own_grant(unread, (finding,), Desired()) is None
-    assert plan_repair(unread, (finding,)) == RepairPlan((), (Withheld(finding, (UNREAD.why,)),))
+    assert plan_repair(unread, (finding,)) == RepairPlan((), (BlockedRepair(finding, (UNREAD.why,)),))
 
 
 def test_our_policy_that_was_altered_earlier_and_is_gone_by_now_is_not_made_anew_with_nothing_in_it() -> None:
     altered = Finding(FindingCode.GRANT_ALTERED, OWN_POLICY_SUBJECT)
     plan = plan_repair(observed(EC2_STATEMENT), (altered,))
-    assert plan == RepairPlan((), (Withheld(altered, ("what our policy should say cannot be told",)),))
+    assert plan == RepairPlan((), (BlockedRepair(altered, ("what our policy should say cannot be told",)),))
 
 
 def test_a_trust_policy_that_does_not_exist_is_missing_and_not_made_up() -> None:
@@ -133,5 +133,5 @@ def test_a_trust_policy_that_does_not_exist_is_missing_and_not_made_up() -> None
     assert finding.actions == ("sts:AssumeRole",)
     assert finding.code is FindingCode.TRUST_MISSING
     assert plan_repair(bare, (finding,)) == RepairPlan(
-        (), (Withheld(finding, ("the trust policy could not be read",)),)
+        (), (BlockedRepair(finding, ("the trust policy could not be read",)),)
     )

@@ -24,7 +24,7 @@ from remediator.core.repair.removal import (
     removals_of_profile,
 )
 from remediator.core.repair.trust import ec2_trust_statement
-from remediator.core.repair.write_blockers import Left
+from remediator.core.repair.write_blockers import Retained
 from remediator.settings import BucketSettings, Cloud, Settings
 from tests.examples import a_cause
 from tests.unit.history.changes import NOW, a_change
@@ -69,11 +69,11 @@ def scanned(
     return ScannedRole(found if reading is None else replace(found, trust=reading), inline, (), ())
 
 
-def in_role(of: ScannedRole) -> tuple[Removal | Left, ...]:
+def in_role(of: ScannedRole) -> tuple[Removal | Retained, ...]:
     return tuple(removals_from_role(of, CLOUDS))
 
 
-def in_bucket(policy: Reading[PolicyDocument], *names: str, there: tuple[str, ...] = (ROLE_ARN,)) -> Removal | Left:
+def in_bucket(policy: Reading[PolicyDocument], *names: str, there: tuple[str, ...] = (ROLE_ARN,)) -> Removal | Retained:
     """The one thing of ours in the policy of the bucket."""
     (found,) = all_in_bucket(policy, *names, there=there)
     return found
@@ -81,15 +81,15 @@ def in_bucket(policy: Reading[PolicyDocument], *names: str, there: tuple[str, ..
 
 def all_in_bucket(
     policy: Reading[PolicyDocument], *names: str, there: tuple[str, ...] = (ROLE_ARN,)
-) -> tuple[Removal | Left, ...]:
+) -> tuple[Removal | Retained, ...]:
     roles = {arn: scanned(arn=arn) for arn in there}
     return tuple(removals_from_bucket(IN_BUCKET, policy, roles, frozenset(names), ACCOUNT, SETTINGS))
 
 
-def reason(found: tuple[Removal | Left, ...]) -> tuple[str, str]:
+def reason(found: tuple[Removal | Retained, ...]) -> tuple[str, str]:
     """What is left, and why: the only thing that was found."""
     (left,) = found
-    assert isinstance(left, Left)
+    assert isinstance(left, Retained)
     return left.what, left.why
 
 
@@ -231,13 +231,13 @@ class TestAnInstanceProfile:
 
     def test_that_holds_a_role_stays_with_the_commands_that_remove_it(self) -> None:
         (left,) = removals_of_profile(self.MADE, Present(InstanceProfile(self.ARN, "head-node", ("theirs",))))
-        assert isinstance(left, Left)
+        assert isinstance(left, Retained)
         assert left.what == "instance profile head-node"
         assert "--instance-profile-name head-node --role-name theirs" in left.why
 
     def test_that_could_not_be_read_stays(self) -> None:
         (left,) = removals_of_profile(self.MADE, Unreadable("denied"))
-        assert left == Left("instance profile head-node", "It could not be read: denied")
+        assert left == Retained("instance profile head-node", "It could not be read: denied")
 
     def test_that_is_gone_is_no_matter(self) -> None:
         assert not tuple(removals_of_profile(self.MADE, Absent()))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from remediator.core.access.grants import judge_grants, judge_key
+from remediator.core.access.grants import evaluate_grants, evaluate_key
 from remediator.core.model.bucket import PublicAccessBlock
 from remediator.core.model.own_names import OWN_POLICY_NAME
 from remediator.core.model.role import InlinePolicy, RolePolicies
@@ -75,7 +75,7 @@ def test_our_statements_name_buckets_and_objects_apart() -> None:
 def test_our_policy_grants_what_a_cluster_needs() -> None:
     ours = our_policy(Absent(), BUCKET)
     assert ours.faults == ()
-    assert {each.verdict for each in judge_grants(role(), policies(ours), bucket())} == {"allowed"}
+    assert {each.verdict for each in evaluate_grants(role(), policies(ours), bucket())} == {"allowed"}
     assert our_policy(Present(ours), BUCKET).raw == ours.raw
 
 
@@ -154,12 +154,12 @@ def test_our_statement_in_a_bucket_policy_grants_the_roles_that_it_names_and_no_
     policy = our_bucket_policy(Present(document(foreign)), ROLE_ARN)
     assert policy.faults == ()
     assert policy.raw["Statement"][0] == foreign  # type: ignore[index]  # a list
-    assert {each.verdict for each in judge_grants(role(), policies(), bucket(policy))} == {"allowed"}
+    assert {each.verdict for each in evaluate_grants(role(), policies(), bucket(policy))} == {"allowed"}
     other = dataclasses.replace(role(arn=OTHER_ROLE_ARN), role_id="AROAEXAMPLECLUSTER002")
-    assert {each.verdict for each in judge_grants(other, policies(), bucket(policy))} == {"missing"}
+    assert {each.verdict for each in evaluate_grants(other, policies(), bucket(policy))} == {"missing"}
     both = our_bucket_policy(Present(policy), ROLE_ARN, OTHER_ROLE_ARN)
     assert len(both.statements) == 2
-    assert {each.verdict for each in judge_grants(other, policies(), bucket(both))} == {"allowed"}
+    assert {each.verdict for each in evaluate_grants(other, policies(), bucket(both))} == {"allowed"}
     assert named_roles(both, ACCOUNT) == {ROLE_ARN, OTHER_ROLE_ARN}
     assert our_bucket_policy(Present(both), OTHER_ROLE_ARN, ROLE_ARN).raw == both.raw
 
@@ -244,10 +244,10 @@ def test_the_key_statement_lets_keys_be_used_through_s3_alone() -> None:
     assert granted_by(ours, "aws") == OwnGrant((), (KEY_ARN,))
     delegating = document(allow(Principal={"AWS": ACCOUNT}, Action="kms:*", Resource="*"))
     of = bucket(key_policy=delegating)
-    assert {each.verdict for each in judge_key(role(), policies(), of)} == {"missing"}
-    assert {each.verdict for each in judge_key(role(), policies(ours), of)} == {"allowed"}
+    assert {each.verdict for each in evaluate_key(role(), policies(), of)} == {"missing"}
+    assert {each.verdict for each in evaluate_key(role(), policies(ours), of)} == {"allowed"}
     elsewhere = dataclasses.replace(of, region="eu-west-1")
-    assert {each.verdict for each in judge_key(role(), policies(ours), elsewhere)} == {"missing"}
+    assert {each.verdict for each in evaluate_key(role(), policies(ours), elsewhere)} == {"missing"}
 
 
 def test_what_is_no_longer_wanted_goes_from_our_policy_and_what_others_wrote_stays() -> None:

@@ -15,7 +15,7 @@ from remediator.core.repair.trust import (
     TrustVerdict,
     add_ec2_trust,
     ec2_trust_statement,
-    judge_trust,
+    evaluate_trust,
     merged_ec2_trust,
     trust_write_blockers,
 )
@@ -30,52 +30,52 @@ def codes(*args: Any, **kwargs: Any) -> list[str]:
 
 
 def test_our_statement_is_enough_and_asks_for_nothing() -> None:
-    assert judge_trust(role(OURS)).verdict is TrustVerdict.OK
+    assert evaluate_trust(role(OURS)).verdict is TrustVerdict.OK
     assert OURS == {"Sid": TRUST_SID, "Effect": "Allow", "Principal": EC2, "Action": "sts:AssumeRole"}
     assert ec2_trust_statement("aws-cn")["Principal"] == {"Service": "ec2.amazonaws.com.cn"}
 
 
 def test_a_trust_policy_that_was_not_read_is_undecided_and_an_absent_one_missing() -> None:
     unread = dataclasses.replace(role(), trust=Unreadable("access denied"))
-    assert str(judge_trust(unread)) == "undecided: the trust policy could not be read: access denied"
-    assert judge_trust(dataclasses.replace(role(), trust=Absent())).verdict is TrustVerdict.MISSING
+    assert str(evaluate_trust(unread)) == "undecided: the trust policy could not be read: access denied"
+    assert evaluate_trust(dataclasses.replace(role(), trust=Absent())).verdict is TrustVerdict.MISSING
 
 
 def test_the_reason_names_the_statement_and_its_condition() -> None:
     condition = {"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}, "Bool": {"aws:SecureTransport": "true"}}
     denied = role(trust(), {"Sid": "OnlyUs", "Effect": "Deny", "Principal": "*", "Action": "*", "Condition": condition})
-    assert str(judge_trust(denied)) == (
+    assert str(evaluate_trust(denied)) == (
         "blocked: statement `OnlyUs` of the trust policy denies sts:AssumeRole to EC2 when aws:SecureTransport is "
         "`true`, unless aws:PrincipalOrgID is `o-1`"
     )
     conditional = role(trust(Condition={"StringEquals": {"sts:ExternalId": "x"}}))
-    assert str(judge_trust(conditional)) == (
+    assert str(evaluate_trust(conditional)) == (
         "conditional: statement 1 of the trust policy lets ec2.amazonaws.com assume the role only when sts:ExternalId "
         "is `x`, which EC2's own call does not meet"
     )
-    assert str(judge_trust(role(trust(Principal=LAMBDA)))) == (
+    assert str(evaluate_trust(role(trust(Principal=LAMBDA)))) == (
         "missing: the trust policy has no statement that lets ec2.amazonaws.com assume the role"
     )
 
 
 def test_the_surroundings_can_give_a_key() -> None:
     guarded = role(trust(), trust(Effect="Deny", Condition={"StringNotEquals": {"aws:SourceAccount": "111111111111"}}))
-    assert judge_trust(guarded).verdict is TrustVerdict.BLOCKED
+    assert evaluate_trust(guarded).verdict is TrustVerdict.BLOCKED
     given = EvaluationContext(context={"AWS:SourceAccount": ("111111111111",)})
-    assert judge_trust(guarded, given).verdict is TrustVerdict.OK
+    assert evaluate_trust(guarded, given).verdict is TrustVerdict.OK
 
 
 def test_a_deny_that_cannot_be_understood_leaves_the_verdict_open() -> None:
     for deny in (trust(Effect="Deny", Action=7), trust(Effect="Deny", Principal={"Nobody": "x"})):
-        assert judge_trust(role(trust(), deny)).verdict is TrustVerdict.UNDECIDED
-    assert judge_trust(role(trust(), trust(Effect="Deny", Action="sts:TagSession"))).verdict is TrustVerdict.OK
+        assert evaluate_trust(role(trust(), deny)).verdict is TrustVerdict.UNDECIDED
+    assert evaluate_trust(role(trust(), trust(Effect="Deny", Action="sts:TagSession"))).verdict is TrustVerdict.OK
 
 
 def test_the_repair_is_appended_and_the_others_stay() -> None:
     foreign = (trust(Principal=LAMBDA), trust(Condition={"StringEquals": {"sts:ExternalId": "x"}}))
     after = add_ec2_trust(document(*foreign), "aws")
     assert after.raw["Statement"] == [*foreign, OURS]
-    assert judge_trust(role(*after.raw["Statement"])).verdict is TrustVerdict.OK
+    assert evaluate_trust(role(*after.raw["Statement"])).verdict is TrustVerdict.OK
     assert add_ec2_trust(after, "aws") is after
 
 
@@ -192,4 +192,4 @@ def test_ec2s_own_call_carries_no_time_of_a_token(now: tuple[str, ...]) -> None:
         Effect="Deny", Principal="*", Condition={"DateLessThan": {"aws:TokenIssueTime": "2026-03-04T10:00:17Z"}}
     )
     known = EvaluationContext(context={"aws:CurrentTime": now} if now else {})
-    assert judge_trust(role(trust(), revoked), known).verdict is TrustVerdict.OK
+    assert evaluate_trust(role(trust(), revoked), known).verdict is TrustVerdict.OK

@@ -153,7 +153,7 @@ _TO_STS: dict[str, Value] = _NOT_SENT | {
 _STS_FAMILIES: _Families = (*_absent("aws:resourcetag/", "iam:resourcetag/", "aws:principaltag/"), *_FOREIGN)
 
 
-def ec2_assumes(role: Role, surroundings: EvaluationContext) -> Context:
+def ec2_assumes(role: Role, evaluation_context: EvaluationContext) -> Context:
     """What is known when EC2 calls ``sts:AssumeRole`` to give an instance the credentials of its role.
 
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/iam-roles-for-amazon-ec2.html
@@ -161,15 +161,15 @@ def ec2_assumes(role: Role, surroundings: EvaluationContext) -> Context:
     values: dict[str, Value] = {
         "aws:principalservicename": (ec2_service_principal(role.arn.partition),),
         "aws:resourceaccount": (role.arn.account,),
-        "aws:resourceorgid": _organization(surroundings),
+        "aws:resourceorgid": _organization(evaluation_context),
     }
     for key, tag in role.tags.items():
         values[f"aws:resourcetag/{key.lower()}"] = values[f"iam:resourcetag/{key.lower()}"] = (tag,)
-    times = {key: value for key, value in _times(surroundings).items() if key in _NOW}  # EC2 has no token of ours
-    return Context((_given(surroundings), values, times, _TO_STS), _STS_FAMILIES)
+    times = {key: value for key, value in _times(evaluation_context).items() if key in _NOW}  # EC2 has no token of ours
+    return Context((_given(evaluation_context), values, times, _TO_STS), _STS_FAMILIES)
 
 
-def session_of(role: Role, surroundings: EvaluationContext, *, is_bounded: bool) -> RoleSession:
+def session_of(role: Role, evaluation_context: EvaluationContext, *, is_bounded: bool) -> RoleSession:
     """The names that a policy can give to the role's session on an instance.
 
     Its name is the id of the instance. Only where the surroundings give ``ec2:SourceInstanceARN`` or ``aws:userid``
@@ -177,7 +177,7 @@ def session_of(role: Role, surroundings: EvaluationContext, *, is_bounded: bool)
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable
     """
     arn = role.arn
-    session = f"arn:{arn.partition}:sts::{arn.account}:assumed-role/{arn.name}/{_instance(surroundings)}"
+    session = f"arn:{arn.partition}:sts::{arn.account}:assumed-role/{arn.name}/{_instance(evaluation_context)}"
     return RoleSession(
         accounts=frozenset({arn.account, f"arn:{arn.partition}:iam::{arn.account}:root"}),
         roles=frozenset({str(arn), role.role_id}),
@@ -186,42 +186,44 @@ def session_of(role: Role, surroundings: EvaluationContext, *, is_bounded: bool)
     )
 
 
-def s3_contexts(role: Role, bucket: Bucket, surroundings: EvaluationContext) -> tuple[Context, Context]:
+def s3_contexts(role: Role, bucket: Bucket, evaluation_context: EvaluationContext) -> tuple[Context, Context]:
     """What is known when the role's session calls S3: for ``s3:ListBucket``, and for the other actions."""
-    given = _given(surroundings)
-    values = _role_values(role, surroundings)
+    given = _given(evaluation_context)
+    values = _role_values(role, evaluation_context)
     values["aws:requestedregion"] = (bucket.region,)
     values["aws:resourceaccount"] = values["s3:resourceaccount"] = (bucket.account,)
-    values["aws:resourceorgid"] = _organization(surroundings) if bucket.account == role.arn.account else Gap.UNKNOWN
+    values["aws:resourceorgid"] = (
+        _organization(evaluation_context) if bucket.account == role.arn.account else Gap.UNKNOWN
+    )
     network = _TO_S3
     if "aws:sourceip" not in given:
         if not given.keys().isdisjoint(("aws:sourcevpce", "aws:sourcevpc")):
             network = _TO_S3_BY_ENDPOINT
-        elif surroundings.network is Network.UNKNOWN:
+        elif evaluation_context.network is Network.UNKNOWN:
             network = _TO_S3_BY_EITHER
-    times = _times(surroundings)
+    times = _times(evaluation_context)
     return (
         Context((given, values, times, _LISTING, network), _S3_FAMILIES),
         Context((given, values, times, network), _S3_FAMILIES),
     )
 
 
-def kms_context(role: Role, bucket: Bucket, account: str, surroundings: EvaluationContext) -> Context:
+def kms_context(role: Role, bucket: Bucket, account: str, evaluation_context: EvaluationContext) -> Context:
     """What is known when S3 calls KMS, in the name of the session that reads or writes an object.
 
     ``account`` is the one that owns the key.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
     """
     bucket_arn = f"arn:{role.arn.partition}:s3:::{bucket.name}"
-    values = _role_values(role, surroundings)
+    values = _role_values(role, evaluation_context)
     values["aws:requestedregion"] = (bucket.region,)
     values["aws:resourceaccount"] = (account,)
-    values["aws:resourceorgid"] = _organization(surroundings) if account == role.arn.account else Gap.UNKNOWN
+    values["aws:resourceorgid"] = _organization(evaluation_context) if account == role.arn.account else Gap.UNKNOWN
     values["kms:calleraccount"] = (role.arn.account,)
     values["kms:viaservice"] = (service_by_s3(bucket.region, role.arn.partition),)
     # The bucket's ARN where the bucket uses a bucket key, else the object's.
     values["kms:encryptioncontext:aws:s3:arn"] = Choice(((bucket_arn,), Prefixed(f"{bucket_arn}/")))
-    return Context((_given(surroundings), values, _times(surroundings), _TO_KMS), _KMS_FAMILIES)
+    return Context((_given(evaluation_context), values, _times(evaluation_context), _TO_KMS), _KMS_FAMILIES)
 
 
 _UNTAGGED: _Families = _absent("aws:resourcetag/", "iam:resourcetag/", "aws:principaltag/")
@@ -239,50 +241,50 @@ _CHOSEN_BY_THE_CALLER: dict[str, Value] = dict.fromkeys(
 
 def session_context(
     role: Role,
-    surroundings: EvaluationContext,
+    evaluation_context: EvaluationContext,
     more: Mapping[str, Value] = {},  # it is only read
 ) -> Context:
     """What is known when the role's session makes any other call, on something that carries no tags.
 
     ``more`` are further keys, in lower case. What the caller itself chooses is UNKNOWN, as every key not named here.
     """
-    values = _CHOSEN_BY_THE_CALLER | _role_values(role, surroundings) | dict(more)
+    values = _CHOSEN_BY_THE_CALLER | _role_values(role, evaluation_context) | dict(more)
     values["aws:resourceaccount"] = (role.arn.account,)
-    values["aws:resourceorgid"] = _organization(surroundings)
+    values["aws:resourceorgid"] = _organization(evaluation_context)
     values["aws:requestedregion"] = Gap.PRESENT
     values["aws:sourceip"] = Gap.PUBLIC_ADDRESS
     values["aws:securetransport"] = ("true",)
-    return Context((_given(surroundings), values, _times(surroundings), _SESSION), _UNTAGGED)
+    return Context((_given(evaluation_context), values, _times(evaluation_context), _SESSION), _UNTAGGED)
 
 
-def _role_values(role: Role, surroundings: EvaluationContext) -> dict[str, Value]:
-    organization = surroundings.organization
+def _role_values(role: Role, evaluation_context: EvaluationContext) -> dict[str, Value]:
+    organization = evaluation_context.organization
     values: dict[str, Value] = {
         "aws:principalaccount": (role.arn.account,),
         "aws:principalarn": (str(role.arn),),
-        "aws:principalorgid": _organization(surroundings),
+        "aws:principalorgid": _organization(evaluation_context),
         "aws:principalorgpaths": Prefixed(f"{organization}/") if organization else Gap.UNKNOWN,
-        "aws:userid": (f"{role.role_id}:{_instance(surroundings)}",),
+        "aws:userid": (f"{role.role_id}:{_instance(evaluation_context)}",),
     }
     for key, tag in role.tags.items():
         values[f"aws:principaltag/{key.lower()}"] = (tag,)
     return values
 
 
-def _organization(surroundings: EvaluationContext) -> Value:
-    return (surroundings.organization,) if surroundings.organization else Gap.UNKNOWN
+def _organization(evaluation_context: EvaluationContext) -> Value:
+    return (evaluation_context.organization,) if evaluation_context.organization else Gap.UNKNOWN
 
 
-def _times(surroundings: EvaluationContext) -> dict[str, Value]:
-    for key, given in surroundings.context.items():
+def _times(evaluation_context: EvaluationContext) -> dict[str, Value]:
+    for key, given in evaluation_context.context.items():
         if key.lower() in _NOW and len(given) == 1 and (now := seconds_of(given[0])) is not None:
             span, issued = Span(now, now), Span(now - _LONGEST_CREDENTIALS, now)
             return {"aws:currenttime": span, "aws:epochtime": span, "aws:tokenissuetime": issued}
     return _ANY_TIME
 
 
-def _instance(surroundings: EvaluationContext) -> str:
-    for key, given in surroundings.context.items():
+def _instance(evaluation_context: EvaluationContext) -> str:
+    for key, given in evaluation_context.context.items():
         if key.lower() == "ec2:sourceinstancearn" and given:
             return given[0].rpartition("/")[2]
         if key.lower() == "aws:userid" and given:
@@ -290,8 +292,8 @@ def _instance(surroundings: EvaluationContext) -> str:
     return _UNNAMED_INSTANCE
 
 
-def _given(surroundings: EvaluationContext) -> dict[str, Value]:
-    context: Mapping[str, tuple[str, ...]] = surroundings.context
+def _given(evaluation_context: EvaluationContext) -> dict[str, Value]:
+    context: Mapping[str, tuple[str, ...]] = evaluation_context.context
     if not context:
         return {}
     return {key.lower(): value for key, value in context.items() if key.lower() not in _NOW}

@@ -34,7 +34,7 @@ class GrantVerdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class GrantJudgement:
+class GrantEvaluation:
     """The verdict on one action of the role on a bucket (for a KMS action: on the key of the bucket).
 
     ``fix_by`` holds the sides where an Allow would help: ``identity``, ``bucket_policy`` or
@@ -51,7 +51,7 @@ class GrantJudgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Sides:
+class PolicyAnswers:
     """All that is said about one request.
 
     ``boundary`` is the permissions boundary, ``controls`` are the SCPs level by level: they grant nothing, but nothing
@@ -98,7 +98,7 @@ def any_of(answers: Iterable[Answer]) -> Answer:
     return result
 
 
-def bucket_access(sides: Sides, *, crosses_accounts: bool) -> tuple[GrantJudgement, ...]:
+def bucket_access(sides: PolicyAnswers, *, crosses_accounts: bool) -> tuple[GrantEvaluation, ...]:
     """Decide a request to S3, for each of its actions.
 
     Within the account, a bucket policy that names the role grants as the role's own policies do, and the boundary
@@ -121,7 +121,7 @@ def bucket_access(sides: Sides, *, crosses_accounts: bool) -> tuple[GrantJudgeme
     return _decided(sides, granted, possible, ("bucket_policy", "identity"))
 
 
-def key_access(sides: Sides, *, crosses_accounts: bool) -> tuple[GrantJudgement, ...]:
+def key_access(sides: PolicyAnswers, *, crosses_accounts: bool) -> tuple[GrantEvaluation, ...]:
     """Decide a request to KMS: the key policy has the first word, the role's policies count only if it lets them.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html#key-policy-default-allow-root-enable-iam
@@ -139,19 +139,21 @@ def key_access(sides: Sides, *, crosses_accounts: bool) -> tuple[GrantJudgement,
     return _decided(sides, granted, possible, ("identity",))
 
 
-def _limits_allow(sides: Sides) -> tuple[Answer, Answer]:
+def _limits_allow(sides: PolicyAnswers) -> tuple[Answer, Answer]:
     """Whether the SCPs allow the request, and whether the boundary does."""
     controls = all_of([level.is_granted() for level in sides.controls])
     return controls, sides.boundary.is_granted() if sides.boundary else True
 
 
-def _decided(sides: Sides, granted: Answer, possible: Answer, fix_by: tuple[str, ...]) -> tuple[GrantJudgement, ...]:
+def _decided(
+    sides: PolicyAnswers, granted: Answer, possible: Answer, fix_by: tuple[str, ...]
+) -> tuple[GrantEvaluation, ...]:
     denied = any_of([side.is_denied() for side in sides.all()])
     verdict = _verdict(denied, granted, possible)
     reasons = tuple(_REASONS[verdict](sides))
     if verdict is not GrantVerdict.MISSING:
         fix_by = ()
-    return tuple([GrantJudgement(action, verdict, reasons, fix_by) for action in sides.request.actions])
+    return tuple([GrantEvaluation(action, verdict, reasons, fix_by) for action in sides.request.actions])
 
 
 def _verdict(denied: Answer, granted: Answer, possible: Answer) -> GrantVerdict:
@@ -164,12 +166,12 @@ def _verdict(denied: Answer, granted: Answer, possible: Answer) -> GrantVerdict:
     return GrantVerdict.UNDECIDED
 
 
-def _why_allowed(sides: Sides) -> list[str]:
+def _why_allowed(sides: PolicyAnswers) -> list[str]:
     hits = [hit for hit in (*sides.identity.allows, *sides.resource.allows) if hit.extent is ALWAYS]
     return [reason(hit.source.name, hit.statement, f"allows {sides.request.what}") for hit in hits[:_MOST_REASONS]]
 
 
-def _why_blocked(sides: Sides) -> list[str]:
+def _why_blocked(sides: PolicyAnswers) -> list[str]:
     what = sides.request.what
     denials = [hit for side in sides.all() for hit in side.denials if hit.extent.is_certain_somewhere]
     if denials:
@@ -182,7 +184,7 @@ def _why_blocked(sides: Sides) -> list[str]:
     ]
 
 
-def _why_impossible(sides: Sides) -> list[str]:
+def _why_impossible(sides: PolicyAnswers) -> list[str]:
     because = [
         f"{limit.side.name} does not allow {sides.request.what}"
         for limit in sides.limits()
@@ -191,7 +193,7 @@ def _why_impossible(sides: Sides) -> list[str]:
     return [*because, sides.cut_off_because] if sides.cut_off else because
 
 
-def _why_missing(sides: Sides) -> list[str]:
+def _why_missing(sides: PolicyAnswers) -> list[str]:
     because = [f"no policy allows {sides.request.what}"]
     for side in (sides.identity, sides.resource):
         because += [
@@ -209,7 +211,7 @@ def _why_not_enough(hit: Hit) -> str:
     return "allows it, which is not enough by itself" if hit.extent is ALWAYS else f"allows a part of it only{words}"
 
 
-def _why_undecided(sides: Sides) -> list[str]:
+def _why_undecided(sides: PolicyAnswers) -> list[str]:
     what = sides.request.what
     because: list[str] = []
     for side in sides.all():

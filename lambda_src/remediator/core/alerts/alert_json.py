@@ -11,14 +11,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
-from remediator.core.alerts.decide import News
+from remediator.core.alerts.decide import AlertReason
 from remediator.core.alerts.notification import (
     DocumentChange,
-    Notice,
-    NoticeKind,
     Notification,
     Point,
     Severity,
+    SystemNotice,
+    SystemNoticeKind,
     WriteState,
 )
 from remediator.core.events.event import Actor, Cause
@@ -45,24 +45,24 @@ _DETAILS: Final = ((8, SENTENCE_LIMIT, True), (2, 240, True), (1, 120, False), (
 _Explained: TypeAlias = Callable[[tuple[str, ...]], tuple[str, ...]]
 
 
-def record_json(message: Notification | Notice) -> str:
+def record_json(message: Notification | SystemNotice) -> str:
     """The alert as JSON, in as much detail as a message of SNS can carry (256 KB); ``parse_record`` reads it back."""
-    if isinstance(message, Notice):
+    if isinstance(message, SystemNotice):
         return unmarked_json(json_line(_notice(message)))
     *fuller, barest = (_notification_json(message, *detail) for detail in _DETAILS)
     return next((text for text in fuller if len(text.encode()) <= _MESSAGE_LIMIT), barest)
 
 
-def attributes_of(message: Notification | Notice) -> dict[str, str]:
+def attributes_of(message: Notification | SystemNotice) -> dict[str, str]:
     """What subscriptions filter on, by name; none is empty.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html
     """
-    if isinstance(message, Notice):
+    if isinstance(message, SystemNotice):
         return {"outcome": message.kind.value, "severity": message.severity.value, "account": message.account}
     attributes = {
         "outcome": message.kind.value,
-        "news": message.news.value,
+        "news": message.reason.value,
         "severity": message.severity.value,
         "account": message.account,
         "role": message.role_name,
@@ -72,16 +72,16 @@ def attributes_of(message: Notification | Notice) -> dict[str, str]:
     return attributes
 
 
-def parse_record(text: str) -> Notification | Notice:
+def parse_record(text: str) -> Notification | SystemNotice:
     """The alert of that JSON. Raises MalformedAlert, which says what is missing or wrong."""
     return read_message(text, "an alert", FORMAT, _read, MalformedAlert)
 
 
-def _read(fields: Fields) -> Notification | Notice:
-    return _read_notice(fields) if fields.text("outcome") in set(NoticeKind) else _read_notification(fields)
+def _read(fields: Fields) -> Notification | SystemNotice:
+    return _read_notice(fields) if fields.text("outcome") in set(SystemNoticeKind) else _read_notification(fields)
 
 
-def _notice(notice: Notice) -> Mapping[str, object]:
+def _notice(notice: SystemNotice) -> Mapping[str, object]:
     return {
         "format": FORMAT,
         "id": notice.notification_id,
@@ -108,7 +108,7 @@ def _notification_json(notification: Notification, sentences: int, length: int, 
             "id": notification.notification_id,
             "outcome": notification.kind,
             "hold": notification.hold,
-            "news": notification.news,
+            "news": notification.reason,
             "incident": notification.incident_id,
             "severity": notification.severity,
             "title": notification.title,
@@ -182,10 +182,10 @@ def _left_out(sentences: tuple[str, ...]) -> tuple[tuple[str, ...], int]:
     return (sentences[:-1], int(match["more"])) if match else (sentences, 0)
 
 
-def _read_notice(fields: Fields) -> Notice:
-    return Notice(
+def _read_notice(fields: Fields) -> SystemNotice:
+    return SystemNotice(
         notification_id=fields.text("id"),
-        kind=NoticeKind(fields.text("outcome")),
+        kind=SystemNoticeKind(fields.text("outcome")),
         severity=Severity(fields.text("severity")),
         title=fields.text("title"),
         headline=fields.text("headline"),
@@ -206,7 +206,7 @@ def _read_notification(fields: Fields) -> Notification:
         notification_id=fields.text("id"),
         kind=OutcomeKind(fields.text("outcome")),
         hold=None if hold is None else Hold(hold),
-        news=News(fields.text("news")),
+        reason=AlertReason(fields.text("news")),
         incident_id=fields.text_or_none("incident"),
         severity=Severity(fields.text("severity")),
         title=fields.text("title"),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from remediator.core.alerts.layout import Layout, Rank, Section, SectionForm
-from remediator.core.alerts.notification import DocumentChange, Notice, Notification, Point, WriteState
+from remediator.core.alerts.notification import DocumentChange, Notification, Point, SystemNotice, WriteState
 from remediator.core.events.actors import tool_of
 from remediator.core.events.event import APPLY_CALL, Cause
 from remediator.core.events.sweep import is_sweep
@@ -30,9 +30,9 @@ _WRONG_TITLES = {
 }
 
 
-def layout_of(message: Notification | Notice) -> Layout:
+def layout_of(message: Notification | SystemNotice) -> Layout:
     """The alert laid out: what is wrong and what to do first, and last the code that makes it permanent."""
-    return _of_notice(message) if isinstance(message, Notice) else _of_notification(message)
+    return _of_notice(message) if isinstance(message, SystemNotice) else _of_notification(message)
 
 
 def subject_line(text: str) -> str:
@@ -41,7 +41,7 @@ def subject_line(text: str) -> str:
     return ascii_only if len(ascii_only) <= _SUBJECT_LIMIT else f"{ascii_only[: _SUBJECT_LIMIT - 3]}..."
 
 
-def _of_notice(notice: Notice) -> Layout:
+def _of_notice(notice: SystemNotice) -> Layout:
     return Layout(
         subject=subject_line(f"Anyscale role remediator: {notice.title}"),
         headline=foreign(notice.headline),

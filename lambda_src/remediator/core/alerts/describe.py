@@ -7,27 +7,27 @@ from collections.abc import Iterable
 from datetime import UTC
 from typing import assert_never
 
-from remediator.core.alerts.decide import News, Telling
+from remediator.core.alerts.decide import AlertDecision, AlertReason
 from remediator.core.alerts.finding_texts import FINDING_TEXTS
 from remediator.core.alerts.notification import DocumentChange, Notification, Point, Severity, WriteState
 from remediator.core.history.change import Change, ChangeState
-from remediator.core.history.conflict import how_to_resume
-from remediator.core.history.role_record import Contest
+from remediator.core.history.conflict import resume_command
+from remediator.core.history.role_record import Conflict
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.write import Write
 from remediator.core.policy.arn import RoleArn
 from remediator.core.repair.instance_profile import compute_configuration, own_instance_profile_arn
 from remediator.core.repair.outcome import Applied, Hold, NotApplied, Outcome, OutcomeKind, Unconfirmed, is_retried
 from remediator.core.repair.permanent_fix import permanent_fix
-from remediator.settings import MODE_TAG, GrantSide
+from remediator.settings import MODE_TAG, GrantLocation
 
 _PROFILE_CODES = frozenset({FindingCode.PROFILE_MISSING, FindingCode.PROFILE_OCCUPIED, FindingCode.PROFILE_UNDECIDED})
 
 _SEVERITIES = {
     OutcomeKind.WOULD_REPAIR: Severity.WARNING,
     OutcomeKind.REFUSED: Severity.WARNING,
-    OutcomeKind.CONTESTED: Severity.ERROR,
-    OutcomeKind.NEEDS_PERSON: Severity.ERROR,
+    OutcomeKind.CONFLICT: Severity.ERROR,
+    OutcomeKind.MANUAL_ACTION: Severity.ERROR,
     OutcomeKind.FAILED: Severity.ERROR,
 }
 """Of the outcomes that are more than information."""
@@ -38,8 +38,8 @@ _TITLES = {
     OutcomeKind.CLEAN: "resolved",
     OutcomeKind.REPAIRED: "repaired",
     OutcomeKind.REFUSED: "refused",
-    OutcomeKind.CONTESTED: "contested, no longer repaired",
-    OutcomeKind.NEEDS_PERSON: "needs a person",
+    OutcomeKind.CONFLICT: "contested, no longer repaired",
+    OutcomeKind.MANUAL_ACTION: "needs a person",
 }
 
 _HEADLINES = {
@@ -48,7 +48,7 @@ _HEADLINES = {
     OutcomeKind.CLEAN: "Resolved; nothing for you to do. What you were told of is in order again.",
     OutcomeKind.REPAIRED: "Repaired; nothing for you to do now. To keep it so, change the code that broke it.",
     OutcomeKind.REFUSED: "Refused to look after this role; nothing was written. Please correct tag or settings.",
-    OutcomeKind.CONTESTED: "Please decide: somebody keeps undoing this repair, so we have stopped repairing this role.",
+    OutcomeKind.CONFLICT: "Please decide: somebody keeps undoing this repair, so we have stopped repairing this role.",
 }
 
 _HALF_WAY_HEADLINES = {
@@ -95,27 +95,27 @@ _NOT_WRITTEN_TO = frozenset({OutcomeKind.NOT_ENROLLED, OutcomeKind.OFF, OutcomeK
 
 def describe(
     outcome: Outcome,
-    telling: Telling,
+    telling: AlertDecision,
     *,
     buckets: tuple[str, ...] = (),
-    grant: GrantSide = GrantSide.ROLE_POLICY,
+    grant: GrantLocation = GrantLocation.ROLE_POLICY,
 ) -> Notification:
     """What to tell people about an outcome in which there is something new.
 
     ``buckets`` are the names of the cloud's buckets, and ``grant`` is the side where it grants them, for the text on
     how to make the repair permanent.
     """
-    contested = outcome.kind is OutcomeKind.CONTESTED
+    contested = outcome.kind is OutcomeKind.CONFLICT
     headline = _headline(outcome)
     return Notification(
-        notification_id=_notification_id(outcome, telling.news),
+        notification_id=_notification_id(outcome, telling.reason),
         kind=outcome.kind,
         hold=outcome.hold,
-        news=telling.news,
+        reason=telling.reason,
         incident_id=telling.incident_id,
         severity=Severity.WARNING if _ends_by_itself(outcome) else _SEVERITIES.get(outcome.kind, Severity.INFO),
         title=_title(outcome),
-        headline=f"Still so after a day. {headline}" if telling.news is News.REMINDER else headline,
+        headline=f"Still so after a day. {headline}" if telling.reason is AlertReason.REMINDER else headline,
         role_name=outcome.role_name,
         role_arn=outcome.role_arn,
         account=outcome.account,
@@ -129,19 +129,19 @@ def describe(
         ),
         compute_configuration=_compute_configuration(outcome),
         undo=tuple(f"remediator undo {change_id}" for change_id in _written(outcome)),
-        resume=how_to_resume(outcome.role_name) if contested else None,
+        resume=resume_command(outcome.role_name) if contested else None,
         pause=_pause(outcome),
         findings=outcome.findings,
     )
 
 
-def _notification_id(outcome: Outcome, news: News) -> str:
+def _notification_id(outcome: Outcome, reason: AlertReason) -> str:
     """By what was found and done, and by the events that led to it; not by when it was told, or to which incident."""
     parts = (
-        *(outcome.account, outcome.role_name, outcome.kind, news, outcome.hold or "", outcome.refusal or ""),
+        *(outcome.account, outcome.role_name, outcome.kind, reason, outcome.hold or "", outcome.refusal or ""),
         *sorted(f"{finding.code} {finding.subject}" for finding in outcome.findings),
         *(f"{type(result).__name__} {result.change_id}" for result in outcome.results),
-        *(f"{change.state} {change.change_id}" for change in outcome.settled),
+        *(f"{change.state} {change.change_id}" for change in outcome.recovered),
         *sorted(cause.event_id for cause in outcome.causes),
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
@@ -165,8 +165,8 @@ def _headline(outcome: Outcome) -> str:
         case OutcomeKind.WOULD_REPAIR:
             _, headline, _ = _HELD[outcome.hold]
             return headline
-        case OutcomeKind.NEEDS_PERSON:
-            return f"Please look: {_what_needs_a_person(outcome)}"
+        case OutcomeKind.MANUAL_ACTION:
+            return f"Please look: {_manual_action_reason(outcome)}"
         case OutcomeKind.FAILED:
             return _failed_headline(outcome)
         case OutcomeKind.REFUSED | OutcomeKind.REPAIRED as kind if outcome.why and outcome.may_have_written:
@@ -175,13 +175,13 @@ def _headline(outcome: Outcome) -> str:
             return _HEADLINES[kind]
 
 
-def _what_needs_a_person(outcome: Outcome) -> str:
+def _manual_action_reason(outcome: Outcome) -> str:
     if any(finding.code is FindingCode.QUARANTINED for finding in outcome.findings):
         return "somebody has shut this role on purpose, so nothing is repaired."
     if outcome.applied:
         return "part of it was repaired, the rest must not be repaired automatically."
-    if not outcome.findings and outcome.settled:
-        if any(change.state is ChangeState.SUPERSEDED for change in outcome.settled):
+    if not outcome.findings and outcome.recovered:
+        if any(change.state is ChangeState.SUPERSEDED for change in outcome.recovered):
             return "a repair was interrupted, and somebody has changed the document since."
         return "a repair was interrupted, and whether it was in force for a time is not known."
     return "something is wrong that must not be repaired automatically."
@@ -196,7 +196,7 @@ def _failed_headline(outcome: Outcome) -> str:
         return "Please look: a repair was begun and not finished, and is not tried again by itself."
     if not outcome.results:
         return "Please look: whether this role is broken could not be found out."
-    if outcome.to_be_retried and not outcome.for_a_person:
+    if outcome.to_be_retried and not outcome.manual_findings:
         return (
             "A repair failed, and is tried again within minutes. Please look if you are not told soon that it worked."
         )
@@ -208,7 +208,7 @@ def _ends_by_itself(outcome: Outcome) -> bool:
 
     A write that failed is none of this even if it is tried again: that it fails for good would be nothing new.
     """
-    if outcome.kind is not OutcomeKind.FAILED or outcome.for_a_person or outcome.is_last:
+    if outcome.kind is not OutcomeKind.FAILED or outcome.manual_findings or outcome.is_last:
         return False
     if any(isinstance(result, NotApplied) for result in outcome.results):
         return False
@@ -225,11 +225,11 @@ def _wrong(outcome: Outcome) -> Iterable[Point]:
 
 
 def _changes(outcome: Outcome) -> Iterable[DocumentChange]:
-    for settled in outcome.settled:
-        if settled.may_have_taken_effect:
-            state = WriteState.APPLIED if settled.state is ChangeState.COMPLETED else WriteState.UNCONFIRMED
+    for recovered in outcome.recovered:
+        if recovered.may_have_taken_effect:
+            state = WriteState.APPLIED if recovered.state is ChangeState.COMPLETED else WriteState.UNCONFIRMED
             yield DocumentChange(
-                str(settled.document), state, settled.before, settled.after, settled.why, settled.change_id
+                str(recovered.document), state, recovered.before, recovered.after, recovered.why, recovered.change_id
             )
     for write in outcome.proposed:
         yield _change(write, WriteState.PROPOSED)
@@ -252,16 +252,16 @@ def _change(write: Write, state: WriteState, note: str = "", change_id: str = ""
 
 def _written(outcome: Outcome) -> Iterable[str]:
     """The ids of the changes that can be undone."""
-    yield from (change.change_id for change in outcome.settled if change.state is ChangeState.COMPLETED)
+    yield from (change.change_id for change in outcome.recovered if change.state is ChangeState.COMPLETED)
     yield from (result.change_id for result in outcome.results if isinstance(result, Applied) and result.change_id)
 
 
 def _to_do(outcome: Outcome) -> Iterable[Point]:
-    if outcome.contest is not None:
-        yield _to_decide(outcome.contest)
+    if outcome.conflict is not None:
+        yield _to_decide(outcome.conflict)
     yield from _about_findings(outcome)
     yield from (_about_write(result) for result in outcome.results if isinstance(result, NotApplied))
-    yield from _about_interrupted(outcome.settled)
+    yield from _about_interrupted(outcome.recovered)
     if outcome.kind is OutcomeKind.WOULD_REPAIR and outcome.hold is not None:
         yield _HELD[outcome.hold][-1:]
     if outcome.kind is OutcomeKind.FAILED and (outcome.is_last or not (outcome.results or outcome.again)):
@@ -269,18 +269,18 @@ def _to_do(outcome: Outcome) -> Iterable[Point]:
 
 
 def _about_findings(outcome: Outcome) -> Iterable[Point]:
-    for withheld in outcome.withheld:
-        yield _advice(withheld.finding), *(f"We did not do it ourselves: {reason}" for reason in withheld.because)
-    held = {withheld.finding for withheld in outcome.withheld}
-    yield from ((_advice(finding),) for finding in outcome.for_a_person if finding not in held)
+    for blocked in outcome.blocked:
+        yield _advice(blocked.finding), *(f"We did not do it ourselves: {reason}" for reason in blocked.because)
+    held = {blocked.finding for blocked in outcome.blocked}
+    yield from ((_advice(finding),) for finding in outcome.manual_findings if finding not in held)
 
 
-def _to_decide(contest: Contest) -> Point:
-    undoing = contest.actors or ("nobody that an event has told of",)
+def _to_decide(conflict: Conflict) -> Point:
+    undoing = conflict.actors or ("nobody that an event has told of",)
     decide = (
         "Decide with whoever undoes it: change their code as below, or take the role out of our hands. Then let us "
         "repair it again with the command below; or wait until "
-        f"{contest.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC."
+        f"{conflict.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC."
     )
     return decide, *(f"Undone by {actor}" for actor in undoing)
 
@@ -294,8 +294,8 @@ def _about_write(failed: NotApplied) -> Point:
     return f"{failed.write.document}: {again}", failed.why
 
 
-def _about_interrupted(settled: Iterable[Change]) -> Iterable[Point]:
-    for change in settled:
+def _about_interrupted(recovered: Iterable[Change]) -> Iterable[Point]:
+    for change in recovered:
         if change.state is ChangeState.SUPERSEDED:
             yield (f"{change.document}: See whether what we meant to write, below, is still wanted.",)
         if change.state is ChangeState.UNKNOWN:

@@ -102,10 +102,10 @@ class Group:
         """What it asks of a person."""
         if self.severity is Severity.ERROR:
             return Asks.NOW
-        settles_itself = self.outcome is OutcomeKind.FAILED or (
+        resolves_itself = self.outcome is OutcomeKind.FAILED or (
             self.outcome is OutcomeKind.WOULD_REPAIR and self.hold is None
         )
-        return Asks.NOTHING if self.severity is Severity.INFO or settles_itself else Asks.DURING_THE_DAY
+        return Asks.NOTHING if self.severity is Severity.INFO or resolves_itself else Asks.DURING_THE_DAY
 
 
 @dataclass(frozen=True, slots=True)

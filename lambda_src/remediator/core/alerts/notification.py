@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeAlias
 
-from remediator.core.alerts.decide import News
+from remediator.core.alerts.decide import AlertReason
 from remediator.core.alerts.window import window_of
 from remediator.core.events.event import Cause
 from remediator.core.model.finding import Finding
@@ -72,7 +72,7 @@ class Notification:
     notification_id: str
     kind: OutcomeKind
     hold: Hold | None
-    news: News
+    reason: AlertReason
     incident_id: str | None
     severity: Severity
     title: str
@@ -94,7 +94,7 @@ class Notification:
     documents: bool = True
 
 
-class NoticeKind(StrEnum):
+class SystemNoticeKind(StrEnum):
     """What a notice is about; the values stand where those of outcomes stand."""
 
     LIMIT_REACHED = "limit-reached"
@@ -104,7 +104,7 @@ class NoticeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class SystemNotice:
     """A message that is about no single role.
 
     ``notification_id`` has 32 hex digits; a notice that is published twice has the same one. ``title`` is what the
@@ -113,7 +113,7 @@ class Notice:
     """
 
     notification_id: str
-    kind: NoticeKind
+    kind: SystemNoticeKind
     severity: Severity
     title: str
     headline: str
@@ -122,12 +122,12 @@ class Notice:
     limit: WriteLimit | None = None
 
 
-def limit_reached(account: str, limit: WriteLimit, now: datetime) -> Notice:
+def limit_reached(account: str, limit: WriteLimit, now: datetime) -> SystemNotice:
     """That no more is written within the window that it is now; all about one window have the same id."""
     window = window_of(now, limit.minutes)
-    return Notice(
-        notification_id=_id(account, NoticeKind.LIMIT_REACHED, window.key),
-        kind=NoticeKind.LIMIT_REACHED,
+    return SystemNotice(
+        notification_id=_id(account, SystemNoticeKind.LIMIT_REACHED, window.key),
+        kind=SystemNoticeKind.LIMIT_REACHED,
         severity=Severity.ERROR,
         title="the limit of writes is reached",
         headline=(
@@ -144,11 +144,11 @@ def limit_reached(account: str, limit: WriteLimit, now: datetime) -> Notice:
     )
 
 
-def test_notice(account: str, sent_by: str, at: datetime) -> Notice:
+def test_system_notice(account: str, sent_by: str, at: datetime) -> SystemNotice:
     """A sample, by which a person sees whether alerts arrive; ``sent_by`` is the ARN of who sends it."""
-    return Notice(
+    return SystemNotice(
         notification_id=_id(account, sent_by, at.astimezone(UTC).isoformat()),
-        kind=NoticeKind.TEST,
+        kind=SystemNoticeKind.TEST,
         severity=Severity.INFO,
         title="a test",
         headline="This is a test; nothing for you to do. Alerts of the remediator arrive here.",

@@ -17,7 +17,7 @@ from remediator.core.model.plain_text import foreign
 from remediator.errors import MalformedAlert
 
 
-def published_layout(text: str) -> Layout:
+def topic_message_layout(text: str) -> Layout:
     """The layout of what the topic for people carries: an alert, a digest of many, or an alarm of CloudWatch.
 
     Raises MalformedAlert, which says what is wrong with it.

@@ -18,7 +18,7 @@ def decide_approval(
     role: Role,
     cloud: str,
     causes: tuple[Cause, ...],
-    remembered: Approval | None,
+    stored_record: Approval | None,
     approvers: tuple[PrincipalPattern, ...],
 ) -> Approval | Refused | None:
     """The approval of a role's enrolment in ``cloud``; None where the configuration asks for none.
@@ -29,7 +29,7 @@ def decide_approval(
     """
     if not approvers:
         return None
-    approval = remembered
+    approval = stored_record
     in_order = sorted(causes, key=lambda cause: cause.time)
     for cause in in_order:
         approval = _after(cause, approval, role, cloud, approvers)

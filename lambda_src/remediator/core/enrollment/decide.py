@@ -41,7 +41,7 @@ class Refusal(StrEnum):
     TRUST_UNREADABLE = "trust-unreadable"
     OWN_ROLE = "own-role"
     POWERFUL = "powerful"
-    POWER_UNKNOWN = "power-unknown"
+    PRIVILEGES_UNKNOWN = "power-unknown"
     BOUNDARY_LACKING = "boundary-lacking"
     NOT_APPROVED = "not-approved"
 

@@ -17,7 +17,7 @@ _ALIKE: Final = 0.9
 """How much of two texts must be the same: a letter in ten may be wrong, or two have changed places."""
 
 
-class Nearness(StrEnum):
+class MisconfigurationKind(StrEnum):
     """What keeps a role from being enrolled."""
 
     TAG_MISSPELT = "tag-misspelt"
@@ -31,23 +31,25 @@ class Nearness(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class NearMiss:
+class MisconfiguredEnrollment:
     """That a role is nearly enrolled; ``why`` says in a sentence what stands in the way.
 
     ``cloud`` is the one that must have been meant, None where that cannot be told.
     """
 
-    nearness: Nearness
+    nearness: MisconfigurationKind
     why: str
     cloud: str | None = None
 
     @property
-    def is_a_mistake(self) -> bool:
+    def is_intended(self) -> bool:
         """Whether somebody has tried to enrol the role, so that a person should look at it."""
-        return self.nearness is not Nearness.UNTAGGED
+        return self.nearness is not MisconfigurationKind.UNTAGGED
 
 
-def near_miss(arn: RoleArn, tags: Mapping[str, str], settings: Settings) -> NearMiss | None:
+def misconfigured_enrollment(
+    arn: RoleArn, tags: Mapping[str, str], settings: Settings
+) -> MisconfiguredEnrollment | None:
     """What keeps a role from being enrolled, by its ARN and tags; None where nothing does, or nobody meant it to be."""
     key = settings.enrollment_tag
     if is_own_role(arn):
@@ -60,22 +62,24 @@ def near_miss(arn: RoleArn, tags: Mapping[str, str], settings: Settings) -> Near
     return _untagged(arn, settings) if misspelt is None else _misspelt(arn, misspelt, tags[misspelt], settings)
 
 
-def _misspelt(arn: RoleArn, key: str, value: str, settings: Settings) -> NearMiss:
+def _misspelt(arn: RoleArn, key: str, value: str, settings: Settings) -> MisconfiguredEnrollment:
     wanted = settings.enrollment_tag
     why = f"It has the tag {key!r}, and the enrolment tag is {wanted!r}: every letter and its case count."
     cloud = next((cloud for cloud in settings.clouds if _are_alike(cloud.name, value)), None)
     if cloud is None or cloud.allows(arn.path_and_name):
-        return NearMiss(Nearness.TAG_MISSPELT, why, None if cloud is None else cloud.name)
-    return NearMiss(Nearness.TAG_MISSPELT, f"{why} Nor does the cloud {cloud.name} allow role/{arn.path_and_name}.")
+        return MisconfiguredEnrollment(MisconfigurationKind.TAG_MISSPELT, why, None if cloud is None else cloud.name)
+    return MisconfiguredEnrollment(
+        MisconfigurationKind.TAG_MISSPELT, f"{why} Nor does the cloud {cloud.name} allow role/{arn.path_and_name}."
+    )
 
 
-def _untagged(arn: RoleArn, settings: Settings) -> NearMiss | None:
+def _untagged(arn: RoleArn, settings: Settings) -> MisconfiguredEnrollment | None:
     allowing = [cloud.name for cloud in settings.clouds if cloud.allows(arn.path_and_name)]
     if not allowing:
         return None
     tag = settings.enrollment_tag
     why = f"The configuration allows it for {' and '.join(allowing)}, and it does not carry the tag {tag!r}."
-    return NearMiss(Nearness.UNTAGGED, why, allowing[0] if len(allowing) == 1 else None)
+    return MisconfiguredEnrollment(MisconfigurationKind.UNTAGGED, why, allowing[0] if len(allowing) == 1 else None)
 
 
 def alike_cloud(name: str, settings: Settings) -> str | None:
@@ -83,19 +87,19 @@ def alike_cloud(name: str, settings: Settings) -> str | None:
     return next((cloud.name for cloud in settings.clouds if _are_alike(cloud.name, name)), None)
 
 
-def _tagged(arn: RoleArn, name: str, settings: Settings) -> NearMiss | None:
+def _tagged(arn: RoleArn, name: str, settings: Settings) -> MisconfiguredEnrollment | None:
     cloud = settings.cloud(name)
     if cloud is None:
         meant = alike_cloud(name, settings)
         known = ", ".join(sorted(cloud.name for cloud in settings.clouds))
         hint = f"is {meant!r} meant?" if meant else f"there are {known}."
         why = f"The tag {settings.enrollment_tag} names the cloud {name!r}, which is not configured: {hint}"
-        return NearMiss(Nearness.UNKNOWN_CLOUD, why, meant)
+        return MisconfiguredEnrollment(MisconfigurationKind.UNKNOWN_CLOUD, why, meant)
     if cloud.allows(arn.path_and_name):
         return None
     patterns = ", ".join(str(pattern) for pattern in cloud.roles)
     why = f"Its tag names the cloud {name}, which does not allow role/{arn.path_and_name}, only {patterns}."
-    return NearMiss(Nearness.NOT_ALLOWED, why, name)
+    return MisconfiguredEnrollment(MisconfigurationKind.NOT_ALLOWED, why, name)
 
 
 def _are_alike(one: str, other: str) -> bool:

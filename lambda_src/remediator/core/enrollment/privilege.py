@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from remediator.core.access.calls import session_context
-from remediator.core.access.decision import Sides, all_of, any_of
-from remediator.core.access.sides import Documents, documents_about
+from remediator.core.access.decision import PolicyAnswers, all_of, any_of
+from remediator.core.access.policy_sets import Documents, documents_about
 from remediator.core.enrollment.decide import Refusal, Refused
 from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.role import Role, RolePolicies
 from remediator.core.policy.context import Context, Value
-from remediator.core.policy.evaluate import Answer, Request, Side, alike, allowed_at_all
+from remediator.core.policy.evaluate import Answer, PolicySet, Request, alike, allowed_at_all
 from remediator.core.policy.matching import Resource, has_wildcards
 from remediator.core.policy.principals import Named
 from remediator.core.policy.reading import Present
@@ -104,19 +104,19 @@ _ALONE_ENOUGH = (
 )
 
 
-def sign_of_power(
+def sign_of_privilege(
     role: Role,
     policies: RolePolicies,
-    surroundings: EvaluationContext = EvaluationContext(),  # noqa: B008  # it is frozen
+    evaluation_context: EvaluationContext = EvaluationContext(),  # noqa: B008  # it is frozen
 ) -> tuple[Refusal, str] | None:
     """Why a role is too privileged to be managed, or may be, with a sentence; None where it certainly is not.
 
-    A certain sign (POWERFUL) comes before one that cannot be excluded (POWER_UNKNOWN): because of a condition that
+    A certain sign (POWERFUL) comes before one that cannot be excluded (PRIVILEGES_UNKNOWN): because of a condition that
     cannot be decided, or of a policy that could not be read, or not be understood.
     """
-    documents = _understood(documents_about(role, policies, Side("no resource"), surroundings))
+    documents = _understood(documents_about(role, policies, PolicySet("no resource"), evaluation_context))
     doubt: tuple[Refusal, str] | None = None
-    for answer, what in _judged(role, documents, policies, surroundings):
+    for answer, what in _evaluated(role, documents, policies, evaluation_context):
         if answer is True:
             return Refusal.POWERFUL, f"The role may {what}, which is as much as an administrator may."
         if answer is None and doubt is None:
@@ -124,7 +124,7 @@ def sign_of_power(
             unreadable = (*documents.identity.unreadable, *limits)
             because = f": {unreadable[0]}" if unreadable else ", because a condition cannot be decided"
             why = f"Whether the role may {what}, as an administrator may, cannot be said{because}."
-            doubt = Refusal.POWER_UNKNOWN, why
+            doubt = Refusal.PRIVILEGES_UNKNOWN, why
     return doubt
 
 
@@ -132,7 +132,7 @@ def refuse_by_policies(
     role: Role,
     policies: RolePolicies,
     cloud: Cloud,
-    surroundings: EvaluationContext = EvaluationContext(),  # noqa: B008  # it is frozen
+    evaluation_context: EvaluationContext = EvaluationContext(),  # noqa: B008  # it is frozen
 ) -> Refused | None:
     """Why an enrolled role must not be touched after all, now that its policies are known; None where it may be.
 
@@ -143,7 +143,7 @@ def refuse_by_policies(
         has = f"has {role.boundary_arn}" if role.boundary_arn else "has none"
         why = f"Cloud {cloud.name} requires the permissions boundary {required}, and the role {has}."
         return Refused(Refusal.BOUNDARY_LACKING, why, cloud.name)
-    power = sign_of_power(role, policies, surroundings)
+    power = sign_of_privilege(role, policies, evaluation_context)
     return None if power is None else Refused(*power, cloud.name)
 
 
@@ -160,7 +160,7 @@ def _understood(documents: Documents) -> Documents:
     )
 
 
-def _without_faults(side: Side) -> Side:
+def _without_faults(side: PolicySet) -> PolicySet:
     faulty = tuple(
         f"{source.name} could not be understood: {source.document.faults[0].rstrip('.')}"
         for source in side.sources
@@ -169,25 +169,25 @@ def _without_faults(side: Side) -> Side:
     return replace(side, unreadable=(*side.unreadable, *faulty)) if faulty else side
 
 
-def _judged(
-    role: Role, documents: Documents, policies: RolePolicies, surroundings: EvaluationContext
+def _evaluated(
+    role: Role, documents: Documents, policies: RolePolicies, evaluation_context: EvaluationContext
 ) -> Iterator[tuple[Answer, str]]:
     identity = documents.identity
     asked = _ALONE_ENOUGH if identity.unreadable else allowed_at_all(identity.sources, _ALONE_ENOUGH)
     if not asked:
         return
-    context = session_context(role, surroundings)
+    context = session_context(role, evaluation_context)
     for what, target, actions, more in _targets(role, policies, _regions(identity)):
         wanted = tuple(action for action in actions if action in asked)
         for group in alike(documents.sources(), wanted) if wanted else ():
             sentence = f"call {group[0]} on {what}"
-            there = session_context(role, surroundings, more) if more else context
+            there = session_context(role, evaluation_context, more) if more else context
             yield _answer(documents, Request(group, Resource(target), there, sentence)), sentence
     if _HANDING_OVER in asked:
-        yield from _handed_over(role, documents, surroundings)
+        yield from _handed_over(role, documents, evaluation_context)
 
 
-def _regions(identity: Side) -> list[str]:
+def _regions(identity: PolicySet) -> list[str]:
     """The Regions in which the role's policies name functions, and one that none of them names.
 
     A pattern may name a part of a Region (``us-*``): then one stands for all that it matches.
@@ -239,15 +239,19 @@ def _own_policies(policies: RolePolicies, prefix: str) -> list[str]:
     return [policy.arn for policy in attached if policy.arn.startswith(f"{prefix}:")]
 
 
-def _handed_over(role: Role, documents: Documents, surroundings: EvaluationContext) -> Iterator[tuple[Answer, str]]:
+def _handed_over(
+    role: Role, documents: Documents, evaluation_context: EvaluationContext
+) -> Iterator[tuple[Answer, str]]:
     """Passing any role: to whatever service, or to one where something can be started with it."""
     prefix = f"arn:{role.arn.partition}:iam::{role.arn.account}:role"
     for name in (_UNNAMED, f"{_UNNAMED}/{_UNNAMED}"):
         request = Request((_HANDING_OVER,), Resource(f"{prefix}/{name}"), Context(()), f"{_HANDING_OVER} on any role")
-        to_any = replace(request, context=session_context(role, surroundings, {"iam:passedtoservice": (_ANY_SERVICE,)}))
+        to_any = replace(
+            request, context=session_context(role, evaluation_context, {"iam:passedtoservice": (_ANY_SERVICE,)})
+        )
         yield _answer(documents, to_any), "pass any role of the account to any service"
         for service, actions in _STARTED_BY.items():
-            passing = session_context(role, surroundings, {"iam:passedtoservice": (service,)})
+            passing = session_context(role, evaluation_context, {"iam:passedtoservice": (service,)})
             passed = _answer(documents, replace(request, context=passing))
             if passed is False:
                 continue
@@ -276,6 +280,6 @@ def _somewhere(documents: Documents, action: str, context: Context) -> Answer:
     return all_of((*granted, _not_denied(sides)))
 
 
-def _not_denied(sides: Sides) -> Answer:
+def _not_denied(sides: PolicyAnswers) -> Answer:
     denied = any_of([side.is_denied() for side in sides.all()])
     return None if denied is None else not denied

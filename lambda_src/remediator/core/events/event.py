@@ -25,7 +25,7 @@ APPLY_CALL = "Apply"
 TAGGING = frozenset({"TagRole", "UntagRole"})
 """The calls that change nothing about a role but its tags."""
 
-FRESH = timedelta(minutes=2)
+CONSISTENCY_WINDOW = timedelta(minutes=2)
 """How long a read that contradicts an event is taken for not yet consistent, and is made again.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
@@ -272,7 +272,7 @@ def _actor(detail: Mapping[str, object]) -> Actor:
     )
 
 
-def is_fresh(cause: Cause, now: datetime, *, within: timedelta = FRESH) -> bool:
+def is_recent_cause(cause: Cause, now: datetime, *, within: timedelta = CONSISTENCY_WINDOW) -> bool:
     """Whether a call was made so recently that what contradicts it may not be consistent yet."""
     time = parse_time(cause.time)
     return time is not None and now - time < within

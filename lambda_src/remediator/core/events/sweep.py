@@ -138,9 +138,9 @@ class Sweep:
 
     def covers(self, cloud: str | None) -> bool:
         """Whether the roles of a cloud are looked at; None stands for a role whose cloud is unknown."""
-        return self.scheduled or self.tells_all(cloud)
+        return self.scheduled or self.reports_all(cloud)
 
-    def tells_all(self, cloud: str | None) -> bool:
+    def reports_all(self, cloud: str | None) -> bool:
         """Whether people are told what only a person can settle about a role of the cloud, though it may not be new."""
         return self.thorough or any(each.concerns(cloud) for each in self.causes)
 

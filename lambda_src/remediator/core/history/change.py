@@ -96,7 +96,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
+class ChangeContext:
     """For which role documents are changed, and because of which calls.
 
     The fields about the role are empty where no role is left for which a document is changed; ``cloud`` is None where
@@ -111,17 +111,17 @@ class Occasion:
     causes: tuple[Cause, ...]
 
     @classmethod
-    def for_role(cls, role: Role, cloud: str | None, causes: tuple[Cause, ...]) -> Occasion:
+    def for_role(cls, role: Role, cloud: str | None, causes: tuple[Cause, ...]) -> ChangeContext:
         """The occasion to change documents of a role as it was read, or for it."""
         return cls(role.arn.account, role.arn.name, role.role_id, str(role.arn), cloud, causes)
 
     @classmethod
-    def for_change(cls, change: Change, causes: tuple[Cause, ...]) -> Occasion:
+    def for_change(cls, change: Change, causes: tuple[Cause, ...]) -> ChangeContext:
         """The occasion to change once more what a change was about."""
         return cls(change.account, change.role_name, change.role_id, change.role_arn, change.cloud, causes)
 
 
-def intended(write: Write, occasion: Occasion, kind: ChangeKind, at: datetime, sequence: int = 0) -> Change:
+def intended(write: Write, occasion: ChangeContext, kind: ChangeKind, at: datetime, sequence: int = 0) -> Change:
     """The change that a write is about to make, at a time with its zone.
 
     ``sequence`` counts the writes of one occasion, so that no two changes have the same id.

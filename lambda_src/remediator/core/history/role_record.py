@@ -32,7 +32,7 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
-class Contest:
+class Conflict:
     """That somebody keeps undoing our repairs of these findings, so that nothing is written until a person decides.
 
     ``since`` and ``until``, when the cool-down ends, have their zone. ``actors`` describe who undoes them. ``events``
@@ -63,7 +63,7 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
-class RoleMemory:
+class RoleRecord:
     """What is remembered of a role; empty for one that was never seen.
 
     ``role_id`` is the unique id of the role. ``counted_from`` is when a person resumed the role: repairs before that
@@ -75,62 +75,62 @@ class RoleMemory:
 
     role_id: str | None = None
     approval: Approval | None = None
-    contest: Contest | None = None
+    conflict: Conflict | None = None
     counted_from: datetime | None = None
     incident: Incident | None = None
     told: tuple[tuple[str, datetime], ...] = ()
     open_changes: tuple[str, ...] = ()
     version: int = 0
 
-    def of(self, role_id: str) -> RoleMemory:
+    def of(self, role_id: str) -> RoleRecord:
         """What is remembered of the role with that unique id: no approval, where it is another one than before."""
         return self if self.role_id == role_id else replace(self, role_id=role_id, approval=None)
 
     @property
-    def is_unsettled(self) -> bool:
+    def is_pending(self) -> bool:
         """Whether the role must be looked at even if nothing happens: people believe that something is open."""
-        return self.incident is not None or self.contest is not None
+        return self.incident is not None or self.conflict is not None
 
-    def says_the_same(self, other: RoleMemory) -> bool:
+    def says_the_same(self, other: RoleRecord) -> bool:
         """Whether writing one over the other would change nothing."""
         return replace(self, open_changes=(), version=0) == replace(other, open_changes=(), version=0)
 
 
-def memory_json(memory: RoleMemory) -> str:
-    """What is remembered as one line of JSON; ``parse_memory`` reads it back."""
-    contest, incident = memory.contest, memory.incident
+def role_record_json(role_record: RoleRecord) -> str:
+    """What is remembered as one line of JSON; ``parse_role_record`` reads it back."""
+    conflict, incident = role_record.conflict, role_record.incident
     return json_line(
         {
             "format": FORMAT,
-            "role_id": memory.role_id,
-            "approval": memory.approval and asdict(memory.approval),
-            "contest": contest
+            "role_id": role_record.role_id,
+            "approval": role_record.approval and asdict(role_record.approval),
+            "contest": conflict
             and {
-                "since": contest.since.isoformat(),
-                "until": contest.until.isoformat(),
-                "findings": [[finding.code, finding.subject] for finding in contest.findings],
-                "actors": contest.actors,
-                "events": contest.events,
-                "principals": contest.principals,
+                "since": conflict.since.isoformat(),
+                "until": conflict.until.isoformat(),
+                "findings": [[finding.code, finding.subject] for finding in conflict.findings],
+                "actors": conflict.actors,
+                "events": conflict.events,
+                "principals": conflict.principals,
             },
-            "counted_from": memory.counted_from and memory.counted_from.isoformat(),
+            "counted_from": role_record.counted_from and role_record.counted_from.isoformat(),
             "incident": incident and {**asdict(incident), "opened": incident.opened.isoformat()},
-            "told": [[fingerprint, at.isoformat()] for fingerprint, at in memory.told],
+            "told": [[fingerprint, at.isoformat()] for fingerprint, at in role_record.told],
         }
     )
 
 
-def parse_memory(text: str, *, open_changes: tuple[str, ...] = (), version: int = 0) -> RoleMemory:
-    """Read what ``memory_json`` wrote. Raises MalformedRecord for anything else: it is never taken for nothing."""
-    memory = read_message(text, "what is remembered of a role", FORMAT, _memory, MalformedRecord)
-    return replace(memory, open_changes=open_changes, version=version)
+def parse_role_record(text: str, *, open_changes: tuple[str, ...] = (), version: int = 0) -> RoleRecord:
+    """Read what ``role_record_json`` wrote. Raises MalformedRecord for anything else: it is never taken for nothing."""
+    role_record = read_message(text, "what is remembered of a role", FORMAT, _role_record_of, MalformedRecord)
+    return replace(role_record, open_changes=open_changes, version=version)
 
 
-def _memory(fields: Fields) -> RoleMemory:
-    return RoleMemory(
+def _role_record_of(fields: Fields) -> RoleRecord:
+    return RoleRecord(
         role_id=fields.text_or_none("role_id"),
         approval=fields.read_or_none("approval", _approval),
-        contest=fields.read_or_none("contest", _contest),
+        conflict=fields.read_or_none("contest", _conflict),
         counted_from=None if fields.is_null("counted_from") else fields.time("counted_from"),
         incident=fields.read_or_none("incident", _incident),
         told=tuple((mark, Fields({"at": at}).time("at")) for mark, at in fields.pairs("told")),
@@ -141,8 +141,8 @@ def _approval(fields: Fields) -> Approval:
     return Approval(*(fields.text(key) for key in ("cloud", "by", "event_id", "time")))
 
 
-def _contest(fields: Fields) -> Contest:
-    return Contest(
+def _conflict(fields: Fields) -> Conflict:
+    return Conflict(
         since=fields.time("since"),
         until=fields.time("until"),
         findings=tuple(Finding(FindingCode(code), subject) for code, subject in fields.pairs("findings")),

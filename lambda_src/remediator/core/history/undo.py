@@ -108,6 +108,6 @@ def _warning(change: Change) -> str:
     return ""
 
 
-def is_held_back(role: Role) -> bool:
+def is_on_hold(role: Role) -> bool:
     """Whether the role's own tag keeps the remediator from writing to it: it is there, and does not say repair."""
     return role.tags.get(MODE_TAG, Mode.REPAIR).strip().casefold() != Mode.REPAIR

@@ -75,7 +75,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Withheld:
+class BlockedRepair:
     """A finding that could be repaired as such, but not here; ``because`` says what stands in the way."""
 
     finding: Finding

@@ -44,7 +44,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class PolicySet:
     """The policies of one side of a decision (the role's own, the boundary, …), and its name for people.
 
     ``unreadable`` are sentences about the policies that could not be read.
@@ -77,7 +77,7 @@ class Weighed:
     action that hold for no request.
     """
 
-    side: Side
+    side: PolicySet
     allows: tuple[Hit, ...] = ()
     denials: tuple[Hit, ...] = ()
     misses: tuple[Hit, ...] = ()
@@ -100,7 +100,7 @@ class Weighed:
         return True if any(hit.extent.is_certain_somewhere for hit in self.denials) else None
 
 
-def weigh(side: Side, request: Request, caller: RoleSession | None = None) -> Weighed:
+def weigh(side: PolicySet, request: Request, caller: RoleSession | None = None) -> Weighed:
     """What a side says about a request.
 
     ``caller`` is given for the policy of a resource, whose statements name principals, and None for a policy that is

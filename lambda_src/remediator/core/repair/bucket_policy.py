@@ -18,7 +18,7 @@ from remediator.core.access.actions import (
     WANTED_OBJECT_ACTIONS,
 )
 from remediator.core.access.decision import GrantVerdict
-from remediator.core.access.grants import judge_grants
+from remediator.core.access.grants import evaluate_grants
 from remediator.core.model.bucket import Bucket
 from remediator.core.model.finding import Finding, FindingCode, bucket_policy_subject
 from remediator.core.model.observed import Observed
@@ -36,17 +36,17 @@ from remediator.core.repair.infrastructure_code import PermanentFix, hcl, subjec
 from remediator.core.repair.role_policy import without_own_buckets
 from remediator.core.repair.write_blockers import (
     NOT_GRANTED_YET,
-    Left,
     Planned,
+    Retained,
     WriteBlocker,
+    block_repairs,
     faults_blockers,
     stale_blockers,
     why_left,
-    withhold,
     write_unless_blocked,
 )
 from remediator.errors import MalformedArn
-from remediator.settings import GrantSide
+from remediator.settings import GrantLocation
 
 BUCKET_POLICY_QUOTA = 20 * 1_024
 """Bytes. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html"""
@@ -119,18 +119,18 @@ def assess(observed: Observed, counted: Observed, found: tuple[Finding, ...], de
     role = observed.role.arn
     wrong = {finding.subject for finding in found}
     for name, bucket in _present(counted).items():
-        if desired.grant is GrantSide.BUCKET_POLICY and name not in wrong and _is_altered(bucket, role):
+        if desired.grant is GrantLocation.BUCKET_POLICY and name not in wrong and _is_altered(bucket, role):
             because = "the statement that we keep in the bucket policy names somebody else, or was changed"
             yield Finding(FindingCode.GRANT_ALTERED, bucket_policy_subject(name), (because,))
     for name, bucket in _present(observed).items():
-        if desired.grant is GrantSide.ROLE_POLICY and str(role) in _named(bucket, role):
+        if desired.grant is GrantLocation.ROLE_POLICY and str(role) in _named(bucket, role):
             because = "grants are put into the role now, and our statement in this policy still names the role"
             yield Finding(FindingCode.GRANT_LEFTOVER, bucket_policy_subject(name), (because,))
 
 
 def repair(observed: Observed, findings: tuple[Finding, ...], desired: Desired) -> Iterable[Planned]:
     """The policy of each bucket that is missing the role in our statement, or in which our statement was changed."""
-    if desired.grant is not GrantSide.BUCKET_POLICY:
+    if desired.grant is not GrantLocation.BUCKET_POLICY:
         return
     role = observed.role.arn
     missing = {finding.subject: finding for finding in findings if finding.code is FindingCode.GRANT_MISSING}
@@ -155,18 +155,18 @@ def remove_from_previous(
             "The configuration does not let us write bucket policies. Set `formerGrant` of the cloud to bucket-policy "
             "and deploy, or take the role out of our statement by hand."
         )
-        return withhold((finding,), why)
+        return block_repairs((finding,), why)
     role = observed.role
     (bucket,) = (each for name, each in _present(observed).items() if bucket_policy_subject(name) == finding.subject)
     if bucket.name in not_granted:
-        return withhold((finding,), NOT_GRANTED_YET)
+        return block_repairs((finding,), NOT_GRANTED_YET)
     return _naming(role, bucket, _named(bucket, role.arn) - {str(role.arn)}, finding)
 
 
 def _naming(role: Role, bucket: Bucket, roles: frozenset[str], finding: Finding) -> tuple[Planned, ...]:
     """The policy in which our statement names exactly these roles."""
     if isinstance(bucket.policy, Unreadable):
-        return withhold((finding,), f"The bucket policy could not be read: {bucket.policy.why}")
+        return block_repairs((finding,), f"The bucket policy could not be read: {bucket.policy.why}")
     before = bucket.policy.value if isinstance(bucket.policy, Present) else None
     after = granting_bucket_policy(bucket.policy, bucket.name, roles, role.arn.partition)
     blockers = bucket_policy_write_blockers(role, bucket, after)
@@ -185,14 +185,14 @@ def _is_granted_by_others(observed: Observed, bucket: Bucket, roles: Iterable[st
     restored = replace(bucket, policy=Absent() if after is None else Present(after))
     return all(
         judgement.verdict is GrantVerdict.ALLOWED
-        for judgement in judge_grants(observed.role, observed.policies, restored)
+        for judgement in evaluate_grants(observed.role, observed.policies, restored)
         if judgement.action in REQUIRED_ACTIONS
     )
 
 
 def removal(
     document: DocumentId, policy: Reading[PolicyDocument], names: frozenset[str], account: str, partition: str
-) -> Write | Left | None:
+) -> Write | Retained | None:
     """The write that takes our statement out of a bucket policy, or out of that the roles of some ``names``.
 
     ``account`` is the one of the roles. None where our statement is not there, or names none of these roles.
@@ -201,7 +201,7 @@ def removal(
         case Absent():
             return None
         case Unreadable(why=why):
-            return Left(str(document), f"It could not be read: {why}")
+            return Retained(str(document), f"It could not be read: {why}")
         case Present(value=before):
             pass
         case _ as never:
@@ -210,7 +210,7 @@ def removal(
     if not _ours(before) or (names and not taken):
         return None
     if why := why_left(before, is_deny=is_turned_into_deny(before)):
-        return Left(str(document), why)
+        return Retained(str(document), why)
     kept = named_roles(before, account) - taken if names else frozenset()
     after = granting_bucket_policy(policy, document.name, kept, partition)
     losing = ", ".join(sorted(RoleArn.parse(arn).name for arn in taken)) or "a role that does not exist any more"

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from remediator.core.access.actions import REQUIRED_ACTIONS
-from remediator.core.access.decision import GrantJudgement, GrantVerdict
-from remediator.core.access.grants import judge_grants
+from remediator.core.access.decision import GrantEvaluation, GrantVerdict
+from remediator.core.access.grants import evaluate_grants
 from remediator.core.model.bucket import Bucket
 from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.finding import Finding, FindingCode
@@ -36,13 +36,13 @@ def _findings(
         case Unreadable(why=why):
             return (Finding(FindingCode.BUCKET_UNREADABLE, name, (why,)),)
         case Present(value=bucket):
-            judgements = judge_grants(observed.role, observed.policies, bucket, context)
+            judgements = evaluate_grants(observed.role, observed.policies, bucket, context)
             return _grant_findings(name, [j for j in judgements if j.action in REQUIRED_ACTIONS])
         case _ as never:
             assert_never(never)
 
 
-def _grant_findings(bucket: str, required: list[GrantJudgement]) -> tuple[Finding, ...]:
+def _grant_findings(bucket: str, required: list[GrantEvaluation]) -> tuple[Finding, ...]:
     hit = worst_of(required)
     if not hit:
         return ()
@@ -52,7 +52,7 @@ def _grant_findings(bucket: str, required: list[GrantJudgement]) -> tuple[Findin
     return (Finding(code, bucket, reasons_of(hit), tuple(sorted(judgement.action for judgement in hit))),)
 
 
-def worst_of(judgements: Iterable[GrantJudgement]) -> tuple[GrantJudgement, ...]:
+def worst_of(judgements: Iterable[GrantEvaluation]) -> tuple[GrantEvaluation, ...]:
     """Those with the worst verdict; empty where all is allowed.
 
     Where one required action is blocked or undecided, granting the others would not make the cluster work, and would
@@ -65,6 +65,6 @@ def worst_of(judgements: Iterable[GrantJudgement]) -> tuple[GrantJudgement, ...]
     return ()
 
 
-def reasons_of(judgements: Iterable[GrantJudgement]) -> tuple[str, ...]:
+def reasons_of(judgements: Iterable[GrantEvaluation]) -> tuple[str, ...]:
     """All their reasons, each once."""
     return tuple(dict.fromkeys(reason for judgement in judgements for reason in judgement.because))

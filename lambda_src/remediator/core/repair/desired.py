@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remediator.settings import Cloud, GrantSide, InstanceProfileMode, RolePattern
+from remediator.settings import Cloud, GrantLocation, InstanceProfileMode, RolePattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Desired:
     and ``instance_profiles`` are the patterns for the paths and names of those that we may put a role into.
     """
 
-    grant: GrantSide = GrantSide.ROLE_POLICY
+    grant: GrantLocation = GrantLocation.ROLE_POLICY
     writes_bucket_policies: bool = False
     instance_profile: InstanceProfileMode = InstanceProfileMode.IGNORE
     instance_profiles: tuple[RolePattern, ...] = ()

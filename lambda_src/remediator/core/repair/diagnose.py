@@ -8,7 +8,7 @@ from remediator.core.model.finding import Finding
 from remediator.core.model.observed import Observed
 from remediator.core.repair import bucket_policy, buckets, instance_profile, keys, role_policy, trust
 from remediator.core.repair.desired import Desired
-from remediator.settings import GrantSide
+from remediator.settings import GrantLocation
 
 
 def diagnose(
@@ -30,7 +30,7 @@ def diagnose(
         *keys.assess(counted, known),
     )
     locations = [role_policy.assess, bucket_policy.assess]
-    if desired.grant is GrantSide.BUCKET_POLICY:
+    if desired.grant is GrantLocation.BUCKET_POLICY:
         locations.reverse()  # the present location comes first
     return (
         *found,
@@ -42,6 +42,6 @@ def diagnose(
 
 def _without_previous_location(observed: Observed, desired: Desired) -> Observed:
     """What is observed, less what is ours in the location where grants are no longer put and that we may write."""
-    if desired.grant is GrantSide.BUCKET_POLICY:
+    if desired.grant is GrantLocation.BUCKET_POLICY:
         return role_policy.without_own_buckets(observed)
     return bucket_policy.without_own_statements(observed) if desired.writes_bucket_policies else observed

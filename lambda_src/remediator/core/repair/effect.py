@@ -12,7 +12,7 @@ from functools import partial
 
 from remediator.core.access.actions import REQUIRED_ACTIONS
 from remediator.core.access.decision import GrantVerdict
-from remediator.core.access.grants import judge_grants
+from remediator.core.access.grants import evaluate_grants
 from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.observed import Observed
 from remediator.core.model.role import Role
@@ -20,7 +20,7 @@ from remediator.core.model.write import DocumentKind, Write
 from remediator.core.policy.document import Json, PolicyDocument, read_policy
 from remediator.core.policy.reading import Present, Reading, Unreadable
 from remediator.core.repair.bucket_policy import is_intact, named_roles
-from remediator.core.repair.trust import TrustVerdict, judge_trust
+from remediator.core.repair.trust import TrustVerdict, evaluate_trust
 
 
 def effect_of(
@@ -42,7 +42,7 @@ def effect_of(
 
 
 def _is_trusted(role: Role, context: EvaluationContext, now: Reading[Json]) -> bool:
-    return judge_trust(replace(role, trust=_policy(now)), context).verdict is TrustVerdict.OK
+    return evaluate_trust(replace(role, trust=_policy(now)), context).verdict is TrustVerdict.OK
 
 
 def _is_removed(role: Role, now: Reading[Json]) -> bool:
@@ -67,7 +67,7 @@ def _may_use(observed: Observed, context: EvaluationContext, name: str, policy: 
         judgement.verdict
         for bucket_name, reading in observed.buckets
         if bucket_name == name and isinstance(reading, Present)
-        for judgement in judge_grants(role, observed.policies, replace(reading.value, policy=policy), context)
+        for judgement in evaluate_grants(role, observed.policies, replace(reading.value, policy=policy), context)
         if judgement.action in REQUIRED_ACTIONS
     ]
     return bool(verdicts) and all(verdict is GrantVerdict.ALLOWED for verdict in verdicts)

@@ -18,7 +18,7 @@ from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.core.repair.desired import Desired
 from remediator.core.repair.infrastructure_code import PermanentFix, hcl, subjects_of, yaml
-from remediator.core.repair.write_blockers import Left, Planned, withhold
+from remediator.core.repair.write_blockers import Planned, Retained, block_repairs
 from remediator.settings import InstanceProfileMode
 
 
@@ -110,9 +110,11 @@ def repair(observed: Observed, findings: tuple[Finding, ...], desired: Desired) 
     if not missing:
         return ()
     if desired.instance_profile is not InstanceProfileMode.REPAIR:
-        return withhold(missing, "The configuration does not let us: `instanceProfile` of the cloud is not `repair`.")
+        return block_repairs(
+            missing, "The configuration does not let us: `instanceProfile` of the cloud is not `repair`."
+        )
     if observed.profiles is None or observed.profiles.namesake is None:
-        return withhold(missing, "Whether an instance profile of that name exists was not looked at.")
+        return block_repairs(missing, "Whether an instance profile of that name exists was not looked at.")
     role = observed.role.arn
     path, before = role.path, None
     match observed.profiles.namesake:
@@ -120,7 +122,7 @@ def repair(observed: Observed, findings: tuple[Finding, ...], desired: Desired) 
             _, _, path_and_name = profile.arn.partition(":instance-profile/")
             if not any(pattern.matches(path_and_name) for pattern in desired.instance_profiles):
                 why = f"It exists as {profile.arn}, under a path that no role pattern of the cloud allows, and there"
-                return withhold(missing, f"{why} we may not write.")
+                return block_repairs(missing, f"{why} we may not write.")
             path = path_of_instance_profile(profile.arn)
             before = instance_profile_json(role.name, path)
         case _:
@@ -129,7 +131,7 @@ def repair(observed: Observed, findings: tuple[Finding, ...], desired: Desired) 
     return (Write(document, before, instance_profile_json(role.name, path, role.name), missing),)
 
 
-def removal(made: Change, profile: Reading[InstanceProfile]) -> Write | Left | None:
+def removal(made: Change, profile: Reading[InstanceProfile]) -> Write | Retained | None:
     """The write that deletes an instance profile that the change ``made`` created; None where there is none any more.
 
     Only an empty one goes: what others put into it is theirs, and instances may be running with it.
@@ -139,10 +141,10 @@ def removal(made: Change, profile: Reading[InstanceProfile]) -> Write | Left | N
         case Absent():
             return None
         case Unreadable(why=why):
-            return Left(str(made.document), f"It could not be read: {why}")
+            return Retained(str(made.document), f"It could not be read: {why}")
         case Present(value=found) if found.role_names:
             holds = ", ".join(found.role_names)
-            return Left(
+            return Retained(
                 str(made.document),
                 f"We have created it, and it holds the role {holds}, which instances may be running with. When none "
                 f"does: aws iam remove-role-from-instance-profile --instance-profile-name {name} --role-name "

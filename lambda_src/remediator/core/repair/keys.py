@@ -11,7 +11,7 @@ from typing import assert_never
 
 from remediator.core.access.actions import KEY_ACTIONS
 from remediator.core.access.decision import GrantVerdict
-from remediator.core.access.grants import judge_key
+from remediator.core.access.grants import evaluate_key
 from remediator.core.model.bucket import Bucket, CustomerKey, KeyState
 from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.finding import Finding, FindingCode
@@ -43,28 +43,32 @@ def keys_of(observed: Observed) -> tuple[tuple[CustomerKey, tuple[Bucket, ...]],
     return tuple(keys[arn] for arn in sorted(keys))
 
 
-def assess(observed: Observed, surroundings: EvaluationContext) -> Iterable[Finding]:
+def assess(observed: Observed, evaluation_context: EvaluationContext) -> Iterable[Finding]:
     """One finding per key that the role cannot use, and one per bucket that turns to a key that nobody configured."""
     for key, buckets in keys_of(observed):
-        yield from _key_finding(observed, key, buckets, surroundings)
+        yield from _key_finding(observed, key, buckets, evaluation_context)
     for _, reading in observed.buckets:
         if isinstance(reading, Present):
             yield from _encryption_findings(reading.value)
 
 
 def _key_finding(
-    observed: Observed, key: CustomerKey, buckets: tuple[Bucket, ...], surroundings: EvaluationContext
+    observed: Observed, key: CustomerKey, buckets: tuple[Bucket, ...], evaluation_context: EvaluationContext
 ) -> tuple[Finding, ...]:
     """One finding per key, for the worst that is to be said of it."""
     unusable = _state_finding(key)
     if unusable is not None:
         return (unusable,)
-    judged = (each for bucket in buckets for each in judge_key(observed.role, observed.policies, bucket, surroundings))
+    judged = (
+        each
+        for bucket in buckets
+        for each in evaluate_key(observed.role, observed.policies, bucket, evaluation_context)
+    )
     hit = worst_of(judged)
     if not hit:
         return ()
     code = _CODES[hit[0].verdict]
-    if code is FindingCode.KEY_BLOCKED and _would_help(observed, buckets, surroundings):
+    if code is FindingCode.KEY_BLOCKED and _would_help(observed, buckets, evaluation_context):
         code = FindingCode.KEY_BEYOND_ROLE  # the more telling word for it
     return (Finding(code, key.arn, reasons_of(hit), tuple(sorted({judgement.action for judgement in hit}))),)
 
@@ -83,14 +87,14 @@ def _state_finding(key: CustomerKey) -> Finding | None:
             assert_never(never)
 
 
-def _would_help(observed: Observed, buckets: tuple[Bucket, ...], surroundings: EvaluationContext) -> bool:
+def _would_help(observed: Observed, buckets: tuple[Bucket, ...], evaluation_context: EvaluationContext) -> bool:
     """Whether nothing but a statement in the key policy is missing: with it, the role could use the key."""
     for bucket in buckets:
         key = bucket.key
         if key is None or not isinstance(key.policy, Present):
             return False
         better = replace(key, policy=Present(_with_key_statement(key.policy.value, observed.role.arn)))
-        judged = judge_key(observed.role, observed.policies, replace(bucket, key=better), surroundings)
+        judged = evaluate_key(observed.role, observed.policies, replace(bucket, key=better), evaluation_context)
         if any(each.verdict is not GrantVerdict.ALLOWED for each in judged):
             return False
     return True

@@ -9,8 +9,8 @@ from typing import TypeAlias, assert_never
 from remediator.core.events.event import Cause
 from remediator.core.events.request import ReconcileRequest
 from remediator.core.history.change import Change, ChangeState
-from remediator.core.history.role_record import Contest, RoleMemory
-from remediator.core.model.finding import REPAIRABLE, Finding, Withheld
+from remediator.core.history.role_record import Conflict, RoleRecord
+from remediator.core.model.finding import REPAIRABLE, BlockedRepair, Finding
 from remediator.core.model.write import Write
 
 
@@ -23,8 +23,8 @@ class OutcomeKind(StrEnum):
     REFUSED = "refused"
     WOULD_REPAIR = "would-repair"
     REPAIRED = "repaired"
-    CONTESTED = "contested"
-    NEEDS_PERSON = "needs-person"
+    CONFLICT = "contested"
+    MANUAL_ACTION = "needs-person"
     FAILED = "failed"
 
 
@@ -39,13 +39,13 @@ class Hold(StrEnum):
     """As many writes as the configuration allows were made within this window."""
 
 
-TOLD = frozenset(
+ALERTED = frozenset(
     {
         OutcomeKind.REFUSED,
         OutcomeKind.WOULD_REPAIR,
         OutcomeKind.REPAIRED,
-        OutcomeKind.CONTESTED,
-        OutcomeKind.NEEDS_PERSON,
+        OutcomeKind.CONFLICT,
+        OutcomeKind.MANUAL_ACTION,
         OutcomeKind.FAILED,
     }
 )
@@ -116,19 +116,19 @@ class Outcome:
     findings: tuple[Finding, ...] = ()
     proposed: tuple[Write, ...] = ()
     results: tuple[WriteResult, ...] = ()
-    withheld: tuple[Withheld, ...] = ()
+    blocked: tuple[BlockedRepair, ...] = ()
     notes: tuple[str, ...] = ()
     own: bool = False
     again: bool = False
     is_last: bool = False
     refusal: str | None = None
     hold: Hold | None = None
-    contest: Contest | None = None
-    settled: tuple[Change, ...] = ()
+    conflict: Conflict | None = None
+    recovered: tuple[Change, ...] = ()
     instance_profile: str | None = None
-    untold: tuple[str, ...] = field(default=(), compare=False)
-    remembered: RoleMemory | None = field(default=None, compare=False)
-    memory: RoleMemory | None = field(default=None, compare=False)
+    unreported: tuple[str, ...] = field(default=(), compare=False)
+    stored_record: RoleRecord | None = field(default=None, compare=False)
+    role_record: RoleRecord | None = field(default=None, compare=False)
 
     @property
     def writes(self) -> tuple[Write, ...]:
@@ -136,9 +136,9 @@ class Outcome:
         return (*self.proposed, *(result.write for result in self.results))
 
     @property
-    def for_a_person(self) -> tuple[Finding, ...]:
+    def manual_findings(self) -> tuple[Finding, ...]:
         """The findings that no write of ours repairs."""
-        held = {withheld.finding for withheld in self.withheld}
+        held = {blocked.finding for blocked in self.blocked}
         return tuple(finding for finding in self.findings if finding.code not in REPAIRABLE or finding in held)
 
     @property
@@ -158,7 +158,7 @@ class Outcome:
         A change that was interrupted counts as well: whoever was interrupted has told nobody of it.
         """
         return any(isinstance(result, (Applied, Unconfirmed)) for result in self.results) or any(
-            change.may_have_taken_effect for change in self.settled
+            change.may_have_taken_effect for change in self.recovered
         )
 
 
@@ -180,8 +180,8 @@ def conclude(
     findings: tuple[Finding, ...] = (),
     proposed: tuple[Write, ...] = (),
     results: tuple[WriteResult, ...] = (),
-    withheld: tuple[Withheld, ...] = (),
-    settled: tuple[Change, ...] = (),
+    blocked: tuple[BlockedRepair, ...] = (),
+    recovered: tuple[Change, ...] = (),
 ) -> OutcomeKind:
     """The one word for a reconcile that ran to its end, the most urgent first.
 
@@ -191,16 +191,16 @@ def conclude(
     """
     if any(not isinstance(result, Applied) for result in results):
         return OutcomeKind.FAILED
-    if withheld or any(finding.code not in REPAIRABLE for finding in findings):
-        return OutcomeKind.NEEDS_PERSON
+    if blocked or any(finding.code not in REPAIRABLE for finding in findings):
+        return OutcomeKind.MANUAL_ACTION
     if proposed:
         return OutcomeKind.WOULD_REPAIR
-    if any(change.state is ChangeState.SUPERSEDED for change in settled):
-        return OutcomeKind.NEEDS_PERSON
-    states = {change.state for change in settled}
+    if any(change.state is ChangeState.SUPERSEDED for change in recovered):
+        return OutcomeKind.MANUAL_ACTION
+    states = {change.state for change in recovered}
     if results or states & {ChangeState.COMPLETED, ChangeState.UNCONFIRMED}:
         return OutcomeKind.REPAIRED
-    return OutcomeKind.NEEDS_PERSON if findings or ChangeState.UNKNOWN in states else OutcomeKind.CLEAN
+    return OutcomeKind.MANUAL_ACTION if findings or ChangeState.UNKNOWN in states else OutcomeKind.CLEAN
 
 
 def after_the_last_try(outcome: Outcome) -> Outcome:

@@ -7,14 +7,14 @@ from remediator.core.policy.arn import RoleArn
 from remediator.core.repair import bucket_policy, keys, role_policy, trust
 from remediator.core.repair import instance_profile as profiles
 from remediator.core.repair.infrastructure_code import PermanentFix
-from remediator.settings import GrantSide
+from remediator.settings import GrantLocation
 
 
 def permanent_fix(
     role_arn: str | None,
     findings: tuple[Finding, ...],
     buckets: tuple[str, ...],
-    grant: GrantSide = GrantSide.ROLE_POLICY,
+    grant: GrantLocation = GrantLocation.ROLE_POLICY,
     *,
     instance_profile: str | None = None,
 ) -> PermanentFix | None:
@@ -26,7 +26,7 @@ def permanent_fix(
     if role_arn is None:
         return None
     role = RoleArn.parse(role_arn)
-    is_in_role = grant is GrantSide.ROLE_POLICY
+    is_in_role = grant is GrantLocation.ROLE_POLICY
     parts = [
         *trust.permanent_fix(role, findings),
         *(() if is_in_role else bucket_policy.permanent_fix(role, findings, buckets)),

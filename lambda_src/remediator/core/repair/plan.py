@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remediator.core.model.finding import REPAIRABLE, Finding, FindingCode, Withheld
+from remediator.core.model.finding import REPAIRABLE, BlockedRepair, Finding, FindingCode
 from remediator.core.model.observed import Observed
 from remediator.core.model.write import Write
 from remediator.core.repair import bucket_policy, instance_profile, role_policy, trust
 from remediator.core.repair.desired import Desired
-from remediator.core.repair.write_blockers import Planned, withhold
-from remediator.settings import GrantSide
+from remediator.core.repair.write_blockers import Planned, block_repairs
+from remediator.settings import GrantLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class RepairPlan:
     """
 
     writes: tuple[Write, ...]
-    withheld: tuple[Withheld, ...]
+    blocked: tuple[BlockedRepair, ...]
     removals: tuple[Write, ...] = ()
 
 
@@ -37,7 +37,7 @@ def plan_repair(
     """
     if any(finding.code is FindingCode.QUARANTINED for finding in findings):
         repairable = (finding for finding in findings if finding.code in REPAIRABLE)
-        return RepairPlan((), _withheld(withhold(repairable, "Somebody has shut the role.")))
+        return RepairPlan((), _blocked(block_repairs(repairable, "Somebody has shut the role.")))
     repairs = (
         *trust.repair(observed.role, findings),
         *role_policy.repair(observed, findings, desired),
@@ -45,14 +45,14 @@ def plan_repair(
         *instance_profile.repair(observed, findings, desired),
     )
     removals = _removals(observed, findings, desired, repairs)
-    return RepairPlan(_writes(repairs), (*_withheld(repairs), *_withheld(removals)), _writes(removals))
+    return RepairPlan(_writes(repairs), (*_blocked(repairs), *_blocked(removals)), _writes(removals))
 
 
 def _removals(
     observed: Observed, findings: tuple[Finding, ...], desired: Desired, repairs: tuple[Planned, ...]
 ) -> tuple[Planned, ...]:
     """What is ours in the previous location is removed where the present one grants, or will after the repairs."""
-    held = {each.finding for each in _withheld(repairs)}
+    held = {each.finding for each in _blocked(repairs)}
     not_granted = frozenset(
         finding.subject for finding in findings if finding.code is not FindingCode.GRANT_MISSING or finding in held
     )
@@ -62,7 +62,7 @@ def _removals(
         if finding.code is FindingCode.GRANT_LEFTOVER
         for planned in (
             role_policy.remove_from_previous(observed, finding, not_granted, _writes(repairs))
-            if desired.grant is GrantSide.BUCKET_POLICY
+            if desired.grant is GrantLocation.BUCKET_POLICY
             else bucket_policy.remove_from_previous(observed, finding, not_granted, desired)
         )
     )
@@ -72,5 +72,5 @@ def _writes(planned: tuple[Planned, ...]) -> tuple[Write, ...]:
     return tuple(each for each in planned if isinstance(each, Write))
 
 
-def _withheld(planned: tuple[Planned, ...]) -> tuple[Withheld, ...]:
-    return tuple(each for each in planned if isinstance(each, Withheld))
+def _blocked(planned: tuple[Planned, ...]) -> tuple[BlockedRepair, ...]:
+    return tuple(each for each in planned if isinstance(each, BlockedRepair))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from remediator.core.events.event import Cause
-from remediator.core.history.change import Change, Occasion
+from remediator.core.history.change import Change, ChangeContext
 from remediator.core.model.instance_profile import InstanceProfile
 from remediator.core.model.own_names import OWN_POLICY_NAME
 from remediator.core.model.scan import ScannedRole
@@ -18,7 +18,7 @@ from remediator.core.policy.arn import RoleArn
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.reading import Present, Reading
 from remediator.core.repair import bucket_policy, instance_profile, role_policy, trust
-from remediator.core.repair.write_blockers import Left
+from remediator.core.repair.write_blockers import Retained
 from remediator.settings import PARTITION, Settings
 
 
@@ -36,20 +36,20 @@ class Removal:
     role_id: str | None
     clouds: tuple[str, ...] = ()
 
-    def occasion(self, account: str, cause: Cause) -> Occasion:
+    def occasion(self, account: str, cause: Cause) -> ChangeContext:
         """The occasion under which it is recorded; ``cause`` is who removes it."""
         name, arn = ("", "") if self.role is None else (self.role.name, str(self.role))
         cloud = self.clouds[0] if self.clouds else None
-        return Occasion(account, name, self.role_id or "", arn, cloud, causes=(cause,))
+        return ChangeContext(account, name, self.role_id or "", arn, cloud, causes=(cause,))
 
 
-def removals_from_role(scanned: ScannedRole, clouds: tuple[str, ...]) -> Iterable[Removal | Left]:
+def removals_from_role(scanned: ScannedRole, clouds: tuple[str, ...]) -> Iterable[Removal | Retained]:
     """What is ours in a role: our inline policy, and our statement in its trust policy."""
     role = scanned.role
     own = (policy for policy in scanned.inline if policy.name == OWN_POLICY_NAME)
     for found in (*(role_policy.removal(role, policy) for policy in own), trust.removal(role)):
         if found is not None:
-            yield found if isinstance(found, Left) else Removal(found, role.arn, role.role_id, clouds)
+            yield found if isinstance(found, Retained) else Removal(found, role.arn, role.role_id, clouds)
 
 
 def removals_from_bucket(
@@ -59,13 +59,13 @@ def removals_from_bucket(
     names: frozenset[str],
     account: str,
     settings: Settings,
-) -> Iterable[Removal | Left]:
+) -> Iterable[Removal | Retained]:
     """Our statement in the policy of a bucket; of some roles only where there are ``names``.
 
     ``roles`` are all roles of ``account``, by their ARNs.
     """
     found = bucket_policy.removal(document, policy, names, account, PARTITION)
-    if isinstance(found, Left):
+    if isinstance(found, Retained):
         yield found
     elif found is not None and isinstance(policy, Present):
         taken = sorted(bucket_policy.roles_to_remove(policy.value, names, account))
@@ -76,8 +76,8 @@ def removals_from_bucket(
         yield Removal(found, None, None, clouds)
 
 
-def removals_of_profile(made: Change, profile: Reading[InstanceProfile]) -> Iterable[Removal | Left]:
+def removals_of_profile(made: Change, profile: Reading[InstanceProfile]) -> Iterable[Removal | Retained]:
     """An instance profile that the change ``made`` created, if it is empty."""
     found = instance_profile.removal(made, profile)
     if found is not None:
-        yield found if isinstance(found, Left) else Removal(found, RoleArn.parse(made.role_arn), made.role_id)
+        yield found if isinstance(found, Retained) else Removal(found, RoleArn.parse(made.role_arn), made.role_id)

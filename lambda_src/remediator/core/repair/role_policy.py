@@ -30,16 +30,16 @@ from remediator.core.repair.infrastructure_code import PermanentFix, hcl, subjec
 from remediator.core.repair.keys import keys_of
 from remediator.core.repair.write_blockers import (
     NOT_GRANTED_YET,
-    Left,
     Planned,
+    Retained,
     WriteBlocker,
+    block_repairs,
     faults_blockers,
     unmodifiable_blockers,
     why_left,
-    withhold,
     write_unless_blocked,
 )
-from remediator.settings import GrantSide
+from remediator.settings import GrantLocation
 
 OWN_POLICY: Final = DocumentId(DocumentKind.INLINE_POLICY, OWN_POLICY_NAME)
 
@@ -178,9 +178,9 @@ def keys_to_grant(observed: Observed, findings: tuple[Finding, ...]) -> tuple[Fi
 
     Where all of them are for a person first, a grant on the key would not make them usable.
     """
-    for_a_person = {finding.subject for finding in findings if finding.code not in REPAIRABLE}
+    manual_findings = {finding.subject for finding in findings if finding.code not in REPAIRABLE}
     usable = {
-        key.arn for key, buckets in keys_of(observed) if any(bucket.name not in for_a_person for bucket in buckets)
+        key.arn for key, buckets in keys_of(observed) if any(bucket.name not in manual_findings for bucket in buckets)
     }
     return tuple(f for f in findings if f.code is FindingCode.KEY_MISSING and f.subject in usable)
 
@@ -200,7 +200,7 @@ def desired_own_grant(observed: Observed, findings: tuple[Finding, ...], desired
     keys = {finding.subject for finding in keys_to_grant(observed, findings)}
     of_cloud = {name for name, _ in observed.buckets}
     return OwnGrant.of(
-        (missing if desired.grant is GrantSide.ROLE_POLICY else set()) | (set(named.buckets) & of_cloud),
+        (missing if desired.grant is GrantLocation.ROLE_POLICY else set()) | (set(named.buckets) & of_cloud),
         keys | (set(named.keys) & {key.arn for key, _ in keys_of(observed)}),
     )
 
@@ -225,7 +225,7 @@ def assess(observed: Observed, counted: Observed, found: tuple[Finding, ...], de
         yield from _altered(counted, found, desired)
     own = own_policy_reading(observed.policies)
     granted = granted_by(own.value, observed.role.arn.partition) if isinstance(own, Present) else OwnGrant()
-    if desired.grant is GrantSide.BUCKET_POLICY and granted.buckets:
+    if desired.grant is GrantLocation.BUCKET_POLICY and granted.buckets:
         because = "grants are put into the bucket policies now, and this policy still grants the buckets"
         yield Finding(FindingCode.GRANT_LEFTOVER, OWN_POLICY_SUBJECT, (because,))
 
@@ -252,7 +252,7 @@ def repair(observed: Observed, findings: tuple[Finding, ...], desired: Desired) 
     """The write that grants buckets and keys that are missing a grant, and restores what was altered."""
     granted = keys_to_grant(observed, findings)
     useless = tuple(f for f in findings if f.code is FindingCode.KEY_MISSING and f not in granted)
-    waiting = withhold(useless, "Its bucket is for a person first; a grant on the key would not make it usable.")
+    waiting = block_repairs(useless, "Its bucket is for a person first; a grant on the key would not make it usable.")
     concerned = tuple(f for f in findings if f in granted or _is_for_own_policy(f, desired))
     if not concerned:
         return waiting
@@ -262,9 +262,9 @@ def repair(observed: Observed, findings: tuple[Finding, ...], desired: Desired) 
 def _replaced(observed: Observed, wanted: PolicyDocument | None, concerned: tuple[Finding, ...]) -> tuple[Planned, ...]:
     current = own_policy_reading(observed.policies)
     if isinstance(current, Unreadable):
-        return withhold(concerned, current.why)
+        return block_repairs(concerned, current.why)
     if wanted is None:
-        return withhold(concerned, _UNKNOWN)
+        return block_repairs(concerned, _UNKNOWN)
     before = current.value if isinstance(current, Present) else None
     blockers = inline_write_blockers(observed.role, observed.policies, wanted)
     return write_unless_blocked(OWN_POLICY, before, wanted, concerned, blockers)
@@ -273,7 +273,7 @@ def _replaced(observed: Observed, wanted: PolicyDocument | None, concerned: tupl
 def _is_for_own_policy(finding: Finding, desired: Desired) -> bool:
     match finding.code:
         case FindingCode.GRANT_MISSING:
-            return desired.grant is GrantSide.ROLE_POLICY
+            return desired.grant is GrantLocation.ROLE_POLICY
         case FindingCode.GRANT_ALTERED:
             return finding.subject == OWN_POLICY_SUBJECT
         case _:
@@ -285,25 +285,25 @@ def remove_from_previous(
 ) -> tuple[Planned, ...]:
     """The write that takes the buckets out of our inline policy, as the ``writes`` before it leave that."""
     if any(name in not_granted for name, _ in observed.buckets):
-        return withhold((finding,), NOT_GRANTED_YET)
+        return block_repairs((finding,), NOT_GRANTED_YET)
     own = own_policy_reading(observed.policies)
     before = own.value if isinstance(own, Present) else None
     for write in writes:
         if write.document == OWN_POLICY and write.after is not None:
             before = read_mapping(write.after)
     if before is None:
-        return withhold((finding,), _UNKNOWN)
+        return block_repairs((finding,), _UNKNOWN)
     after = _without_buckets(before, observed.role.arn.partition)
     blockers = inline_write_blockers(observed.role, observed.policies, after)
     return write_unless_blocked(OWN_POLICY, before, after, (finding,), blockers)
 
 
-def removal(role: Role, policy: InlinePolicy) -> Write | Left | None:
+def removal(role: Role, policy: InlinePolicy) -> Write | Retained | None:
     """The write that takes what we have granted out of our inline policy; None where it grants nothing."""
     what = f"inline policy {OWN_POLICY_NAME} of {role.arn.name}"
     match policy.document:
         case Present(value=document) if why := why_left(document, is_deny=turned_into_deny(document)):
-            return Left(what, why)
+            return Retained(what, why)
         case Present(value=document):
             after = own_policy(Present(document), OwnGrant(), role.arn.partition)
             if after is not None and same_policy(document, after):
@@ -313,7 +313,7 @@ def removal(role: Role, policy: InlinePolicy) -> Write | Left | None:
         case Absent():
             return None
         case Unreadable(why=why):
-            return Left(what, f"It could not be read: {why}")
+            return Retained(what, f"It could not be read: {why}")
         case _ as never:
             assert_never(never)
 

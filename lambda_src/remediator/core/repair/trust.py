@@ -26,13 +26,13 @@ from remediator.core.policy.matching import Resource
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.core.repair.infrastructure_code import PermanentFix, hcl, subjects_of, without_sid, yaml
 from remediator.core.repair.write_blockers import (
-    Left,
     Planned,
+    Retained,
     WriteBlocker,
+    block_repairs,
     faults_blockers,
     stale_blockers,
     unmodifiable_blockers,
-    withhold,
     write_unless_blocked,
 )
 
@@ -72,7 +72,7 @@ _CODES = {
 
 
 @dataclass(frozen=True, slots=True)
-class TrustJudgement:
+class TrustEvaluation:
     """The verdict on a trust policy, with the statements that decide it."""
 
     verdict: TrustVerdict
@@ -82,45 +82,45 @@ class TrustJudgement:
         return f"{self.verdict}: {'; '.join(self.because)}"
 
 
-def judge_trust(role: Role, surroundings: EvaluationContext = EvaluationContext()) -> TrustJudgement:  # noqa: B008  # it is frozen
+def evaluate_trust(role: Role, evaluation_context: EvaluationContext = EvaluationContext()) -> TrustEvaluation:  # noqa: B008  # it is frozen
     """Decide whether EC2 may assume the role. A trust policy that could not be read is undecided."""
     match role.trust:
         case Present(value=document):
-            return _judge(document, role, surroundings)
+            return _evaluate(document, role, evaluation_context)
         case Absent():
-            return TrustJudgement(TrustVerdict.MISSING, (f"{_DOCUMENT} does not exist",))
+            return TrustEvaluation(TrustVerdict.MISSING, (f"{_DOCUMENT} does not exist",))
         case Unreadable(why=why):
-            return TrustJudgement(TrustVerdict.UNDECIDED, (f"{_DOCUMENT} could not be read: {why}",))
+            return TrustEvaluation(TrustVerdict.UNDECIDED, (f"{_DOCUMENT} could not be read: {why}",))
         case _ as never:
             assert_never(never)
 
 
 def assess(role: Role, context: EvaluationContext) -> tuple[Finding, ...]:
     """What is wrong with the trust policy: one finding, or none."""
-    judgement = judge_trust(role, context)
+    judgement = evaluate_trust(role, context)
     if judgement.verdict is TrustVerdict.OK:
         return ()
     because = tuple(dict.fromkeys(judgement.because))
     return (Finding(_CODES[judgement.verdict], TRUST_SUBJECT, because, (ASSUME_ROLE,)),)
 
 
-def _judge(document: PolicyDocument, role: Role, surroundings: EvaluationContext) -> TrustJudgement:
+def _evaluate(document: PolicyDocument, role: Role, evaluation_context: EvaluationContext) -> TrustEvaluation:
     target = Resource(str(role.arn))
-    request = Request((ASSUME_ROLE,), target, ec2_assumes(role, surroundings), ASSUME_ROLE)
+    request = Request((ASSUME_ROLE,), target, ec2_assumes(role, evaluation_context), ASSUME_ROLE)
     service = ec2_service_principal(role.arn.partition)
     allows, denials = weigh_service(Source(_DOCUMENT, document), request, service)
     blocking = tuple(_denies(hit, "denies") for hit in denials if hit.extent.is_certain_somewhere)
     if blocking:
-        return TrustJudgement(TrustVerdict.BLOCKED, blocking)
+        return TrustEvaluation(TrustVerdict.BLOCKED, blocking)
     if denials:
-        return TrustJudgement(TrustVerdict.UNDECIDED, tuple(_denies(hit, "may deny") for hit in denials))
+        return TrustEvaluation(TrustVerdict.UNDECIDED, tuple(_denies(hit, "may deny") for hit in denials))
     plain = tuple(hit for hit in allows if not hit.statement.has_condition)
     if plain:
-        return TrustJudgement(TrustVerdict.OK, tuple(_allows(hit, service) for hit in plain))
+        return TrustEvaluation(TrustVerdict.OK, tuple(_allows(hit, service) for hit in plain))
     if allows:
-        return TrustJudgement(TrustVerdict.CONDITIONAL, tuple(_allows(hit, service) for hit in allows))
+        return TrustEvaluation(TrustVerdict.CONDITIONAL, tuple(_allows(hit, service) for hit in allows))
     missing = f"{_DOCUMENT} has no statement that lets {service} assume the role"
-    return TrustJudgement(TrustVerdict.MISSING, (missing,))
+    return TrustEvaluation(TrustVerdict.MISSING, (missing,))
 
 
 def _allows(hit: Hit, service: str) -> str:
@@ -183,7 +183,7 @@ def repair(role: Role, findings: tuple[Finding, ...]) -> tuple[Planned, ...]:
     if not missing:
         return ()
     if not isinstance(role.trust, Present):
-        return withhold(missing, "the trust policy could not be read")
+        return block_repairs(missing, "the trust policy could not be read")
     before = role.trust.value
     after = add_ec2_trust(before, role.arn.partition)
     blockers = trust_write_blockers(role, after)
@@ -195,7 +195,7 @@ def repair(role: Role, findings: tuple[Finding, ...]) -> tuple[Planned, ...]:
     return write_unless_blocked(TRUST_POLICY, before, after, missing, blockers)
 
 
-def removal(role: Role) -> Write | Left | None:
+def removal(role: Role) -> Write | Retained | None:
     """The write that takes our statement out of the trust policy; None where there is none, or no policy was read."""
     if not isinstance(role.trust, Present):
         return None
@@ -206,12 +206,12 @@ def removal(role: Role) -> Write | Left | None:
     ours = _unaltered(statements, role.arn.partition)
     what = f"trust policy of {role.arn.name}"
     if document.faults:
-        return Left(what, f"It cannot be understood: {document.faults[0]}.")
+        return Retained(what, f"It cannot be understood: {document.faults[0]}.")
     if not ours:
-        return Left(what, f"Somebody has changed our statement `{TRUST_SID}`, so that it is theirs now.")
+        return Retained(what, f"Somebody has changed our statement `{TRUST_SID}`, so that it is theirs now.")
     if len(ours) == len(statements):
         why = "is the only one, and a trust policy cannot be empty. Add another one, or delete the role."
-        return Left(what, f"Our statement `{TRUST_SID}` {why}")
+        return Retained(what, f"Our statement `{TRUST_SID}` {why}")
     after = read_mapping({**document.raw, "Statement": [each for each in statements if each not in ours]})
     note = f"EC2 may not assume {role.arn.name} any more, unless another statement lets it."
     return policy_write(TRUST_POLICY, document, after, note=note)

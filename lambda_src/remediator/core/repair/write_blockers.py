@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from remediator.core.model.finding import Finding, Withheld
+from remediator.core.model.finding import BlockedRepair, Finding
 from remediator.core.model.role import Role
 from remediator.core.model.write import DocumentId, Write, policy_write
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.principals import stale_principals
 
-Planned: TypeAlias = Write | Withheld
+Planned: TypeAlias = Write | BlockedRepair
 """The answer to one or more findings: the write that repairs them, or for each the reason why there is none."""
 
 
@@ -34,7 +34,7 @@ class WriteBlocker:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Retained:
     """Something that is ours, or was, and is left as it is; ``why`` says why, and what an operator can do."""
 
     what: str
@@ -91,9 +91,9 @@ def why_left(document: PolicyDocument, *, is_deny: bool) -> str:
     return "Somebody has turned our statement into a Deny, which is never removed." if is_deny else ""
 
 
-def withhold(findings: Iterable[Finding], *because: str) -> tuple[Planned, ...]:
+def block_repairs(findings: Iterable[Finding], *because: str) -> tuple[Planned, ...]:
     """None of the findings is repaired, for these reasons."""
-    return tuple(Withheld(finding, because) for finding in findings)
+    return tuple(BlockedRepair(finding, because) for finding in findings)
 
 
 def write_unless_blocked(
@@ -105,5 +105,5 @@ def write_unless_blocked(
 ) -> tuple[Planned, ...]:
     """The write that repairs the findings by making ``after`` of the policy, unless something stands against it."""
     if blockers:
-        return withhold(findings, *map(str, blockers))
+        return block_repairs(findings, *map(str, blockers))
     return (policy_write(document, before, after, findings),)

@@ -10,7 +10,14 @@ import jsonschema
 import pytest
 
 from remediator.core.model.finding import FindingCode
-from remediator_cli.checks.forms import RULES, check_record, checks_table, github_annotations, json_lines, sarif_log
+from remediator_cli.checks.output_formats import (
+    RULES,
+    check_record,
+    checks_table,
+    github_annotations,
+    json_lines,
+    sarif_log,
+)
 from remediator_cli.checks.verdicts import Remark, RoleCheck, Verdict
 from remediator_cli.iac.declared import Place
 from remediator_cli.terminal.output import tell

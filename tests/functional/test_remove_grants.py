@@ -61,7 +61,7 @@ def test_what_a_repair_has_written_is_taken_back_and_recorded_and_there_is_nothi
         (ChangeKind.UNDO, ChangeState.COMPLETED),
         (ChangeKind.UNDO, ChangeState.COMPLETED),
     ]
-    assert repaired.history.read_memory(ROLE).open_changes == ()
+    assert repaired.history.read_role_record(ROLE).open_changes == ()
     assert find(repaired) == FoundGrants((), (), ())
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TypeVar, assert_never
 
 from remediator.core.access.calls import session_of
-from remediator.core.access.decision import Sides
+from remediator.core.access.decision import PolicyAnswers
 from remediator.core.model.bucket import Bucket
 from remediator.core.model.evaluation_context import EvaluationContext
 from remediator.core.model.role import Role, RolePolicies
 from remediator.core.policy.document import PolicyDocument
-from remediator.core.policy.evaluate import Answer, Request, Side, Source, weigh
+from remediator.core.policy.evaluate import Answer, PolicySet, Request, Source, weigh
 from remediator.core.policy.principals import RoleSession
 from remediator.core.policy.public import public_statements
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
@@ -26,10 +26,10 @@ class Documents:
     ``boundary`` is None where the role has none; ``levels`` are the SCPs level by level.
     """
 
-    identity: Side
-    resource: Side
-    boundary: Side | None
-    levels: tuple[Side, ...]
+    identity: PolicySet
+    resource: PolicySet
+    boundary: PolicySet | None
+    levels: tuple[PolicySet, ...]
     caller: RoleSession
 
     def sources(self) -> tuple[Source, ...]:
@@ -37,9 +37,9 @@ class Documents:
         sides = (self.identity, self.resource, *([self.boundary] if self.boundary else []), *self.levels)
         return tuple([source for side in sides for source in side.sources])
 
-    def about(self, request: Request, cut_off: tuple[Answer, str] = (False, "")) -> Sides:
+    def about(self, request: Request, cut_off: tuple[Answer, str] = (False, "")) -> PolicyAnswers:
         """What they say about one request."""
-        return Sides(
+        return PolicyAnswers(
             request,
             weigh(self.identity, request),
             weigh(self.resource, request, self.caller),
@@ -49,27 +49,29 @@ class Documents:
         )
 
 
-def documents_about(role: Role, policies: RolePolicies, resource: Side, surroundings: EvaluationContext) -> Documents:
+def documents_about(
+    role: Role, policies: RolePolicies, resource: PolicySet, evaluation_context: EvaluationContext
+) -> Documents:
     """Gather the documents; one that could not be read is remembered on its side."""
-    boundary = _boundary_side(role, policies)
+    boundary = _boundary_set(role, policies)
     return Documents(
-        identity=_identity_side(policies),
+        identity=_identity_set(policies),
         resource=resource,
         boundary=boundary,
         levels=tuple(
             [
-                Side(
+                PolicySet(
                     f"level {number} of the service control policies",
                     tuple([Source(f"a service control policy of level {number}", document) for document in level]),
                 )
-                for number, level in enumerate(surroundings.service_control_policies or (), start=1)
+                for number, level in enumerate(evaluation_context.service_control_policies or (), start=1)
             ]
         ),
-        caller=session_of(role, surroundings, is_bounded=boundary is not None),
+        caller=session_of(role, evaluation_context, is_bounded=boundary is not None),
     )
 
 
-def _identity_side(policies: RolePolicies) -> Side:
+def _identity_set(policies: RolePolicies) -> PolicySet:
     """The role's inline and attached policies; a list or a document that could not be read is remembered."""
     sources: list[Source] = []
     unreadable: list[str] = []
@@ -83,14 +85,14 @@ def _identity_side(policies: RolePolicies) -> Side:
         take(f"inline policy `{inline.name}`", inline.document)
     for managed in _value(policies.attached, "the list of the role's managed policies", unreadable) or ():
         take(f"managed policy `{managed.arn.rpartition('/')[2]}`", managed.document)
-    return Side("the role's policies", tuple(sources), tuple(unreadable))
+    return PolicySet("the role's policies", tuple(sources), tuple(unreadable))
 
 
-def policy_side(name: str, policy: Reading[PolicyDocument]) -> Side:
+def policy_set(name: str, policy: Reading[PolicyDocument]) -> PolicySet:
     """The side that is a single policy, such as that of a bucket or a key."""
     unreadable: list[str] = []
     document = _value(policy, name, unreadable)
-    return Side(name, () if document is None else (Source(name, document),), tuple(unreadable))
+    return PolicySet(name, () if document is None else (Source(name, document),), tuple(unreadable))
 
 
 def cut_off_by_public_access_block(bucket: Bucket) -> tuple[Answer, str]:
@@ -112,18 +114,18 @@ def cut_off_by_public_access_block(bucket: Bucket) -> tuple[Answer, str]:
     return True, f"Block Public Access {text}"
 
 
-def _boundary_side(role: Role, policies: RolePolicies) -> Side | None:
+def _boundary_set(role: Role, policies: RolePolicies) -> PolicySet | None:
     match policies.boundary:
         case Present(value=boundary):
-            return policy_side(f"the permissions boundary `{boundary.arn.rpartition('/')[2]}`", boundary.document)
+            return policy_set(f"the permissions boundary `{boundary.arn.rpartition('/')[2]}`", boundary.document)
         case Absent() if role.boundary_arn is None:
             return None
         case Absent():
             name = f"the permissions boundary `{role.boundary_arn}`"
-            return Side("the permissions boundary", (), (f"{name} was not read",))
+            return PolicySet("the permissions boundary", (), (f"{name} was not read",))
         case Unreadable(why=why):
             name = "the permissions boundary"
-            return Side(name, (), (f"{name} could not be read: {why}",))
+            return PolicySet(name, (), (f"{name} could not be read: {why}",))
         case _ as never:
             assert_never(never)
 

@@ -41,7 +41,7 @@ def why_not_enrolled(foreseen: Surveyed) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class EnrolmentTag:
+class EnrollmentTag:
     """The tag by its ``key``. Its methods raise any AwsError."""
 
     account: Account

@@ -64,7 +64,7 @@ RULES: Mapping[str, str] = {
 """Every code that a check may give, with what it means."""
 
 
-class CheckForm(Enum):
+class CheckFormat(Enum):
     """The form of what a check prints."""
 
     TABLE = "table"
@@ -124,7 +124,7 @@ def _role_text(check: RoleCheck) -> Iterator[RenderableType]:
     title.append(plain(f"  {_where(check.place)}"), style="dim")
     yield title
     for each in check.said:
-        yield Padding(_said_text(each, check), (0, 0, 0, 2))
+        yield Padding(_text(each, check), (0, 0, 0, 2))
     if check.fix:
         yield Padding(Text(_with_short_comments(check.fix)), (0, 0, 0, 4))
 
@@ -138,7 +138,7 @@ def _with_short_comments(code: str) -> str:
     return "\n".join(lines)
 
 
-def _said_text(said: Remark, check: RoleCheck) -> Text:
+def _text(said: Remark, check: RoleCheck) -> Text:
     text = Text.assemble((str(said.code), _STYLES[said.verdict]), plain(f"  {said.text}"))
     if said.place != check.place:
         text.append(f"\nin {plain(_where(said.place))}")
