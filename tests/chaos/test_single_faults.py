@@ -255,7 +255,7 @@ class TestWhatFaultsHaveShown:
         assert (outcome.hold, len(outcome.applied)) == (Hold.CAPPED, 1)
         failing = raising(TransientError("dynamodb:GetItem", "ThrottlingException", ""))
         with pytest.raises(TransientError):
-            world.deliver(outcome, history=world.disturbed_history(before_is_limit_told=failing))
+            world.deliver(outcome, history=world.disturbed_history(before_limit_was_reported=failing))
         world.look()
         told = [each["changeId"] for alert in world.alerts() for each in alert.get("changes", ()) if each["changeId"]]
         assert told == [change.change_id for change in world.changes()]
