@@ -264,7 +264,7 @@ class TestTheCommand:
             RoleRecord(
                 role_id="AROA",
                 conflict=conflict("Terraform, as ci"),
-                incident=Incident("0123456789abcdef", "fedcba9876543210", NOW, told=True),
+                incident=Incident("0123456789abcdef", "fedcba9876543210", NOW, alerted=True),
             )
         )
         answer = remediator("report", "--json", "--days", "2")
@@ -559,7 +559,7 @@ HOSTILE = st.one_of(
 def with_foreign_text(text: str) -> Report:
     """A report in which one text stands wherever others decide what stands there."""
     denied = {"Sid": text, "Effect": "Deny", "Action": "s3:*", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
-    incident = Incident(text, text, NOW, told=False)
+    incident = Incident(text, text, NOW, alerted=False)
     actor = Actor("AssumedRole", text, issuer_arn=text, invoked_by=text, user_agent=text)
     report = report_on(
         raw_role("trust", {**LAMBDA_STATEMENT, "Sid": text}),

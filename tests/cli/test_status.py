@@ -29,7 +29,7 @@ CONTEST = Conflict(
     findings=(Finding(FindingCode.TRUST_MISSING, "trust policy"),),
     actors=("Terraform, as arn:aws:sts::111122223333:assumed-role/ci/apply",),
 )
-INCIDENT = Incident("0123456789abcdef", "fedcba9876543210", NOW, told=True)
+INCIDENT = Incident("0123456789abcdef", "fedcba9876543210", NOW, alerted=True)
 
 
 def test_where_all_is_well_the_first_line_says_so_and_it_ends_with_0(running: Running, remediator: Remediator) -> None:

@@ -403,13 +403,13 @@ def test_an_alert_that_comes_after_its_digest_was_made_is_told_in_the_window_of_
         outside.flow(message, SENT)
     assert outside.flow(Message(window_end_json(window)), over) == Routed(Route.DIGEST, window=window, alerts=2)
     first, second = Message(record("late-1")), Message(record("late-2"))
-    assert outside.flow(first, over).route is Route.ALONE
+    assert outside.flow(first, over).route is Route.INDIVIDUAL
     for message in [Message(record(f"now-{n}"), over) for n in range(4)]:
-        assert outside.flow(message, over).route is Route.ALONE
+        assert outside.flow(message, over).route is Route.INDIVIDUAL
     held = outside.flow(second, over)
     assert held.route is Route.HELD
     assert held.window == window_of(over, MINUTES)
-    assert outside.flow(first, over + timedelta(hours=1)).route is Route.ALONE
+    assert outside.flow(first, over + timedelta(hours=1)).route is Route.INDIVIDUAL
     assert outside.flow(second, over + timedelta(hours=1)) == held
 
 
@@ -421,7 +421,7 @@ def test_nothing_is_added_to_a_window_that_is_closed_even_if_the_limit_was_raise
     outside.flow(Message(window_end_json(window)), over)
     outside.limit = DigestLimit(6, MINUTES)
     for message in [Message(record(f"now-{n}"), over) for n in range(6)]:
-        assert outside.flow(message, over).route is Route.ALONE
+        assert outside.flow(message, over).route is Route.INDIVIDUAL
     held = outside.flow(Message(record("late")), over)
     assert held.route is Route.HELD
     assert held.window == window_of(over, MINUTES)
@@ -539,7 +539,7 @@ def test_the_same_alert_is_told_again_when_it_is_sent_again_after_more_than_a_da
     for message in messages:
         outside.flow(message, message.sent)
     held = outside.flow(replace(messages[5], sent=SENT + later), SENT + later)
-    assert held.route is Route.ALONE
+    assert held.route is Route.INDIVIDUAL
 
 
 @pytest.mark.parametrize(

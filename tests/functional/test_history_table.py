@@ -37,9 +37,9 @@ from tests.unit.history.changes import NOW, TRUST_MISSING, a_change
 
 ROLE = "head-node"
 LATER = NOW + timedelta(seconds=3)
-INCIDENT = Incident("incident-1", "fingerprint-1", NOW, told=True)
+INCIDENT = Incident("incident-1", "fingerprint-1", NOW, alerted=True)
 CONTEST = Conflict(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ("Terraform (role ci)",), events=2)
-SETTLED = RoleRecord(role_id="AROAEXAMPLEHEADNODE01", told=(("fingerprint-1", NOW),))
+SETTLED = RoleRecord(role_id="AROAEXAMPLEHEADNODE01", alerts=(("fingerprint-1", NOW),))
 UNSETTLED = replace(SETTLED, incident=INCIDENT)
 
 

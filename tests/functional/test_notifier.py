@@ -153,7 +153,7 @@ def _record(message: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class Told:
+class Published:
     """What the notifier has logged and counted."""
 
     def __init__(self, log: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,7 +211,7 @@ def told(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
-) -> Iterator[Told]:
+) -> Iterator[Published]:
     """The notifier with the environment that the stack gives it. Whatever happens, nothing may show the token."""
     monkeypatch.setenv("CONSUMED_QUEUE_URL", queue.url)
     monkeypatch.setenv("HISTORY_TABLE", TABLE)
@@ -229,7 +229,7 @@ def told(
     handler = consumer.logger.registered_handler
     assert isinstance(handler, logging.StreamHandler)
     before = handler.setStream(log)
-    told = Told(log, capsys)
+    told = Published(log, capsys)
     yield told
     handler.setStream(before or sys.stdout)
     forget(notifier)
@@ -248,7 +248,7 @@ FAILED_LINE = "repair failed (production)"
 
 
 def test_a_message_is_posted_with_blocks_counted_and_logged_once(
-    queue: SlackQueue, slack: SlackStandIn, told: Told
+    queue: SlackQueue, slack: SlackStandIn, told: Published
 ) -> None:
     queue.send(REPAIRED)
     assert queue.deliver() == 1
@@ -276,7 +276,9 @@ def test_an_alarm_of_cloudwatch_is_posted_too(queue: SlackQueue, slack: SlackSta
     assert "<!channel>" not in json.dumps(slack.channel)
 
 
-def test_a_message_that_is_delivered_twice_is_posted_once(queue: SlackQueue, slack: SlackStandIn, told: Told) -> None:
+def test_a_message_that_is_delivered_twice_is_posted_once(
+    queue: SlackQueue, slack: SlackStandIn, told: Published
+) -> None:
     queue.send(REPAIRED, CONFLICT, REPAIRED)
     assert queue.deliver() == 3
     queue.send(REPAIRED)
@@ -286,7 +288,7 @@ def test_a_message_that_is_delivered_twice_is_posted_once(queue: SlackQueue, sla
     assert told.counted == {"SlackPosted": 2}
 
 
-def test_two_invocations_at_once_post_a_message_once(queue: SlackQueue, slack: SlackStandIn, told: Told) -> None:
+def test_two_invocations_at_once_post_a_message_once(queue: SlackQueue, slack: SlackStandIn, told: Published) -> None:
     others: list[int] = []
 
     def deliver_again() -> None:
@@ -312,7 +314,7 @@ def test_what_was_posted_is_forgotten_after_a_day(world: World, queue: SlackQueu
 
 
 def test_after_slack_takes_no_more_nothing_else_is_posted_until_it_does_again(
-    queue: SlackQueue, slack: SlackStandIn, told: Told
+    queue: SlackQueue, slack: SlackStandIn, told: Published
 ) -> None:
     slack.script.extend([OK, THROTTLED])
     queue.send(REPAIRED, CONFLICT, FAILED)
@@ -326,7 +328,9 @@ def test_after_slack_takes_no_more_nothing_else_is_posted_until_it_does_again(
     assert queue.dead() == []
 
 
-def test_the_next_invocation_leaves_slack_alone_as_well(queue: SlackQueue, slack: SlackStandIn, told: Told) -> None:
+def test_the_next_invocation_leaves_slack_alone_as_well(
+    queue: SlackQueue, slack: SlackStandIn, told: Published
+) -> None:
     slack.script.append(THROTTLED)
     queue.send(REPAIRED)
     assert queue.deliver() == 0
@@ -382,7 +386,7 @@ def test_a_failed_delivery_waits_as_long_as_is_said(after: int | None, delay: in
 
 
 def test_where_slack_fails_the_message_comes_back_and_is_posted_once(
-    queue: SlackQueue, slack: SlackStandIn, told: Told
+    queue: SlackQueue, slack: SlackStandIn, told: Published
 ) -> None:
     slack.script.extend([BROKEN, BROKEN])
     queue.send(REPAIRED)
@@ -402,7 +406,9 @@ def test_a_message_that_fails_does_not_hold_up_the_others(queue: SlackQueue, sla
     assert sorted(headlines(slack)) == [CONTESTED_LINE, FAILED_LINE, REPAIRED_LINE]
 
 
-def test_what_slack_never_takes_ends_among_the_dead_letters(queue: SlackQueue, slack: SlackStandIn, told: Told) -> None:
+def test_what_slack_never_takes_ends_among_the_dead_letters(
+    queue: SlackQueue, slack: SlackStandIn, told: Published
+) -> None:
     slack.script.extend([BROKEN] * 100)
     queue.send(REPAIRED, CONFLICT)
     queue.deliver_to_the_end()
@@ -414,7 +420,7 @@ def test_what_slack_never_takes_ends_among_the_dead_letters(queue: SlackQueue, s
 
 @pytest.mark.parametrize("body", ["", "not json", "[]", "{}", '{"format": 99, "outcome": "repaired"}', "[" * 100_000])
 def test_a_body_that_cannot_be_read_ends_among_the_dead_letters(
-    body: str, queue: SlackQueue, slack: SlackStandIn, told: Told
+    body: str, queue: SlackQueue, slack: SlackStandIn, told: Published
 ) -> None:
     event = {"Records": [_record({"MessageId": "m", "ReceiptHandle": "r", "Body": body, "Attributes": {}})]}
     event["Records"][0]["attributes"]["ApproximateReceiveCount"] = "1"
@@ -429,7 +435,7 @@ def test_a_body_that_cannot_be_read_ends_among_the_dead_letters(
 
 
 def test_a_time_out_after_which_the_message_stands_in_the_channel_is_told_twice_and_never_not_at_all(
-    queue: SlackQueue, slack: SlackStandIn, told: Told
+    queue: SlackQueue, slack: SlackStandIn, told: Published
 ) -> None:
     slack.script.append(LATE)
     queue.send(REPAIRED)
@@ -441,7 +447,7 @@ def test_a_time_out_after_which_the_message_stands_in_the_channel_is_told_twice_
 
 
 def test_an_unknown_certificate_is_not_trusted(
-    queue: SlackQueue, slack: SlackStandIn, told: Told, monkeypatch: pytest.MonkeyPatch
+    queue: SlackQueue, slack: SlackStandIn, told: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stranger = Webhook()
     known = notifier._webhook
@@ -455,7 +461,7 @@ def test_an_unknown_certificate_is_not_trusted(
     assert headlines(slack) == [REPAIRED_LINE]
 
 
-def test_a_server_that_is_not_there_is_tried_again(queue: SlackQueue, slack: SlackStandIn, told: Told) -> None:
+def test_a_server_that_is_not_there_is_tried_again(queue: SlackQueue, slack: SlackStandIn, told: Published) -> None:
     slack.close()
     queue.send(REPAIRED)
     queue.deliver_to_the_end()
@@ -464,7 +470,7 @@ def test_a_server_that_is_not_there_is_tried_again(queue: SlackQueue, slack: Sla
 
 
 def test_where_slack_refuses_the_blocks_the_message_is_posted_as_text(
-    queue: SlackQueue, slack: SlackStandIn, told: Told
+    queue: SlackQueue, slack: SlackStandIn, told: Published
 ) -> None:
     slack.script.append(INVALID_BLOCKS)
     queue.send(REPAIRED)
@@ -476,7 +482,7 @@ def test_where_slack_refuses_the_blocks_the_message_is_posted_as_text(
 
 
 def test_where_slack_refuses_the_text_too_its_word_is_logged(
-    queue: SlackQueue, slack: SlackStandIn, told: Told
+    queue: SlackQueue, slack: SlackStandIn, told: Published
 ) -> None:
     slack.script.extend([INVALID_BLOCKS, Answer(400, "no_text")])
     queue.send(REPAIRED)
@@ -486,7 +492,7 @@ def test_where_slack_refuses_the_text_too_its_word_is_logged(
 
 @pytest.mark.parametrize("answer", [GONE, Answer(403, "action_prohibited"), Answer(410, "channel_is_archived")])
 def test_a_refused_url_is_told_with_what_to_do_and_is_not_asked_again_at_once(
-    answer: Answer, queue: SlackQueue, slack: SlackStandIn, told: Told
+    answer: Answer, queue: SlackQueue, slack: SlackStandIn, told: Published
 ) -> None:
     slack.script.append(answer)
     queue.send(REPAIRED)
@@ -517,7 +523,9 @@ def test_a_redirection_is_not_followed(status: int, queue: SlackQueue, slack: Sl
     assert slack.channel == []
 
 
-def test_an_answer_that_is_not_slacks_is_not_taken_for_ok(queue: SlackQueue, slack: SlackStandIn, told: Told) -> None:
+def test_an_answer_that_is_not_slacks_is_not_taken_for_ok(
+    queue: SlackQueue, slack: SlackStandIn, told: Published
+) -> None:
     page = f"<html>/services/{TOKEN} is not here</html>"
     slack.script.append(Answer(200, page, is_posted=False))
     queue.send(REPAIRED)
@@ -542,7 +550,7 @@ def test_an_answer_that_is_not_slacks_is_not_taken_for_ok(queue: SlackQueue, sla
     ],
 )
 def test_a_secret_that_holds_no_url_is_told_with_what_to_do(
-    content: str, why: str, queue: SlackQueue, slack: SlackStandIn, secret: Any, told: Told
+    content: str, why: str, queue: SlackQueue, slack: SlackStandIn, secret: Any, told: Published
 ) -> None:
     if content:
         put(secret, content)
@@ -609,7 +617,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
 
 
 def test_a_message_that_was_posted_but_not_noted_is_done_with(
-    queue: SlackQueue, slack: SlackStandIn, told: Told, monkeypatch: pytest.MonkeyPatch
+    queue: SlackQueue, slack: SlackStandIn, told: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing(monkeypatch, "UpdateItem")
     queue.send(REPAIRED)
@@ -619,7 +627,7 @@ def test_a_message_that_was_posted_but_not_noted_is_done_with(
 
 
 def test_slack_is_left_alone_even_if_that_nothing_was_posted_cannot_be_noted(
-    queue: SlackQueue, slack: SlackStandIn, told: Told, monkeypatch: pytest.MonkeyPatch
+    queue: SlackQueue, slack: SlackStandIn, told: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing(monkeypatch, "DeleteItem")
     slack.script.append(THROTTLED)
@@ -631,7 +639,7 @@ def test_slack_is_left_alone_even_if_that_nothing_was_posted_cannot_be_noted(
 
 
 def test_a_message_is_not_begun_when_the_invocation_is_about_to_end(
-    queue: SlackQueue, slack: SlackStandIn, told: Told
+    queue: SlackQueue, slack: SlackStandIn, told: Published
 ) -> None:
     queue.send(REPAIRED)
     assert queue.deliver(Context(milliseconds_left=5_000)) == 0
@@ -642,7 +650,7 @@ def test_a_message_is_not_begun_when_the_invocation_is_about_to_end(
 
 
 def test_messages_come_back_even_if_their_delay_cannot_be_set(
-    queue: SlackQueue, slack: SlackStandIn, told: Told, monkeypatch: pytest.MonkeyPatch
+    queue: SlackQueue, slack: SlackStandIn, told: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Deaf:
         def deliver_again(self, failed: object) -> None:

@@ -478,7 +478,7 @@ class TestResuming:
 
         def meddle() -> None:
             role_record = world.history.read_role_record(ROLE)
-            world.history.write_role_record(ROLE, replace(role_record, told=()))
+            world.history.write_role_record(ROLE, replace(role_record, alerts=()))
 
         assert isinstance(
             self.resumed(world, history=world.disturbed_history(before_write_role_record=once(meddle))), Resumed

@@ -1,4 +1,4 @@
-"""Notify people of an outcome, if there is anything new in it, and remember that."""
+"""Publish the alert of an outcome, if anything in it is new, and record that."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from remediator.gateways.world import World
 from remediator.settings import Settings
 
 
-def notification_of(outcome: Outcome, telling: AlertDecision, settings: Settings) -> Notification | None:
-    """What the alert about the outcome says; None where nobody needs to be told."""
-    if telling.reason is AlertReason.NONE:
+def notification_of(outcome: Outcome, decision: AlertDecision, settings: Settings) -> Notification | None:
+    """The alert about the outcome; None where none is due."""
+    if decision.reason is AlertReason.NONE:
         return None
     cloud = None if outcome.cloud is None else settings.cloud(outcome.cloud)
     if cloud is None:
-        return describe(outcome, telling)
+        return describe(outcome, decision)
     buckets = tuple(bucket.name for bucket in cloud.buckets)
-    return describe(outcome, telling, buckets=buckets, grant=cloud.grant)
+    return describe(outcome, decision, buckets=buckets, grant=cloud.grant)
 
 
 def notify(outcome: Outcome, world: World) -> AlertDecision:
-    """Publish the outcome's alert, if there is anything new in it; then close its changes, and remember that.
+    """Publish the outcome's alert, if anything in it is new; then close its changes, and write the role record.
 
-    That the limit of writes is reached is told before, so that nothing comes between an alert and closing its changes.
-    In this order, so that what could not be published is told with the next look: its changes are still open. If it is
-    interrupted in between, people are told twice, and never not at all. Raises any AwsError of either; TransientError
-    where somebody else has changed what is remembered of the role.
+    The order matters: what could not be published is alerted by the next reconcile, because its changes are still open.
+    An interruption in between leads to a second alert, never to none. The notice of the write limit comes first, so
+    that nothing lies between an alert and closing its changes. Raises any AwsError; TransientError where another
+    function has changed the role record.
     """
     now = world.clock()
-    telling = decide_alert(outcome, now)
-    notification = notification_of(outcome, telling, world.settings)
+    decision = decide_alert(outcome, now)
+    notification = notification_of(outcome, decision, world.settings)
     if outcome.hold is Hold.CAPPED and not world.history.limit_was_reported(now):
-        # Two at the same time publish the same notice, with the same id, and people are shown one of them.
+        # Two functions at the same time publish the same notice with the same id, and one of them is sent on.
         world.alerts.publish(limit_reached(outcome.account, world.settings.write_limit, now))
         world.history.note_limit_reported(now)
     if notification is not None:
@@ -41,6 +41,6 @@ def notify(outcome: Outcome, world: World) -> AlertDecision:
     for change_id in outcome.unreported:
         world.history.close(change_id)
     stored_record = outcome.stored_record
-    if stored_record is not None and not telling.role_record.says_the_same(stored_record):
-        world.history.write_role_record(outcome.role_name, telling.role_record)
-    return telling
+    if stored_record is not None and not decision.role_record.says_the_same(stored_record):
+        world.history.write_role_record(outcome.role_name, decision.role_record)
+    return decision

@@ -58,7 +58,7 @@ def _resume(role: Role, world: World) -> Resumed | NotResumed | None:
             f"the tag {MODE_TAG} of role {name} is {tag!r}: somebody wants it left alone altogether. If that is "
             f"over: aws iam tag-role --role-name {name} --tags Key={MODE_TAG},Value={Mode.REPAIR}"
         )
-    conflict = world.history.read_role_record(name).of(role.role_id).conflict
+    conflict = world.history.read_role_record(name).for_role_id(role.role_id).conflict
     if conflict is None and not is_on_hold(role):
         return None
     conflict = _clear_conflict(role, world)
@@ -75,7 +75,7 @@ def _clear_conflict(role: Role, world: World) -> Conflict | None:
     """End the contest and count anew, whoever else writes what is remembered of the role at the same time."""
     now = world.clock()
     for _ in range(_ATTEMPTS):
-        role_record = world.history.read_role_record(role.arn.name).of(role.role_id)
+        role_record = world.history.read_role_record(role.arn.name).for_role_id(role.role_id)
         try:
             world.history.write_role_record(role.arn.name, replace(role_record, conflict=None, counted_from=now))
         except TransientError:

@@ -1,4 +1,4 @@
-"""Route an alert to people: at once on its own, or with others in the digest of its window."""
+"""Route an alert: individually and immediately, or with others in the digest of its window."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ from remediator.gateways.topic import MESSAGE_LIMIT, PeopleMessage
 from remediator.gateways.world import World
 
 LATE: Final = timedelta(seconds=10)
-"""How long after the end of a window its digest is made: what was sent within it is here by then, if all goes well."""
+"""How long after the end of a window its digest is made; alerts that were sent within it have then arrived."""
 
 _EMAIL_NEEDS: Final = 50_000
-"""Bytes that are left to an e-mail that is cut."""
+"""Bytes that a shortened e-mail keeps."""
 
 
 Publish = Callable[[PeopleMessage, str], None]
-"""Publishes a message to people, unless one was published under that name within a day."""
+"""Publishes a message to the people topic, unless one was published under that name within a day."""
 
 
 class Route(StrEnum):
-    """What becomes of a record, as the log says it."""
+    """What was done with a record, as the log says it."""
 
-    ALONE = "told alone"
-    """The alert was sent on its own, now or before."""
+    INDIVIDUAL = "sent individually"
+    """The alert was sent individually, now or before."""
     HELD = "held for a digest"
-    """The alert waits for the digest of its window, which is asked for."""
-    DIGEST = "digest told"
+    """The alert waits for the digest of its window, which is scheduled."""
+    DIGEST = "digest sent"
     """The digest of a window was sent, now or before."""
-    RESCHEDULED = "the window is not over yet"
-    """The digest of the window was asked for once more."""
-    EMPTY = "nothing waits for the digest"
+    RESCHEDULED = "rescheduled, the window is not over yet"
+    """The digest of the window was scheduled again."""
+    EMPTY = "no alert waits for the digest"
     """No alert waits for the digest of the window."""
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """What became of an alert, by its id, or of a window, with the number of its alerts."""
+    """The route of an alert, by its id, or of a window, with the number of its alerts."""
 
     route: Route
     alert_id: str | None = None
@@ -58,11 +58,11 @@ class Routed:
 
 
 def route_alert(text: str, sent_at: datetime, world: World, publish: Publish) -> Routed:
-    """Notify people of one record of the alerts topic, sent at ``sent_at``, or of the window that it ends.
+    """Send one record of the alerts topic, published at ``sent_at``, or the digest of the window that it ends.
 
-    The first alerts of a window and what is about no single role are sent at once. Doing it again sends nothing twice,
-    and after an error or a crash it has to be done again, or else an alert may reach no one. Raises MalformedAlert
-    for what is no such record, any AwsError, and MalformedRecord for what cannot be read of a window.
+    The first alerts of a window and system notices are sent immediately. Repeating it sends nothing twice. After an
+    error or a crash it must be repeated, or an alert may reach no one. Raises MalformedAlert for any other record, any
+    AwsError, and MalformedRecord for a window that cannot be read.
     """
     ended = parse_window_end(text)
     if ended is not None:
@@ -74,8 +74,8 @@ def route_alert(text: str, sent_at: datetime, world: World, publish: Publish) ->
         window = world.digests.place(alert_id, digest_item(message), sent_at=sent_at, now=world.clock())
     if window is None:
         publish(_message(message, text), alert_id)
-        return Routed(Route.ALONE, alert_id)
-    # Asked first: a crash in between leads to two messages for one digest, and never to none.
+        return Routed(Route.INDIVIDUAL, alert_id)
+    # Scheduled first: a crash in between leads to two messages for one digest, never to none.
     if not world.digests.is_asked(window):
         world.digest_queue.ask(window, after=window.end + LATE - world.clock())
         world.digests.note_asked(window)
@@ -106,7 +106,7 @@ def _digest_message(digest: Digest) -> PeopleMessage:
 
 
 def _message(alert: Notification | SystemNotice, text: str) -> PeopleMessage:
-    """The alert in the form of each channel, in as much detail as one message can carry."""
+    """The alert for each channel, in as much detail as one message can carry."""
     layout = layout_of(alert)
     message = PeopleMessage(
         subject=layout.subject,
@@ -119,9 +119,9 @@ def _message(alert: Notification | SystemNotice, text: str) -> PeopleMessage:
 
 
 def _fitting(message: PeopleMessage, alert: Notification, record: str) -> PeopleMessage:
-    """The message as SNS takes it: without documents for machines where it is too long, then without the e-mail's end.
+    """The message within the limit of SNS: first the JSON loses its documents, then the e-mail its end.
 
-    What explains the sentences is left out for machines only where the e-mail would have too little room beside it.
+    The JSON loses its explaining sentences only where the e-mail would otherwise have too little room.
     """
     if message.size <= MESSAGE_LIMIT:
         return message
@@ -137,7 +137,7 @@ def _fitting(message: PeopleMessage, alert: Notification, record: str) -> People
 
 
 def _barest(alert: Notification) -> Notification:
-    """The alert without documents, and without what explains its sentences and its changes."""
+    """The alert without documents, and without explanations of its sentences and changes."""
     return replace(
         alert,
         documents=False,
@@ -149,8 +149,8 @@ def _barest(alert: Notification) -> Notification:
 
 
 def _cut(email: str, room: int, record: str) -> str:
-    """As many lines of the e-mail as fit into that many bytes of JSON, and where the rest can be read."""
-    end = f"\n(The rest is too long for a message. All of it: {record})\n"
+    """As many lines of the e-mail as fit into that many bytes of JSON, and the command that shows the rest."""
+    end = f"\n(Shortened. Everything: {record})\n"
     room -= _bytes(end)
     lines = email.splitlines(keepends=True)
     for number, line in enumerate(lines):
@@ -161,5 +161,5 @@ def _cut(email: str, room: int, record: str) -> str:
 
 
 def _bytes(text: str) -> int:
-    """How many bytes of a JSON text it takes."""
+    """The bytes that it takes in a JSON text."""
     return len(json.dumps(text, ensure_ascii=False).encode()) - len('""')

@@ -179,17 +179,17 @@ class Engine:
             case failed if not _is(now, change.before) and (change.kind is ChangeKind.UNDO or sending.has_two_calls):
                 return Unconfirmed(write, f"{failed}. {_NEITHER}")
             case failed:
-                return NotApplied(write, str(failed), retried=True, is_lost=True)
+                return NotApplied(write, str(failed), retried=True, is_lost=True, error=failed)
 
     def _refused(self, write: Write, change: Change, error: AwsError) -> NotApplied:
         """AWS has refused the write. Raises NotFoundError where what was to be written is gone."""
         match error:
             case ThrottledError():
-                return NotApplied(write, str(error), retried=True)
+                return NotApplied(write, str(error), retried=True, error=error)
             case DeniedError():
                 # Our permission to write to the role hangs on the enrollment tag; IAM may not know of a recent one yet.
                 by_tag = write.document.kind in _OF_THE_ROLE
-                return NotApplied(write, str(error), retried=by_tag and self.tag_may_lag)
+                return NotApplied(write, str(error), retried=by_tag and self.tag_may_lag, error=error)
             case RejectedError() if write.document.kind is DocumentKind.BUCKET_POLICY:
                 # It may name a principal that S3 does not know (any more). A role that was deleted shows as its id
                 # when the policy is read again, and then it can be left out.
@@ -197,11 +197,11 @@ class Engine:
                 now = read_document(change.document, change.role_name, self.world)
                 if not _is(now, change.before):
                     raise Changed(None, now)
-                return NotApplied(write, str(error), retried=self.role_may_lag)
+                return NotApplied(write, str(error), retried=self.role_may_lag, error=error)
             case NotFoundError():
                 raise error
             case _:
-                return NotApplied(write, str(error))
+                return NotApplied(write, str(error), error=error)
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Alerts about everything that there is to tell of, as it happens and absurdly long."""
+"""Alerts about every outcome, with what the product says of example roles, and absurdly long ones."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from remediator.core.events.event import Actor, Cause
 from remediator.core.events.request import ReconcileRequest
 from remediator.core.events.sweep import sweep_cause
 from remediator.core.history.change import ChangeState
-from remediator.core.history.role_record import Conflict, RoleRecord
-from remediator.core.model.finding import BlockedRepair, Finding, FindingCode
-from remediator.core.policy.reading import Absent
+from remediator.core.history.pause import parse_pause
+from remediator.core.history.role_record import Conflict, Incident, RoleRecord
+from remediator.core.model.finding import Finding, FindingCode
+from remediator.core.policy.reading import Present
 from remediator.core.repair.outcome import (
     Applied,
     Hold,
@@ -35,16 +36,16 @@ from remediator.core.repair.outcome import (
     gave_up,
 )
 from remediator.core.repair.trust import add_ec2_trust
+from remediator.errors import DeniedError, QuotaError, ThrottledError
+from remediator.flows import write
 from remediator.settings import GrantLocation, WriteLimit
-from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, ROLE_ARN, a_cause, document
+from tests.examples import ACCOUNT, BUCKET, ENROLLED, LAMBDA_STATEMENT, ROLE_ARN, a_cause, document
+from tests.unit.alerts import situations
 from tests.unit.history.changes import NOW, TRUST_STEP, a_change
-from tests.unit.policy.documents import KEY_ARN, our_bucket_policy, our_policy
-from tests.writes import bucket_write, inline_write, profile_write, trust_write
+from tests.writes import inline_write, trust_write
 
-TRUST_MISSING = Finding(FindingCode.TRUST_MISSING, "trust policy", ("no statement names EC2",), ("sts:AssumeRole",))
-GRANT_MISSING = Finding(FindingCode.GRANT_MISSING, BUCKET, (), ("s3:GetObject", "s3:PutObject"))
-GRANT_BLOCKED = Finding(FindingCode.GRANT_BLOCKED, BUCKET, ("statement `Freeze` denies it",), ("s3:PutObject",))
-GRANT_STEP = inline_write("AnyscaleRemediatorS3Access", None, our_policy(Absent(), BUCKET))
+TRUST_MISSING, GRANT_MISSING, GRANT_STEP = situations.TRUST_MISSING, situations.GRANT_MISSING, situations.GRANT_STEP
+(GRANT_BLOCKED,) = situations.FROZEN
 
 HOSTILE = 'x\r\nBcc: all@example.com\n<!channel> \u202eevil\u2028"}\x1b[31m'
 
@@ -64,15 +65,13 @@ _TERRAFORM = Cause(
     ),
 )
 _SWEEP = sweep_cause("5d1f", datetime(2026, 3, 4, 11, 0, tzinfo=UTC))
-_PROFILE = Finding(FindingCode.PROFILE_MISSING, "instance profile head-node", ("it does not exist",))
-_KEY = Finding(
-    FindingCode.KEY_BEYOND_ROLE,
-    KEY_ARN,
-    ("no statement of the key policy names the role or leaves it to IAM",),
-    ("kms:Decrypt", "kms:GenerateDataKey"),
-)
+_OPEN = Incident(_INCIDENT, "fedcba9876543210", NOW, alerted=True)
+_LATER = NOW + timedelta(days=2)
+_INTERRUPTED = situations.recovered(Present(TRUST_STEP.after or {}))
 _MANY_LAMBDAS = document(*({**LAMBDA_STATEMENT, "Sid": f"Lambda{n}"} for n in range(1, 41)))
-_QUOTA = "iam:UpdateAssumeRolePolicy failed with LimitExceeded: Cannot exceed quota for ACLSizePerRole: 2048"
+_QUOTA = QuotaError("iam:UpdateAssumeRolePolicy", "LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 2048")
+_THROTTLED = ThrottledError("iam:PutRolePolicy", "Throttling", "Rate exceeded")
+_DENIED = DeniedError("iam:PutRolePolicy", "AccessDenied", "with an explicit deny in a service control policy")
 
 
 def outcome(kind: OutcomeKind = OutcomeKind.REPAIRED, **fields: Any) -> Outcome:
@@ -90,8 +89,8 @@ def outcome(kind: OutcomeKind = OutcomeKind.REPAIRED, **fields: Any) -> Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """An alert as machines get it, and as people read what is made of that."""
+class Published:
+    """An alert as it is published for programs, and as each channel shows it."""
 
     json: str
     attributes: Mapping[str, str]
@@ -109,22 +108,27 @@ class Told:
         return email_text(self.layout)
 
 
-def published(message: Notification | SystemNotice) -> Told:
-    """What is published of a message."""
-    return Told(record_json(message), attributes_of(message))
+def published(message: Notification | SystemNotice) -> Published:
+    """A message as it is published."""
+    return Published(record_json(message), attributes_of(message))
 
 
-def telling(reason: AlertReason) -> AlertDecision:
-    """That it is told, as part of the example incident."""
-    return AlertDecision(reason, _INCIDENT, RoleRecord())
+def decision(reason: AlertReason, *, is_over: bool = False) -> AlertDecision:
+    """The decision to alert, as part of the example incident; a reminder comes two days later."""
+    at = _LATER if reason is AlertReason.REMINDER else NOW
+    return AlertDecision(reason, _INCIDENT, RoleRecord(incident=None if is_over else _OPEN), at)
 
 
-def alert(of: Outcome, reason: AlertReason = AlertReason.NEW, grant: GrantLocation = GrantLocation.ROLE_POLICY) -> Told:
-    """What is published of an outcome."""
-    return published(describe(of, telling(reason), buckets=(BUCKET,), grant=grant))
+def alert(
+    of: Outcome, reason: AlertReason = AlertReason.NEW, grant: GrantLocation = GrantLocation.ROLE_POLICY
+) -> Published:
+    """An outcome as it is published."""
+    return published(
+        describe(of, decision(reason, is_over=of.kind is OutcomeKind.REPAIRED), buckets=(BUCKET,), grant=grant)
+    )
 
 
-def hostile() -> Told:
+def hostile() -> Published:
     """An alert in which all foreign text tries to be more than text."""
     actor = Actor(kind="AssumedRole", arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/x/{HOSTILE}", user_agent=HOSTILE)
     return alert(
@@ -139,7 +143,7 @@ def hostile() -> Told:
     )
 
 
-def longest() -> Told:
+def longest() -> Published:
     """An alert about everything at once, at full length."""
     statements = [
         {**LAMBDA_STATEMENT, "Sid": f"S{n}", "Condition": {"StringEquals": {"k": "v" * 90}}} for n in range(60)
@@ -155,7 +159,7 @@ def longest() -> Told:
             findings=tuple(
                 Finding(
                     code,
-                    KEY_ARN if code is FindingCode.KEY_MISSING else "b" * 63,
+                    situations.KEY_ARN if code is FindingCode.KEY_MISSING else "b" * 63,
                     tuple(f"{n}" + "ü" * 5000 for n in range(50)),
                     ("s3:GetObject",) * 8,
                 )
@@ -197,6 +201,10 @@ def long(of: Outcome) -> Outcome:
     )
 
 
+_OTHER_PATH = f"arn:aws:iam::{ACCOUNT}:role/head-node"
+_ELSEWHERE = situations.refused(arn=_OTHER_PATH)
+_POWERFUL = situations.refused(arn=ROLE_ARN, powerful=True)
+
 _OUTCOMES = {
     OutcomeKind.NOT_ENROLLED: outcome(
         OutcomeKind.NOT_ENROLLED,
@@ -204,14 +212,14 @@ _OUTCOMES = {
         cloud=None,
         findings=(),
         results=(),
-        why="the role does not carry the tag 'anyscale:cluster-role'",
+        why=situations.why_not_managed({}),
     ),
     OutcomeKind.OFF: outcome(
         OutcomeKind.OFF,
         causes=(a_cause("TagRole"),),
         findings=(),
         results=(),
-        why="the tag anyscale:remediation of the role is 'off'",
+        why=situations.why_not_managed({**ENROLLED, "anyscale:remediation": "off"}),
     ),
     OutcomeKind.CLEAN: outcome(OutcomeKind.CLEAN, causes=(a_cause("DeleteBucketPolicy"),), findings=(), results=()),
     OutcomeKind.REPAIRED: outcome(
@@ -225,9 +233,9 @@ _OUTCOMES = {
         causes=(a_cause("TagRole"),),
         findings=(),
         results=(),
-        refusal="not-allowed",
-        why="Cloud production is not configured to allow role/head-node, only role/anyscale/production/*.",
-        role_arn=f"arn:aws:iam::{ACCOUNT}:role/head-node",
+        refusal=_ELSEWHERE.refusal,
+        why=_ELSEWHERE.why,
+        role_arn=_OTHER_PATH,
     ),
     OutcomeKind.CONFLICT: outcome(
         OutcomeKind.CONFLICT,
@@ -245,7 +253,7 @@ _OUTCOMES = {
     OutcomeKind.FAILED: outcome(
         OutcomeKind.FAILED,
         findings=(TRUST_MISSING,),
-        results=(NotApplied(TRUST_STEP, _QUOTA, change_id=_TRUST_CHANGE),),
+        results=(NotApplied(TRUST_STEP, str(_QUOTA), change_id=_TRUST_CHANGE, error=_QUOTA),),
     ),
 }
 
@@ -266,47 +274,64 @@ ALERTS = {
     "needs-person-partly-repaired": alert(
         outcome(
             OutcomeKind.MANUAL_ACTION,
-            findings=(TRUST_MISSING, GRANT_BLOCKED),
+            findings=situations.HALF_FROZEN,
             results=(Applied(TRUST_STEP, _TRUST_CHANGE),),
         )
     ),
     "needs-person-withheld": alert(
         outcome(
             OutcomeKind.MANUAL_ACTION,
-            findings=(TRUST_MISSING,),
+            findings=situations.FULL,
             results=(),
-            blocked=(
-                BlockedRepair(TRUST_MISSING, ("the trust policy would have 2,190 characters, and 2,048 are allowed",)),
-            ),
+            blocked=situations.FULL_PLAN.blocked,
+        )
+    ),
+    "needs-person-condition": alert(outcome(OutcomeKind.MANUAL_ACTION, findings=situations.CONDITIONAL, results=())),
+    "refused-after-a-repair": alert(
+        outcome(
+            OutcomeKind.REFUSED,
+            causes=(a_cause("AttachRolePolicy"),),
+            findings=(),
+            results=(),
+            refusal=_POWERFUL.refusal,
+            why=_POWERFUL.why,
+            in_place=(a_change(state=ChangeState.COMPLETED),),
+        )
+    ),
+    "failed-denied": alert(
+        outcome(
+            OutcomeKind.FAILED,
+            findings=(GRANT_MISSING,),
+            causes=(a_cause("DeleteRolePolicy"),),
+            results=(NotApplied(GRANT_STEP, str(_DENIED), change_id=_GRANT_CHANGE, error=_DENIED),),
+        )
+    ),
+    "no-longer-managed-after-a-repair": alert(
+        outcome(
+            findings=(TRUST_MISSING,),
+            results=(Applied(TRUST_STEP, _TRUST_CHANGE),),
+            why=situations.why_not_managed({}),
         )
     ),
     "needs-person-key-policy": alert(
-        outcome(OutcomeKind.MANUAL_ACTION, causes=(a_cause("PutKeyPolicy"),), findings=(_KEY,), results=())
+        outcome(
+            OutcomeKind.MANUAL_ACTION, causes=(a_cause("PutKeyPolicy"),), findings=situations.LOCKED_KEY, results=()
+        )
     ),
     "needs-person-instance-profile": alert(
         outcome(
             OutcomeKind.MANUAL_ACTION,
             causes=(a_cause("DeleteInstanceProfile"),),
-            findings=(_PROFILE,),
+            findings=situations.NO_PROFILE,
             results=(),
-            blocked=(
-                BlockedRepair(
-                    _PROFILE, ("The configuration does not let us: `instanceProfile` of the cloud is not `repair`.",)
-                ),
-            ),
+            blocked=situations.NO_PROFILE_PLAN.blocked,
         )
     ),
     "needs-person-quarantined": alert(
         outcome(
             OutcomeKind.MANUAL_ACTION,
             causes=(a_cause("AttachRolePolicy"),),
-            findings=(
-                Finding(
-                    FindingCode.QUARANTINED,
-                    "role",
-                    ("statement 1 of the managed policy AWSDenyAll denies everything without a condition",),
-                ),
-            ),
+            findings=situations.QUARANTINED,
             results=(),
         )
     ),
@@ -315,12 +340,7 @@ ALERTS = {
             OutcomeKind.MANUAL_ACTION,
             findings=(),
             results=(),
-            recovered=(
-                a_change(
-                    state=ChangeState.SUPERSEDED,
-                    why="It was interrupted, and somebody has changed the document since.",
-                ),
-            ),
+            recovered=(situations.recovered(Present(document().raw)),),
         )
     ),
     "needs-person-unknown": alert(
@@ -328,45 +348,29 @@ ALERTS = {
             OutcomeKind.MANUAL_ACTION,
             findings=(),
             results=(),
-            recovered=(
-                a_change(
-                    state=ChangeState.UNKNOWN,
-                    why="It was interrupted: it was never written, or somebody has undone it since, or AWS does not "
-                    "show it yet.",
-                ),
-            ),
+            recovered=(situations.recovered(Present(document(LAMBDA_STATEMENT).raw)),),
         )
     ),
     "repaired-after-interruption": alert(
         outcome(
             findings=(),
             results=(),
-            recovered=(
-                a_change(
-                    state=ChangeState.COMPLETED,
-                    why="It was interrupted after it was written, before anybody was told.",
-                ),
-            ),
+            recovered=(_INTERRUPTED,),
         )
     ),
     "repaired-bucket-policy": alert(
         outcome(
             causes=(a_cause("PutBucketPolicy"),),
             findings=(GRANT_MISSING,),
-            results=(
-                Applied(
-                    bucket_write(BUCKET, ACCOUNT, "us-east-1", None, our_bucket_policy(Absent(), ROLE_ARN)),
-                    _GRANT_CHANGE,
-                ),
-            ),
+            results=(*(Applied(write, _GRANT_CHANGE) for write in situations.TO_BUCKET_POLICY_PLAN.writes),),
         ),
         grant=GrantLocation.BUCKET_POLICY,
     ),
     "repaired-instance-profile": alert(
         outcome(
             causes=(a_cause("DeleteInstanceProfile"),),
-            findings=(_PROFILE,),
-            results=(Applied(profile_write("head-node", "/anyscale/production/", is_new=True), _TRUST_CHANGE),),
+            findings=situations.NO_PROFILE,
+            results=tuple(Applied(write, _TRUST_CHANGE) for write in situations.NEW_PROFILE_PLAN.writes),
         )
     ),
     "repaired-long-diff": alert(
@@ -386,7 +390,7 @@ ALERTS = {
             results=(),
             proposed=(TRUST_STEP, GRANT_STEP),
             hold=Hold.PAUSED,
-            notes=("All writes have been paused since 2026-03-04 09:00:00 UTC.",),
+            notes=(parse_pause("paused").why,),
         )
     ),
     "would-repair-capped": alert(
@@ -404,20 +408,14 @@ ALERTS = {
             results=(),
             proposed=(GRANT_STEP,),
             own=True,
-            recovered=(a_change(state=ChangeState.COMPLETED, why="It was interrupted after it was written."),),
+            recovered=(_INTERRUPTED,),
         )
     ),
     "failed-unconfirmed": alert(
         outcome(
             OutcomeKind.FAILED,
             findings=(TRUST_MISSING,),
-            results=(
-                Unconfirmed(
-                    TRUST_STEP,
-                    "Reading it back does not show it yet; or somebody has undone it at once.",
-                    _TRUST_CHANGE,
-                ),
-            ),
+            results=(Unconfirmed(TRUST_STEP, write._NOT_SEEN, _TRUST_CHANGE),),
         )
     ),
     "failed-retried": alert(
@@ -425,7 +423,7 @@ ALERTS = {
             OutcomeKind.FAILED,
             results=(
                 Applied(TRUST_STEP, _TRUST_CHANGE),
-                NotApplied(GRANT_STEP, "iam:PutRolePolicy failed with Throttling: Rate exceeded", retried=True),
+                NotApplied(GRANT_STEP, str(_THROTTLED), retried=True, error=_THROTTLED),
             ),
         )
     ),
@@ -454,7 +452,7 @@ ALERTS = {
                 ReconcileRequest(ACCOUNT, "head-node", a_cause()),
                 "iam:GetRole failed with ServiceFailure: Internal error",
             ),
-            AlertDecision(AlertReason.NEW, None, RoleRecord()),
+            AlertDecision(AlertReason.NEW, None, RoleRecord(), NOW),
         )
     ),
     "failed-the-last-time": alert(
@@ -462,13 +460,7 @@ ALERTS = {
             outcome(
                 OutcomeKind.FAILED,
                 findings=(TRUST_MISSING,),
-                results=(
-                    Unconfirmed(
-                        TRUST_STEP,
-                        "Reading it back does not show it yet; or somebody has undone it at once.",
-                        _TRUST_CHANGE,
-                    ),
-                ),
+                results=(Unconfirmed(TRUST_STEP, write._NOT_SEEN, _TRUST_CHANGE),),
             )
         )
     ),
@@ -477,8 +469,8 @@ ALERTS = {
 """Every alert that has a golden rendering, by its name."""
 
 
-def storm() -> Told:
-    """A digest of what a Terraform run has broken: most is repaired, and a person is needed for two roles."""
+def storm() -> Published:
+    """A digest of what a Terraform run broke: most is repaired, and two roles require manual action."""
     broken = (outcome(causes=(_TERRAFORM,), role_name=f"worker-{n:02}") for n in range(1, 25))
     blocked = (
         outcome(
@@ -490,14 +482,14 @@ def storm() -> Told:
         )
         for n in range(1, 3)
     )
-    items = tuple(digest_item(describe(each, telling(AlertReason.NEW))) for each in (*broken, *blocked))
+    items = tuple(digest_item(describe(each, decision(AlertReason.NEW))) for each in (*broken, *blocked))
     digest = digest_of(window_of(NOW, 5), items)
     attributes = {"outcome": DIGEST, "severity": digest.severity.value, "account": ACCOUNT}
-    return Told(digest_json(digest), attributes)
+    return Published(digest_json(digest), attributes)
 
 
-def alarm() -> Told:
-    """An alarm as CloudWatch publishes it, as far as we look at it."""
+def alarm() -> Published:
+    """An alarm as CloudWatch publishes it, in the fields that are read."""
     content = {
         "AlarmName": "AnyscaleRemediator-work-dead-letters",
         "AlarmDescription": "Roles could not be reconciled, and may be broken. Find out why in the reconciler's log, "
@@ -508,4 +500,4 @@ def alarm() -> Told:
         "StateChangeTime": "2026-03-04T10:00:20.000+0000",
         "Region": "US East (N. Virginia)",
     }
-    return Told(json.dumps(content), {})
+    return Published(json.dumps(content), {})

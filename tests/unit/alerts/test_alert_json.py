@@ -15,7 +15,7 @@ from remediator.core.alerts.layout import email_text
 from remediator.core.alerts.notification import Notification, Point, SystemNotice
 from remediator.core.repair.outcome import OutcomeKind
 from remediator.errors import MalformedAlert
-from tests.unit.alerts.samples import ALERTS, alert, longest, outcome, telling
+from tests.unit.alerts.samples import ALERTS, alert, decision, longest, outcome
 
 EVERY = {**ALERTS, "longest": longest()}
 
@@ -29,14 +29,14 @@ def test_what_is_read_back_is_published_as_the_same_again(name: str) -> None:
 
 @pytest.mark.parametrize("kind", list(OutcomeKind))
 def test_what_fits_is_told_as_if_it_had_not_been_published_in_between(kind: OutcomeKind) -> None:
-    described = describe(outcome(kind, why="somebody changed it"), telling(AlertReason.NEW), buckets=("data",))
+    described = describe(outcome(kind, why="somebody changed it"), decision(AlertReason.NEW), buckets=("data",))
     read = parse_record(record_json(described))
     assert isinstance(read, Notification)
     assert layout_of(read) == layout_of(described)
 
 
 def test_what_was_left_out_already_is_counted_once_when_more_is_left_out() -> None:
-    described = describe(outcome(), telling(AlertReason.NEW))
+    described = describe(outcome(), decision(AlertReason.NEW))
     many = ("a reason", *(f"because {n}" for n in range(20)))
     once = parse_record(record_json(_with(described, many)))
     assert isinstance(once, Notification)
@@ -93,13 +93,13 @@ def test_a_field_of_the_wrong_type_is_refused_and_never_taken_for_an_empty_one(n
 
 def test_the_same_outcome_has_the_same_id_whenever_it_is_told_and_another_one_has_another() -> None:
     def found(**fields: Any) -> str:
-        return describe(outcome(**fields), telling(AlertReason.NEW)).notification_id
+        return describe(outcome(**fields), decision(AlertReason.NEW)).notification_id
 
     assert found() == found()
     assert found() != found(causes=())
     assert found() != found(findings=())
     assert found() != found(results=())
-    assert found() != describe(outcome(), telling(AlertReason.REMINDER)).notification_id
+    assert found() != describe(outcome(), decision(AlertReason.REMINDER)).notification_id
 
 
 def test_a_notice_is_read_back() -> None:

@@ -16,7 +16,7 @@ from remediator.core.alerts.decide import AlertReason
 from remediator.core.alerts.notification import Severity, SystemNoticeKind
 from remediator.core.model.finding import FindingCode
 from remediator.core.repair.outcome import Hold, OutcomeKind
-from tests.unit.alerts.samples import ALERTS, Told, longest
+from tests.unit.alerts.samples import ALERTS, Published, longest
 
 DOCS = Path(__file__).parents[3] / "docs"
 SCHEMA: dict[str, Any] = json.loads((DOCS / "alert.schema.json").read_text(encoding="utf-8"))
@@ -130,7 +130,7 @@ def test_the_documentation_names_every_attribute_and_no_other() -> None:
     assert rows == {name for told in EVERY.values() for name in told.attributes}
 
 
-def passes(policy: Mapping[str, list[str]], told: Told) -> bool:
+def passes(policy: Mapping[str, list[str]], told: Published) -> bool:
     """Whether SNS would deliver the alert to a subscription with this filter policy of plain values.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-subscription-filter-policies.html

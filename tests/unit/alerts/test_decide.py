@@ -186,14 +186,14 @@ def test_so_is_what_changes_all_the_time() -> None:
     role = Role()
     ever_new = [outcome(OutcomeKind.MANUAL_ACTION, replace(BLOCKED, subject=f"bucket-{n}")) for n in range(1000)]
     assert role.sees_all(*ever_new, every=timedelta(seconds=10)).count(AlertReason.NEW) == 12
-    assert len(role.role_record.told) <= 12
+    assert len(role.role_record.alerts) <= 12
 
 
 def test_what_was_not_told_because_it_was_too_much_is_told_when_a_day_has_passed() -> None:
     role = Role()
     role.sees_all(*[MANUAL_ACTION, CLEAN] * 5, MANUAL_ACTION)
     assert role.role_record.incident is not None
-    assert not role.role_record.incident.told
+    assert not role.role_record.incident.alerted
     assert role.sees(MANUAL_ACTION, NOW + timedelta(hours=25)) is AlertReason.NEW
 
 

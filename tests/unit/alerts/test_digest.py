@@ -205,7 +205,7 @@ def test_errors_come_first_and_then_warnings_whatever_is_more() -> None:
         (Severity.INFO, OutcomeKind.CLEAN, 2),
     ]
     ranks = [section.rank for section in digest_layout(digest).sections[:5]]
-    assert ranks == [Rank.NEEDED, Rank.NEEDED, Rank.TELLING, Rank.TELLING, Rank.TELLING]
+    assert ranks == [Rank.NEEDED, Rank.NEEDED, Rank.DETAIL, Rank.DETAIL, Rank.DETAIL]
 
 
 def test_the_last_state_of_a_role_is_what_counts() -> None:
@@ -228,7 +228,7 @@ def test_who_caused_the_most_is_named_first_and_each_role_counts_once() -> None:
 def test_a_role_that_a_sweep_found_was_caused_by_nobody_that_we_heard_of() -> None:
     found = from_outcome(outcome(causes=(sweep_cause("5d1f", NOW),), results=(Applied(TRUST_STEP),)))
     assert found.actors == ()
-    assert digest_of(WINDOW, (found, an_item("other"))).unheard_of == 1
+    assert digest_of(WINDOW, (found, an_item("other"))).found_by_sweep == 1
 
 
 def test_an_actor_is_named_once_for_an_alert_with_many_causes() -> None:

@@ -15,14 +15,14 @@ import pytest
 from remediator.core.alerts.amazon_q import amazon_q_json
 from remediator.core.alerts.slack_message import slack_message
 from remediator.core.repair.outcome import OutcomeKind
-from tests.unit.alerts.samples import ALERTS, Told, alarm, storm
+from tests.unit.alerts.samples import ALERTS, Published, alarm, storm
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 EVERY = {**ALERTS, "digest-of-a-storm": storm(), "alarm": alarm()}
 UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
 
 
-def rendered(name: str, alert: Told) -> dict[Path, str]:
+def rendered(name: str, alert: Published) -> dict[Path, str]:
     """The files that show an alert: the e-mail, the JSON with its attributes, and both ways into Slack."""
     slack = indented(readable(json.loads(slack_message(alert.layout)[0])))
     if not alert.attributes:  # an alarm: CloudWatch itself words the e-mail, and Amazon Q what it shows of it
@@ -69,8 +69,27 @@ def test_every_outcome_has_golden_alerts_short_and_long_and_none_is_left_over() 
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_the_first_line_says_whether_there_is_anything_to_do_and_the_severity_agrees(name: str) -> None:
-    told = ALERTS[name]
-    first = told.text.splitlines()[0]
-    assert ("nothing for you to do" in first) != ("Please" in first)
-    assert told.attributes["severity"] != ("error" if "Please" not in first else "info")
+def test_the_subject_leads_with_what_to_do_and_the_severity_agrees(name: str) -> None:
+    alert = ALERTS[name]
+    is_urgent = alert.subject.startswith(("ACTION REQUIRED", "FAILED:"))
+    assert (alert.attributes["severity"] == "error") == is_urgent
+    if alert.attributes["severity"] == "info":
+        assert "No action needed" in alert.text.splitlines()[0] or "No longer managed" in alert.subject
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_the_subject_and_first_line_name_the_role_and_who_changed_it(name: str) -> None:
+    message = json.loads(ALERTS[name].json)
+    if "role" not in message or not message["causes"]:
+        return
+    assert message["role"]["name"][:40] in ALERTS[name].subject
+    actor = message["causes"][-1]["actor"].rpartition("/")[2][:20]
+    if "actor" not in name and actor and "interrupted" not in message["headline"]:
+        assert actor in message["headline"] or "scheduled sweep" in message["headline"]
+
+
+@pytest.mark.parametrize("name", [name for name, alert in ALERTS.items() if alert.attributes["severity"] == "info"])
+def test_in_slack_a_message_without_action_has_at_most_15_lines(name: str) -> None:
+    blocks = json.loads(slack_message(ALERTS[name].layout)[0])["blocks"]
+    texts = [text for block in blocks for text in (block.get("text"), *block.get("fields", ()))]
+    assert sum(len(text["text"].splitlines()) for text in texts if text) <= 14  # and the line of marks

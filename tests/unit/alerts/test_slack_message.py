@@ -25,8 +25,8 @@ LAYOUT = Layout(
     sections=(
         Section("What is wrong", ("The role is kept from using the bucket.", "  statement `Freeze` denies it")),
         Section("What you can do", ("Change what is named above.",)),
-        Section("Who caused it", ("PutBucketPolicy by user/alice",), rank=Rank.TELLING),
-        Section("What would be done: trust policy", ("--- before", "+++ after"), SectionForm.DIFF, Rank.TELLING),
+        Section("Who caused it", ("PutBucketPolicy by user/alice",), rank=Rank.DETAIL),
+        Section("What would be done: trust policy", ("--- before", "+++ after"), SectionForm.DIFF, Rank.DETAIL),
         Section(
             "To pause the remediator", ("aws iam tag-role --tags Key=a,Value=off",), SectionForm.COMMANDS, Rank.HANDY
         ),

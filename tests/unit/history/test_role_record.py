@@ -27,7 +27,7 @@ FULL = RoleRecord(
         NOW, NOW + timedelta(days=1), (Finding(FindingCode.TRUST_MISSING, "trust policy"),), ("ci",), 7, ("arn:ci",)
     ),
     counted_from=NOW,
-    incident=Incident("i1", "f1", NOW, told=True),
+    incident=Incident("i1", "f1", NOW, alerted=True),
     told=(("f1", NOW), ("f2", NOW)),
 )
 

@@ -25,6 +25,7 @@ from remediator.core.repair.outcome import Applied, Outcome, OutcomeKind
 from remediator.core.repair.plan import plan_repair
 from remediator.settings import InstanceProfileMode, RolePattern
 from tests.unit.alerts.samples import published
+from tests.unit.history.changes import NOW
 from tests.unit.policy.documents import ACCOUNT, BUCKET, ROLE_ARN, allow, bucket, document, policies, role, trust
 from tests.writes import profile_write
 
@@ -35,7 +36,7 @@ OURS = InstanceProfile(ARN, NAME, (NAME,))
 TAKEN = InstanceProfile(ARN, NAME, ("somebody-elses",))
 ELSEWHERE = InstanceProfile(f"arn:aws:iam::{ACCOUNT}:instance-profile/shared", "shared", (NAME,))
 REPAIR = Desired(instance_profile=InstanceProfileMode.REPAIR, instance_profiles=(RolePattern("anyscale/*"),))
-ALERTED = AlertDecision(AlertReason.NEW, None, RoleRecord())
+ALERTED = AlertDecision(AlertReason.NEW, None, RoleRecord(), NOW)
 REPORT = Desired(instance_profile=InstanceProfileMode.REPORT)
 
 

@@ -26,6 +26,7 @@ from remediator.core.repair.plan import RepairPlan, plan_repair
 from remediator.core.repair.role_policy import OwnGrant, desired_own_grant, own_policy, own_policy_reading
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, a_role, bucket_grant, document
 from tests.unit.alerts.samples import published
+from tests.unit.history.changes import NOW
 from tests.writes import after_of
 
 GRANTED = RolePolicies(Present((InlinePolicy("granted", Present(document(bucket_grant()))),)), Present(()), Absent())
@@ -53,7 +54,7 @@ def test_where_one_more_statement_does_not_fit_ec2_joins_a_plain_list_of_service
     assert policy_size(after_of(step)) <= 2_048
     told = describe(
         Outcome(OutcomeKind.REPAIRED, ACCOUNT, "head-node", (), role_arn=str(near.role.arn), results=(Applied(step),)),
-        AlertDecision(AlertReason.NEW, None, RoleRecord()),
+        AlertDecision(AlertReason.NEW, None, RoleRecord(), NOW),
     )
     assert "joins the services of an existing statement" in published(told).text
 

@@ -1,7 +1,7 @@
-"""Alerts as the alerts topic carries them to machines: one JSON object, and attributes to filter on.
+"""Alerts for programs, as the alerts topic carries them: one JSON object, and attributes to filter on.
 
-Its form is published as docs/alert.schema.json. Foreign text in it stands as it is, but so that no chat that shows it
-raw takes it for markup or a mention.
+The form is published as docs/alert.schema.json. Foreign text in it is unchanged, but escaped so that a chat that shows
+it raw takes it for neither markup nor a mention.
 """
 
 from __future__ import annotations
@@ -30,8 +30,11 @@ from remediator.core.repair.outcome import Hold, OutcomeKind
 from remediator.errors import MalformedAlert
 from remediator.settings import WriteLimit
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Version of the JSON form."""
+
+_READ: Final = (FORMAT, 3)
+"""The versions that are read: alerts of the version before may still be in a queue when this one is deployed."""
 
 _MESSAGE_LIMIT: Final = 250_000
 """Bytes; SNS takes 262,144, the attributes included. https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
@@ -40,13 +43,13 @@ _ATTRIBUTE_LIMIT: Final = 256
 _MORE = re.compile(r"… and (?P<more>[0-9]+) more of this kind")
 
 _DETAILS: Final = ((8, SENTENCE_LIMIT, True), (2, 240, True), (1, 120, False), (0, 60, False))
-"""How much is told: sentences that explain a point, characters of each, and whether documents are, fullest first."""
+"""Levels of detail: sentences that explain a point, characters of each, and whether documents are included."""
 
 _Explained: TypeAlias = Callable[[tuple[str, ...]], tuple[str, ...]]
 
 
 def record_json(message: Notification | SystemNotice) -> str:
-    """The alert as JSON, in as much detail as a message of SNS can carry (256 KB); ``parse_record`` reads it back."""
+    """The alert as JSON, in as much detail as an SNS message can carry (256 KB); ``parse_record`` reads it back."""
     if isinstance(message, SystemNotice):
         return unmarked_json(json_line(_notice(message)))
     *fuller, barest = (_notification_json(message, *detail) for detail in _DETAILS)
@@ -74,7 +77,7 @@ def attributes_of(message: Notification | SystemNotice) -> dict[str, str]:
 
 def parse_record(text: str) -> Notification | SystemNotice:
     """The alert of that JSON. Raises MalformedAlert, which says what is missing or wrong."""
-    return read_message(text, "an alert", FORMAT, _read, MalformedAlert)
+    return read_message(text, "an alert", _READ, _read, MalformedAlert)
 
 
 def _read(fields: Fields) -> Notification | SystemNotice:
@@ -112,7 +115,9 @@ def _notification_json(notification: Notification, sentences: int, length: int, 
             "incident": notification.incident_id,
             "severity": notification.severity,
             "title": notification.title,
+            "subject": notification.subject,
             "headline": notification.headline,
+            "since": notification.since and notification.since.isoformat(),
             "account": notification.account,
             "role": {"name": notification.role_name, "arn": notification.role_arn},
             "cloud": notification.cloud,
@@ -148,6 +153,7 @@ def _notification_json(notification: Notification, sentences: int, length: int, 
                     "actorType": cause.actor.kind,
                     "invokedBy": cause.actor.invoked_by,
                     "userAgent": cause.actor.user_agent,
+                    "region": cause.region,
                 }
                 for cause in notification.causes[-_CAUSES_LIMIT:]
             ],
@@ -162,14 +168,14 @@ def _notification_json(notification: Notification, sentences: int, length: int, 
 
 
 def _lines(points: Iterable[Point], shown: _Explained) -> Iterator[str]:
-    """A sentence a line, and after two spaces what explains it."""
+    """One sentence per line; those that explain it begin with two spaces."""
     for sentence, *explaining in points:
         yield foreign(sentence).lstrip()
         yield from (f"  {line}" for line in shown(tuple(explaining)))
 
 
 def _shown(explaining: tuple[str, ...], most: int, length: int) -> tuple[str, ...]:
-    """The first sentences, each on one line, and how many are left out."""
+    """The first sentences, each on one line, and the number of those left out."""
     explaining, more = _left_out(explaining)
     shown = tuple(foreign(sentence, length) for sentence in explaining[:most])
     more += len(explaining) - len(shown)
@@ -177,7 +183,7 @@ def _shown(explaining: tuple[str, ...], most: int, length: int) -> tuple[str, ..
 
 
 def _left_out(sentences: tuple[str, ...]) -> tuple[tuple[str, ...], int]:
-    """What has been left out already, where the last sentence says so."""
+    """The sentences without the last one, where that only counts what was left out before."""
     match = _MORE.fullmatch(sentences[-1]) if sentences else None
     return (sentences[:-1], int(match["more"])) if match else (sentences, 0)
 
@@ -210,7 +216,9 @@ def _read_notification(fields: Fields) -> Notification:
         incident_id=fields.text_or_none("incident"),
         severity=Severity(fields.text("severity")),
         title=fields.text("title"),
+        subject=fields.text("subject") if fields.has("subject") else f"{role_name}: {fields.text('title')}",
         headline=fields.text("headline"),
+        since=fields.time("since") if fields.has("since") else None,
         role_name=role_name,
         role_arn=role_arn,
         account=fields.text("account"),
@@ -255,7 +263,8 @@ def _cause(cause: Fields) -> Cause:
         cause.text(key, may_be_empty=True) for key in ("eventId", "call", "time", "actorType", "actor")
     )
     invoked_by, user_agent = (cause.text_or_none(key, may_be_empty=True) for key in ("invokedBy", "userAgent"))
-    return Cause(event_id, call, time, Actor(kind, arn, invoked_by=invoked_by, user_agent=user_agent))
+    actor = Actor(kind, arn, invoked_by=invoked_by, user_agent=user_agent)
+    return Cause(event_id, call, time, actor, region=cause.text("region") if cause.has("region") else None)
 
 
 def _role(role: Fields) -> tuple[str, str | None]:

@@ -1,10 +1,14 @@
-"""Alerts laid out for people."""
+"""Alerts and system notices laid out for readers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC
 from typing import Final
+from urllib.parse import quote
 
+from remediator.core.alerts.causes import causes_of, event_link, short_actor
+from remediator.core.alerts.headlines import SUBJECT_LIMIT
 from remediator.core.alerts.layout import Layout, Rank, Section, SectionForm
 from remediator.core.alerts.notification import DocumentChange, Notification, Point, SystemNotice, WriteState
 from remediator.core.events.actors import tool_of
@@ -13,41 +17,39 @@ from remediator.core.events.sweep import is_sweep
 from remediator.core.model.plain_text import document_diff, foreign
 from remediator.core.repair.outcome import OutcomeKind
 
-_SUBJECT_LIMIT: Final = 99
-"""https://docs.aws.amazon.com/sns/latest/api/API_Publish.html (Subject: less than 100 characters)"""
 _USER_AGENT_LIMIT: Final = 60
 
 _CHANGE_TITLES = {
-    WriteState.APPLIED: "What was done",
-    WriteState.PROPOSED: "What would be done",
-    WriteState.UNCONFIRMED: "What was or may have been written, but is not seen",
-    WriteState.NOT_APPLIED: "What could not be done",
+    WriteState.APPLIED: "Changed",
+    WriteState.PROPOSED: "Proposed change",
+    WriteState.UNCONFIRMED: "Possibly changed, not confirmed",
+    WriteState.NOT_APPLIED: "Not changed",
 }
 
 _WRONG_TITLES = {
     OutcomeKind.REPAIRED: "What was wrong",
-    **dict.fromkeys((OutcomeKind.NOT_ENROLLED, OutcomeKind.OFF, OutcomeKind.CLEAN, OutcomeKind.REFUSED), "Why"),
+    **dict.fromkeys((OutcomeKind.NOT_ENROLLED, OutcomeKind.OFF, OutcomeKind.CLEAN, OutcomeKind.REFUSED), "Reason"),
 }
 
 
 def layout_of(message: Notification | SystemNotice) -> Layout:
-    """The alert laid out: what is wrong and what to do first, and last the code that makes it permanent."""
+    """The message laid out: what is wrong, who changed it, what to do, and last the code that makes it permanent."""
     return _of_notice(message) if isinstance(message, SystemNotice) else _of_notification(message)
 
 
 def subject_line(text: str) -> str:
     """The text as the subject of an e-mail: one line of at most 99 ASCII characters."""
     ascii_only = foreign(text).encode("ascii", "replace").decode("ascii")
-    return ascii_only if len(ascii_only) <= _SUBJECT_LIMIT else f"{ascii_only[: _SUBJECT_LIMIT - 3]}..."
+    return ascii_only if len(ascii_only) <= SUBJECT_LIMIT else f"{ascii_only[: SUBJECT_LIMIT - 3]}..."
 
 
 def _of_notice(notice: SystemNotice) -> Layout:
     return Layout(
-        subject=subject_line(f"Anyscale role remediator: {notice.title}"),
+        subject=subject_line(notice.title),
         headline=foreign(notice.headline),
         severity=notice.severity,
         facts=(("Account", notice.account),),
-        sections=(Section("What you can do", tuple(foreign(line) for line in notice.to_do)),),
+        sections=(Section("Next steps", tuple(foreign(line) for line in notice.to_do)),),
         thread=None,
         keywords=(notice.kind.value, notice.severity.value, notice.account),
         record="remediator history",
@@ -55,16 +57,18 @@ def _of_notice(notice: SystemNotice) -> Layout:
 
 
 def _of_notification(notification: Notification) -> Layout:
-    cloud = f" ({notification.cloud})" if notification.cloud else ""
     facts = [
-        ("Role", notification.role_arn or f"{notification.role_name} in account {notification.account}"),
+        ("Role", notification.role_arn or notification.role_name),
         ("Cloud", foreign(notification.cloud or "unknown")),
+        ("Account", notification.account),
     ]
+    if notification.since is not None:
+        facts.append(("Since", f"{notification.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"))
     if notification.incident_id is not None:
         facts.append(("Incident", notification.incident_id))
     keywords = (notification.kind.value, notification.severity.value, notification.account, notification.role_name)
     return Layout(
-        subject=subject_line(f"Anyscale role {notification.role_name}: {notification.title}{cloud}"),
+        subject=subject_line(notification.subject),
         headline=foreign(notification.headline),
         severity=notification.severity,
         facts=tuple(facts),
@@ -72,11 +76,25 @@ def _of_notification(notification: Notification) -> Layout:
         thread=notification.incident_id,
         keywords=(*keywords, foreign(notification.cloud)) if notification.cloud else keywords,
         record=_record(notification),
+        links=tuple(_links(notification)),
     )
 
 
+def _links(notification: Notification) -> Iterator[tuple[str, str]]:
+    """Where the role and the last event are shown in the AWS console.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/console_controlling-access.html
+    """
+    if notification.role_arn is not None:
+        name = quote(notification.role_name, safe="")
+        yield "Role in the console", f"https://console.aws.amazon.com/iam/home#/roles/details/{name}"
+    for cause in notification.causes[-1:]:
+        if (link := event_link(cause)) is not None:
+            yield "CloudTrail event", link
+
+
 def _record(notification: Notification) -> str:
-    """Where the rest can be read: the history knows what was written, and a look at the role what is still wrong."""
+    """The command that shows the rest: the history has what was written, a plan what is still wrong."""
     if any(change.change_id for change in notification.changes):
         return f"remediator history {notification.role_name}"
     return f"remediator plan --role {notification.role_name}"
@@ -84,19 +102,20 @@ def _record(notification: Notification) -> str:
 
 def _sections(notification: Notification) -> Iterator[Section]:
     yield Section(_WRONG_TITLES.get(notification.kind, "What is wrong"), tuple(_lines(notification.wrong)))
-    yield Section("What you can do", tuple(_lines(notification.to_do)))
-    yield Section("Who caused it", tuple(_causes(notification)), rank=Rank.TELLING)
+    yield Section(_cause_title(notification), tuple(_causes(notification)), rank=Rank.DETAIL)
+    yield Section("Next steps", tuple(_lines(notification.to_do)))
     for change in notification.changes:
         yield _change(change, documents=notification.documents)
     for title, commands in (
-        ("To have the role repaired again", (notification.resume,)),
-        ("To undo it (the role is left alone after that)", notification.undo),
-        ("To pause the remediator for this role", (notification.pause,)),
+        ("To let the remediator repair the role again", (notification.resume,)),
+        ("To undo it (sets the role to observe: later drift is reported, not repaired)", notification.undo),
+        ("To turn remediation off for this role", (notification.pause,)),
     ):
         yield Section(title, tuple(filter(None, commands)), SectionForm.COMMANDS, Rank.HANDY)
+    verb = "make it permanent" if notification.kind is OutcomeKind.REPAIRED else "fix it"
     if notification.permanent is not None:
-        yield _code("To make it permanent in Terraform", notification.permanent.terraform, Rank.LASTING)
-        yield _code("To make it permanent in CloudFormation", notification.permanent.cloudformation, Rank.SPARE)
+        yield _code(f"To {verb} in Terraform", notification.permanent.terraform, Rank.LASTING)
+        yield _code(f"To {verb} in CloudFormation", notification.permanent.cloudformation, Rank.SPARE)
     if notification.compute_configuration is not None:
         title = "To name the instance profile in an Anyscale compute configuration (advanced configuration)"
         yield _code(title, notification.compute_configuration, Rank.HANDY)
@@ -112,14 +131,14 @@ def _change(change: DocumentChange, *, documents: bool) -> Section:
     if documents:
         shown = document_diff(change.before, change.after)
     elif change.change_id:
-        shown = f"(too long to be shown here: remediator history {change.change_id})"
+        shown = f"(too long for this message: remediator history {change.change_id})"
     else:
-        shown = "(too long to be shown here)"
+        shown = "(too long for this message)"
     return Section(
         title=f"{_CHANGE_TITLES[change.state]}: {foreign(change.document)}",
         lines=tuple(shown.splitlines()),
         form=SectionForm.DIFF,
-        rank=Rank.TELLING,
+        rank=Rank.DETAIL,
         note=foreign(change.note),
     )
 
@@ -128,10 +147,16 @@ def _code(title: str, text: str, rank: Rank) -> Section:
     return Section(title, tuple(text.splitlines()), SectionForm.CODE, rank)
 
 
+def _cause_title(notification: Notification) -> str:
+    """A call is called the cause only where it can have led to a finding, or to the state of the role."""
+    known = causes_of(notification.findings, notification.causes)
+    return "Caused by" if known and len(known) == len(notification.causes) else "What triggered this check"
+
+
 def _causes(notification: Notification) -> Iterator[str]:
     for cause in notification.causes:
         if is_sweep(cause):
-            yield f"Nobody that we heard of: the sweep at {foreign(cause.time)} found it, and no event had told of it."
+            yield f"The scheduled sweep at {foreign(cause.time)} found it; no event named a caller."
             continue
         if cause.call == APPLY_CALL:
             yield f"{foreign(cause.actor.arn)} with `remediator apply` at {foreign(cause.time)}"
@@ -141,14 +166,6 @@ def _causes(notification: Notification) -> Iterator[str]:
 
 
 def _who(cause: Cause, account: str) -> str:
-    actor, tool = cause.actor, tool_of(cause.actor)
-    if tool is None and actor.user_agent:
-        tool = actor.user_agent
-    through = f" through {foreign(tool, _USER_AGENT_LIMIT)}" if tool and tool != actor.arn else ""
-    return f"{foreign(_within(account, actor.arn))}{through}"
-
-
-def _within(account: str, arn: str) -> str:
-    """The ARN of somebody in IAM, without what goes without saying within the account: ``assumed-role/ci/apply``."""
-    head, of_account, name = arn.partition(f"::{account}:")
-    return name if head.startswith("arn:") and of_account and name else arn
+    agent = cause.actor.user_agent
+    via = f" via {foreign(agent, _USER_AGENT_LIMIT)}" if agent and tool_of(cause.actor) is None else ""
+    return f"{short_actor(cause.actor, account)}{via}"

@@ -1,4 +1,4 @@
-"""Messages as Amazon Q Developer in chat applications takes them, and puts them into a channel of Slack.
+"""Messages for Amazon Q Developer in chat applications, which posts them to a Slack channel.
 
 https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html
 """
@@ -14,7 +14,7 @@ from remediator.core.alerts.slack_markup import SIGNS, bold, clipped, code, fitt
 _TITLE_LIMIT: Final = 150
 _DESCRIPTION_LIMIT: Final = 3000
 _NOTE_ROOM: Final = 620
-"""Of the description, for the line that says what is left out."""
+"""Of the description, for the line that names what is left out."""
 _STEPS_LIMIT: Final = 10
 _STEP_LIMIT: Final = 350
 _KEYWORDS_LIMIT: Final = 10
@@ -34,10 +34,10 @@ _PARTED: Final = "\n\n"
 
 
 def amazon_q_json(layout: Layout) -> str:
-    """The layout as a custom notification; whatever is in it, it keeps the limits and mentions nobody.
+    """The layout as a custom notification; whatever is in it, it keeps the limits and mentions no one.
 
-    Commands become the next steps, where all of their section fit whole. The messages of one thread stand in one where
-    the channel is set to allow that. Custom actions find the facts, the severity and the record as variables.
+    Commands become the next steps where all of their section fit. Messages with the same thread are threaded where the
+    channel allows it. Custom actions find the facts, the severity and the record as variables.
     """
     steps = _steps(layout)
     metadata: dict[str, object] = {
@@ -64,11 +64,11 @@ def amazon_q_json(layout: Layout) -> str:
 
 
 def _title(layout: Layout, limit: int = _TITLE_LIMIT) -> str:
-    return clipped(layout.headline, limit, lambda text: f"{SIGNS[layout.severity]} {prose(text)}")
+    return clipped(layout.subject, limit, lambda text: f"{SIGNS[layout.severity]} {prose(text)}")
 
 
 def _steps(layout: Layout) -> dict[int, tuple[str, ...]]:
-    """The next steps that the sections of commands become, by the place of the section."""
+    """The next steps made from the sections of commands, by the position of the section."""
     steps: dict[int, tuple[str, ...]] = {}
     room = _STEPS_LIMIT
     for place, section in enumerate(layout.sections):
@@ -82,14 +82,13 @@ def _steps(layout: Layout) -> dict[int, tuple[str, ...]]:
 
 
 def _description(layout: Layout, elsewhere: frozenset[int]) -> str:
-    """All but the title and the sections that stand ``elsewhere``, in 3000 characters."""
+    """Everything but the title and the sections that are ``elsewhere``, in 3000 characters."""
     facts = "\n".join(
         f"{clipped(name, _FACT_NAME_LIMIT, bold)} {clipped(value, _FACT_LIMIT, code)}"
         for name, value in layout.facts[:_FACTS_LIMIT]
     )
-    headline = _title(layout, _HEADLINE_LIMIT)
-    # The title has it already, unless it is too long for that; and a description must not be empty.
-    head = facts if facts and headline == _title(layout) else "\n".join((headline, facts)).rstrip()
+    headline = clipped(layout.headline, _HEADLINE_LIMIT, prose)
+    head = "\n".join((headline, facts)).rstrip()
     sections = tuple(section for place, section in enumerate(layout.sections) if place not in elsewhere)
     room = _DESCRIPTION_LIMIT - _NOTE_ROOM - length(head)
     fitting = fitted(sections, room, lambda chunk: length(_PARTED + chunk))

@@ -1,7 +1,7 @@
-"""Digests: the alerts of a window that were not sent individually, sent together when it is over.
+"""Digests: the alerts of a window that were not sent individually, sent together at its end.
 
-A window begins at a fixed time, so that an alert belongs to the same one however often it comes. The state of a role is
-that of its last alert within the window; what came before is in the history.
+Windows begin at fixed times, so an alert that is delivered twice belongs to the same one. The state of a role is that
+of its last alert within the window; the history has the rest.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, TypeAlias
 
+from remediator.core.alerts.causes import short_actor
 from remediator.core.alerts.notification import Notification, Severity
 from remediator.core.alerts.window import Window
-from remediator.core.events.actors import describe_actor
 from remediator.core.events.sweep import is_sweep
 from remediator.core.model.plain_text import foreign
 from remediator.core.repair.outcome import Hold, OutcomeKind
 
 DIGEST: Final = "digest"
-"""What stands in a digest where the outcome stands in an alert."""
+"""The value of ``outcome`` in a digest."""
 
 FEW: Final = 20
-"""How many roles of a group are named to people for which they need not do anything, and how many commands at most."""
+"""How many roles of a group are named if no action is required, and how many undo commands are listed at most."""
 _ACTORS_SHOWN: Final = 5
 _ACTOR_LIMIT: Final = 300
 _CLOUD_LIMIT: Final = 60
@@ -36,10 +36,10 @@ DigestRole: TypeAlias = tuple[str, str | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class DigestItem:
-    """What a digest says of one alert about ``role``; all foreign text in it is harmless.
+    """The part of a digest about one alert; all foreign text in it is harmless.
 
-    ``actors`` are those who caused it in words, each once and none where only a sweep has found it. ``undo`` are the
-    commands that undo what was written.
+    ``actors`` are the callers in words, each once; none where only a sweep found the problem. ``undo`` are the commands
+    that undo the writes.
     """
 
     role: str
@@ -56,7 +56,7 @@ class DigestItem:
 
 
 def digest_item(notification: Notification) -> DigestItem:
-    """What a digest says of an alert."""
+    """The part of a digest about an alert."""
     actors = (cause.actor for cause in notification.causes if not is_sweep(cause))
     return DigestItem(
         role=foreign(notification.role_name),
@@ -68,23 +68,25 @@ def digest_item(notification: Notification) -> DigestItem:
         title=foreign(notification.title),
         headline=foreign(notification.headline),
         incident=notification.incident_id,
-        actors=tuple(dict.fromkeys(foreign(describe_actor(actor), _ACTOR_LIMIT) for actor in actors)),
+        actors=tuple(
+            dict.fromkeys(foreign(short_actor(actor, notification.account), _ACTOR_LIMIT) for actor in actors)
+        ),
         undo=notification.undo,
     )
 
 
 class Asks(IntEnum):
-    """What a group asks of a person; the highest comes first."""
+    """How soon a group requires an operator; the highest comes first."""
 
     NOTHING = 0
-    """It is in order, or the next try or sweep settles it."""
+    """No action: it is in order, or the next try or sweep repairs it."""
     DURING_THE_DAY = 1
     NOW = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The roles of which the last alert says the same: ``count`` of them, the first ones named.
+    """The roles whose last alert has the same state: ``count`` of them, the first ones named.
 
     ``headline`` is that of their alerts, None where these differ.
     """
@@ -99,7 +101,7 @@ class Group:
 
     @property
     def asks(self) -> Asks:
-        """What it asks of a person."""
+        """How soon it requires an operator."""
         if self.severity is Severity.ERROR:
             return Asks.NOW
         resolves_itself = self.outcome is OutcomeKind.FAILED or (
@@ -110,11 +112,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What the alerts of a window say together, the worst first.
+    """The alerts of a window together, the worst first.
 
-    ``alerts`` counts them. ``actors`` are those who caused the most of them, each with the number of roles;
-    ``unheard_of`` is the number of roles that only a sweep has found. ``undo`` are the commands that undo what was
-    written, none where there are too many of them to be typed: the history has them all.
+    ``alerts`` counts them. ``actors`` are the callers with the most roles, each with the number of roles.
+    ``found_by_sweep`` is the number of roles that only a sweep found. ``undo`` are the commands that undo the writes;
+    none where there are too many of them, as the history has them all.
     """
 
     window: Window
@@ -122,27 +124,27 @@ class Digest:
     alerts: int
     groups: tuple[Group, ...]
     actors: tuple[tuple[str, int], ...]
-    unheard_of: int
+    found_by_sweep: int
     undo: tuple[str, ...]
 
     @property
     def roles(self) -> int:
-        """How many roles it is about."""
+        """The number of roles."""
         return sum(group.count for group in self.groups)
 
     @property
     def severity(self) -> Severity:
-        """That of its worst alert."""
+        """The severity of its worst alert."""
         return min((group.severity for group in self.groups), key=_WORST_FIRST.index)
 
     @property
     def asks(self) -> Asks:
-        """What it asks of a person at most."""
+        """How soon its most urgent group requires an operator."""
         return max(group.asks for group in self.groups)
 
 
 def gather(window: Window, items: tuple[DigestItem, ...]) -> Digest:
-    """The digest of the alerts of a window, of which there is at least one, in the order in which they were sent."""
+    """The digest of the alerts of a window (at least one), in the order in which they were sent."""
     causes: dict[str, set[str]] = {}
     for item in items:
         causes.setdefault(item.role, set()).update(item.actors)
@@ -155,7 +157,7 @@ def gather(window: Window, items: tuple[DigestItem, ...]) -> Digest:
         alerts=len(items),
         groups=tuple(_groups(last.values())),
         actors=tuple(sorted(counted.items(), key=lambda each: (-each[1], each[0]))[:_ACTORS_SHOWN]),
-        unheard_of=sum(not actors for actors in causes.values()),
+        found_by_sweep=sum(not actors for actors in causes.values()),
         undo=undo if len(undo) <= FEW else (),
     )
 

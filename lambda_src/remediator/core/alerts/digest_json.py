@@ -1,4 +1,4 @@
-"""Digests as JSON: what is kept of each alert until the window is over, and the whole digest as it is published."""
+"""Digests as JSON: the part kept of each alert until the window ends, and the whole digest as it is published."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from remediator.core.repair.outcome import Hold, OutcomeKind
 from remediator.errors import MalformedAlert
 
 FORMAT: Final = 1
-"""Version of both forms; another one is never guessed at."""
+"""Version of both formats; another version is an error."""
 
 _JSON_LIMIT: Final = 100_000
-"""Bytes: what is left of a message of SNS is for the e-mail and the chat."""
+"""Bytes: the rest of an SNS message is for e-mail and chat."""
 _NAMED_OF_OTHERS: Final = 100
 _NAMED: Final = (1000, 500, 200, 100, 50, 20, 5, 0)
-"""How many roles of a group are named to machines, the most that fits."""
+"""How many roles of a group the JSON names: the most that fits."""
 
 
 def digest_item_json(item: DigestItem) -> str:
-    """What a digest says of one alert as one line of JSON; ``parse_digest_item`` reads it back."""
+    """The item as one line of JSON; ``parse_digest_item`` reads it back."""
     return json_line({"format": FORMAT, **asdict(item)})
 
 
 def parse_digest_item(text: str) -> DigestItem:
     """Read what ``digest_item_json`` wrote. Raises MalformedAlert for anything else."""
-    return read_message(text, "an alert that is kept for a digest", FORMAT, _item, MalformedAlert)
+    return read_message(text, "an alert held for a digest", FORMAT, _item, MalformedAlert)
 
 
 def _item(fields: Fields) -> DigestItem:
@@ -53,9 +53,9 @@ def _item(fields: Fields) -> DigestItem:
 
 
 def digest_of(window: Window, items: tuple[DigestItem, ...]) -> Digest:
-    """The digest of the alerts of a window, of which there is at least one, in the order in which they were sent.
+    """The digest of the alerts of a window (at least one), in the order in which they were sent.
 
-    It names as many roles as fit where it is published.
+    It names as many roles as fit into its JSON.
     """
     digest = gather(window, items)
     *fuller, barest = (_naming(digest, most) for most in _NAMED)
@@ -63,7 +63,7 @@ def digest_of(window: Window, items: tuple[DigestItem, ...]) -> Digest:
 
 
 def _naming(digest: Digest, most: int) -> Digest:
-    """The digest naming that many roles of each group at most, fewer where nobody has to do anything about them."""
+    """The digest naming that many roles of each group at most, fewer where no action is required."""
     few = min(most, _NAMED_OF_OTHERS)
     groups = (
         replace(group, named=group.named[: few if group.asks is Asks.NOTHING else most]) for group in digest.groups
@@ -74,7 +74,7 @@ def _naming(digest: Digest, most: int) -> Digest:
 def digest_json(digest: Digest) -> str:
     """The digest as it is published, in less than 100 KB; ``parse_digest`` reads it back.
 
-    What says the same has the same ``id``.
+    Equal content has the same ``id``.
     """
     content = {
         "outcome": DIGEST,
@@ -99,7 +99,7 @@ def digest_json(digest: Digest) -> str:
             for group in digest.groups
         ],
         "actors": [{"actor": actor, "roles": roles} for actor, roles in digest.actors],
-        "unheardOf": digest.unheard_of,
+        "unheardOf": digest.found_by_sweep,
         "undo": digest.undo,
     }
     digest_id = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
@@ -123,7 +123,7 @@ def _digest(fields: Fields) -> Digest:
         alerts=fields.count("alerts"),
         groups=groups,
         actors=fields.each("actors", _actor),
-        unheard_of=fields.count("unheardOf"),
+        found_by_sweep=fields.count("unheardOf"),
         undo=fields.texts("undo"),
     )
 

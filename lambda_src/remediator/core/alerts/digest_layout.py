@@ -1,10 +1,10 @@
-"""Digests laid out for people: whether they have to do anything, the result for which roles, and who caused it."""
+"""Digests laid out for readers: whether action is required, the result by role, and who caused it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC
-from typing import Final, assert_never
+from typing import Final
 
 from remediator.core.alerts.alert_layout import subject_line
 from remediator.core.alerts.digest import DIGEST, FEW, Asks, Digest, DigestRole, Group
@@ -13,7 +13,7 @@ from remediator.core.model.plain_text import foreign
 from remediator.core.repair.outcome import OutcomeKind
 
 _CHANGES_OF_AN_ALERT: Final = 4
-"""How many changes of the history are listed for each alert of a digest; few alerts have more."""
+"""How many changes the history command lists for each alert of a digest; few alerts have more."""
 _MOST_LISTED: Final = 10_000
 _STATUS: Final = "remediator status"
 _OTHERS_SHOWN: Final = 6
@@ -43,22 +43,22 @@ def _sections(digest: Digest) -> Iterator[Section]:
     headline = digest_headline(digest)
     for group in digest.groups:
         yield Section(
-            f"{group.title[:1].upper()}{foreign(group.title[1:])}: {_roles(group.count)}",
+            f"{_capitalized(group.title)}: {_roles(group.count)}",
             tuple(_names(group)),
-            rank=Rank.TELLING if group.asks is Asks.NOTHING else Rank.NEEDED,
+            rank=Rank.DETAIL if group.asks is Asks.NOTHING else Rank.NEEDED,
             note="" if group.headline in (None, headline) else foreign(group.headline),
         )
     causes = [f"{foreign(actor)} ({_roles(roles)})" for actor, roles in digest.actors]
-    if digest.unheard_of:
-        causes.append(f"Nobody that we heard of: a sweep found it ({_roles(digest.unheard_of)})")
-    yield Section("Who caused it", tuple(causes), rank=Rank.TELLING)
+    if digest.found_by_sweep:
+        causes.append(f"Found by the scheduled sweep; no event named a caller ({_roles(digest.found_by_sweep)})")
+    yield Section("What triggered the checks", tuple(causes), rank=Rank.DETAIL)
     if digest.asks is not Asks.NOTHING:
-        yield _commands("To see what is still open, and of which roles", _STATUS)
-    yield _commands("To see every change, who caused it, and its id for `remediator undo`", _history(digest))
-    yield _commands("To pause the remediator for all roles", "remediator pause")
+        yield _commands("To see what is still open, by role", _STATUS)
+    yield _commands("To see every change, its caller, and its id for `remediator undo`", _history(digest))
+    yield _commands("To pause all writes of the remediator", "remediator pause")
     if digest.undo:
         undo = map(foreign, digest.undo)
-        yield _commands("To undo it (the role is left alone after that)", *undo, rank=Rank.LASTING)
+        yield _commands("To undo it (sets the role to observe)", *undo, rank=Rank.LASTING)
 
 
 def _commands(title: str, *commands: str, rank: Rank = Rank.HANDY) -> Section:
@@ -66,20 +66,20 @@ def _commands(title: str, *commands: str, rank: Rank = Rank.HANDY) -> Section:
 
 
 def _record(digest: Digest, only: str | None) -> str:
-    """Where the rest can be read: the history knows what was written, and not what only a person can do."""
+    """The command that shows the rest: the history has what was written, but not what requires manual action."""
     if only is None:
         return _history(digest) if digest.asks is Asks.NOTHING else _STATUS
     return f"remediator {'history' if digest.asks is Asks.NOTHING else 'plan --role'} {only}"
 
 
 def _history(digest: Digest) -> str:
-    """The command that lists the changes; without a number it lists fifty, which is enough for a few roles."""
-    most = min(_CHANGES_OF_AN_ALERT * digest.alerts, _MOST_LISTED)
-    return f"remediator history --most {most}" if digest.alerts > FEW else "remediator history"
+    """The command that lists the changes; by default it lists fifty, which is enough for a few roles."""
+    limit = min(_CHANGES_OF_AN_ALERT * digest.alerts, _MOST_LISTED)
+    return f"remediator history --limit {limit}" if digest.alerts > FEW else "remediator history"
 
 
 def _names(group: Group) -> Iterator[str]:
-    """The roles, all that are known where a person has to do something about them."""
+    """The roles; all that are known where action is required."""
     shown = group.named[:FEW] if group.asks is Asks.NOTHING else group.named
     for name, cloud, _ in shown:
         yield f"{foreign(name)} ({foreign(cloud)})" if cloud else foreign(name)
@@ -88,64 +88,87 @@ def _names(group: Group) -> Iterator[str]:
 
 
 def _only_role(digest: Digest) -> DigestRole | None:
-    """The role that the digest is about, where it is a single one, which may have been left out."""
+    """The role that the digest is about, where it is a single one and is named."""
     return digest.groups[0].named[0] if digest.roles == 1 and digest.groups[0].named else None
 
 
 def _subject(digest: Digest) -> str:
-    only = _only_role(digest)
-    first = digest.groups[0]
-    if only is not None:
-        name, cloud, _ = only
-        return f"Anyscale role {name}: {first.title}{f' ({cloud})' if cloud else ''}"
-    if digest.asks is not Asks.NOTHING:
-        return f"Anyscale role remediator: {_need(digest)}"
-    return f"Anyscale role remediator: {_roles(first.count)} {first.title}"
+    only, first = _only_role(digest), digest.groups[0]
+    name, cloud = (only[0], only[1]) if only is not None else (None, _only_cloud(digest))
+    of_cloud = f" ({cloud})" if cloud else ""
+    if digest.asks is Asks.NOTHING:
+        by = _only_actor(digest)
+        roles = name or f"{_roles(first.count)}{f' changed by {by}' if by else ''}"
+        return f"{_capitalized(first.title)}: {roles}{of_cloud}"
+    lead = "ACTION REQUIRED" if digest.asks is Asks.NOW else "Check today"
+    if name:
+        return f"{lead}: {name}, {first.title}{of_cloud}"
+    by = _only_actor(digest)
+    return f"{lead}: {_asking(digest)}{f' changed by {by}' if by else ''}{of_cloud}"
 
 
 def digest_headline(digest: Digest) -> str:
-    """The first line, which says whether anybody has to do anything."""
+    """The first line: what happened to how many roles, by whom, and whether action is required."""
     if digest.roles == 1 and digest.groups[0].headline:
         return foreign(digest.groups[0].headline)
-    match digest.asks:
-        case Asks.NOW:
-            begin = "Please look:"
-        case Asks.DURING_THE_DAY:
-            begin = "Please look during the day:"
-        case Asks.NOTHING:
-            return _nothing_asked(digest)
-        case _ as never:
-            assert_never(never)
+    if digest.asks is Asks.NOTHING:
+        return _nothing_asked(digest)
+    when = "now" if digest.asks is Asks.NOW else "today"
     others = _counts(group for group in digest.groups if group.asks is not digest.asks)
-    return foreign(f"{begin} {_need(digest)}{f'; the others: {others}' if others else ''}.")
+    return foreign(
+        f"{_capitalized(_asking(digest))} {'requires' if _count(digest) == 1 else 'require'} an operator {when}"
+        f"{f'; the others: {others}' if others else ''}."
+    )
 
 
 def _nothing_asked(digest: Digest) -> str:
     repaired = sum(group.count for group in digest.groups if group.outcome is OutcomeKind.REPAIRED)
     if not repaired:
-        return foreign(f"{_roles(digest.roles)}; nothing for you to do now: {_counts(digest.groups)}.")
+        return foreign(f"{_roles(digest.roles)}: {_counts(digest.groups)}. No action needed now.")
     others = _counts(group for group in digest.groups if group.outcome is not OutcomeKind.REPAIRED)
+    start, end = digest.window.start.astimezone(UTC), digest.window.end.astimezone(UTC)
+    by = _only_actor(digest)
+    what = f"{by} changed {_roles(repaired)}" if by else f"{_roles(repaired)} changed"
     return foreign(
-        f"Repaired {_roles(repaired)}; nothing for you to do now. To keep it so, change the code that broke them."
-        f"{f' The others: {others}.' if others else ''}"
+        f"{_capitalized(what)} between {start:%H:%M} and {end:%H:%M} UTC; all repaired. No action needed now. "
+        f"Correct the code behind it, or the next run breaks them again.{f' The others: {others}.' if others else ''}"
     )
 
 
-def _need(digest: Digest) -> str:
-    """``12 of 295 roles need a person``."""
-    one, several = ("needs", "need") if digest.asks is Asks.NOW else ("waits for", "wait for")
-    count = sum(group.count for group in digest.groups if group.asks is digest.asks)
-    if count == digest.roles:
-        return f"all {_roles(count)} {several} a person"
-    return f"{count} of {_roles(digest.roles)} {one if count == 1 else several} a person"
+def _count(digest: Digest) -> int:
+    return sum(group.count for group in digest.groups if group.asks is digest.asks)
+
+
+def _asking(digest: Digest) -> str:
+    """``12 of 295 roles``."""
+    count = _count(digest)
+    return f"all {_roles(count)}" if count == digest.roles else f"{count} of {_roles(digest.roles)}"
+
+
+def _only_actor(digest: Digest) -> str | None:
+    """The caller that is behind every role of the digest; None where there are several, or an unknown one."""
+    if digest.found_by_sweep or len(digest.actors) != 1:
+        return None
+    ((actor, roles),) = digest.actors
+    return actor if roles == digest.roles else None
+
+
+def _only_cloud(digest: Digest) -> str | None:
+    """The cloud of every named role, where it is the same."""
+    clouds = {cloud for group in digest.groups for _, cloud, _ in group.named}
+    return clouds.pop() if len(clouds) == 1 else None
 
 
 def _counts(groups: Iterable[Group]) -> str:
     """``280 repaired; 3 refused``, the first few of them."""
-    counted = [f"{group.count} {group.title}" for group in groups]
-    more = ("further ones below",) if len(counted) > _OTHERS_SHOWN else ()
+    counted = [f"{group.count} {foreign(group.title)}" for group in groups]
+    more = ("more below",) if len(counted) > _OTHERS_SHOWN else ()
     return "; ".join((*counted[:_OTHERS_SHOWN], *more))
 
 
 def _roles(count: int) -> str:
     return "1 role" if count == 1 else f"{count} roles"
+
+
+def _capitalized(text: str) -> str:
+    return f"{foreign(text[:1].upper())}{foreign(text[1:])}"

@@ -1,4 +1,4 @@
-"""What each finding means to a person, and what a person can do about it."""
+"""What each finding means to an operator, and what an operator can do about it."""
 
 from __future__ import annotations
 
@@ -11,105 +11,135 @@ from remediator.core.model.finding import FindingCode
 
 @dataclass(frozen=True, slots=True)
 class FindingText:
-    """What a finding means in one sentence, and what a person can do about it where we cannot."""
+    """How alerts, reports and the command line describe a finding.
 
+    ``problem`` completes a subject line ("head-node cannot be assumed by EC2"), ``meaning`` is one sentence, ``to_do``
+    the remedy where the remediator does not repair it. ``{subject}`` in ``problem`` stands for the finding's subject.
+    """
+
+    problem: str
     meaning: str
     to_do: str
 
 
+_CANNOT_USE_BUCKET = "cannot use s3://{subject}"
+_CANNOT_USE_KEY = "cannot use the KMS key of its bucket"
+
 FINDING_TEXTS: Mapping[FindingCode, FindingText] = MappingProxyType(
     {
         FindingCode.TRUST_MISSING: FindingText(
-            "EC2 may not assume the role: its trust policy does not name EC2, so clusters cannot start.",
-            "Add a statement to the trust policy that allows EC2 sts:AssumeRole; it stands below.",
+            "cannot be assumed by EC2",
+            "EC2 cannot assume the role: its trust policy does not allow EC2. Clusters cannot start.",
+            "Add the trust statement below to the role's trust policy.",
         ),
         FindingCode.TRUST_CONDITIONAL: FindingText(
-            "EC2 may assume the role only under a condition, so that clusters may fail to start.",
-            "Decide whether the condition is intended. If it is not, remove it, or add the statement below beside it.",
+            "can be assumed by EC2 only under a condition",
+            "EC2 can assume the role only under a condition. Clusters may fail to start.",
+            "If the condition is not intended, remove it or add the unconditional trust statement below.",
         ),
         FindingCode.TRUST_BLOCKED: FindingText(
-            "The trust policy denies EC2 the role, so clusters cannot start. An Allow does not help against a Deny.",
-            "Remove or narrow the Deny named above, if it is not intended.",
+            "cannot be assumed by EC2",
+            "The trust policy denies EC2 the role, and an Allow cannot override a Deny. Clusters cannot start.",
+            "If the Deny is not intended, remove it from the trust policy or narrow it so that EC2 is not denied.",
         ),
         FindingCode.TRUST_UNDECIDED: FindingText(
-            "Whether EC2 may assume the role cannot be decided from its trust policy.",
-            "Look at the trust policy, and simplify what is named above.",
+            "may not be assumable by EC2",
+            "The trust policy does not show with certainty whether EC2 can assume the role.",
+            "Simplify the statement named above, or confirm that a cluster starts and set the role to observe.",
         ),
         FindingCode.GRANT_MISSING: FindingText(
-            "The role may not use the bucket: nothing grants it what Anyscale needs.",
-            "Grant the actions through the role's policies or through the bucket's policy; a policy stands below.",
+            _CANNOT_USE_BUCKET,
+            "The role cannot use the bucket: no policy grants the actions that Anyscale needs.",
+            "Grant the actions in a policy of the role or in the bucket policy; a policy is below.",
         ),
         FindingCode.GRANT_BLOCKED: FindingText(
-            "The role is kept from using the bucket, and another Allow does not help.",
-            "Change what is named above so that it lets this role through, if it is not intended.",
+            _CANNOT_USE_BUCKET,
+            "The role cannot use the bucket, and a new Allow cannot change that.",
+            "If this is not intended, change the policy named above so that it does not block this role.",
         ),
         FindingCode.GRANT_UNDECIDED: FindingText(
-            "Whether the role may use the bucket cannot be decided from its policies.",
-            "Look at what is named above. Nothing is written while it cannot be decided.",
+            "may not be able to use s3://{subject}",
+            "The policies do not show with certainty whether the role can use the bucket.",
+            "Check the condition named above. Nothing is written while access is undecided.",
         ),
         FindingCode.GRANT_ALTERED: FindingText(
-            "What we keep in a policy of our own grants more or less than it should, or to somebody else.",
-            "Where somebody changed it: to grant more or less, use a policy of your own instead of ours.",
+            "has an altered grant",
+            "The remediator's own policy statements grant more or less than they should, or name another principal.",
+            "To grant more or less, use a policy of your own. Do not edit the remediator's statements.",
         ),
         FindingCode.GRANT_BEYOND_ROLE: FindingText(
-            "The role may not use the bucket, and a policy on the role alone cannot change that.",
-            "The bucket belongs to another account: let its owner add this role to the bucket's policy.",
+            _CANNOT_USE_BUCKET,
+            "The role cannot use the bucket, and a policy of the role alone cannot grant it.",
+            "Ask the owner of the bucket's account to allow this role in the bucket policy.",
         ),
         FindingCode.GRANT_LEFTOVER: FindingText(
-            "What we granted on the other side, before the configuration was changed, is still there.",
-            "Nothing is broken. Remove what is named above when the role works with the new grant.",
+            "still has a grant at the previous location",
+            "The grant at the previous location still exists. Nothing is broken.",
+            "Once the role works with the new grant, remove the grant named above.",
         ),
         FindingCode.BUCKET_ABSENT: FindingText(
-            "The bucket of the cloud does not exist. Nothing is granted on a name that anybody could take.",
-            "Create the bucket, or correct its name in the remediator's configuration and deploy again.",
+            "has no bucket: s3://{subject} does not exist",
+            "The cloud's bucket does not exist. The remediator grants nothing on a name that anyone could register.",
+            "Create the bucket, or correct its name in the remediator's configuration and deploy.",
         ),
         FindingCode.BUCKET_UNREADABLE: FindingText(
-            "The bucket's policy could not be read, so that a Deny in it cannot be excluded.",
-            "Check that the bucket belongs to the configured account, and that its policy lets the remediator's role "
-            "call s3:GetBucketPolicy.",
+            "may not be able to use s3://{subject}",
+            "The bucket policy could not be read, so a Deny in it cannot be ruled out.",
+            "Check that the bucket is in the configured account, and that its policy allows the remediator "
+            "s3:GetBucketPolicy.",
         ),
         FindingCode.KEY_MISSING: FindingText(
-            "The role may not use the key of its bucket, so that it can neither read nor write objects.",
-            "Grant the actions on the key through the role's policies; a policy stands below.",
+            _CANNOT_USE_KEY,
+            "The role cannot use the KMS key of its bucket, so it can neither read nor write objects.",
+            "Grant the key actions in a policy of the role; a policy is below.",
         ),
         FindingCode.KEY_BLOCKED: FindingText(
-            "The role is kept from using the key of its bucket, and another Allow does not help.",
-            "Change what is named above so that it lets this role through, if it is not intended.",
+            _CANNOT_USE_KEY,
+            "The role cannot use the KMS key of its bucket, and a new Allow cannot change that.",
+            "If this is not intended, change the policy named above so that it does not block this role.",
         ),
         FindingCode.KEY_UNDECIDED: FindingText(
-            "Whether the role may use the key of its bucket cannot be decided.",
-            "Look at what is named above. Nothing is written while it cannot be decided.",
+            "may not be able to use the KMS key of its bucket",
+            "The policies do not show with certainty whether the role can use the KMS key of its bucket.",
+            "Check the condition named above. Nothing is written while access is undecided.",
         ),
         FindingCode.KEY_BEYOND_ROLE: FindingText(
-            "The role may not use the key of its bucket, and only the key policy can change that.",
-            "Add the statement below to the key policy, or let the key policy leave it to IAM; we never edit one.",
+            _CANNOT_USE_KEY,
+            "The role cannot use the KMS key of its bucket, and only the key policy can grant it.",
+            "Add the statement below to the key policy, or let the key policy delegate to IAM. The remediator never "
+            "edits a key policy.",
         ),
         FindingCode.KEY_UNUSABLE: FindingText(
-            "Nobody can use the key of the bucket, so that its objects can neither be read nor written.",
-            "Enable the key, or cancel its deletion, before it is gone for good; or give the bucket another key.",
+            "cannot use its bucket: the KMS key is disabled or pending deletion",
+            "No principal can use the bucket's KMS key, so its objects can neither be read nor written.",
+            "Enable the key or cancel its deletion before it is deleted, or give the bucket another key.",
         ),
         FindingCode.KEY_UNKNOWN: FindingText(
+            "uses a bucket with an unknown KMS key",
             "The bucket is encrypted with a customer managed key that the configuration does not name.",
-            "If it is intended, name the key's ARN as `key` of the bucket in the remediator's configuration and "
-            "deploy, so that its use is looked at as well; else set the bucket's default encryption back.",
+            "If intended, set the key's ARN as `key` of the bucket in the configuration and deploy. Otherwise reset "
+            "the bucket's default encryption.",
         ),
         FindingCode.PROFILE_MISSING: FindingText(
-            "No instance profile of the role's own name holds the role; Anyscale looks for that one by default.",
-            "Put the role into it, and create it first if it does not exist, as below; or name another instance "
-            "profile in the compute configuration.",
+            "has no instance profile",
+            "No instance profile of the role's name contains the role. Anyscale uses that one by default.",
+            "Create the instance profile and add the role as below, or name another one in the compute configuration.",
         ),
         FindingCode.PROFILE_OCCUPIED: FindingText(
-            "The instance profile of the role's own name holds another role, so that instances would get that one.",
-            "Put the role into it in place of the other one, or name another instance profile in the compute "
-            "configuration. Nothing is taken out of an instance profile automatically.",
+            "has an instance profile that contains another role",
+            "The instance profile of the role's name contains another role, so instances would get that role.",
+            "Replace the other role in the instance profile, or name another instance profile in the compute "
+            "configuration. The remediator removes no role from an instance profile.",
         ),
         FindingCode.PROFILE_UNDECIDED: FindingText(
-            "Whether instances can get the role through an instance profile could not be found out.",
-            "Let the remediator's role call iam:ListInstanceProfilesForRole and iam:GetInstanceProfile.",
+            "may have no usable instance profile",
+            "The instance profiles could not be read, so it is unknown whether instances can get the role.",
+            "Allow the remediator's role iam:ListInstanceProfilesForRole and iam:GetInstanceProfile.",
         ),
         FindingCode.QUARANTINED: FindingText(
-            "Somebody has shut this role, as is done in an incident; nothing at all is repaired until that ends.",
-            "If the incident is over, remove what is named above; then the role is looked at again by itself.",
+            "is quarantined",
+            "The role is locked down, as during a security incident. Nothing is repaired until that ends.",
+            "When the incident is over, remove the policy named above. The role is then managed again automatically.",
         ),
     }
 )

@@ -1,7 +1,7 @@
-"""What a message says and in which order; each channel prints it its own way, e-mail as plain text.
+"""The content of a message and its order; each channel prints it its own way, e-mail as plain text.
 
-All text in it is ours, or foreign text that ``core.model.plain_text`` has made harmless. A channel in which not
-everything fits leaves out whole sections, those of the highest rank first, and says where the rest can be read.
+All foreign text in it was made harmless by ``core.model.plain_text``. A channel in which not everything fits leaves out
+whole sections, those of the highest rank first, and names the command that shows the rest.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ class SectionForm(Enum):
     """How a section is printed."""
 
     SENTENCES = "sentences"
-    """One a line; a line that begins with two spaces explains the one before it."""
+    """One per line; a line that begins with two spaces explains the one before it."""
     COMMANDS = "commands"
-    """To be typed as they stand."""
+    """To be run as they are."""
     DIFF = "diff"
     """A unified diff."""
     CODE = "code"
-    """To be pasted as it stands."""
+    """To be pasted as it is."""
 
 
 class Rank(IntEnum):
-    """How much is lost without a section; the highest is left out first."""
+    """How important a section is; the highest rank is left out first."""
 
     NEEDED = 0
     """What is wrong, and what to do."""
-    TELLING = 1
+    DETAIL = 1
     """Who caused it, what was changed."""
     HANDY = 2
-    """Commands to undo, pause or resume."""
+    """Commands to undo, turn off or resume."""
     LASTING = 3
     """How to make it permanent."""
     SPARE = 4
@@ -46,7 +46,7 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a message; ``note`` is a sentence between the title and the lines, empty where there is none."""
+    """A part of a message; ``note`` is a sentence between the title and the lines, or empty."""
 
     title: str
     lines: tuple[str, ...]
@@ -59,10 +59,11 @@ class Section:
 class Layout:
     """A whole message.
 
-    ``subject`` has at most 99 ASCII characters on one line. ``headline`` is the first line, which says whether the
-    reader has to do anything. ``facts`` are short, as names and values (``("Role", "arn:…")``). ``thread`` is the same
-    in all messages that belong together, None where a message stands alone. ``keywords`` are single words to search
-    for. ``record`` says where the rest can be read, as a command (``remediator history head-node``).
+    ``subject`` has at most 99 ASCII characters on one line. ``headline`` is the first line: what happened, to what, by
+    whom. ``facts`` are short, as names and values (``("Role", "arn:…")``). ``thread`` is the same in all messages that
+    belong together, None where there is no other. ``keywords`` are single words to search for. ``record`` is the
+    command that shows the rest (``remediator history head-node``). ``links`` are labels and https addresses made by
+    this package, never foreign text.
     """
 
     subject: str
@@ -73,12 +74,15 @@ class Layout:
     thread: str | None
     keywords: tuple[str, ...]
     record: str
+    links: tuple[tuple[str, str], ...] = ()
 
 
 def email_text(layout: Layout) -> str:
-    """The whole message: the headline is the first line, sections are parted by empty lines and indented."""
+    """The whole message: the headline is the first line, sections are separated by empty lines and indented."""
     facts = "\n".join(f"{name:<{_FACT_WIDTH}}{value}" for name, value in layout.facts)
-    return "\n\n".join(filter(None, (layout.headline, facts, *map(_section, layout.sections)))) + "\n"
+    links = "\n".join(f"{label}: {address}" for label, address in layout.links)
+    head = "\n".join(filter(None, (facts, links)))
+    return "\n\n".join(filter(None, (layout.headline, head, *map(_section, layout.sections)))) + "\n"
 
 
 def _section(section: Section) -> str:

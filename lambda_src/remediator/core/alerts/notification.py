@@ -1,4 +1,4 @@
-"""What an alert says, about one role or about no single one, in no channel's form yet."""
+"""The content of an alert about one role, and of a system notice, independent of the channel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from remediator.settings import WriteLimit
 
 
 class Severity(StrEnum):
-    """How soon a person should look: not at all, during the day, now."""
+    """How soon an operator should act: not at all, during the day, now."""
 
     INFO = "info"
     WARNING = "warning"
@@ -27,24 +27,24 @@ class Severity(StrEnum):
 
 
 class WriteState(StrEnum):
-    """What became of a write."""
+    """The result of a write."""
 
     APPLIED = "applied"
-    """It was written and read back."""
+    """Written and read back."""
     PROPOSED = "proposed"
-    """It was not written, but would be."""
+    """Not written, but would be."""
     UNCONFIRMED = "unconfirmed"
-    """It was written, or may have been, and is not seen."""
+    """Written, or may have been, and not visible yet."""
     NOT_APPLIED = "not applied"
-    """It was tried, and not written."""
+    """Tried, and not written."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentChange:
-    """One document before and after, as JSON objects; ``note`` says why it is in its state.
+    """One document before and after, as JSON objects; ``note`` explains its state.
 
-    ``before`` is None where it did not exist, ``after`` where it does not exist any more. ``change_id`` is that of the
-    record in the history, empty where nothing was to be written.
+    ``before`` is None where the document did not exist, ``after`` where it no longer exists. ``change_id`` is the id of
+    the record in the history, empty where nothing was to be written.
     """
 
     document: str
@@ -56,17 +56,18 @@ class DocumentChange:
 
 
 Point: TypeAlias = tuple[str, ...]
-"""One thing that is wrong, or to do: a sentence, and further sentences that explain it."""
+"""A finding or a step: one sentence, and further sentences that explain it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
     """An alert about one role.
 
-    ``notification_id`` is made from what it says, 32 hex digits: an outcome that is told twice, because it could not be
-    remembered that it was told, has the same one. ``incident_id`` is the same in all alerts about one incident of a
-    role, from the first to its resolution. ``title`` is what the subject says of the role, ``headline`` the first line.
-    Without ``documents`` those of the changes were left out, because they were too long.
+    ``notification_id`` (32 hex digits) is derived from the content, so that an outcome that is alerted twice has the
+    same one. ``incident_id`` is the same in all alerts about one incident of a role, from the first to its resolution.
+    ``title`` is the state in a few words, ``subject`` the subject line, ``headline`` the first line. ``since`` is when
+    the incident was opened, None where nothing is open. ``documents`` is False where the documents of the changes were
+    left out because they were too long.
     """
 
     notification_id: str
@@ -76,7 +77,9 @@ class Notification:
     incident_id: str | None
     severity: Severity
     title: str
+    subject: str
     headline: str
+    since: datetime | None
     role_name: str
     role_arn: str | None
     account: str
@@ -95,21 +98,21 @@ class Notification:
 
 
 class SystemNoticeKind(StrEnum):
-    """What a notice is about; the values stand where those of outcomes stand."""
+    """The subject of a system notice; its values share a field with the outcomes of alerts."""
 
     LIMIT_REACHED = "limit-reached"
-    """As much was written as is allowed within a window, so that nothing more is."""
+    """The write limit of a window is reached."""
     TEST = "test"
-    """Somebody tries whether alerts arrive."""
+    """An operator tests whether alerts arrive."""
 
 
 @dataclass(frozen=True, slots=True)
 class SystemNotice:
     """A message that is about no single role.
 
-    ``notification_id`` has 32 hex digits; a notice that is published twice has the same one. ``title`` is what the
-    subject says, ``headline`` the first line, and ``to_do`` what a person can do, a sentence each. ``limit`` is the
-    limit of writes where the notice is about that.
+    ``notification_id`` has 32 hex digits; a notice that is published twice has the same one. ``title`` is the subject
+    line, ``headline`` the first line, and ``to_do`` the next steps, a sentence each. ``limit`` is the write limit where
+    the notice is about that.
     """
 
     notification_id: str
@@ -123,39 +126,39 @@ class SystemNotice:
 
 
 def limit_reached(account: str, limit: WriteLimit, now: datetime) -> SystemNotice:
-    """That no more is written within the window that it is now; all about one window have the same id."""
+    """The notice that the write limit of the current window is reached; all notices of one window have the same id."""
     window = window_of(now, limit.minutes)
     return SystemNotice(
         notification_id=_id(account, SystemNoticeKind.LIMIT_REACHED, window.key),
         kind=SystemNoticeKind.LIMIT_REACHED,
         severity=Severity.ERROR,
-        title="the limit of writes is reached",
+        title="ACTION REQUIRED: write limit reached, repairs are on hold",
         headline=(
-            f"Please look: {limit.writes} documents were written within {limit.minutes} minutes, which is the limit. "
-            "Until the next window begins, nothing more is repaired."
+            f"The remediator wrote {limit.writes} documents within {limit.minutes} minutes, which is the limit. "
+            f"Repairs are on hold until {window.end:%H:%M} UTC."
         ),
         account=account,
         to_do=(
-            "See who breaks so many roles: the history (remediator history) names who caused each repair.",
-            "If it is intended, raise `writeLimit` in the configuration and deploy.",
-            "What is still broken is found by the next sweep after the window ends.",
+            "Find the cause: remediator history names the caller behind each repair.",
+            "If so many writes are expected, raise `writeLimit` in the configuration and deploy.",
+            "The next scheduled sweep after the window repairs what is still broken.",
         ),
         limit=limit,
     )
 
 
 def test_system_notice(account: str, sent_by: str, at: datetime) -> SystemNotice:
-    """A sample, by which a person sees whether alerts arrive; ``sent_by`` is the ARN of who sends it."""
+    """A test notice, to check that alerts arrive; ``sent_by`` is the ARN of the sender."""
     return SystemNotice(
         notification_id=_id(account, sent_by, at.astimezone(UTC).isoformat()),
         kind=SystemNoticeKind.TEST,
         severity=Severity.INFO,
-        title="a test",
-        headline="This is a test; nothing for you to do. Alerts of the remediator arrive here.",
+        title="Test: alerts of the Anyscale role remediator arrive here",
+        headline="This is a test. No action needed.",
         account=account,
         to_do=(
-            f"{sent_by} has sent it with `remediator test-alert` at {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC.",
-            "Where it should have arrived and has not, see docs/runbook.md.",
+            f"{sent_by} sent it with `remediator test-alert` at {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC.",
+            "If it is missing in a channel, see docs/runbook.md.",
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Layouts in Slack's markup, harmless whatever they hold, and cut where it hurts least.
+"""Layouts in Slack's markup, harmless whatever they hold, and cut where the least is lost.
 
 https://docs.slack.dev/messaging/formatting-message-text
 """
@@ -16,7 +16,7 @@ from remediator.core.alerts.notification import Severity
 from remediator.core.model.plain_text import plain
 
 SIGNS: Final = {Severity.INFO: "✅", Severity.WARNING: "⚠️", Severity.ERROR: "🚨"}
-"""What a message begins with: three shapes, so that they differ for those who see no colours too."""
+"""What a message begins with: three shapes, so that they differ without color too."""
 
 CHUNK_LIMIT: Final = 3000
 """https://docs.slack.dev/reference/block-kit/blocks/section-block (text)"""

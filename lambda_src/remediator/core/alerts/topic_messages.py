@@ -1,4 +1,4 @@
-"""What the topics carry, read back and laid out for people: alerts, digests, and the alarms of CloudWatch."""
+"""Topic messages read back and laid out for readers: alerts, digests, and CloudWatch alarms."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from remediator.errors import MalformedAlert
 
 
 def topic_message_layout(text: str) -> Layout:
-    """The layout of what the topic for people carries: an alert, a digest of many, or an alarm of CloudWatch.
+    """The layout of a message of the people topic: an alert, a digest, or a CloudWatch alarm.
 
-    Raises MalformedAlert, which says what is wrong with it.
+    Raises MalformedAlert, which names the fault.
     """
     try:
         message = json.loads(text)
@@ -28,17 +28,19 @@ def topic_message_layout(text: str) -> Layout:
         if is_alarm(message):
             return alarm_layout(message)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise MalformedAlert(f"this is no message for people: {type(error).__name__}: {str(error)[:200]}") from error
+        raise MalformedAlert(
+            f"not a message of the people topic: {type(error).__name__}: {str(error)[:200]}"
+        ) from error
     return digest_layout(parse_digest(text)) if is_digest else layout_of(parse_record(text))
 
 
 def is_alarm(message: Mapping[str, object]) -> bool:
-    """Whether a message is what CloudWatch publishes when an alarm changes its state."""
+    """Whether a message is what CloudWatch publishes when an alarm changes state."""
     return "AlarmName" in message and "NewStateValue" in message
 
 
 def alarm_layout(message: Mapping[str, object]) -> Layout:
-    """What CloudWatch publishes of an alarm, laid out. Raises KeyError or TypeError where a field is not there.
+    """A CloudWatch alarm laid out. Raises KeyError or TypeError where a field is missing.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-actions-notify.html
     """
@@ -47,14 +49,11 @@ def alarm_layout(message: Mapping[str, object]) -> Layout:
     description = message.get("AlarmDescription")
     advice = foreign(description) if isinstance(description, str) else ""
     is_over = state == "OK"
-    headline = (
-        f"Over; nothing for you to do. The alarm {name} is not on any more."
-        if is_over
-        else f"Please look: {advice or f'the alarm {name} is on.'}"
-    )
+    advice, _, runbook = advice.partition(" See ")
+    headline = "The alarm is over. No action needed." if is_over else advice or "The alarm is on."
     command = f"aws cloudwatch describe-alarms --alarm-names {name}"
     return Layout(
-        subject=subject_line(f"Anyscale role remediator: {'over' if is_over else 'alarm'} {name}"),
+        subject=subject_line(f"{'Alarm over' if is_over else 'ALARM'}: {name}"),
         headline=headline,
         severity=Severity.INFO if is_over else Severity.ERROR,
         facts=(
@@ -62,10 +61,11 @@ def alarm_layout(message: Mapping[str, object]) -> Layout:
             ("Account", foreign(fields.text("AWSAccountId"))),
             ("Region", foreign(fields.text("Region"))),
             ("Since", foreign(fields.text("StateChangeTime"))),
+            *((("Runbook", runbook),) if runbook else ()),
         ),
         sections=(
-            Section("Why", (foreign(fields.text("NewStateReason")),)),
-            Section("To look at it", (command,), SectionForm.COMMANDS, Rank.HANDY),
+            Section("Reason", (foreign(fields.text("NewStateReason")),)),
+            Section("To see its state", (command,), SectionForm.COMMANDS, Rank.HANDY),
         ),
         thread=None,
         keywords=("alarm", name),

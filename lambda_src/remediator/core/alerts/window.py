@@ -1,4 +1,4 @@
-"""Windows of time that begin at fixed times, so that whoever counts in them counts in the same ones."""
+"""Windows of time that begin at fixed times, so that every function counts in the same ones."""
 
 from __future__ import annotations
 

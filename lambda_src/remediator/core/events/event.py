@@ -38,6 +38,7 @@ _INSTANCE_PROFILE_NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
 # Names of old buckets may be longer than those of new ones, and hold capitals and underscores.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}", re.ASCII)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 # CloudTrail cuts userAgent and error texts here; nothing that we keep of an event needs to be longer.
 _LONGEST_TEXT = 1_024
@@ -73,10 +74,10 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """The call that made us look: ``call`` by whom, at ``time`` (ISO 8601, UTC), under CloudTrail's ``event_id``.
+    """The call that triggered a check: by whom, at ``time`` (ISO 8601, UTC), under CloudTrail's ``event_id``.
 
-    ``enrolls`` is the value of the enrolment tag that the call itself set, empty where it took the tag away; ``mode``
-    is that of ``anyscale:remediation``. Each is None where the call said nothing of it.
+    ``enrolls`` is the value of the enrollment tag that the call itself set, empty where it removed the tag; ``mode`` is
+    that of ``anyscale:remediation``. ``region`` is where CloudTrail recorded the event. Each is None where unknown.
     """
 
     event_id: str
@@ -85,6 +86,7 @@ class Cause:
     actor: Actor
     enrolls: str | None = None
     mode: str | None = None
+    region: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +258,14 @@ def _cause(detail: Mapping[str, object]) -> Cause:
     time = detail.get("eventTime")
     if not isinstance(time, str) or parse_time(time) is None:
         raise MalformedEvent(f"{detail['eventName']} has no `eventTime` in the form 2026-01-31T12:00:00Z")
-    return Cause(event_id=_clip(event_id), call=str(detail["eventName"]), time=time, actor=_actor(detail))
+    region = detail.get("awsRegion")
+    return Cause(
+        event_id=_clip(event_id),
+        call=str(detail["eventName"]),
+        time=time,
+        actor=_actor(detail),
+        region=region if isinstance(region, str) and _REGION.fullmatch(region) else None,
+    )
 
 
 def _actor(detail: Mapping[str, object]) -> Actor:

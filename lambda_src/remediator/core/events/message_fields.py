@@ -18,8 +18,14 @@ def json_line(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def read_message(text: str, what: str, form: int, read: Callable[[Fields], T], error: type[RemediatorError]) -> T:
-    """What ``read`` makes of a JSON object whose ``format`` is ``form``; another version is never guessed at.
+def read_message(
+    text: str,
+    what: str,
+    form: int | tuple[int, ...],
+    read: Callable[[Fields], T],
+    error: type[RemediatorError],
+) -> T:
+    """What ``read`` makes of a JSON object whose ``format`` is ``form``, or one of these; no other is guessed at.
 
     ``what`` names the message ("an alert"). Raises ``error`` for any other text, and where ``read`` finds a field
     missing or wrong.
@@ -30,8 +36,9 @@ def read_message(text: str, what: str, form: int, read: Callable[[Fields], T], e
     except (TypeError, ValueError, RecursionError) as problem:
         raise error(f"{what} must be a JSON object: {str(problem)[:200]}") from problem
     found = members.get("format")
-    if found != form or isinstance(found, bool):
-        raise error(f"{what} of format {form} is needed, and this one has {str(found)[:20]}")
+    forms = form if isinstance(form, tuple) else (form,)
+    if found not in forms or isinstance(found, bool):
+        raise error(f"{what} of format {forms[0]} is needed, and this one has {str(found)[:20]}")
     try:
         return read(fields)
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as problem:
@@ -136,6 +143,7 @@ def read_cause(fields: Fields) -> Cause:
         # The value of a tag may be empty. Messages of an older version have neither.
         enrolls=fields.text("enrolls", may_be_empty=True) if fields.has("enrolls") else None,
         mode=fields.text("mode", may_be_empty=True) if fields.has("mode") else None,
+        region=fields.text("region") if fields.has("region") else None,
     )
 
 

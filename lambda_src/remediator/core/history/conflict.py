@@ -1,4 +1,4 @@
-"""No tug-of-war: where somebody keeps undoing the same repair, a person has to decide who is right."""
+"""Conflicts: where another principal keeps undoing the same repair, an operator has to decide which is right."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_PRINCIPALS = 20
 
 
 def counted_since(role_record: RoleRecord, limit: ConflictLimit, now: datetime) -> datetime:
-    """From when on repairs count: for one window back, but not from before a person resumed the role."""
+    """From when repairs count: for one window back, but not from before an operator resumed the role."""
     window = now - timedelta(minutes=limit.minutes)
     return window if role_record.counted_from is None else max(window, role_record.counted_from)
 
@@ -35,18 +35,18 @@ def detect_conflict(
     now: datetime,
     own_role_arn: str,
 ) -> Conflict | None:
-    """The contest that begins now, because a finding is there again that was repaired too often; None where none does.
+    """The conflict that begins now, because a finding was repaired too often and is back; None where none begins.
 
-    ``recent`` are the changes of the role since ``counted_since``. A repair that was written but not seen counts too:
-    somebody who undoes it at once must not get another one for it each time. So does one of a role that was deleted and
-    created anew since.
+    ``recent`` are the changes of the role since ``counted_since``. A repair that was written but not confirmed counts
+    too: undoing it immediately must not lead to another repair each time. So does a repair of a role that was deleted
+    and created again since.
     """
     made = [change for change in recent if change.kind is not ChangeKind.UNDO and change.state in _COUNTED]
     repeated = tuple(_repaired_too_often(findings, made, limit))
     if not repeated:
         return None
     undone_by = [
-        *(cause for change in made[1:] for cause in change.causes),  # the first repair undid nobody's undoing
+        *(cause for change in made[1:] for cause in change.causes),  # the first repair answered no undoing
         *causes,
     ]
     begun = Conflict(since=now, until=now + timedelta(minutes=limit.cool_down_minutes), findings=repeated, actors=())
@@ -63,11 +63,11 @@ def _repaired_too_often(findings: Iterable[Finding], made: Iterable[Change], lim
 def apply_operator_override(
     role_record: RoleRecord, causes: tuple[Cause, ...], *, limit: ConflictLimit, now: datetime, own_role_arn: str
 ) -> RoleRecord:
-    """What is remembered, less a contest that has cooled down or that a person has ended by setting the tag to repair.
+    """The role record without a conflict that has cooled down, or that an operator has ended by the resume tag.
 
-    The tag counts where it was set after the contest began: an event that comes late says nothing of it. It does not
-    count by the hand of those who undid our repairs, who may set it with every run, nor a second time within the
-    cool-down: then ``remediator resume`` ends the contest.
+    The tag counts only if it was set after the conflict began. It does not count from a principal that undid the
+    repairs, which may set it with every run, nor a second time within the cool-down. ``remediator resume`` then ends
+    the conflict.
     """
     conflict = role_record.conflict
     if conflict is None:
@@ -89,9 +89,9 @@ def _resumes(cause: Cause, conflict: Conflict, own_role_arn: str) -> bool:
 
 
 def counted(conflict: Conflict, causes: tuple[Cause, ...], *, own_role_arn: str) -> Conflict:
-    """The contest with the calls that came since, and who made them."""
+    """The conflict with the calls made since, and their callers."""
     further = [cause for cause in causes if _is_of_others(cause, own_role_arn)]
-    # Whoever only tags undoes nothing.
+    # A call that only tags undoes nothing.
     undoing = [cause for cause in further if cause.call not in TAGGING]
     actors = dict.fromkeys((*conflict.actors, *(describe_actor(cause.actor) for cause in undoing)))
     principals = dict.fromkeys((*conflict.principals, *map(_principal, undoing)))
@@ -104,12 +104,17 @@ def counted(conflict: Conflict, causes: tuple[Cause, ...], *, own_role_arn: str)
 
 
 def resume_command(role_name: str) -> str:
-    """The command that lets the remediator repair a role again."""
-    return f"aws iam tag-role --role-name {role_name} --tags Key={MODE_TAG},Value={Mode.REPAIR}"
+    """The command that ends a conflict, so that the role is repaired again."""
+    return f"remediator resume {role_name}"
+
+
+def mode_command(role_name: str, mode: str) -> str:
+    """The command that sets the role's mode tag: ``repair``, ``observe`` or ``off``."""
+    return f"aws iam tag-role --role-name {role_name} --tags Key={MODE_TAG},Value={mode}"
 
 
 def _principal(cause: Cause) -> str:
-    """Who made a call, whatever the session is called: its name may be another one in every run."""
+    """The role or user behind a call; the name of a session may differ in every run."""
     return cause.actor.issuer_arn or cause.actor.arn
 
 

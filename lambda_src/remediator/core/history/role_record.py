@@ -1,8 +1,8 @@
-"""What is remembered of a role from one reconcile to the next.
+"""The role record: the state of a role that is stored from one reconcile to the next.
 
-An approval belongs to the role with its unique id: one that was deleted and created again under the same name must be
-approved anew. All else goes by the name, or else whoever creates the role anew would begin every fight and every alert
-from the start.
+An approval belongs to the role with its unique id: a role that was deleted and created again under the same name must
+be approved again. Everything else is kept by name. Otherwise a caller that recreates the role would reset its conflict
+and its alerts.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from remediator.core.model.finding import Finding, FindingCode
 from remediator.errors import MalformedRecord
 
 FORMAT = 1
-"""Version of the record's form; a record of another version is never guessed at."""
+"""Version of the record's format; a record of another version is an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """That the role may be enrolled in ``cloud``: ``by`` is the ARN of the approver, ``event_id`` the call.
+    """The role may be enrolled in ``cloud``: ``by`` is the ARN of the approver, ``event_id`` the call.
 
-    ``time`` is when it was made (ISO 8601, UTC).
+    ``time`` is the time of the call (ISO 8601, UTC).
     """
 
     cloud: str
@@ -33,11 +33,11 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """That somebody keeps undoing our repairs of these findings, so that nothing is written until a person decides.
+    """Another principal keeps undoing the repairs of these findings; nothing is written until an operator decides.
 
-    ``since`` and ``until``, when the cool-down ends, have their zone. ``actors`` describe who undoes them. ``events``
-    counts the calls that came since. ``principals`` are those who may not end it with a tag: the ARNs of the roles or
-    users behind the calls that undid our repairs.
+    ``since`` and ``until`` (the end of the cool-down) are aware times. ``actors`` describe who undoes the repairs.
+    ``events`` counts the calls since then. ``principals`` cannot end the conflict with a tag: the ARNs of the roles or
+    users behind the calls that undid the repairs.
     """
 
     since: datetime
@@ -50,27 +50,26 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """What is wrong with the role and is still open.
+    """An open problem of the role.
 
-    ``fingerprint`` says what it is; ``incident_id`` names it for good, also when the fingerprint changes. ``told`` says
-    whether people know of it as it is now.
+    ``fingerprint`` identifies the problem; ``incident_id`` stays the same when the fingerprint changes. ``alerted``:
+    the problem was alerted as it is now.
     """
 
     incident_id: str
     fingerprint: str
     opened: datetime
-    told: bool
+    alerted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class RoleRecord:
-    """What is remembered of a role; empty for one that was never seen.
+    """The stored state of a role; empty for a role without one.
 
-    ``role_id`` is the unique id of the role. ``counted_from`` is when a person resumed the role: repairs before that
-    do not count towards a contest. ``told`` are the alerts of the last day: what each was about, by
-    its fingerprint, and when it was sent. ``open_changes`` are the ids of changes
-    that were intended and not concluded; they are kept by the history itself and are no part of what is written.
-    ``version`` counts the writes, so that none is lost.
+    ``role_id`` is the unique id of the role. ``counted_from`` is when an operator resumed the role: earlier repairs do
+    not count towards a conflict. ``alerts`` are those of the last day: the fingerprint of each, and when it was sent.
+    ``open_changes`` are the ids of pending changes; the history keeps them, and they are not written with the record.
+    ``version`` counts the writes, so that no update is lost.
     """
 
     role_id: str | None = None
@@ -78,26 +77,26 @@ class RoleRecord:
     conflict: Conflict | None = None
     counted_from: datetime | None = None
     incident: Incident | None = None
-    told: tuple[tuple[str, datetime], ...] = ()
+    alerts: tuple[tuple[str, datetime], ...] = ()
     open_changes: tuple[str, ...] = ()
     version: int = 0
 
-    def of(self, role_id: str) -> RoleRecord:
-        """What is remembered of the role with that unique id: no approval, where it is another one than before."""
+    def for_role_id(self, role_id: str) -> RoleRecord:
+        """The record for the role with that unique id: without the approval where the role was created again."""
         return self if self.role_id == role_id else replace(self, role_id=role_id, approval=None)
 
     @property
     def is_pending(self) -> bool:
-        """Whether the role must be looked at even if nothing happens: people believe that something is open."""
+        """Whether every sweep must reconcile the role: an incident or a conflict is open."""
         return self.incident is not None or self.conflict is not None
 
     def says_the_same(self, other: RoleRecord) -> bool:
-        """Whether writing one over the other would change nothing."""
+        """Whether replacing one by the other would change nothing."""
         return replace(self, open_changes=(), version=0) == replace(other, open_changes=(), version=0)
 
 
 def role_record_json(role_record: RoleRecord) -> str:
-    """What is remembered as one line of JSON; ``parse_role_record`` reads it back."""
+    """The record as one line of JSON; ``parse_role_record`` reads it back."""
     conflict, incident = role_record.conflict, role_record.incident
     return json_line(
         {
@@ -114,15 +113,21 @@ def role_record_json(role_record: RoleRecord) -> str:
                 "principals": conflict.principals,
             },
             "counted_from": role_record.counted_from and role_record.counted_from.isoformat(),
-            "incident": incident and {**asdict(incident), "opened": incident.opened.isoformat()},
-            "told": [[fingerprint, at.isoformat()] for fingerprint, at in role_record.told],
+            "incident": incident
+            and {
+                "incident_id": incident.incident_id,
+                "fingerprint": incident.fingerprint,
+                "opened": incident.opened.isoformat(),
+                "told": incident.alerted,
+            },
+            "told": [[fingerprint, at.isoformat()] for fingerprint, at in role_record.alerts],
         }
     )
 
 
 def parse_role_record(text: str, *, open_changes: tuple[str, ...] = (), version: int = 0) -> RoleRecord:
-    """Read what ``role_record_json`` wrote. Raises MalformedRecord for anything else: it is never taken for nothing."""
-    role_record = read_message(text, "what is remembered of a role", FORMAT, _role_record_of, MalformedRecord)
+    """Read what ``role_record_json`` wrote. Raises MalformedRecord for anything else: it never reads as empty."""
+    role_record = read_message(text, "a role record", FORMAT, _role_record_of, MalformedRecord)
     return replace(role_record, open_changes=open_changes, version=version)
 
 
@@ -133,7 +138,7 @@ def _role_record_of(fields: Fields) -> RoleRecord:
         conflict=fields.read_or_none("contest", _conflict),
         counted_from=None if fields.is_null("counted_from") else fields.time("counted_from"),
         incident=fields.read_or_none("incident", _incident),
-        told=tuple((mark, Fields({"at": at}).time("at")) for mark, at in fields.pairs("told")),
+        alerts=tuple((mark, Fields({"at": at}).time("at")) for mark, at in fields.pairs("told")),
     )
 
 
@@ -157,5 +162,5 @@ def _incident(fields: Fields) -> Incident:
         incident_id=fields.text("incident_id"),
         fingerprint=fields.text("fingerprint"),
         opened=fields.time("opened"),
-        told=fields.flag("told"),
+        alerted=fields.flag("told"),
     )

@@ -76,7 +76,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class BlockedRepair:
-    """A finding that could be repaired as such, but not here; ``because`` says what stands in the way."""
+    """A repairable finding that is not repaired here: ``because`` gives the reasons, ``to_do`` the remedy for each.
+
+    Where ``to_do`` is empty, the remedy of the finding itself applies.
+    """
 
     finding: Finding
     because: tuple[str, ...]
+    to_do: tuple[str, ...] = ()

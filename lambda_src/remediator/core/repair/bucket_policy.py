@@ -36,6 +36,7 @@ from remediator.core.repair.infrastructure_code import PermanentFix, hcl, subjec
 from remediator.core.repair.role_policy import without_own_buckets
 from remediator.core.repair.write_blockers import (
     NOT_GRANTED_YET,
+    QUOTA_REMEDIES,
     Planned,
     Retained,
     WriteBlocker,
@@ -289,24 +290,25 @@ def bucket_policy_write_blockers(
     if bucket.account != role.arn.account:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html (MethodNotAllowed)
         text = f"The bucket {bucket.name} belongs to account {bucket.account}; only that account can write its policy."
-        blockers.append(WriteBlocker("other-account", text))
+        to_do = "Ask the owner of that account to add the statement below, or set the cloud's `grant` to role-policy."
+        blockers.append(WriteBlocker("other-account", text, to_do))
     blockers += _blockers_of_present(bucket.policy)
     if after is None:
         return tuple(blockers)
     blockers += stale_blockers(_POLICY, after, role.role_id)
     if bucket.public_access_block is not None and bucket.public_access_block.block_public_policy:
         blockers += [
-            WriteBlocker("public", f"BlockPublicPolicy refuses the bucket policy, because {each.name} makes it public.")
+            WriteBlocker(
+                "public",
+                f"BlockPublicPolicy rejects the bucket policy, because {each.name} makes it public.",
+                f"Remove {each.name} from the bucket policy, or limit its principal.",
+            )
             for each in public_statements(after)
         ]
     size = len(policy_text(after).encode())
     if size > quota:
-        text = (
-            f"The bucket policy would have {size:,} bytes; the quota is {quota:,}, and it cannot be raised. Shorten "
-            "it, or set the cloud's `grant` to role-policy, which has a quota for each role, and its `formerGrant` to "
-            "bucket-policy."
-        )
-        blockers.append(WriteBlocker("quota", text))
+        text = f"The bucket policy would have {size:,} bytes; the quota is {quota:,}."
+        blockers.append(WriteBlocker("quota", text, QUOTA_REMEDIES[DocumentKind.BUCKET_POLICY]))
     return tuple(blockers)
 
 
@@ -316,11 +318,12 @@ def _blockers_of_present(policy: Reading[PolicyDocument]) -> Iterable[WriteBlock
             yield from faults_blockers(_POLICY, before)
             if is_turned_into_deny(before):
                 text = f"Somebody has turned our statement `{BUCKET_POLICY_SID}` into a Deny; a Deny is never removed."
-                yield WriteBlocker("denied", text)
+                yield WriteBlocker("denied", text, "If the Deny is not intended, remove it from the bucket policy.")
         case Absent():
             return
         case Unreadable(why=why):
-            yield WriteBlocker("unread", f"The bucket policy could not be read: {why}")
+            text = f"The bucket policy could not be read: {why}"
+            yield WriteBlocker("unread", text, "Allow the remediator's role s3:GetBucketPolicy in the bucket policy.")
         case _ as never:
             assert_never(never)
 

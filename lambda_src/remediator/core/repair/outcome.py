@@ -1,4 +1,4 @@
-"""What came of one reconcile: the record that is logged, counted and told to people."""
+"""The outcome of one reconcile: the record that is logged, counted and reported."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from remediator.core.history.change import Change, ChangeState
 from remediator.core.history.role_record import Conflict, RoleRecord
 from remediator.core.model.finding import REPAIRABLE, BlockedRepair, Finding
 from remediator.core.model.write import Write
+from remediator.errors import AwsError
 
 
 class OutcomeKind(StrEnum):
-    """One word for what came of it."""
+    """One word for the outcome."""
 
     NOT_ENROLLED = "not-enrolled"
     OFF = "off"
@@ -29,14 +30,14 @@ class OutcomeKind(StrEnum):
 
 
 class Hold(StrEnum):
-    """Why nothing is written although something could be."""
+    """Why a repair that is possible is on hold."""
 
     OBSERVE = "observe"
-    """The mode of the cloud or of the role says so."""
+    """The mode of the cloud or of the role is observe."""
     PAUSED = "paused"
-    """Somebody has paused all writes, or those for the cloud."""
+    """An operator has paused all writes, or those of the cloud."""
     CAPPED = "capped"
-    """As many writes as the configuration allows were made within this window."""
+    """The write limit of this window is reached."""
 
 
 ALERTED = frozenset(
@@ -49,12 +50,12 @@ ALERTED = frozenset(
         OutcomeKind.FAILED,
     }
 )
-"""The outcomes that a person should know of; the others only stand in the log."""
+"""The outcomes that are alerted; the others are logged only, unless they resolve an incident."""
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """It was written, and reading it back showed that it does what it was written for.
+    """The document was written, and reading it back confirmed the effect.
 
     ``change_id`` is the id of its record in the history, here and in the other results.
     """
@@ -65,7 +66,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Unconfirmed:
-    """It was, or may have been, written, but its effect could not be seen yet; it is looked at again."""
+    """The document was, or may have been, written, but its effect is not visible yet. It is read again."""
 
     write: Write
     why: str
@@ -74,9 +75,10 @@ class Unconfirmed:
 
 @dataclass(frozen=True, slots=True)
 class NotApplied:
-    """It was not written; ``why`` is what AWS answered. ``retried``: trying again later can help.
+    """The document was not written; ``why`` is the reason, ``error`` that of AWS where there is one.
 
-    ``is_lost``: no answer came, and the write was not seen to take effect either, which it may still do.
+    ``retried``: a later try can succeed. ``is_lost``: AWS did not answer, and the write is not visible; it may still
+    take effect.
     """
 
     write: Write
@@ -84,6 +86,7 @@ class NotApplied:
     retried: bool = False
     is_lost: bool = False
     change_id: str = field(default="", compare=False)
+    error: AwsError | None = field(default=None, compare=False)
 
 
 WriteResult: TypeAlias = Applied | Unconfirmed | NotApplied
@@ -93,17 +96,18 @@ WriteResult: TypeAlias = Applied | Unconfirmed | NotApplied
 class Outcome:
     """The result of reconciling one role.
 
-    ``role_arn`` is None where the role could not be read. ``cloud`` is None where it is unknown. ``results`` are the
-    writes that were tried, ``proposed`` those that were not, and ``hold`` why, if not because only we
-    ourselves made us look. ``refusal`` is the word for a refusal, ``contest`` the contest that keeps us from writing.
-    ``settled`` are earlier changes that were interrupted, with what became of them. ``causes`` are the calls that made
-    us look, oldest first; ``own`` says that all of them were our own writes. ``notes`` are further sentences for a
-    person. ``again`` says that the request must go back to the queue, because not everything could be done or seen, and
-    ``is_last`` that nobody tries any longer.
-    ``untold`` are the ids of changes that stay open until people were told of them.
-    ``instance_profile`` is the ARN of the one that a compute configuration can name, None where none was looked at.
-    ``remembered`` is what was remembered of the role before, and ``memory`` what is now, except for what people are
-    told; both are None where the history was not reached.
+    ``role_arn`` is None where the role could not be read, ``cloud`` where it is unknown. ``causes`` are the calls that
+    triggered the reconcile, oldest first; ``own`` says that all of them were the remediator's own writes.
+
+    ``results`` are the writes that were tried. ``proposed`` are those that were not, and ``hold`` is the reason, unless
+    only own writes triggered the reconcile. ``refusal`` is the word for a refusal, ``conflict`` the conflict that stops
+    writes. ``in_place`` are earlier trust repairs that are still in a refused role. ``recovered`` are earlier changes
+    that were interrupted, with their result. ``notes`` are further sentences for an operator.
+
+    ``again``: the request must go back to the queue, because not everything could be done or read. ``is_last``: it is
+    not retried any more. ``unreported`` are the ids of changes that stay open until they are reported.
+    ``instance_profile`` is the ARN for a compute configuration, None where none was read. ``stored_record`` is the role
+    record as it was read, ``role_record`` as it is now except for alerts; both are None where the history was not read.
     """
 
     kind: OutcomeKind
@@ -124,6 +128,7 @@ class Outcome:
     refusal: str | None = None
     hold: Hold | None = None
     conflict: Conflict | None = None
+    in_place: tuple[Change, ...] = ()
     recovered: tuple[Change, ...] = ()
     instance_profile: str | None = None
     unreported: tuple[str, ...] = field(default=(), compare=False)
@@ -137,9 +142,9 @@ class Outcome:
 
     @property
     def manual_findings(self) -> tuple[Finding, ...]:
-        """The findings that no write of ours repairs."""
-        held = {blocked.finding for blocked in self.blocked}
-        return tuple(finding for finding in self.findings if finding.code not in REPAIRABLE or finding in held)
+        """The findings that no write of the remediator repairs."""
+        blocked = {each.finding for each in self.blocked}
+        return tuple(finding for finding in self.findings if finding.code not in REPAIRABLE or finding in blocked)
 
     @property
     def applied(self) -> tuple[Write, ...]:
@@ -153,9 +158,9 @@ class Outcome:
 
     @property
     def may_have_written(self) -> bool:
-        """Whether anything was written, or may have been, so that people must be told whatever comes next.
+        """Whether anything was, or may have been, written, so that the outcome must be alerted.
 
-        A change that was interrupted counts as well: whoever was interrupted has told nobody of it.
+        An interrupted change counts as well: the reconcile that made it has alerted no one.
         """
         return any(isinstance(result, (Applied, Unconfirmed)) for result in self.results) or any(
             change.may_have_taken_effect for change in self.recovered
@@ -163,7 +168,7 @@ class Outcome:
 
 
 def is_retried(result: WriteResult) -> bool:
-    """Whether looking again later can turn the result into a better one."""
+    """Whether a later reconcile can turn the result into a better one."""
     match result:
         case Applied():
             return False
@@ -185,9 +190,9 @@ def conclude(
 ) -> OutcomeKind:
     """The one word for a reconcile that ran to its end, the most urgent first.
 
-    A failed write comes before findings for a person, those before a repair, and a repair before a proposal. A change
-    that was interrupted is a repair if it was made after all, and for a person if nobody can say so, unless all that it
-    was for is repaired now.
+    A failed write comes before manual action, that before a repair, and a repair before a proposal. An interrupted
+    change is a repair if it was made after all. It requires manual action if its result is unknown, unless everything
+    that it was for is repaired now.
     """
     if any(not isinstance(result, Applied) for result in results):
         return OutcomeKind.FAILED
@@ -204,8 +209,8 @@ def conclude(
 
 
 def after_the_last_try(outcome: Outcome) -> Outcome:
-    """What would be tried again, where that was the last try: nothing ends by itself any more."""
-    why = "This was the last try, and the request now lies in the dead-letter queue."
+    """The outcome of a last try: nothing is retried any more."""
+    why = "All tries are used up; the request is in the dead-letter queue."
     return replace(
         outcome,
         kind=OutcomeKind.FAILED,
@@ -218,11 +223,11 @@ def after_the_last_try(outcome: Outcome) -> Outcome:
 
 
 def gave_up(request: ReconcileRequest, why: str) -> Outcome:
-    """The outcome of a request about a role that could not even be looked at, when nobody tries any longer."""
+    """The outcome of a request about a role that could not even be read, after the last try."""
     return Outcome(
         kind=OutcomeKind.FAILED,
         account=request.account,
         role_name=request.role_name,
         causes=(request.cause,),
-        why=f"Every try failed, and the request now lies in the dead-letter queue. The last time: {why}",
+        why=f"All tries failed; the request is in the dead-letter queue. Last error: {why}",
     )

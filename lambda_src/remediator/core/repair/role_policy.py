@@ -30,6 +30,7 @@ from remediator.core.repair.infrastructure_code import PermanentFix, hcl, subjec
 from remediator.core.repair.keys import keys_of
 from remediator.core.repair.write_blockers import (
     NOT_GRANTED_YET,
+    QUOTA_REMEDIES,
     Planned,
     Retained,
     WriteBlocker,
@@ -356,14 +357,15 @@ def inline_write_blockers(
     """
     if isinstance(policies.inline, Unreadable):
         why = policies.inline.why
-        return (WriteBlocker("unread", f"The list of the role's inline policies could not be read: {why}"),)
+        text = f"The list of the role's inline policies could not be read: {why}"
+        return (WriteBlocker("unread", text, "Allow the remediator's role iam:ListRolePolicies."),)
     blockers = [*unmodifiable_blockers(role), *_blockers_of_present(own_policy_reading(policies))]
     inline = policies.inline.value if isinstance(policies.inline, Present) else ()
     others = (each.document for each in inline if each.name != OWN_POLICY_NAME)
     total = sum(policy_size(each.value) for each in others if isinstance(each, Present))
     if after is not None and (total := total + policy_size(after)) > quota:
         text = f"The role's inline policies would have {total:,} characters together; the quota is {quota:,}."
-        blockers.append(WriteBlocker("quota", text))
+        blockers.append(WriteBlocker("quota", text, QUOTA_REMEDIES[DocumentKind.INLINE_POLICY]))
     return tuple(blockers)
 
 
@@ -373,10 +375,11 @@ def _blockers_of_present(own: Reading[PolicyDocument]) -> Iterable[WriteBlocker]
             yield from faults_blockers(f"the inline policy {OWN_POLICY_NAME}", document)
             if turned_into_deny(document):
                 text = f"Somebody has turned our statement in {OWN_POLICY_NAME} into a Deny; a Deny is never removed."
-                yield WriteBlocker("denied", text)
+                yield WriteBlocker("denied", text, f"If the Deny is not intended, remove it from {OWN_POLICY_NAME}.")
         case Absent():
             return
         case Unreadable(why=why):
-            yield WriteBlocker("unread", f"The inline policy {OWN_POLICY_NAME} could not be read: {why}")
+            text = f"The inline policy {OWN_POLICY_NAME} could not be read: {why}"
+            yield WriteBlocker("unread", text, "Allow the remediator's role iam:GetRolePolicy.")
         case _ as never:
             assert_never(never)

@@ -26,6 +26,7 @@ from remediator.core.policy.matching import Resource
 from remediator.core.policy.reading import Absent, Present, Unreadable
 from remediator.core.repair.infrastructure_code import PermanentFix, hcl, subjects_of, without_sid, yaml
 from remediator.core.repair.write_blockers import (
+    QUOTA_REMEDIES,
     Planned,
     Retained,
     WriteBlocker,
@@ -195,6 +196,13 @@ def repair(role: Role, findings: tuple[Finding, ...]) -> tuple[Planned, ...]:
     return write_unless_blocked(TRUST_POLICY, before, after, missing, blockers)
 
 
+def has_own_trust(role: Role) -> bool:
+    """Whether the trust policy has a statement of the remediator."""
+    return isinstance(role.trust, Present) and any(
+        str(each.get("Sid", "")).startswith(TRUST_SID) for each in raw_statements(role.trust.value)
+    )
+
+
 def removal(role: Role) -> Write | Retained | None:
     """The write that takes our statement out of the trust policy; None where there is none, or no policy was read."""
     if not isinstance(role.trust, Present):
@@ -245,18 +253,20 @@ def trust_write_blockers(role: Role, after: PolicyDocument, quota: int = TRUST_Q
     """
     blockers = [*unmodifiable_blockers(role)]
     if not isinstance(role.trust, Present):
-        blockers.append(WriteBlocker("unread", "The trust policy was not read, so that it must not be overwritten."))
+        text = "The trust policy was not read, so it must not be overwritten."
+        blockers.append(WriteBlocker("unread", text, "Allow the remediator's role iam:GetRole."))
         return tuple(blockers)
     before = role.trust.value
     blockers += faults_blockers(_DOCUMENT, before)
     blockers += stale_blockers(_DOCUMENT, after, role.role_id)
     if any(statement.principals and statement.principals.negated for statement in after.statements):
-        blockers.append(WriteBlocker("not-principal", "IAM does not accept NotPrincipal in a trust policy any more."))
+        text = "IAM no longer accepts NotPrincipal in a trust policy."
+        blockers.append(WriteBlocker("not-principal", text, "Replace NotPrincipal with Principal in the trust policy."))
     allowed = quota if policy_size(before) <= quota else max(quota, LARGEST_TRUST_QUOTA)
     size = policy_size(after)
     if size > allowed and not same_policy(before, after):
         text = f"The trust policy would have {size:,} characters; the quota is {allowed:,} (ACLSizePerRole)."
-        blockers.append(WriteBlocker("quota", text))
+        blockers.append(WriteBlocker("quota", text, QUOTA_REMEDIES[DocumentKind.TRUST_POLICY]))
     return tuple(blockers)
 
 

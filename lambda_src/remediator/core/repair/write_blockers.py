@@ -5,15 +5,33 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeAlias
 
 from remediator.core.model.finding import BlockedRepair, Finding
 from remediator.core.model.role import Role
-from remediator.core.model.write import DocumentId, Write, policy_write
+from remediator.core.model.write import DocumentId, DocumentKind, Write, policy_write
 from remediator.core.policy.document import PolicyDocument
 from remediator.core.policy.principals import stale_principals
+
+QUOTA_REMEDIES: Mapping[DocumentKind, str] = MappingProxyType(
+    {
+        DocumentKind.TRUST_POLICY: "Shorten the trust policy, or raise the IAM quota `Role trust policy length` in "
+        "Service Quotas (Region us-east-1).",
+        DocumentKind.INLINE_POLICY: "Shorten or remove other inline policies of the role. Their quota is shared and "
+        "cannot be raised.",
+        DocumentKind.BUCKET_POLICY: "Shorten the bucket policy, or set the cloud's `grant` to role-policy and its "
+        "`formerGrant` to bucket-policy. The quota cannot be raised.",
+        DocumentKind.INSTANCE_PROFILE: "Delete unused instance profiles, or raise the IAM quota `Instance profiles per "
+        "account` in Service Quotas (Region us-east-1).",
+    }
+)
+"""What an operator can do where a document exceeds its quota.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+"""
 
 Planned: TypeAlias = Write | BlockedRepair
 """The answer to one or more findings: the write that repairs them, or for each the reason why there is none."""
@@ -23,11 +41,12 @@ Planned: TypeAlias = Write | BlockedRepair
 class WriteBlocker:
     """Why a document must not, or cannot, be written.
 
-    ``code`` is one fixed word for programs, ``text`` a whole sentence for people.
+    ``code`` is one fixed word for programs. ``text`` is the reason and ``to_do`` the remedy, each a whole sentence.
     """
 
     code: str
     text: str
+    to_do: str
 
     def __str__(self) -> str:
         return self.text
@@ -56,7 +75,8 @@ def unmodifiable_blockers(role: Role) -> tuple[WriteBlocker, ...]:
     """
     for path, why in _UNMODIFIABLE.items():
         if role.arn.path.startswith(path):
-            return (WriteBlocker("unmodifiable", f"The role {role.arn.name} is {why}."),)
+            to_do = "Remove the enrollment tag from the role."
+            return (WriteBlocker("unmodifiable", f"The role {role.arn.name} is {why}.", to_do),)
     return ()
 
 
@@ -65,7 +85,7 @@ def faults_blockers(name: str, document: PolicyDocument) -> tuple[WriteBlocker, 
     if not document.faults:
         return ()
     text = f"{name[:1].upper()}{name[1:]} must not be rewritten, because it breaks the grammar: "
-    return (WriteBlocker("faults", text + " ".join(document.faults)),)
+    return (WriteBlocker("faults", text + " ".join(document.faults), f"Correct the grammar of {name}."),)
 
 
 def stale_blockers(name: str, document: PolicyDocument, own_id: str) -> tuple[WriteBlocker, ...]:
@@ -79,6 +99,7 @@ def stale_blockers(name: str, document: PolicyDocument, own_id: str) -> tuple[Wr
             f"{document.statements[index].name[:1].upper()}{document.statements[index].name[1:]} of {name} names "
             f"{principal}, the id of a role or user that no longer exists; AWS would refuse to save it again "
             f"(Invalid principal in policy).",
+            f"Remove {principal} from {name}.",
         )
         for index, principal in stale_principals(document, own_id)
     )
@@ -105,5 +126,7 @@ def write_unless_blocked(
 ) -> tuple[Planned, ...]:
     """The write that repairs the findings by making ``after`` of the policy, unless something stands against it."""
     if blockers:
-        return block_repairs(findings, *map(str, blockers))
+        because = tuple(map(str, blockers))
+        to_do = tuple(dict.fromkeys(blocker.to_do for blocker in blockers))
+        return tuple(BlockedRepair(finding, because, to_do) for finding in findings)
     return (policy_write(document, before, after, findings),)
