@@ -63,6 +63,7 @@ _TERRAFORM = Cause(
         user_agent="APN/1.0 HashiCorp/1.0 Terraform/1.9.5 (+https://www.terraform.io) terraform-provider-aws/5.67.0 "
         "aws-sdk-go-v2/1.30.5 os/linux lang/go#1.23.1 md/GOOS#linux md/GOARCH#amd64 api/iam#1.35.2",
     ),
+    region="us-east-1",
 )
 _SWEEP = sweep_cause("5d1f", datetime(2026, 3, 4, 11, 0, tzinfo=UTC))
 _OPEN = Incident(_INCIDENT, "fedcba9876543210", NOW, alerted=True)
@@ -492,8 +493,8 @@ def alarm() -> Published:
     """An alarm as CloudWatch publishes it, in the fields that are read."""
     content = {
         "AlarmName": "AnyscaleRemediator-work-dead-letters",
-        "AlarmDescription": "Roles could not be reconciled, and may be broken. Find out why in the reconciler's log, "
-        "then send the requests back. See docs/runbook.md#work-dead-letters",
+        "AlarmDescription": "Roles could not be reconciled and may be broken. Find the error in the reconciler's log, "
+        "then redrive the dead-letter queue. See docs/runbook.md#work-dead-letters",
         "AWSAccountId": ACCOUNT,
         "NewStateValue": "ALARM",
         "NewStateReason": "Threshold Crossed: 1 datapoint [1.0] was greater than or equal to the threshold (1.0).",

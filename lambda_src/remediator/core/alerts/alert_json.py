@@ -30,11 +30,8 @@ from remediator.core.repair.outcome import Hold, OutcomeKind
 from remediator.errors import MalformedAlert
 from remediator.settings import WriteLimit
 
-FORMAT: Final = 4
-"""Version of the JSON form."""
-
-_READ: Final = (FORMAT, 3)
-"""The versions that are read: alerts of the version before may still be in a queue when this one is deployed."""
+FORMAT: Final = 3
+"""Version of the JSON form; a field that is added does not change it."""
 
 _MESSAGE_LIMIT: Final = 250_000
 """Bytes; SNS takes 262,144, the attributes included. https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
@@ -77,7 +74,7 @@ def attributes_of(message: Notification | SystemNotice) -> dict[str, str]:
 
 def parse_record(text: str) -> Notification | SystemNotice:
     """The alert of that JSON. Raises MalformedAlert, which says what is missing or wrong."""
-    return read_message(text, "an alert", _READ, _read, MalformedAlert)
+    return read_message(text, "an alert", FORMAT, _read, MalformedAlert)
 
 
 def _read(fields: Fields) -> Notification | SystemNotice:
@@ -216,6 +213,7 @@ def _read_notification(fields: Fields) -> Notification:
         incident_id=fields.text_or_none("incident"),
         severity=Severity(fields.text("severity")),
         title=fields.text("title"),
+        # An alert of an earlier version may still be in a queue when this one is deployed: it lacks the newer fields.
         subject=fields.text("subject") if fields.has("subject") else f"{role_name}: {fields.text('title')}",
         headline=fields.text("headline"),
         since=fields.time("since") if fields.has("since") else None,

@@ -18,14 +18,8 @@ def json_line(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def read_message(
-    text: str,
-    what: str,
-    form: int | tuple[int, ...],
-    read: Callable[[Fields], T],
-    error: type[RemediatorError],
-) -> T:
-    """What ``read`` makes of a JSON object whose ``format`` is ``form``, or one of these; no other is guessed at.
+def read_message(text: str, what: str, form: int, read: Callable[[Fields], T], error: type[RemediatorError]) -> T:
+    """What ``read`` makes of a JSON object whose ``format`` is ``form``; another version is never guessed at.
 
     ``what`` names the message ("an alert"). Raises ``error`` for any other text, and where ``read`` finds a field
     missing or wrong.
@@ -36,9 +30,8 @@ def read_message(
     except (TypeError, ValueError, RecursionError) as problem:
         raise error(f"{what} must be a JSON object: {str(problem)[:200]}") from problem
     found = members.get("format")
-    forms = form if isinstance(form, tuple) else (form,)
-    if found not in forms or isinstance(found, bool):
-        raise error(f"{what} of format {forms[0]} is needed, and this one has {str(found)[:20]}")
+    if found != form or isinstance(found, bool):
+        raise error(f"{what} of format {form} is needed, and this one has {str(found)[:20]}")
     try:
         return read(fields)
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as problem:
