@@ -69,9 +69,9 @@ class Alarms(Construct):
     """The alarms, which notify the people topic when they go off.
 
     They are silent when they are over: a new alarm is over with its first evaluation, and a deployment would send an
-    e-mail for each. Each uses a single metric, so that the console shows it as it is. The queues of the forwarders have
-    none, because an alarm only sees metrics and topics of its own Region. The dashboard shows these queues, and the sweep
-    finds what is lost in them, which ``events-missed`` reports.
+    e-mail for each. Each uses a single metric, so that the console shows it as it is. The queues of the forwarders
+    have none, because an alarm only sees metrics and topics of its own Region. The dashboard shows these queues, and
+    the sweep finds what is lost in them, which ``events-missed`` reports.
     """
 
     def __init__(
@@ -116,20 +116,20 @@ def _of_dead_letters(queues: Mapping[str, Watched], undelivered: Mapping[str, sq
     """
     lost = {
         "intake": "Events could not be read. Find the error in the router's log, then redrive the dead-letter queue.",
-        "work": "Roles could not be reconciled and may be broken. Find the error in the reconciler's log, then redrive the"
-        " dead-letter queue.",
-        "sweep": "Sweeps keep failing, so drift that events miss is not found. Find the error in the sweeper's log. The next"
-        " sweep replaces the failed ones.",
+        "work": "Roles could not be reconciled and may be broken. Find the error in the reconciler's log, then redrive"
+        " the dead-letter queue.",
+        "sweep": "Sweeps keep failing, so drift that events miss is not found. Find the error in the sweeper's log; the"
+        " next sweep replaces the failed ones.",
         "digest": "Alerts were not sent to the people topic. Find the error in the digester's log, then redrive the"
         " dead-letter queue.",
         "slack": "Messages were not posted to Slack; e-mail is not affected. Find the error in the notifier's log, then"
         " redrive the dead-letter queue.",
     }
     kept = {
-        "events": "EventBridge could not deliver events to the intake queue. The attributes of the messages have the error. A"
-        " sweep covers the lost events.",
-        "alerts": "SNS could not deliver alerts to the queue of the digester or the notifier, so they were not sent. The"
-        " messages are the alerts.",
+        "events": "EventBridge could not deliver events to the intake queue. The attributes of the messages have the"
+        " error; a sweep covers the lost events.",
+        "alerts": "SNS could not deliver alerts to the queue of the digester or the notifier, so they were not sent."
+        " The messages are the alerts.",
     }
     for name, watched in queues.items():
         yield _Alarm(
@@ -142,10 +142,11 @@ def _of_dead_letters(queues: Mapping[str, Watched], undelivered: Mapping[str, sq
 def _of_late_messages(queues: Mapping[str, Watched]) -> Iterator[_Alarm]:
     late = {
         "intake": "Events wait for the router. Check whether it runs, fails or is throttled.",
-        "work": "Roles wait for the reconciler and may be broken until then. Check whether it runs, fails or is throttled.",
+        "work": "Roles wait for the reconciler and may be broken until then. Check whether it runs, fails or is"
+        " throttled.",
         "sweep": "Sweep requests wait for the sweeper. Check whether it runs, fails or is throttled.",
         "digest": "Alerts wait for the digester and are not sent. Check whether it runs, fails or is throttled.",
-        "slack": "Messages wait to be posted to Slack. Check whether Slack accepts messages and whether the notifier runs.",
+        "slack": "Messages wait to be posted to Slack. Check whether Slack accepts messages and the notifier runs.",
     }
     for name, watched in queues.items():
         yield _Alarm(
@@ -199,8 +200,8 @@ def _of_the_whole(settings: Settings) -> Iterator[_Alarm]:
     limit = settings.write_limit
     yield _Alarm(
         "writes-near-limit",
-        f"{_SHARE_OF_WRITES:.0%} of the limit of {limit.writes} writes within {limit.minutes} minutes are used. Beyond the"
-        " limit nothing is repaired. Find the cause with `remediator history`.",
+        f"{_SHARE_OF_WRITES:.0%} of the {limit.writes} writes allowed within {limit.minutes} minutes are used; beyond"
+        " them nothing is repaired. Find the cause with `remediator history`.",
         count_of("reconciler", "Writes", Duration.minutes(limit.minutes)),
         threshold=math.ceil(limit.writes * _SHARE_OF_WRITES),
     )
@@ -236,14 +237,14 @@ def _events_missed(sweep_minutes: int) -> _Alarm:
 
     Repairs are compared with repairs. Nearly all drift that a scheduled sweep finds counts as missed, however little it
     is; and most events cause no drift, so counting events would hide a trail with gaps. The metric is 1 for a repair
-    that only a sweep triggered, otherwise 0, and its average is the share. A single period does not count: an event may
-    have been in flight, or a deployment may have changed the configuration. Each period contains a sweep, and CloudWatch
-    evaluates seven days at most.
+    that only a sweep triggered, otherwise 0, and its average is the share. A single period does not count: an event
+    may have been in flight, or a deployment may have changed the configuration. Each period contains a sweep, and
+    CloudWatch evaluates seven days at most.
     """
     return _Alarm(
         "events-missed",
-        f"More than {_SHARE_MISSED:.0%} of the repairs were found only by the sweep. Check whether the trail records all"
-        " events and whether events are undelivered.",
+        f"More than {_SHARE_MISSED:.0%} of the repairs were found only by the sweep. Check whether the trail records"
+        " all events and whether events are undelivered.",
         count_of(
             "reconciler",
             "RepairsMissedByEvents",
