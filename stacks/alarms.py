@@ -162,7 +162,7 @@ def _of_functions(functions: Mapping[str, QueueFunction]) -> Iterator[_Alarm]:
     for name, function in functions.items():
         yield _Alarm(
             f"{name}-errors",
-            f"The {name} crashed or timed out. Read the end of its log. Its messages are retried.",
+            f"The {name} crashed or timed out. Read the end of its log; its messages are retried.",
             invocations_of(function.function, "Errors", _FIVE_MINUTES),
         )
         yield _Alarm(

@@ -1,4 +1,4 @@
-"""An alarm of CloudWatch reads like every other message: what it means and what to do first."""
+"""A CloudWatch alarm is laid out like every other message: what it means and what to do first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.examples import ACCOUNT
 
 
 def alarm(**changes: Any) -> dict[str, Any]:
-    """What CloudWatch publishes, as far as we look at it."""
+    """What CloudWatch publishes, in the fields that are read."""
     return {
         "AlarmName": "AnyscaleRemediator-work-dead-letters",
         "AlarmDescription": "Roles could not be reconciled. See docs/runbook.md#work-dead-letters",
@@ -37,29 +37,26 @@ def test_what_lacks_the_name_or_the_state_is_no_alarm(field: str) -> None:
 
 def test_an_alarm_says_in_its_first_line_what_to_do() -> None:
     layout = alarm_layout(alarm())
-    assert email_text(layout).splitlines()[0] == (
-        "Please look: Roles could not be reconciled. See docs/runbook.md#work-dead-letters"
-    )
+    assert email_text(layout).splitlines()[0] == "Roles could not be reconciled."
+    assert ("Runbook", "docs/runbook.md#work-dead-letters") in layout.facts
     assert layout.severity is Severity.ERROR
-    assert layout.subject == "Anyscale role remediator: alarm AnyscaleRemediator-work-dead-letters"
+    assert layout.subject == "ALARM: AnyscaleRemediator-work-dead-letters"
     assert layout.keywords == ("alarm", "AnyscaleRemediator-work-dead-letters")
 
 
-def test_an_alarm_that_is_over_needs_nobody() -> None:
+def test_an_alarm_that_is_over_requires_no_action() -> None:
     layout = alarm_layout(alarm(NewStateValue="OK"))
-    assert layout.subject == "Anyscale role remediator: over AnyscaleRemediator-work-dead-letters"
-    assert "nothing for you to do" in layout.headline
+    assert layout.subject == "Alarm over: AnyscaleRemediator-work-dead-letters"
+    assert "No action needed" in layout.headline
     assert layout.severity is Severity.INFO
 
 
 @pytest.mark.parametrize("description", [None, "", 7])
-def test_an_alarm_without_a_description_is_still_told(description: object) -> None:
-    assert alarm_layout(alarm(AlarmDescription=description)).headline == (
-        "Please look: the alarm AnyscaleRemediator-work-dead-letters is on."
-    )
+def test_an_alarm_without_a_description_is_still_sent(description: object) -> None:
+    assert alarm_layout(alarm(AlarmDescription=description)).headline == "The alarm is on."
 
 
-def test_the_text_of_an_alarm_mentions_nobody() -> None:
+def test_the_text_of_an_alarm_mentions_no_one() -> None:
     text = email_text(alarm_layout(alarm(AlarmDescription="<!channel>", NewStateReason="@here\nnow")))
     assert "<" not in text
     assert "@here" not in text

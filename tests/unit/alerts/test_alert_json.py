@@ -107,9 +107,20 @@ def test_a_notice_is_read_back() -> None:
         assert isinstance(parse_record(ALERTS[name].json), SystemNotice)
 
 
-def test_documents_that_were_left_out_are_told_as_left_out() -> None:
+def test_documents_that_were_left_out_are_reported_as_such() -> None:
     read = parse_record(longest().json)
     assert isinstance(read, Notification)
     assert not read.documents
-    assert "(too long to be shown here)" in email_text(layout_of(read))
+    assert "(too long for this message)" in email_text(layout_of(read))
     assert "too long" not in alert(outcome()).text
+
+
+def test_an_alert_of_an_earlier_version_without_the_newer_fields_is_still_read() -> None:
+    content = json.loads(ALERTS["repaired"].json)
+    for added in ("subject", "since"):
+        del content[added]
+    for cause in content["causes"]:
+        del cause["region"]
+    read = parse_record(json.dumps(content))
+    assert isinstance(read, Notification)
+    assert (read.subject, read.since, read.causes[0].region) == ("head-node: repaired", None, None)

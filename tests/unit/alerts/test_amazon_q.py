@@ -22,19 +22,20 @@ def notification(layout: Layout) -> dict[str, Any]:
     return loaded
 
 
-def test_it_has_the_form_that_amazon_q_asks_for() -> None:
-    told = notification(LAYOUT)
-    assert (told["version"], told["source"]) == ("1.0", "custom")
-    content = told["content"]
+def test_it_has_the_form_that_amazon_q_requires() -> None:
+    sent = notification(LAYOUT)
+    assert (sent["version"], sent["source"]) == ("1.0", "custom")
+    content = sent["content"]
     assert content["textType"] == "client-markdown"
-    assert content["title"] == f"🚨 {LAYOUT.headline}"
+    assert content["title"] == f"🚨 {LAYOUT.subject}"
     assert content["description"].startswith(
+        f"{LAYOUT.headline}\n"
         "*Role* `arn:aws:iam::111122223333:role/head-node`\n*Cloud* `production`\n*Incident* `0123456789ab`\n\n"
-        "*What is wrong*\n• The role is kept from using the bucket.\n    ◦ statement 'Freeze' denies it\n\n"
+        "*What is wrong*\n• The role cannot use the bucket.\n    ◦ statement 'Freeze' denies it\n\n"
     )
-    assert content["nextSteps"] == ["To pause the remediator: `aws iam tag-role --tags Key=a,Value=off`"]
+    assert content["nextSteps"] == ["To turn remediation off: `aws iam tag-role --tags Key=a,Value=off`"]
     assert content["keywords"] == ["needs-person", "error"]
-    assert told["metadata"] == {
+    assert sent["metadata"] == {
         "summary": LAYOUT.subject,
         "eventType": "Anyscale role remediator",
         "threadId": "0123456789ab",
@@ -62,14 +63,14 @@ def test_a_message_without_facts_and_sections_still_has_a_description() -> None:
     assert LAYOUT.headline in bare["content"]["description"]
 
 
-def test_a_headline_that_is_too_long_for_the_title_stands_in_the_description() -> None:
-    content = notification(replace(LAYOUT, headline="a" * 149 + "b" * 100))["content"]
+def test_a_subject_that_is_too_long_for_the_title_is_cut_and_the_headline_is_in_the_description() -> None:
+    content = notification(replace(LAYOUT, subject="a" * 200, headline="a" * 149 + "b" * 100))["content"]
     assert content["title"].endswith("a…")
     assert "a" * 149 + "b" * 100 in content["description"]
 
 
 @pytest.mark.parametrize(("lines", "line"), [(11, "remediator undo 1"), (1, "x" * 400)])
-def test_commands_that_are_no_steps_stand_in_the_description(lines: int, line: str) -> None:
+def test_commands_that_are_no_steps_are_in_the_description(lines: int, line: str) -> None:
     sections = tuple(long(each, lines, line) if each.form is SectionForm.COMMANDS else each for each in LAYOUT.sections)
     content = notification(replace(LAYOUT, sections=sections))["content"]
     assert content["nextSteps"] == []
@@ -84,14 +85,14 @@ def test_what_does_not_fit_is_named_with_where_it_is_found() -> None:
         "Everything: `remediator history head-node`"
     )
     assert "lines left out" in description
-    assert "*What you can do*" in description
+    assert "*Next steps*" in description
     assert length(description) > 2000
 
 
 @given(layouts)
 def test_every_layout_keeps_the_limits(layout: Layout) -> None:
-    told = notification(layout)
-    content, metadata = told["content"], told["metadata"]
+    sent = notification(layout)
+    content, metadata = sent["content"], sent["metadata"]
     assert 0 < length(content["title"]) <= 150
     assert 0 < length(content["description"]) <= 3000
     assert len(content["nextSteps"]) <= 10
@@ -100,23 +101,23 @@ def test_every_layout_keeps_the_limits(layout: Layout) -> None:
     assert length(metadata["summary"]) <= 200
     assert 0 < length(metadata.get("threadId", "x")) <= 200
     assert all(isinstance(value, str) for value in metadata["additionalContext"].values())
-    assert len(json.dumps(told).encode()) < 100_000
+    assert len(json.dumps(sent).encode()) < 100_000
 
 
 @given(layouts)
 def test_nothing_in_a_message_is_more_than_text(layout: Layout) -> None:
-    told = notification(layout)
-    content = told["content"]
-    for text in (content["title"], content["description"], *content["keywords"], told["metadata"]["summary"]):
+    sent = notification(layout)
+    content = sent["content"]
+    for text in (content["title"], content["description"], *content["keywords"], sent["metadata"]["summary"]):
         assert_is_only_text(text)
     for step in content["nextSteps"]:
         assert_is_only_text(step)
-    everything = json.dumps(told, ensure_ascii=False)
+    everything = json.dumps(sent, ensure_ascii=False)
     assert not re.search(r"<[!@#]|(?<![\w.+-])@(?:here|channel|everyone)\b", everything, re.IGNORECASE)
 
 
 @pytest.mark.parametrize("name", sorted(ALERTS))
-def test_every_alert_is_told_in_one_thread_for_its_incident(name: str) -> None:
+def test_every_alert_is_sent_in_one_thread_for_its_incident(name: str) -> None:
     layout = ALERTS[name].layout
-    told = notification(layout)
-    assert told["metadata"].get("threadId") == layout.thread
+    sent = notification(layout)
+    assert sent["metadata"].get("threadId") == layout.thread

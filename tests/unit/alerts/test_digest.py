@@ -1,4 +1,4 @@
-"""A digest says in its first line whether anybody must do anything, and loses nobody it should name."""
+"""A digest says in its first line whether action is required, and names every role that requires it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from remediator.core.alerts.alert_json import parse_record
-from remediator.core.alerts.digest import Digest, DigestItem, digest_item
+from remediator.core.alerts.digest import Asks, Digest, DigestItem, digest_item
 from remediator.core.alerts.digest_json import (
     digest_item_json,
     digest_json,
@@ -35,8 +35,11 @@ WINDOW = window_of(NOW, 5)
 TERRAFORM = f"Terraform, as arn:aws:sts::{ACCOUNT}:assumed-role/ci/apply"
 
 
+HEADLINE = "EC2 trust was removed by ci/apply-42 via Terraform and restored 3 s later. No action needed."
+
+
 def an_item(role: str = "head-node", **fields: Any) -> DigestItem:
-    """What a digest says of a repair."""
+    """A digest's part about a repair."""
     item = DigestItem(
         role=role,
         account=ACCOUNT,
@@ -45,7 +48,7 @@ def an_item(role: str = "head-node", **fields: Any) -> DigestItem:
         hold=None,
         severity=Severity.INFO,
         title="repaired",
-        headline="Repaired; nothing for you to do now. To keep it so, change the code that broke it.",
+        headline=HEADLINE,
         incident="0123456789abcdef",
         actors=(TERRAFORM,),
         undo=(f"remediator undo {role}/20260304T100020000000Z-0a1b2c3d",),
@@ -54,14 +57,14 @@ def an_item(role: str = "head-node", **fields: Any) -> DigestItem:
 
 
 def from_outcome(of: Outcome) -> DigestItem:
-    """What a digest says of an outcome, once it has been published and read back."""
+    """A digest's part about an outcome that was published and read back."""
     message = parse_record(alert(of).json)
     assert isinstance(message, Notification)
     return digest_item(message)
 
 
 def of_kind(kind: OutcomeKind, *roles: str, **fields: Any) -> tuple[DigestItem, ...]:
-    """What a digest says of the example alerts of a kind, about these roles."""
+    """A digest's parts about the example alerts of a kind, for these roles."""
     item = from_outcome(outcome(kind, **fields))
     return tuple(replace(item, role=role) for role in roles)
 
@@ -70,7 +73,7 @@ def repaired(count: int) -> tuple[DigestItem, ...]:
     return tuple(an_item(f"role-{n:04d}") for n in range(1, count + 1))
 
 
-def needing_a_person(count: int) -> tuple[DigestItem, ...]:
+def manual(count: int) -> tuple[DigestItem, ...]:
     names = (f"broken-{n:04d}" for n in range(1, count + 1))
     return of_kind(OutcomeKind.MANUAL_ACTION, *names, findings=(GRANT_BLOCKED,), results=())
 
@@ -91,112 +94,112 @@ UNFINISHED = of_kind(OutcomeKind.FAILED, "unfinished", results=(Applied(TRUST_ST
 RESOLVED = of_kind(OutcomeKind.CLEAN, "well-1", "well-2", findings=(), results=())
 
 
+AGAIN = "No action needed now. Correct the code behind it, or the next run breaks them again."
+
+
 @pytest.mark.parametrize(
     ("items", "first_line"),
     [
+        (repaired(300), f"{TERRAFORM} changed 300 roles between 10:00 and 10:05 UTC; all repaired. {AGAIN}"),
         (
-            repaired(300),
-            "Repaired 300 roles; nothing for you to do now. To keep it so, change the code that broke them.",
+            tuple(replace(item, actors=(f"actor-{n}",)) for n, item in enumerate(repaired(3))),
+            f"3 roles changed between 10:00 and 10:05 UTC; all repaired. {AGAIN}",
         ),
         (
-            (*repaired(283), *needing_a_person(12)),
-            "Please look: 12 of 295 roles need a person; the others: 283 repaired.",
+            (*repaired(283), *manual(12)),
+            "12 of 295 roles require an operator now; the others: 283 repaired.",
         ),
-        ((*repaired(2), *needing_a_person(1)), "Please look: 1 of 3 roles needs a person; the others: 2 repaired."),
-        (needing_a_person(3), "Please look: all 3 roles need a person."),
+        ((*repaired(2), *manual(1)), "1 of 3 roles requires an operator now; the others: 2 repaired."),
+        (manual(3), "All 3 roles require an operator now."),
+        ((*repaired(1), *OBSERVED), "2 of 3 roles require an operator today; the others: 1 repaired."),
         (
-            (*repaired(1), *OBSERVED),
-            "Please look during the day: 2 of 3 roles wait for a person; the others: 1 repaired.",
-        ),
-        (
-            (*OBSERVED, *needing_a_person(1), *RESOLVED),
-            "Please look: 1 of 5 roles needs a person; the others: 2 broken, not repaired (observe mode); 2 resolved.",
+            (*OBSERVED, *manual(1), *RESOLVED),
+            "1 of 5 roles requires an operator now; the others: 2 not repaired (observe mode); 2 resolved.",
         ),
         (
             (*repaired(2), *RESOLVED),
-            (
-                "Repaired 2 roles; nothing for you to do now. To keep it so, change the code that broke them. "
-                "The others: 2 resolved."
-            ),
+            f"2 roles changed between 10:00 and 10:05 UTC; all repaired. {AGAIN} The others: 2 resolved.",
         ),
-        (RESOLVED, "2 roles; nothing for you to do now: 2 resolved."),
-        (
-            (*UNFINISHED, *PARTLY),
-            "2 roles; nothing for you to do now: 1 repair not finished yet; 1 repaired in part.",
-        ),
-        (repaired(1), "Repaired; nothing for you to do now. To keep it so, change the code that broke it."),
-        (needing_a_person(1), "Please look: something is wrong that must not be repaired automatically."),
+        (RESOLVED, "2 roles: 2 resolved. No action needed now."),
+        ((*UNFINISHED, *PARTLY), "2 roles: 1 partly repaired; 1 repair pending. No action needed now."),
+        (repaired(1), HEADLINE),
+        (manual(1), manual(1)[0].headline),
     ],
 )
-def test_the_first_line_says_whether_anybody_must_do_anything(items: tuple[DigestItem, ...], first_line: str) -> None:
+def test_the_first_line_says_whether_action_is_required(items: tuple[DigestItem, ...], first_line: str) -> None:
     assert headline(*items) == first_line
 
 
 @pytest.mark.parametrize("name", [name for name in ALERTS if name not in {"limit-reached", "test"}])
-def test_a_digest_asks_for_something_where_its_alerts_do(name: str) -> None:
+def test_a_digest_requires_an_operator_where_its_alerts_do(name: str) -> None:
     message = parse_record(ALERTS[name].json)
     assert isinstance(message, Notification)
     items = (replace(digest_item(message), role="one"), replace(digest_item(message), role="two"))
-    line = headline(*items)
-    assert ("nothing for you to do" in line) is ("nothing for you to do" in message.headline), line
-    assert ("nothing for you to do" in line) is not line.startswith("Please look"), line
-    assert digest_of(WINDOW, items).severity is message.severity
+    digest = digest_of(WINDOW, items)
+    subject = digest_layout(digest).subject
+    assert subject.startswith("ACTION REQUIRED: ") == (message.severity is Severity.ERROR), subject
+    assert ("No action needed" in headline(*items)) == (digest.asks is Asks.NOTHING)
+    assert digest.severity is message.severity
 
 
-def test_a_digest_reads_like_this() -> None:
-    items = (*repaired(22), *needing_a_person(2), *of_kind(OutcomeKind.CLEAN, "well", findings=(), results=()))
-    items = (*items, an_item("by-nobody", actors=(), undo=()))
+def test_the_text_of_a_digest() -> None:
+    items = (*repaired(22), *manual(2), *of_kind(OutcomeKind.CLEAN, "well", findings=(), results=()))
+    items = (*items, an_item("by-no-caller", actors=(), undo=()))
     named = "".join(f"  role-{n:04d} (production)\n" for n in range(1, 20))
     assert text(*items) == (
-        "Please look: 2 of 26 roles need a person; the others: 23 repaired; 1 resolved.\n"
+        "2 of 26 roles require an operator now; the others: 23 repaired; 1 resolved.\n"
         "\n"
         "Alerts   26 about 26 roles\n"
         "Sent     2026-03-04 10:00 to 10:05 UTC\n"
         f"Account  {ACCOUNT}\n"
         "\n"
-        "Needs a person: 2 roles\n"
-        "  Please look: something is wrong that must not be repaired automatically.\n"
+        "Manual action required: 2 roles\n"
+        f"  {manual(1)[0].headline}\n"
         "  broken-0001 (production)\n"
         "  broken-0002 (production)\n"
         "\n"
         "Repaired: 23 roles\n"
-        "  Repaired; nothing for you to do now. To keep it so, change the code that broke it.\n"
-        "  by-nobody (production)\n"
+        f"  {HEADLINE}\n"
+        "  by-no-caller (production)\n"
         f"{named}"
         "  … and 3 more\n"
         "\n"
         "Resolved: 1 role\n"
-        "  Resolved; nothing for you to do. What you were told of is in order again.\n"
+        f"  {RESOLVED[0].headline}\n"
         "  well (production)\n"
         "\n"
-        "Who caused it\n"
+        "What triggered the checks\n"
         f"  {TERRAFORM} (22 roles)\n"
-        f"  the AWS CLI, as arn:aws:iam::{ACCOUNT}:user/alice (3 roles)\n"
-        "  Nobody that we heard of: a sweep found it (1 role)\n"
+        "  user/alice via the AWS CLI (3 roles)\n"
+        "  Found by the scheduled sweep; no event named a caller (1 role)\n"
         "\n"
-        "To see what is still open, and of which roles\n"
+        "To see what is still open, by role\n"
         "  remediator status\n"
         "\n"
-        "To see every change, who caused it, and its id for `remediator undo`\n"
-        "  remediator history --most 104\n"
+        "To see every change, its caller, and its id for `remediator undo`\n"
+        "  remediator history --limit 104\n"
         "\n"
-        "To pause the remediator for all roles\n"
+        "To pause all writes of the remediator\n"
         "  remediator pause\n"
     )
 
 
-def test_the_subject_says_the_same_in_a_few_words() -> None:
+def test_the_subject_says_the_same_briefly() -> None:
     def subject(*items: DigestItem) -> str:
         return digest_layout(digest_of(WINDOW, items)).subject
 
-    assert subject(*repaired(300)) == "Anyscale role remediator: 300 roles repaired"
-    assert subject(*repaired(5), *needing_a_person(2)) == "Anyscale role remediator: 2 of 7 roles need a person"
-    assert subject(*repaired(1)) == "Anyscale role role-0001: repaired (production)"
+    by_terraform = tuple(replace(item, actors=("ci/apply-42 via Terraform",)) for item in repaired(300))
+    assert subject(*by_terraform) == "Repaired: 300 roles changed by ci/apply-42 via Terraform (production)"
+    assert subject(*repaired(5), *manual(2)) == "ACTION REQUIRED: 2 of 7 roles (production)"
+    assert subject(*manual(2)) == "ACTION REQUIRED: all 2 roles changed by user/alice via the AWS CLI (production)"
+    assert subject(*repaired(1)) == "Repaired: role-0001 (production)"
+    assert subject(*manual(1)) == "ACTION REQUIRED: broken-0001, manual action required (production)"
+    assert subject(*OBSERVED, *repaired(1)) == "Check today: 2 of 3 roles (production)"
     assert len(subject(an_item("r" * 64, title="t" * 600, cloud="c" * 60))) <= 99
 
 
 def test_errors_come_first_and_then_warnings_whatever_is_more() -> None:
-    digest = digest_of(WINDOW, (*RESOLVED, *repaired(9), *OBSERVED, *PARTLY, *needing_a_person(1)))
+    digest = digest_of(WINDOW, (*RESOLVED, *repaired(9), *OBSERVED, *PARTLY, *manual(1)))
     assert [(group.severity, group.outcome, group.count) for group in digest.groups] == [
         (Severity.ERROR, OutcomeKind.MANUAL_ACTION, 1),
         (Severity.WARNING, OutcomeKind.WOULD_REPAIR, 2),
@@ -209,23 +212,23 @@ def test_errors_come_first_and_then_warnings_whatever_is_more() -> None:
 
 
 def test_the_last_state_of_a_role_is_what_counts() -> None:
-    (broken,) = needing_a_person(1)
-    mended = replace(an_item(), role=broken.role)
-    assert digest_of(WINDOW, (broken, mended)).severity is Severity.INFO
-    assert digest_of(WINDOW, (mended, broken)).severity is Severity.ERROR
-    digest = digest_of(WINDOW, (mended, broken, mended, mended))
+    (broken,) = manual(1)
+    fixed = replace(an_item(), role=broken.role)
+    assert digest_of(WINDOW, (broken, fixed)).severity is Severity.INFO
+    assert digest_of(WINDOW, (fixed, broken)).severity is Severity.ERROR
+    digest = digest_of(WINDOW, (fixed, broken, fixed, fixed))
     assert (digest.roles, digest.alerts) == (1, 4)
-    assert "Alerts   4 about 1 role\n" in text(mended, broken, mended, mended)
+    assert "Alerts   4 about 1 role\n" in text(fixed, broken, fixed, fixed)
 
 
-def test_who_caused_the_most_is_named_first_and_each_role_counts_once() -> None:
+def test_the_caller_with_the_most_roles_is_named_first_and_each_role_counts_once() -> None:
     items = [an_item(f"role-{n}", actors=tuple(f"actor-{m}" for m in range(n, 8))) for n in range(1, 8)]
     items.append(an_item("role-1", actors=("actor-1",)))
     digest = digest_of(WINDOW, tuple(items))
     assert list(digest.actors) == [(f"actor-{n}", n) for n in range(7, 2, -1)]
 
 
-def test_a_role_that_a_sweep_found_was_caused_by_nobody_that_we_heard_of() -> None:
+def test_a_role_that_a_sweep_found_has_no_caller() -> None:
     found = from_outcome(outcome(causes=(sweep_cause("5d1f", NOW),), results=(Applied(TRUST_STEP),)))
     assert found.actors == ()
     assert digest_of(WINDOW, (found, an_item("other"))).found_by_sweep == 1
@@ -233,7 +236,7 @@ def test_a_role_that_a_sweep_found_was_caused_by_nobody_that_we_heard_of() -> No
 
 def test_an_actor_is_named_once_for_an_alert_with_many_causes() -> None:
     item = from_outcome(outcome(causes=(a_cause(), a_cause("TagRole"))))
-    assert item.actors == (f"the AWS CLI, as arn:aws:iam::{ACCOUNT}:user/alice",)
+    assert item.actors == ("user/alice via the AWS CLI",)
 
 
 def test_an_actor_is_described_in_a_few_words_however_long_its_name_is() -> None:
@@ -241,7 +244,7 @@ def test_an_actor_is_described_in_a_few_words_however_long_its_name_is() -> None
     assert [len(actor) for actor in item.actors] == [300]
 
 
-def test_what_was_written_can_be_undone_with_commands_as_long_as_these_are_few() -> None:
+def test_the_undo_commands_are_listed_while_they_are_few() -> None:
     assert text(*repaired(20)).endswith(
         "".join(f"  remediator undo role-{n:04d}/20260304T100020000000Z-0a1b2c3d\n" for n in range(1, 21))
     )
@@ -259,14 +262,14 @@ def test_what_was_written_can_be_undone_with_commands_as_long_as_these_are_few()
         json.dumps({**json.loads(window_end_json(WINDOW)), "digest": f"2026-03-04T10:00:00+00:00/{'x' * 5_000}"}),
     ],
 )
-def test_a_message_that_asks_for_a_digest_in_a_form_of_somebody_else_is_malformed(message: str) -> None:
+def test_a_message_that_asks_for_a_digest_in_another_format_is_malformed(message: str) -> None:
     with pytest.raises(MalformedAlert) as malformed:
         parse_window_end(message)
     assert len(str(malformed.value)) < 500
 
 
 @pytest.mark.parametrize("message", ["{", "null", "[]", "[" * 100_000, '{"AlarmName": 7}'])
-def test_what_is_no_message_for_people_is_malformed(message: str) -> None:
+def test_what_is_no_topic_message_is_malformed(message: str) -> None:
     with pytest.raises(MalformedAlert):
         topic_message_layout(message)
 
@@ -278,20 +281,20 @@ def test_a_digest_about_one_role_belongs_to_its_incident() -> None:
 
 
 def test_alerts_that_differ_in_their_first_line_are_counted_together() -> None:
-    first, second = needing_a_person(2)
-    digest = digest_of(WINDOW, (first, replace(second, headline="Still so after a day. Please look: again.")))
+    first, second = manual(2)
+    digest = digest_of(WINDOW, (first, replace(second, headline="Open since yesterday.")))
     assert [(group.count, group.headline) for group in digest.groups] == [(2, None)]
 
 
 MANY = (
     *repaired(5_000),
-    *(replace(item, cloud="é" * 60, role=f"{item.role}-{'r' * 50}") for item in needing_a_person(5_000)),
+    *(replace(item, cloud="é" * 60, role=f"{item.role}-{'r' * 50}") for item in manual(5_000)),
 )
 
 
 @pytest.mark.parametrize(
     "items",
-    [repaired(1), repaired(300), (*needing_a_person(12), *repaired(283)), (*OBSERVED, *RESOLVED, *PARTLY), MANY],
+    [repaired(1), repaired(300), (*manual(12), *repaired(283)), (*OBSERVED, *RESOLVED, *PARTLY), MANY],
     ids=["one", "repaired", "storm", "mixed", "thousands"],
 )
 def test_a_digest_is_published_in_less_than_100_kb_and_reads_the_same_when_it_is_read_back(
@@ -321,7 +324,7 @@ def test_roles_are_left_out_of_the_json_before_it_gets_too_long_and_the_counts_s
 
 
 def test_the_json_says_what_it_is_and_the_same_digest_has_the_same_id() -> None:
-    digest = digest_of(WINDOW, (*needing_a_person(1), *repaired(2)))
+    digest = digest_of(WINDOW, (*manual(1), *repaired(2)))
     fields = json.loads(digest_json(digest))
     assert (fields["format"], fields["outcome"], fields["severity"], fields["alerts"]) == (1, "digest", "error", 3)
     assert fields["groups"][0]["roles"] == [
@@ -329,7 +332,7 @@ def test_the_json_says_what_it_is_and_the_same_digest_has_the_same_id() -> None:
     ]
     assert re.fullmatch("[0-9a-f]{32}", fields["id"])
     assert json.loads(digest_json(digest))["id"] == fields["id"]
-    later = digest_of(window_of(NOW + timedelta(minutes=5), 5), (*needing_a_person(1), *repaired(2)))
+    later = digest_of(window_of(NOW + timedelta(minutes=5), 5), (*manual(1), *repaired(2)))
     assert json.loads(digest_json(later))["id"] != fields["id"]
 
 
@@ -364,7 +367,7 @@ def without(text: str, key: str) -> str:
     return json.dumps(fields)
 
 
-DIGEST = digest_json(digest_of(WINDOW, (*repaired(1), *needing_a_person(1))))
+DIGEST = digest_json(digest_of(WINDOW, (*repaired(1), *manual(1))))
 ITEM = digest_item_json(an_item())
 
 
@@ -453,7 +456,7 @@ def test_what_is_no_window_is_an_error_of_ours(key: str) -> None:
 
 
 def test_a_digest_of_any_alerts_says_everything_that_it_counts() -> None:
-    items: tuple[DigestItem, ...] = (*repaired(7), *OBSERVED, *RESOLVED, *needing_a_person(4))
+    items: tuple[DigestItem, ...] = (*repaired(7), *OBSERVED, *RESOLVED, *manual(4))
     digest: Digest = digest_of(WINDOW, items)
     shown = text(*items)
     assert digest.roles == 15

@@ -1,4 +1,4 @@
-"""What people and machines are told."""
+"""The content of alerts, for readers and for programs."""
 
 from __future__ import annotations
 
@@ -12,26 +12,32 @@ import pytest
 
 from remediator.core.alerts.decide import AlertReason
 from remediator.core.alerts.finding_texts import FINDING_TEXTS
+from remediator.core.alerts.layout import Section
 from remediator.core.alerts.notification import limit_reached
 from remediator.core.events.event import APPLY_CALL, Actor, Cause
 from remediator.core.events.sweep import sweep_cause
 from remediator.core.history.change import ChangeState
 from remediator.core.history.role_record import Conflict
-from remediator.core.model.finding import REPAIRABLE, BlockedRepair, Finding, FindingCode
+from remediator.core.model.finding import REPAIRABLE, Finding, FindingCode
 from remediator.core.model.plain_text import document_diff, plain
+from remediator.core.model.write import Write
 from remediator.core.policy.edit import raw_statements
 from remediator.core.policy.reading import Absent
 from remediator.core.repair.infrastructure_code import PermanentFix
-from remediator.core.repair.outcome import ALERTED, Applied, Hold, NotApplied, OutcomeKind, Unconfirmed, WriteResult
+from remediator.core.repair.outcome import Applied, Hold, NotApplied, OutcomeKind, Unconfirmed, WriteResult
 from remediator.core.repair.permanent_fix import permanent_fix
 from remediator.core.repair.trust import add_ec2_trust
+from remediator.errors import AwsError, DeniedError, QuotaError, RejectedError, TransientError, UnknownAwsError
 from remediator.settings import WriteLimit
 from tests.examples import ACCOUNT, BUCKET, LAMBDA_STATEMENT, OUTSIDE, ROLE_ARN, a_cause, document
+from tests.unit.alerts import situations
 from tests.unit.alerts.samples import (
+    ALERTS,
     GRANT_BLOCKED,
     GRANT_MISSING,
     GRANT_STEP,
     TRUST_MISSING,
+    Published,
     alert,
     hostile,
     longest,
@@ -45,54 +51,69 @@ from tests.writes import inline_write, trust_write
 DOCS = Path(__file__).parents[3] / "docs"
 
 
-def test_every_finding_has_its_texts_and_its_row_in_the_documentation() -> None:
+def test_every_finding_has_texts_and_a_row_in_the_documentation() -> None:
     documented = (DOCS / "findings.md").read_text().partition("## Refusals")[0]
     rows = set(re.findall(r"^\| `([a-z-]+)` \|", documented, re.MULTILINE))
     assert set(FINDING_TEXTS) == set(FindingCode)
     assert rows == {*(code.value for code in FindingCode), *(kind.value for kind in OutcomeKind)}
 
 
-def test_the_documentation_says_repaired_of_exactly_the_repairable_findings() -> None:
+def test_the_documentation_calls_exactly_the_repairable_findings_repaired() -> None:
     rows = re.findall(r"^\| `([a-z-]+)` \|.*\| Repaired[ :]", (DOCS / "findings.md").read_text(), re.MULTILINE)
     assert {FindingCode(row) for row in rows} == REPAIRABLE
 
 
 @pytest.mark.parametrize("kind", list(OutcomeKind))
-def test_the_first_line_of_every_outcome_says_whether_there_is_anything_to_do(kind: OutcomeKind) -> None:
+def test_the_subject_of_every_outcome_leads_with_what_to_do(kind: OutcomeKind) -> None:
     hold = Hold.OBSERVE if kind is OutcomeKind.WOULD_REPAIR else None
-    first = alert(outcome(kind, results=(), hold=hold)).text.splitlines()[0]
-    assert ("nothing for you to do" in first) == (kind is OutcomeKind.REPAIRED or kind not in ALERTED)
-    assert ("lease" in first) == (kind in ALERTED - {OutcomeKind.REPAIRED})
+    sent = alert(outcome(kind, results=(), hold=hold))
+    assert sent.subject.startswith(("ACTION REQUIRED: ", "FAILED: ")) == (sent.attributes["severity"] == "error")
+    assert ("No action needed" in sent.text.splitlines()[0]) == (kind in (OutcomeKind.REPAIRED, OutcomeKind.CLEAN))
 
 
-def test_a_repair_is_told_with_what_why_who_and_how_to_go_on() -> None:
-    told = alert(outcome())
-    assert told.subject == "Anyscale role head-node: repaired (production)"
-    assert told.text.splitlines()[0].startswith("Repaired; nothing for you to do now.")
+def test_a_repair_is_reported_with_what_why_who_and_how_to_proceed() -> None:
+    sent = alert(outcome())
+    assert sent.subject == "Repaired: head-node (production)"
+    assert sent.text.splitlines()[0] == (
+        f"EC2 trust and access to s3://{BUCKET} were removed by user/alice via the AWS CLI (UpdateAssumeRolePolicy, "
+        "10:00 UTC) and restored 3 s later. No action needed now. If code manages this role, update it, or the next "
+        "run breaks it again."
+    )
     for part in (
         ROLE_ARN,
         "production",
-        "EC2 may not assume the role",
+        "EC2 cannot assume the role",
         '+      "Sid": "AnyscaleRemediatorEC2Trust"',
+        "Changed: trust policy",
         "inline policy AnyscaleRemediatorS3Access",
-        "UpdateAssumeRolePolicy by user/alice through the AWS CLI at 2026-03-04T10:00:17Z",
+        "Caused by\n  UpdateAssumeRolePolicy by user/alice via the AWS CLI at 2026-03-04T10:00:17Z",
         "event 11111111-2222-4333-8444-555555555555",
         "aws iam tag-role --role-name head-node --tags Key=anyscale:remediation,Value=off",
+        "To make it permanent in Terraform",
         'resource "aws_iam_role_policy"',
         "AWS::IAM::RolePolicy",
     ):
-        assert part in told.text
+        assert part in sent.text
 
 
-def test_machines_get_the_same_as_json() -> None:
-    told = json.loads(alert(outcome()).json)
-    assert told["outcome"] == "repaired"
-    assert told["role"] == {"name": "head-node", "arn": ROLE_ARN}
-    assert [finding["code"] for finding in told["findings"]] == ["trust-missing", "grant-missing"]
-    assert [change["state"] for change in told["changes"]] == ["applied", "applied"]
-    assert told["changes"][0]["before"] == document(LAMBDA_STATEMENT).raw
-    assert told["changes"][0]["after"] == TRUST_STEP.after
-    assert told["changes"][1]["before"] is None
+def test_the_head_has_the_account_and_links_to_the_role_and_to_the_event() -> None:
+    sent = alert(outcome(role_name="a+b=c@d", causes=(replace(a_cause(), region="eu-west-1"),)))
+    assert f"Account  {ACCOUNT}" in sent.text
+    assert "https://console.aws.amazon.com/iam/home#/roles/details/a%2Bb%3Dc%40d" in sent.text
+    event = "11111111-2222-4333-8444-555555555555"
+    assert f"https://eu-west-1.console.aws.amazon.com/cloudtrailv2/home?region=eu-west-1#/events/{event}" in sent.text
+    assert "cloudtrailv2" not in alert(outcome()).text
+
+
+def test_programs_receive_the_same_as_json() -> None:
+    sent = json.loads(alert(outcome()).json)
+    assert sent["outcome"] == "repaired"
+    assert sent["role"] == {"name": "head-node", "arn": ROLE_ARN}
+    assert [finding["code"] for finding in sent["findings"]] == ["trust-missing", "grant-missing"]
+    assert [change["state"] for change in sent["changes"]] == ["applied", "applied"]
+    assert sent["changes"][0]["before"] == document(LAMBDA_STATEMENT).raw
+    assert sent["changes"][0]["after"] == TRUST_STEP.after
+    assert sent["changes"][1]["before"] is None
 
 
 def test_the_attributes_are_those_that_subscriptions_filter_on() -> None:
@@ -107,268 +128,390 @@ def test_the_attributes_are_those_that_subscriptions_filter_on() -> None:
     assert "cloud" not in alert(outcome(OutcomeKind.FAILED, cloud=None, role_arn=None)).attributes
 
 
-def test_a_proposal_does_not_claim_that_anything_was_done() -> None:
-    told = alert(outcome(OutcomeKind.WOULD_REPAIR, results=(), proposed=(TRUST_STEP, GRANT_STEP), hold=Hold.OBSERVE))
-    assert "What would be done: trust policy" in told.text
-    assert "What was done" not in told.text
-    assert "Repaired" not in told.text
+def test_a_proposal_does_not_claim_that_anything_was_changed() -> None:
+    sent = alert(outcome(OutcomeKind.WOULD_REPAIR, results=(), proposed=(TRUST_STEP, GRANT_STEP), hold=Hold.OBSERVE))
+    assert "Proposed change: trust policy" in sent.text
+    assert "To fix it in Terraform" in sent.text
+    assert "Changed:" not in sent.text
+    assert "restored" not in sent.text
 
 
-def test_a_failed_write_is_told_as_not_done_with_its_reason() -> None:
+def test_a_failed_write_is_reported_as_not_changed_with_its_reason() -> None:
     failed = NotApplied(TRUST_STEP, "iam:UpdateAssumeRolePolicy failed with LimitExceeded: too long")
-    told = alert(outcome(OutcomeKind.FAILED, results=(failed, Applied(GRANT_STEP))))
-    assert "What could not be done: trust policy\n  iam:UpdateAssumeRolePolicy failed with LimitExceeded" in told.text
-    assert "What was done: inline policy" in told.text
-    assert "It is not tried again by itself." in told.text
-    assert "touching a tag" not in told.text
+    sent = alert(outcome(OutcomeKind.FAILED, results=(failed, Applied(GRANT_STEP))))
+    assert "Not changed: trust policy\n  iam:UpdateAssumeRolePolicy failed with LimitExceeded" in sent.text
+    assert "Changed: inline policy" in sent.text
+    assert "The next scheduled sweep retries it." in sent.text.splitlines()[0]
 
 
-def test_a_role_that_could_not_be_looked_at_is_looked_at_again_when_a_tag_is_touched() -> None:
-    assert "by touching a tag of the role." in alert(outcome(OutcomeKind.FAILED, results=())).text
+@pytest.mark.parametrize(
+    ("error", "step", "advice"),
+    [
+        (
+            QuotaError("iam:X", "LimitExceeded", "too long"),
+            TRUST_STEP,
+            "Shorten the trust policy, or raise the IAM quota",
+        ),
+        (QuotaError("iam:X", "LimitExceeded", "too long"), GRANT_STEP, "Shorten or remove other inline policies"),
+        (DeniedError("iam:X", "AccessDenied", "no"), GRANT_STEP, "Find the service control policy or boundary"),
+        (
+            RejectedError("iam:X", "MalformedPolicyDocument", "no"),
+            TRUST_STEP,
+            "Remove from the document what AWS rejects",
+        ),
+        (TransientError("iam:X", "ServiceFailure", "no"), TRUST_STEP, "AWS did not answer. Check AWS Health"),
+        (UnknownAwsError("iam:X", "Odd", "no"), TRUST_STEP, "Make the change below yourself"),
+    ],
+)
+def test_the_advice_on_a_failed_write_follows_the_answer_of_aws(error: AwsError, step: Write, advice: str) -> None:
+    sent = alert(outcome(OutcomeKind.FAILED, results=(NotApplied(step, str(error), error=error),)))
+    assert advice in sent.text
+    assert "Then run `remediator apply head-node`, or wait for the next scheduled sweep." in sent.text
+    assert "Add the trust statement" not in sent.text
+
+
+def test_a_role_that_could_not_be_read_is_retried_by_a_command() -> None:
+    assert "Retry now: remediator apply head-node" in alert(outcome(OutcomeKind.FAILED, results=())).text
 
 
 def test_after_the_last_try_the_first_line_says_whether_anything_may_have_been_written() -> None:
-    looked = alert(outcome(OutcomeKind.FAILED, results=(), is_last=True))
-    assert looked.text.startswith("Please look: whether this role is broken could not be found out.")
-    assert looked.subject == "Anyscale role head-node: repair failed (production)"
+    unread = alert(outcome(OutcomeKind.FAILED, results=(), is_last=True))
+    assert unread.text.startswith("The remediator could not check whether the role is broken")
+    assert unread.subject == "FAILED: repair of head-node (production)"
     begun = alert(outcome(OutcomeKind.FAILED, results=(Unconfirmed(TRUST_STEP, "not seen"),), is_last=True))
-    assert begun.text.startswith("Please look: a repair was begun and not finished")
+    assert begun.text.startswith("A repair was started and not completed")
 
 
-def test_a_finding_for_a_person_comes_with_its_reason_and_what_to_do() -> None:
-    told = alert(outcome(OutcomeKind.MANUAL_ACTION, findings=(GRANT_BLOCKED,), results=()))
-    assert told.attributes["severity"] == "error"
-    assert told.text.startswith("Please look")
-    assert "statement `Freeze` denies it" in told.text
-    assert FINDING_TEXTS[FindingCode.GRANT_BLOCKED].to_do in told.text
+def test_a_finding_that_requires_manual_action_comes_with_its_reason_and_remedy() -> None:
+    sent = alert(outcome(OutcomeKind.MANUAL_ACTION, findings=(GRANT_BLOCKED,), results=()))
+    assert sent.attributes["severity"] == "error"
+    assert sent.subject == f"ACTION REQUIRED: head-node cannot use s3://{BUCKET} (production)"
+    assert "Reason: statement `Freeze` of the bucket policy denies s3:PutObject" in sent.text.splitlines()[0]
+    assert FINDING_TEXTS[FindingCode.GRANT_BLOCKED].to_do in sent.text
 
 
-def test_a_withheld_repair_says_what_stands_in_the_way() -> None:
-    held = BlockedRepair(TRUST_MISSING, ("the trust policy would have 2,190 characters, and 2,048 are allowed",))
-    told = alert(outcome(OutcomeKind.MANUAL_ACTION, findings=(TRUST_MISSING,), results=(), blocked=(held,)))
-    assert "2,190 characters" in told.text
-    assert FINDING_TEXTS[FindingCode.TRUST_MISSING].to_do in told.text
+def test_the_advice_on_a_blocked_repair_follows_the_blocker_and_not_the_finding() -> None:
+    sent = alert(
+        outcome(
+            OutcomeKind.MANUAL_ACTION,
+            findings=situations.FULL,
+            results=(),
+            blocked=situations.FULL_PLAN.blocked,
+        )
+    )
+    assert "the quota is 2,048" in sent.text.splitlines()[0]
+    assert "Shorten the trust policy, or raise the IAM quota" in sent.text
+    assert FINDING_TEXTS[FindingCode.TRUST_MISSING].to_do not in sent.text
 
 
 def test_a_partly_repaired_role_says_both_in_its_first_line() -> None:
-    told = alert(
+    sent = alert(
         outcome(OutcomeKind.MANUAL_ACTION, findings=(TRUST_MISSING, GRANT_BLOCKED), results=(Applied(TRUST_STEP),))
     )
-    assert told.text.splitlines()[0] == (
-        "Please look: part of it was repaired, the rest must not be repaired automatically."
-    )
+    first = sent.text.splitlines()[0]
+    assert first.startswith("The role cannot use the bucket")
+    assert "The rest was repaired." in first
 
 
-def test_what_was_written_can_be_undone_by_the_id_of_its_record() -> None:
-    told = alert(outcome(results=(Applied(TRUST_STEP, "head-node/20260304T100020000000Z-0a1b2c3d"),)))
-    assert "remediator undo head-node/20260304T100020000000Z-0a1b2c3d" in told.text
-    assert json.loads(told.json)["changes"][0]["changeId"] == "head-node/20260304T100020000000Z-0a1b2c3d"
+def test_a_write_can_be_undone_by_the_id_of_its_record() -> None:
+    sent = alert(outcome(results=(Applied(TRUST_STEP, "head-node/20260304T100020000000Z-0a1b2c3d"),)))
+    assert "remediator undo head-node/20260304T100020000000Z-0a1b2c3d" in sent.text
+    assert "sets the role to observe" in sent.text
+    assert json.loads(sent.json)["changes"][0]["changeId"] == "head-node/20260304T100020000000Z-0a1b2c3d"
     assert "remediator undo" not in alert(outcome(results=(), proposed=(TRUST_STEP,))).text
 
 
-def test_what_an_interrupted_reconcile_wrote_is_told_by_the_next_one() -> None:
+def test_what_an_interrupted_reconcile_wrote_is_reported_by_the_next_one() -> None:
     change = replace(a_change(), state=ChangeState.COMPLETED, why="It was interrupted after it was written.")
-    told = alert(outcome(results=(), findings=(), recovered=(change,)))
-    assert "What was done: trust policy\n  It was interrupted after it was written." in told.text
-    assert f"remediator undo {change.change_id}" in told.text
+    sent = alert(outcome(results=(), findings=(), recovered=(change,)))
+    assert "Changed: trust policy\n  It was interrupted after it was written." in sent.text
+    assert f"remediator undo {change.change_id}" in sent.text
 
 
-def test_what_was_interrupted_before_it_was_written_is_not_told_as_a_change() -> None:
+def test_what_was_interrupted_before_it_was_written_is_not_reported_as_a_change() -> None:
     change = replace(a_change(), state=ChangeState.NOT_WRITTEN, why="It was interrupted before it was written.")
-    told = alert(outcome(results=(Applied(GRANT_STEP),), recovered=(change,)))
-    assert [each["document"] for each in json.loads(told.json)["changes"]] == [
+    sent = alert(outcome(results=(Applied(GRANT_STEP),), recovered=(change,)))
+    assert [each["document"] for each in json.loads(sent.json)["changes"]] == [
         "inline policy AnyscaleRemediatorS3Access"
     ]
-    assert change.change_id not in told.text
+    assert change.change_id not in sent.text
 
 
-def test_a_contest_names_who_undoes_it_what_to_change_and_how_to_go_on() -> None:
+def test_a_conflict_names_who_undoes_the_repair_what_to_change_and_the_one_way_to_resume() -> None:
     conflict = Conflict(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ("Terraform, as arn:aws:iam::1:role/ci",))
-    told = alert(outcome(OutcomeKind.CONFLICT, results=(), proposed=(TRUST_STEP,), conflict=conflict))
-    assert told.subject == "Anyscale role head-node: contested, no longer repaired (production)"
-    assert told.text.startswith("Please decide")
+    sent = alert(outcome(OutcomeKind.CONFLICT, results=(), proposed=(TRUST_STEP,), conflict=conflict))
+    assert sent.subject == "ACTION REQUIRED: repair loop on head-node (production)"
+    assert sent.text.startswith("user/alice via the AWS CLI keeps removing what the remediator restores: EC2 trust.")
     for part in (
         "Undone by Terraform, as arn:aws:iam::1:role/ci",
-        "To make it permanent in Terraform",
-        "wait until 2026-03-05 10:00 UTC",
-        "aws iam tag-role --role-name head-node --tags Key=anyscale:remediation,Value=repair",
+        "To fix it in Terraform",
+        "resumes at 2026-03-05 10:00 UTC",
+        "remediator resume head-node",
     ):
-        assert part in told.text
+        assert part in sent.text
+    assert "Value=repair" not in sent.text
+    assert json.loads(sent.json)["resume"] == "remediator resume head-node"
 
 
 @pytest.mark.parametrize(
     ("hold", "first", "subject"),
     [
-        (Hold.OBSERVE, "observe mode writes nothing", "broken, not repaired (observe mode)"),
-        (Hold.PAUSED, "writes are paused", "broken, not repaired (writes are paused)"),
-        (Hold.CAPPED, "is allowed", "repaired in part only (the limit of writes)"),
+        (Hold.OBSERVE, "Observe mode: nothing was changed.", "Not repaired (observe mode)"),
+        (Hold.PAUSED, "Writes are paused: nothing was changed.", "Not repaired (writes paused)"),
+        (Hold.CAPPED, "The write limit is reached", "Not repaired (write limit)"),
     ],
 )
-def test_what_is_left_undone_is_told_with_the_reason(hold: Hold, first: str, subject: str) -> None:
-    told = alert(outcome(OutcomeKind.WOULD_REPAIR, results=(), proposed=(TRUST_STEP,), hold=hold))
-    assert first in told.text.splitlines()[0]
-    assert told.subject == f"Anyscale role head-node: {subject} (production)"
-    assert json.loads(told.json)["hold"] == hold
+def test_a_repair_on_hold_is_reported_with_the_reason(hold: Hold, first: str, subject: str) -> None:
+    proposed = replace(TRUST_STEP, findings=(TRUST_MISSING,))
+    sent = alert(outcome(OutcomeKind.WOULD_REPAIR, results=(), proposed=(proposed,), hold=hold))
+    assert first in sent.text.splitlines()[0]
+    assert sent.subject == f"{subject}: head-node cannot be assumed by EC2 (production)"
+    assert json.loads(sent.json)["hold"] == hold
 
 
-def test_a_reminder_says_that_it_is_one() -> None:
-    told = alert(outcome(OutcomeKind.MANUAL_ACTION, results=()), AlertReason.REMINDER)
-    assert told.text.startswith("Still so after a day. Please look")
-    assert told.attributes["news"] == "reminder"
+def test_what_the_write_limit_left_open_is_named_beside_what_was_repaired() -> None:
+    sent = ALERTS["would-repair-capped"]
+    assert sent.subject == f"Partly repaired (write limit): head-node cannot use s3://{BUCKET} (production)"
 
 
-def test_that_the_limit_of_writes_is_reached_is_told_with_what_to_do() -> None:
-    told = published(limit_reached(ACCOUNT, WriteLimit(500, 60), NOW))
-    assert told.text.startswith("Please look: 500 documents were written within 60 minutes")
-    assert json.loads(told.json)["limit"] == {"writes": 500, "minutes": 60}
-    assert len(told.subject) <= 99
+def test_a_reminder_names_the_day_and_since_when() -> None:
+    sent = alert(outcome(OutcomeKind.MANUAL_ACTION, results=()), AlertReason.REMINDER)
+    assert sent.subject.startswith("ACTION REQUIRED, day 3: head-node ")
+    assert sent.text.startswith("Open since 2026-03-04 10:00 UTC (day 3). ")
+    assert "Since    2026-03-04 10:00 UTC" in sent.text
+    assert sent.attributes["news"] == "reminder"
+    assert json.loads(sent.json)["since"] == "2026-03-04T10:00:20+00:00"
+
+
+def test_the_write_limit_is_reported_with_what_to_do() -> None:
+    sent = published(limit_reached(ACCOUNT, WriteLimit(500, 60), NOW))
+    assert sent.subject == "ACTION REQUIRED: write limit reached, repairs are on hold"
+    assert sent.text.startswith("The remediator wrote 500 documents within 60 minutes")
+    assert json.loads(sent.json)["limit"] == {"writes": 500, "minutes": 60}
 
 
 @pytest.mark.parametrize("text", ["<!channel>", "<@U123>", "@here now", "a @everyone", "@Channel"])
-def test_foreign_text_mentions_nobody_in_a_chat(text: str) -> None:
+def test_foreign_text_mentions_no_one_in_a_chat(text: str) -> None:
     step = inline_write("p", None, document({**LAMBDA_STATEMENT, "Sid": text}))
     actor = Actor(kind="AssumedRole", arn=text, user_agent=text)
-    told = alert(
+    sent = alert(
         outcome(why=text, cloud=text, causes=(Cause("e", "c", "t", actor),), results=(Applied(step),), notes=(text,))
     )
-    for form in (told.subject, told.text, told.json):
+    for form in (sent.subject, sent.text, sent.json):
         assert text not in form
         assert "<" not in form
         assert not re.search(r"(?<![\w.+-])@(here|channel|everyone)\b", form, re.IGNORECASE)
-    assert json.loads(told.json)["changes"][0]["after"]["Statement"][0]["Sid"] == text
+    assert json.loads(sent.json)["changes"][0]["after"]["Statement"][0]["Sid"] == text
 
 
 def test_an_e_mail_address_as_the_name_of_a_session_stays_readable() -> None:
-    session = "assumed-role/admin/alice@here.example.com"
-    told = alert(outcome(causes=(a_cause(actor=f"arn:aws:sts::{ACCOUNT}:{session}"),)))
-    assert f"by {session} through" in told.text
+    session = "admin/alice@here.example.com"
+    sent = alert(outcome(causes=(a_cause(actor=f"arn:aws:sts::{ACCOUNT}:assumed-role/{session}"),)))
+    assert f"by {session} via" in sent.text
 
 
-def test_who_caused_it_is_named_shortly_in_the_own_account_and_in_full_elsewhere() -> None:
+def test_the_caller_is_named_shortly_within_the_account_and_in_full_elsewhere() -> None:
     stranger = f"arn:aws:iam::{OUTSIDE}:user/mallory"
-    told = alert(outcome(causes=(a_cause(), a_cause(actor=stranger), a_cause(actor=f"x::{ACCOUNT}:user/alice"))))
-    assert "UpdateAssumeRolePolicy by user/alice through the AWS CLI" in told.text
-    assert f"UpdateAssumeRolePolicy by {stranger} through" in told.text
-    assert f"UpdateAssumeRolePolicy by x::{ACCOUNT}:user/alice through" in told.text
-    assert [cause["actor"] for cause in json.loads(told.json)["causes"]][1] == stranger
+    sent = alert(outcome(causes=(a_cause(), a_cause(actor=stranger), a_cause(actor=f"x::{ACCOUNT}:user/alice"))))
+    assert "UpdateAssumeRolePolicy by user/alice via the AWS CLI" in sent.text
+    assert f"UpdateAssumeRolePolicy by {stranger} via" in sent.text
+    assert f"UpdateAssumeRolePolicy by x::{ACCOUNT}:user/alice via" in sent.text
+    assert [cause["actor"] for cause in json.loads(sent.json)["causes"]][1] == stranger
 
 
-def test_an_arn_without_a_name_is_told_in_full() -> None:
-    told = alert(outcome(causes=(a_cause(actor=f"arn:aws:iam::{ACCOUNT}:"),)))
-    assert f"UpdateAssumeRolePolicy by arn:aws:iam::{ACCOUNT}: through" in told.text
+def test_an_arn_without_a_name_is_printed_in_full() -> None:
+    sent = alert(outcome(causes=(a_cause(actor=f"arn:aws:iam::{ACCOUNT}:"),)))
+    assert f"UpdateAssumeRolePolicy by arn:aws:iam::{ACCOUNT}: via" in sent.text
 
 
 def test_a_service_that_calls_as_itself_is_named_once() -> None:
     service = replace(a_cause().actor, arn="autoscaling.amazonaws.com", user_agent="autoscaling.amazonaws.com")
-    told = alert(outcome(causes=(replace(a_cause(), actor=service),)))
-    assert "UpdateAssumeRolePolicy by autoscaling.amazonaws.com at" in told.text
+    sent = alert(outcome(causes=(replace(a_cause(), actor=service),)))
+    assert "UpdateAssumeRolePolicy by autoscaling.amazonaws.com at" in sent.text
 
 
-def test_who_applied_a_repair_by_hand_is_named_in_full_and_no_event_of_cloudtrail_is() -> None:
-    told = alert(outcome(causes=(a_cause(APPLY_CALL), a_cause())))
-    (caused,) = (section for section in told.layout.sections if section.title == "Who caused it")
-    person, call, event = caused.lines
-    assert person == f"arn:aws:iam::{ACCOUNT}:user/alice with `remediator apply` at 2026-03-04T10:00:17Z"
+def triggers(sent: Published) -> Section:
+    """The section that names the calls that triggered the check."""
+    (section,) = (
+        section for section in sent.layout.sections if section.title in ("Caused by", "What triggered this check")
+    )
+    return section
+
+
+def test_an_operator_who_applied_a_repair_is_named_in_full_without_a_cloudtrail_event() -> None:
+    operator, call, event = triggers(alert(outcome(causes=(a_cause(APPLY_CALL), a_cause())))).lines
+    assert operator == f"arn:aws:iam::{ACCOUNT}:user/alice with `remediator apply` at 2026-03-04T10:00:17Z"
     assert call.startswith("UpdateAssumeRolePolicy by user/alice")
     assert event == "  CloudTrail event 11111111-2222-4333-8444-555555555555"
 
 
-def test_of_a_long_user_agent_people_read_the_tool_or_else_its_beginning_and_machines_all_of_it() -> None:
+@pytest.mark.parametrize(
+    ("finding", "call", "is_cause"),
+    [
+        (TRUST_MISSING, "UpdateAssumeRolePolicy", True),
+        (TRUST_MISSING, "CreateRole", True),
+        (TRUST_MISSING, "PutBucketPolicy", False),
+        (TRUST_MISSING, "TagRole", False),
+        (GRANT_MISSING, "DetachRolePolicy", True),
+        (GRANT_MISSING, "DeleteBucketPolicy", True),
+        (GRANT_MISSING, "DeleteInstanceProfile", False),
+        (situations.LOCKED_KEY[0], "PutKeyPolicy", True),
+        (situations.NO_PROFILE[0], "RemoveRoleFromInstanceProfile", True),
+    ],
+)
+def test_a_call_is_called_the_cause_only_where_it_can_have_led_to_the_finding(
+    finding: Finding, call: str, is_cause: bool
+) -> None:
+    sent = alert(outcome(OutcomeKind.MANUAL_ACTION, findings=(finding,), results=(), causes=(a_cause(call),)))
+    assert triggers(sent).title == ("Caused by" if is_cause else "What triggered this check")
+    assert (f"Last change: {call} by user/alice" in sent.text) == is_cause
+
+
+def test_whoever_fixed_a_problem_is_not_called_its_cause() -> None:
+    sent = alert(
+        outcome(OutcomeKind.CLEAN, causes=(a_cause("DeleteBucketPolicy"),), findings=(), results=()),
+        AlertReason.RESOLVED,
+    )
+    assert sent.subject == "Resolved: head-node (production)"
+    assert triggers(sent).title == "What triggered this check"
+    assert "works again after DeleteBucketPolicy by user/alice" in sent.text.splitlines()[0]
+
+
+def test_of_a_long_user_agent_readers_get_the_tool_or_its_beginning_and_programs_all_of_it() -> None:
     terraform = "APN/1.0 HashiCorp/1.0 Terraform/1.9.5 " + "x" * 200
     unknown = "Mosaic/1.0 " * 20
-    for agent, through in ((terraform, "Terraform"), (unknown, f"{unknown[:59]}…")):
+    for agent, via in ((terraform, "Terraform"), (unknown, f"{unknown[:59]}…")):
         cause = replace(a_cause(), actor=replace(a_cause().actor, user_agent=agent))
-        told = alert(outcome(causes=(cause,)))
-        assert f"by user/alice through {through} at" in told.text
-        assert json.loads(told.json)["causes"][0]["userAgent"] == agent
+        sent = alert(outcome(causes=(cause,)))
+        assert f"by user/alice via {via} at" in sent.text
+        assert json.loads(sent.json)["causes"][0]["userAgent"] == agent
 
 
 @pytest.mark.parametrize(
     ("results", "again", "severity", "subject"),
     [
-        ((Unconfirmed(TRUST_STEP, "not seen"),), False, "warning", "repair not finished yet"),
-        ((Applied(TRUST_STEP),), True, "warning", "repair not finished yet"),
-        ((Unconfirmed(TRUST_STEP, "not seen"), NotApplied(GRANT_STEP, "denied")), False, "error", "repair failed"),
-        ((NotApplied(GRANT_STEP, "denied"),), False, "error", "repair failed"),
-        ((NotApplied(GRANT_STEP, "throttled", retried=True),), False, "error", "repair failed"),
-        ((), False, "error", "could not be looked at"),
+        ((Unconfirmed(TRUST_STEP, "not seen"),), False, "warning", "Repair pending: head-node (production)"),
+        ((Applied(TRUST_STEP),), True, "warning", "Repair pending: head-node (production)"),
+        (
+            (Unconfirmed(TRUST_STEP, "not seen"), NotApplied(GRANT_STEP, "denied")),
+            False,
+            "error",
+            "FAILED: repair of head-node, retrying (production)",
+        ),
+        ((NotApplied(GRANT_STEP, "denied"),), False, "error", "FAILED: repair of head-node (production)"),
+        (
+            (NotApplied(GRANT_STEP, "throttled", retried=True),),
+            False,
+            "error",
+            "FAILED: repair of head-node, retrying (production)",
+        ),
+        ((), False, "error", "FAILED: head-node could not be checked (production)"),
     ],
 )
-def test_what_was_written_wakes_nobody_as_long_as_it_only_has_to_be_seen_or_finished(
+def test_a_write_that_only_has_to_be_confirmed_or_completed_is_a_warning(
     results: tuple[WriteResult, ...], again: bool, severity: str, subject: str
 ) -> None:
-    told = alert(outcome(OutcomeKind.FAILED, results=results, again=again))
-    assert ("nothing for you to do now" in told.text.splitlines()[0]) == (severity == "warning")
-    assert told.subject == f"Anyscale role head-node: {subject} (production)"
-    assert told.attributes["severity"] == severity
+    sent = alert(outcome(OutcomeKind.FAILED, results=results, again=again))
+    assert ("No action needed now" in sent.text.splitlines()[0]) == (severity == "warning")
+    assert sent.subject == subject
+    assert sent.attributes["severity"] == severity
 
 
-def test_a_failed_write_that_is_tried_again_says_so_in_its_first_line() -> None:
+def test_a_failed_write_that_is_retried_says_so_in_its_first_line() -> None:
     failed = NotApplied(TRUST_STEP, "throttled", retried=True)
     first, *_ = alert(outcome(OutcomeKind.FAILED, results=(failed,))).text.splitlines()
-    assert first.startswith("A repair failed, and is tried again within minutes. Please look if")
+    assert first.startswith("The repair failed: throttled. EC2 cannot assume the role")
+    assert "It is retried within minutes." in first
 
 
 @pytest.mark.parametrize("result", [Unconfirmed(TRUST_STEP, "not seen"), NotApplied(TRUST_STEP, "lost", retried=True)])
-def test_what_is_tried_again_beside_a_finding_for_a_person_needs_the_person(result: WriteResult) -> None:
-    told = alert(outcome(OutcomeKind.FAILED, findings=(TRUST_MISSING, GRANT_BLOCKED), results=(result,)))
-    assert told.text.startswith("Please look: a repair failed.")
-    assert told.attributes["severity"] == "error"
+def test_a_retry_beside_a_finding_that_requires_manual_action_is_an_error(result: WriteResult) -> None:
+    sent = alert(outcome(OutcomeKind.FAILED, findings=(TRUST_MISSING, GRANT_BLOCKED), results=(result,)))
+    assert sent.subject.startswith("FAILED: ")
+    assert FINDING_TEXTS[FindingCode.GRANT_BLOCKED].to_do in sent.text
+    assert sent.attributes["severity"] == "error"
 
 
-def test_what_people_act_on_stands_before_the_documents() -> None:
-    told = alert(outcome(OutcomeKind.MANUAL_ACTION, findings=(TRUST_MISSING, GRANT_BLOCKED))).text
-    titles = ("What is wrong", "What you can do", "Who caused it", "What was done", "To pause", "To make it permanent")
-    assert sorted(titles, key=told.index) == list(titles)
+def test_the_cause_and_the_next_steps_come_before_the_documents() -> None:
+    sent = alert(outcome(OutcomeKind.MANUAL_ACTION, findings=(TRUST_MISSING, GRANT_BLOCKED))).text
+    titles = ("What is wrong", "Caused by", "Next steps", "Changed:", "To turn remediation off", "To fix it in")
+    assert sorted(titles, key=sent.index) == list(titles)
 
 
 @pytest.mark.parametrize("kind", [OutcomeKind.NOT_ENROLLED, OutcomeKind.OFF, OutcomeKind.CLEAN, OutcomeKind.REFUSED])
-def test_nobody_is_told_how_to_keep_the_remediator_from_what_it_does_not_do(kind: OutcomeKind) -> None:
-    told = alert(outcome(kind, findings=(), results=()))
-    assert "To pause" not in told.text
-    assert json.loads(told.json)["pause"] is None
+def test_remediation_is_not_offered_to_be_turned_off_where_nothing_is_written(kind: OutcomeKind) -> None:
+    sent = alert(outcome(kind, findings=(), results=()))
+    assert "To turn remediation off" not in sent.text
+    assert json.loads(sent.json)["pause"] is None
 
 
-def test_a_role_that_somebody_shut_on_purpose_is_told_as_that_in_the_first_line() -> None:
-    quarantined = Finding(FindingCode.QUARANTINED, "role")
-    told = alert(outcome(OutcomeKind.MANUAL_ACTION, findings=(TRUST_MISSING, quarantined), results=()))
-    assert told.text.splitlines()[0] == "Please look: somebody has shut this role on purpose, so nothing is repaired."
+def test_a_quarantined_role_is_reported_as_that_first_and_only_its_end_is_asked_for() -> None:
+    sent = ALERTS["needs-person-quarantined"]
+    assert sent.subject == "ACTION REQUIRED: head-node is quarantined, 1 more (production)"
+    assert sent.text.startswith("The role is locked down, as during a security incident.")
+    assert json.loads(sent.json)["toDo"] == [f"role: {FINDING_TEXTS[FindingCode.QUARANTINED].to_do}"]
+    assert json.loads(sent.json)["pause"] is None
 
 
-def test_an_interrupted_write_over_which_somebody_wrote_is_told_with_what_to_do() -> None:
-    change = a_change(state=ChangeState.SUPERSEDED, why="It was interrupted.")
-    told = alert(outcome(OutcomeKind.MANUAL_ACTION, findings=(), results=(), recovered=(change,)))
-    assert told.text.startswith("Please look: a repair was interrupted, and somebody has changed the document since.")
-    assert "What you can do\n  trust policy: See whether what we meant to write, below, is still wanted." in told.text
+def test_a_role_that_is_off_with_an_open_problem_is_a_warning() -> None:
+    sent = ALERTS["off"]
+    assert sent.attributes["severity"] == "warning"
+    assert sent.subject == "No longer checked: head-node is off and still broken (production)"
+    assert "aws iam tag-role --role-name head-node --tags Key=anyscale:remediation,Value=repair" in sent.text
 
 
-def test_what_is_wrong_beside_an_interrupted_write_comes_first() -> None:
-    change = a_change(state=ChangeState.SUPERSEDED, why="It was interrupted.")
-    told = alert(outcome(OutcomeKind.MANUAL_ACTION, findings=(GRANT_BLOCKED,), results=(), recovered=(change,)))
-    assert told.text.startswith("Please look: something is wrong that must not be repaired automatically.")
-
-
-def test_what_only_our_own_event_keeps_from_being_repaired_is_not_put_down_to_observe_mode() -> None:
+def test_a_role_that_is_refused_after_a_repair_names_the_statement_and_how_to_undo_it() -> None:
+    sent = ALERTS["refused-after-a-repair"]
     change = a_change(state=ChangeState.COMPLETED)
-    told = alert(outcome(OutcomeKind.WOULD_REPAIR, results=(), proposed=(GRANT_STEP,), own=True, recovered=(change,)))
-    assert "observe mode" not in told.subject + told.text
-    assert "nothing for you to do now" in told.text.splitlines()[0]
+    assert sent.attributes["severity"] == "error"
+    assert sent.subject == "ACTION REQUIRED: head-node was refused after a repair (privileged role)"
+    assert "Remove the statement AnyscaleRemediatorEC2Trust from the trust policy" in sent.text
+    assert f"remediator undo {change.change_id}" in sent.text
+
+
+def test_an_interrupted_write_that_another_principal_overwrote_is_reported_with_what_to_do() -> None:
+    change = a_change(state=ChangeState.SUPERSEDED, why="It was interrupted.")
+    sent = alert(outcome(OutcomeKind.MANUAL_ACTION, findings=(), results=(), recovered=(change,)))
+    assert sent.text.startswith("A repair was interrupted, and another principal has changed the document since.")
+    assert "Next steps\n  trust policy: Check whether the intended change below is still needed" in sent.text
+
+
+def test_a_finding_beside_an_interrupted_write_comes_first() -> None:
+    change = a_change(state=ChangeState.SUPERSEDED, why="It was interrupted.")
+    sent = alert(outcome(OutcomeKind.MANUAL_ACTION, findings=(GRANT_BLOCKED,), results=(), recovered=(change,)))
+    assert sent.text.startswith("The role cannot use the bucket")
+
+
+def test_a_repair_that_waits_because_of_the_own_event_is_not_attributed_to_observe_mode() -> None:
+    change = a_change(state=ChangeState.COMPLETED)
+    sent = alert(outcome(OutcomeKind.WOULD_REPAIR, results=(), proposed=(GRANT_STEP,), own=True, recovered=(change,)))
+    assert "bserve mode" not in sent.subject + sent.text
+    assert "No action needed now" in sent.text.splitlines()[0]
 
 
 def test_hostile_text_breaks_no_line_no_header_and_no_json() -> None:
-    told = hostile()
-    assert re.fullmatch(r"[\x20-\x7e]{1,99}", told.subject)
-    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u2028\u202e]", told.text)
-    assert not re.search(r"^\s*Bcc:", told.text, re.MULTILINE)
-    assert json.loads(told.json)["outcome"] == "refused"
-    assert all(value.isprintable() and len(value) <= 256 for value in told.attributes.values())
+    sent = hostile()
+    assert re.fullmatch(r"[\x20-\x7e]{1,99}", sent.subject)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u2028\u202e]", sent.text)
+    assert not re.search(r"^\s*Bcc:", sent.text, re.MULTILINE)
+    assert json.loads(sent.json)["outcome"] == "refused"
+    assert all(value.isprintable() and len(value) <= 256 for value in sent.attributes.values())
 
 
 def test_the_longest_possible_alert_fits_a_message_of_sns() -> None:
-    told = longest()
-    assert len(told.json.encode()) < 256 * 1024 - 2_000
-    assert len(told.subject) <= 99
-    assert told.subject.isascii()
+    sent = longest()
+    assert len(sent.json.encode()) < 256 * 1024 - 2_000
+    assert len(sent.subject) <= 99
+    assert sent.subject.isascii()
+
+
+@pytest.mark.parametrize("kind", list(OutcomeKind))
+def test_the_subject_keeps_the_longest_role_name_whole(kind: OutcomeKind) -> None:
+    name = "head-node-" + "n" * 54
+    hold = Hold.OBSERVE if kind is OutcomeKind.WOULD_REPAIR else None
+    sent = alert(outcome(kind, role_name=name, results=(), hold=hold))
+    assert name in sent.subject
+    assert len(sent.subject) <= 99
 
 
 def test_a_diff_shows_what_was_added_and_nothing_as_removed_for_an_appended_statement() -> None:
@@ -395,9 +538,9 @@ def test_a_diff_of_120_lines_of_200_signs_is_whole() -> None:
 def test_documents_that_do_not_fit_are_left_out_with_a_pointer_to_the_history() -> None:
     many = document(*({**LAMBDA_STATEMENT, "Sid": f"S{n}"} for n in range(2_000)))
     step = trust_write(many, add_ec2_trust(many, "aws"))
-    told = alert(outcome(results=(Applied(step, "head-node/20260304T100020000000Z-0a1b2c3d"),)))
-    assert "(too long to be shown here: remediator history head-node/20260304T100020000000Z-0a1b2c3d)" in told.text
-    content = json.loads(told.json)
+    sent = alert(outcome(results=(Applied(step, "head-node/20260304T100020000000Z-0a1b2c3d"),)))
+    assert "(too long for this message: remediator history head-node/20260304T100020000000Z-0a1b2c3d)" in sent.text
+    content = json.loads(sent.json)
     assert content["documentsLeftOut"] is True
     assert (content["changes"][0]["before"], content["changes"][0]["after"]) == (None, None)
     assert json.loads(alert(outcome()).json)["documentsLeftOut"] is False
@@ -408,20 +551,19 @@ def test_plain_text_has_no_control_format_or_line_breaking_character(char: str) 
     assert plain(f"a{char}b") == "a b"
 
 
-def test_what_the_sweep_found_is_told_as_such() -> None:
+def test_what_the_sweep_found_has_no_caller() -> None:
     cause = sweep_cause("5d1f", datetime(2026, 3, 4, 11, 0, tzinfo=UTC))
-    told = alert(outcome(causes=(cause,)))
-    assert "the sweep at 2026-03-04T11:00:00Z found it, and no event had told of it" in told.text
-    assert json.loads(told.json)["causes"][0]["actorType"] == "Sweep"
+    sent = alert(outcome(causes=(cause,)))
+    assert "The scheduled sweep found it; no event named a caller." in sent.text.splitlines()[0]
+    assert "The scheduled sweep at 2026-03-04T11:00:00Z found it; no event named a caller." in sent.text
+    assert json.loads(sent.json)["causes"][0]["actorType"] == "Sweep"
 
 
-def test_who_else_caused_it_is_told_after_what_the_sweep_found() -> None:
+def test_a_caller_is_listed_after_what_the_sweep_found() -> None:
     found = sweep_cause("5d1f", datetime(2026, 3, 4, 11, 0, tzinfo=UTC))
-    told = alert(outcome(causes=(found, a_cause())))
-    (caused,) = (section for section in told.layout.sections if section.title == "Who caused it")
-    assert [line.partition(" at ")[0] for line in caused.lines[:2]] == [
-        "Nobody that we heard of: the sweep",
-        "UpdateAssumeRolePolicy by user/alice through the AWS CLI",
+    assert [line.partition(" at ")[0] for line in triggers(alert(outcome(causes=(found, a_cause())))).lines[:2]] == [
+        "The scheduled sweep",
+        "UpdateAssumeRolePolicy by user/alice via the AWS CLI",
     ]
 
 

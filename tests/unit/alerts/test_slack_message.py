@@ -18,17 +18,17 @@ from remediator.core.alerts.slack_message import slack_message
 from tests.unit.alerts.samples import ALERTS
 
 LAYOUT = Layout(
-    subject="Anyscale role head-node: needs a person (production)",
-    headline="Please look: something is wrong that must not be repaired automatically.",
+    subject="ACTION REQUIRED: head-node cannot use s3://acme-data (production)",
+    headline="The role cannot use the bucket, and a new Allow cannot change that.",
     severity=Severity.ERROR,
     facts=(("Role", "arn:aws:iam::111122223333:role/head-node"), ("Cloud", "production"), ("Incident", "0123456789ab")),
     sections=(
-        Section("What is wrong", ("The role is kept from using the bucket.", "  statement `Freeze` denies it")),
-        Section("What you can do", ("Change what is named above.",)),
-        Section("Who caused it", ("PutBucketPolicy by user/alice",), rank=Rank.DETAIL),
-        Section("What would be done: trust policy", ("--- before", "+++ after"), SectionForm.DIFF, Rank.DETAIL),
+        Section("What is wrong", ("The role cannot use the bucket.", "  statement `Freeze` denies it")),
+        Section("Next steps", ("Change the policy named above.",)),
+        Section("Caused by", ("PutBucketPolicy by user/alice",), rank=Rank.DETAIL),
+        Section("Proposed change: trust policy", ("--- before", "+++ after"), SectionForm.DIFF, Rank.DETAIL),
         Section(
-            "To pause the remediator", ("aws iam tag-role --tags Key=a,Value=off",), SectionForm.COMMANDS, Rank.HANDY
+            "To turn remediation off", ("aws iam tag-role --tags Key=a,Value=off",), SectionForm.COMMANDS, Rank.HANDY
         ),
         Section("To make it permanent in Terraform", ('resource "x" "y" {', "}"), SectionForm.CODE, Rank.LASTING),
         Section("To make it permanent in CloudFormation", ("X:", "  Type: Y"), SectionForm.CODE, Rank.SPARE),
@@ -104,15 +104,16 @@ def assert_is_only_text(markup: str) -> None:
         assert not re.match(r"\s*&gt;", line)
 
 
-def test_the_sign_and_the_headline_come_first_and_the_record_last() -> None:
-    first, facts, wrong, *_, last = blocks_of(LAYOUT)
-    assert first["text"] == {"type": "plain_text", "text": f"🚨 {LAYOUT.headline}", "emoji": False}
+def test_the_sign_and_the_subject_come_first_and_the_record_last() -> None:
+    first, headline, facts, wrong, *_, last = blocks_of(LAYOUT)
+    assert first["text"] == {"type": "plain_text", "text": f"🚨 {LAYOUT.subject}", "emoji": False}
+    assert headline["text"]["text"] == LAYOUT.headline
     assert [field["text"] for field in facts["fields"]] == [
-        "*Role*\n`arn:aws:iam::111122223333:role/head-node`",
-        "*Cloud*\n`production`",
+        "*Role* `arn:aws:iam::111122223333:role/head-node`",
+        "*Cloud* `production`",
     ]
     assert wrong["text"]["text"] == (
-        "*What is wrong*\n• The role is kept from using the bucket.\n    ◦ statement 'Freeze' denies it"
+        "*What is wrong*\n• The role cannot use the bucket.\n    ◦ statement 'Freeze' denies it"
     )
     assert [element["text"] for element in last["elements"]] == [
         "Severity *error*",
@@ -121,12 +122,26 @@ def test_the_sign_and_the_headline_come_first_and_the_record_last() -> None:
     ]
 
 
-def test_what_is_needed_is_parted_from_what_is_only_handy() -> None:
+def test_links_lead_to_the_console() -> None:
+    layout = replace(
+        LAYOUT, links=(("Role in the console", "https://console.aws.amazon.com/iam/home#/roles/details/r"),)
+    )
+    assert "<https://console.aws.amazon.com/iam/home#/roles/details/r|Role in the console>" in shown(layout)
+
+
+def test_a_message_that_requires_no_action_has_no_diff_no_code_and_no_explanations() -> None:
+    layout = replace(LAYOUT, severity=Severity.INFO)
+    assert titles(layout) == ["What is wrong", "Next steps", "Caused by"]
+    assert "Freeze" not in shown(layout)
+    assert LAYOUT.record in shown(layout)
+
+
+def test_what_is_needed_is_separated_from_what_is_only_handy() -> None:
     kinds = [block["type"] for block in blocks_of(LAYOUT)]
-    assert kinds == ["header", *["section"] * 5, "divider", *["section"] * 3, "context"]
+    assert kinds == ["header", *["section"] * 6, "divider", *["section"] * 3, "context"]
 
 
-def test_diffs_commands_and_code_stand_as_they_are() -> None:
+def test_diffs_commands_and_code_are_printed_as_they_are() -> None:
     section = Section("To do", ("x = a < b && c[*] _y_ `z`",), SectionForm.COMMANDS)
     assert "```\nx = a &lt; b &amp;&amp; c[*] _y_ `z`\n```" in shown(replace(LAYOUT, sections=(section,)))
 
@@ -193,7 +208,7 @@ def test_of_a_diff_that_is_too_long_the_beginning_is_shown_and_the_lasting_secti
     assert kept > 80
     assert f"```\n… {200 - kept} lines left out" in text
     assert (
-        "Left out here: To pause the remediator; To make it permanent in Terraform; To make it permanent in "
+        "Left out here: To turn remediation off; To make it permanent in Terraform; To make it permanent in "
         "CloudFormation. Everything: `remediator history head-node`" in text
     )
 
@@ -228,15 +243,16 @@ def test_what_is_wrong_and_what_to_do_share_the_room_when_both_are_too_long() ->
 
 def test_a_long_section_becomes_several_blocks_and_code_is_opened_in_each() -> None:
     layout = replace(LAYOUT, sections=(long(LAYOUT.sections[3], 60),))
-    chunks = [block["text"]["text"] for block in blocks_of(layout) if block["type"] == "section" and "text" in block]
+    texts = (block["text"]["text"] for block in blocks_of(layout) if block["type"] == "section" and "text" in block)
+    chunks = [text for text in texts if text != LAYOUT.headline]
     assert len(chunks) == 2
     assert all(chunk.count("```") == 2 for chunk in chunks)
     assert sum(chunk.count("x" * 80) for chunk in chunks) == 60
     assert "Left out" not in shown(layout)
 
 
-def test_a_headline_that_is_too_long_for_a_header_stands_below_it_in_full() -> None:
-    header, whole, *_ = blocks_of(replace(LAYOUT, headline="a" * 149 + "b" * 100))
+def test_a_subject_that_is_too_long_for_a_header_is_cut_and_the_headline_is_whole() -> None:
+    header, whole, *_ = blocks_of(replace(LAYOUT, subject="a" * 249, headline="a" * 149 + "b" * 100))
     assert header["text"]["text"].endswith("a…")
     assert whole["text"]["text"] == "a" * 149 + "b" * 100
 
@@ -319,7 +335,9 @@ def test_a_section_is_shown_only_if_all_of_lower_rank_are_whole_and_the_rest_is_
     layout: Layout,
 ) -> None:
     numbered = replace(
-        layout, sections=tuple(replace(each, title=f"title{number}end") for number, each in enumerate(layout.sections))
+        layout,
+        severity=Severity.ERROR,
+        sections=tuple(replace(each, title=f"title{number}end") for number, each in enumerate(layout.sections)),
     )
     text = shown(numbered)
     kept = {number for number in range(len(numbered.sections)) if f"*title{number}end*" in text}
@@ -331,10 +349,10 @@ def test_a_section_is_shown_only_if_all_of_lower_rank_are_whole_and_the_rest_is_
 
 
 @pytest.mark.parametrize("name", sorted(ALERTS))
-def test_every_alert_is_told_with_what_is_wrong_and_what_to_do(name: str) -> None:
+def test_every_alert_shows_what_is_wrong_and_what_to_do(name: str) -> None:
     layout = ALERTS[name].layout
     text = shown(layout)
-    assert literal(layout.headline) in text
+    assert literal(layout.subject) in text
     for section in layout.sections:
         if section.rank is Rank.NEEDED:
             assert bold(section.title) in text

@@ -167,5 +167,6 @@ def _causes(notification: Notification) -> Iterator[str]:
 
 def _who(cause: Cause, account: str) -> str:
     agent = cause.actor.user_agent
-    via = f" via {foreign(agent, _USER_AGENT_LIMIT)}" if agent and tool_of(cause.actor) is None else ""
+    is_known = tool_of(cause.actor) is not None or agent == cause.actor.arn
+    via = f" via {foreign(agent, _USER_AGENT_LIMIT)}" if agent and not is_known else ""
     return f"{short_actor(cause.actor, account)}{via}"

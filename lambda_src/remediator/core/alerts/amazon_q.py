@@ -88,7 +88,7 @@ def _description(layout: Layout, elsewhere: frozenset[int]) -> str:
         for name, value in layout.facts[:_FACTS_LIMIT]
     )
     headline = clipped(layout.headline, _HEADLINE_LIMIT, prose)
-    head = "\n".join((headline, facts)).rstrip()
+    head = "\n".join((headline, facts)).strip() or _title(layout)  # it must not be empty
     sections = tuple(section for place, section in enumerate(layout.sections) if place not in elsewhere)
     room = _DESCRIPTION_LIMIT - _NOTE_ROOM - length(head)
     fitting = fitted(sections, room, lambda chunk: length(_PARTED + chunk))

@@ -54,7 +54,7 @@ _CODE: Final = "If code manages this role, update it, or the next run breaks it 
 _HOLDS: Final = {
     Hold.OBSERVE: ("not repaired (observe mode)", "Observe mode: nothing was changed."),
     Hold.PAUSED: ("not repaired (writes paused)", "Writes are paused: nothing was changed."),
-    Hold.CAPPED: ("not repaired (write limit reached)", "The write limit is reached: the rest is not repaired yet."),
+    Hold.CAPPED: ("not repaired (write limit)", "The write limit is reached: the rest is not repaired yet."),
     None: ("partly repaired", "The next scheduled sweep repairs the rest. No action needed now."),
 }
 """By the reason why a repair is on hold: the state label and the sentence."""

@@ -91,7 +91,8 @@ def _head(layout: Layout) -> Iterator[_Block]:
 
     header = clipped(layout.subject, _HEADER_LIMIT, signed)
     yield {"type": "header", "text": {"type": "plain_text", "text": header, "emoji": False}}
-    yield _section(clipped(layout.headline, _HEADLINE_LIMIT, prose))
+    if headline := clipped(layout.headline, _HEADLINE_LIMIT, prose):
+        yield _section(headline)
 
 
 def _facts(layout: Layout) -> tuple[str, ...]:
