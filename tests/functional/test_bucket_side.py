@@ -233,7 +233,7 @@ def test_a_policy_that_would_not_fit_is_left_to_a_person_who_is_told_what_to_do(
     outcome = world.reconcile()
     assert outcome.kind is OutcomeKind.MANUAL_ACTION
     assert "20,480" in " ".join(outcome.blocked[0].because)
-    assert "role-policy" in " ".join(outcome.blocked[0].because)
+    assert "role-policy" in " ".join(outcome.blocked[0].to_do)
     assert world.bucket_policy()["Statement"] == [huge]
 
 

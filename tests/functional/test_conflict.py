@@ -59,7 +59,7 @@ def test_after_three_repairs_nothing_more_is_written_and_one_alert_says_who_does
     assert "Terraform" in json.dumps(alert["toDo"])
     assert CI in json.dumps(alert["toDo"])
     assert "ec2.amazonaws.com" in alert["permanent"]["terraform"]
-    assert alert["resume"] == f"aws iam tag-role --role-name {ROLE} --tags Key=anyscale:remediation,Value=repair"
+    assert alert["resume"] == f"remediator resume {ROLE}"
     assert [change["state"] for change in alert["changes"]] == ["proposed"]
 
 

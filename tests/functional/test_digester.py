@@ -244,9 +244,9 @@ def test_of_three_hundred_alerts_five_are_told_alone_and_all_others_in_one_diges
     (digest,) = outside.digests()
     assert digest["alerts"] == 295
     assert [(group["outcome"], group["count"]) for group in digest["groups"]] == [("repaired", 295)]
-    assert outside.published()[-1]["email"].splitlines()[0] == (
-        "Repaired 295 roles; nothing for you to do now. To keep it so, change the code that broke them."
-    )
+    first = outside.published()[-1]["email"].splitlines()[0]
+    assert first.startswith("user/alice via the AWS CLI changed 295 roles between ")
+    assert "all repaired. No action needed now." in first
 
 
 def test_a_few_alerts_are_each_told_alone_in_the_form_of_every_channel(outside: Outside) -> None:
@@ -254,7 +254,7 @@ def test_a_few_alerts_are_each_told_alone_in_the_form_of_every_channel(outside: 
     assert outside.handle(Message(body)) == []
     (forms,) = outside.published()
     assert forms["default"] == body
-    assert forms["email"].startswith("Please look: something is wrong that must not be repaired automatically.\n\nRole")
+    assert forms["email"].startswith("The role cannot use the bucket, and a new Allow cannot change that. ")
     assert json.loads(forms["https"])["source"] == "custom"
     assert outside.attributes() == [
         {
@@ -286,9 +286,11 @@ def test_a_digest_carries_attributes_to_filter_on_and_can_be_laid_out_again(outs
     outside.deliver_all([*storm(8), Message(body)])
     digest = outside.published()[-1]
     assert outside.attributes()[-1] == {"outcome": "digest", "severity": "error", "account": ACCOUNT}
-    assert digest["email"].splitlines()[0] == "Please look: 1 of 4 roles needs a person; the others: 3 repaired."
+    assert digest["email"].splitlines()[0] == "1 of 4 roles requires an operator now; the others: 3 repaired."
     assert topic_message_layout(digest["default"]).headline == digest["email"].splitlines()[0]
-    assert json.loads(digest["https"])["content"]["title"].endswith(digest["email"].splitlines()[0])
+    assert json.loads(digest["https"])["content"]["title"].endswith(
+        "ACTION REQUIRED: 1 of 4 roles changed by user/alice via the AWS CLI (production)"
+    )
 
 
 def test_alerts_of_two_windows_are_counted_apart(outside: Outside) -> None:
@@ -440,8 +442,8 @@ def test_an_alert_that_comes_late_to_a_window_that_is_still_open_ends_it_at_once
 def test_a_digest_of_one_alert_reads_like_that_alert(outside: Outside) -> None:
     outside.deliver_all(storm(6))
     text = outside.published()[-1]["email"]
-    assert text.startswith("Repaired; nothing for you to do now. To keep it so, change the code that broke it.\n")
-    assert text.count("Repaired; nothing") == 1
+    assert text.startswith("EC2 trust and access to s3://")
+    assert text.count("No action needed now.") == 1
     assert "role-6 (production)" in text
 
 
@@ -665,7 +667,7 @@ def with_reasons(count: int, length: int) -> str:
     return record_json(replace(message, wrong=wrong, findings=findings))
 
 
-CUT = "\n(The rest is too long for a message. All of it: remediator history head-node)\n"
+CUT = "\n(Shortened. Everything: remediator history head-node)\n"
 
 
 @pytest.mark.parametrize(
@@ -695,7 +697,7 @@ def test_whatever_an_alert_holds_the_message_fits_and_says_what_it_leaves_out(
     assert told["documentsLeftOut"] is ("documents" in left_out)
     assert any(finding["because"] for finding in told["findings"]) is ("reasons" not in left_out)
     assert isinstance(parse_record(forms["default"]), Notification)
-    assert forms["email"].startswith("Repaired; nothing for you to do now.")
+    assert forms["email"].startswith("EC2 trust and access to s3://")
     either = (CUT, CUT.replace("history", "plan --role"))  # where nothing was written, the history knows nothing of it
     assert forms["email"].endswith(either) is is_cut
 

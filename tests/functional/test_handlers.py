@@ -413,7 +413,7 @@ def test_a_write_that_is_not_seen_with_the_last_try_either_is_told_as_given_up(
     (told,) = world.alerts()
     assert [change["state"] for change in told["changes"]] == ["unconfirmed"]
     assert told["severity"] == "error"
-    assert told["headline"].startswith("Please look")
+    assert told["headline"].startswith("A repair was started and not completed")
     assert "dead-letter queue" in told["wrong"][0]
     assert told["incident"] is not None
 
@@ -458,5 +458,5 @@ def test_an_alert_that_cannot_be_published_stands_in_the_log_and_is_counted(
     finally:
         handler.setStream(before or sys.stdout)
     (error,) = [line for line in map(json.loads, log.getvalue().splitlines()) if line["level"] == "ERROR"]
-    assert "Repaired; nothing for you to do now." in error["alert"]
+    assert "No action needed now." in error["alert"]
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["AlertsLost"] == [1.0]

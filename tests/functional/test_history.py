@@ -227,7 +227,7 @@ def test_an_interrupted_write_to_a_role_that_is_in_order_now_is_told_to_a_person
     outcome, reason = world.look()
     assert (outcome.kind, reason) == (OutcomeKind.MANUAL_ACTION, AlertReason.NEW)
     (alert,) = world.alerts()
-    assert "Only CloudTrail can tell" in json.dumps(alert)
+    assert "Check in CloudTrail" in json.dumps(alert)
     assert not world.trusts_ec2()
     assert world.look()[1] is AlertReason.RESOLVED
     assert world.look()[1] is AlertReason.NONE

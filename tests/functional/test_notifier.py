@@ -238,13 +238,13 @@ def told(
 
 
 def headlines(slack: SlackStandIn) -> list[str]:
-    """The first line of each message in the channel, without what is the same in all."""
-    return [message["text"].split("\n")[0].partition("head-node: ")[2] for message in slack.channel]
+    """The first line of each message in the channel, without its sign."""
+    return [message["text"].split("\n")[0].partition(" ")[2] for message in slack.channel]
 
 
-REPAIRED_LINE = "repaired (production)"
-CONTESTED_LINE = "contested, no longer repaired (production)"
-FAILED_LINE = "repair failed (production)"
+REPAIRED_LINE = "Repaired: head-node (production)"
+CONTESTED_LINE = "ACTION REQUIRED: repair loop on head-node (production)"
+FAILED_LINE = "FAILED: repair of head-node, retrying (production)"
 
 
 def test_a_message_is_posted_with_blocks_counted_and_logged_once(
@@ -253,7 +253,7 @@ def test_a_message_is_posted_with_blocks_counted_and_logged_once(
     queue.send(REPAIRED)
     assert queue.deliver() == 1
     (message,) = slack.channel
-    assert message["blocks"][0]["text"]["text"].startswith("✅ Repaired;")
+    assert message["blocks"][0]["text"]["text"].startswith("✅ Repaired: head-node")
     assert [(line["message"], line["form"]) for line in told.lines] == [("posted", "blocks")]
     assert told.counted == {"SlackPosted": 1}
 

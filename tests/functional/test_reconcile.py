@@ -390,9 +390,9 @@ def test_a_first_write_is_still_told_when_the_role_is_unenrolled_before_the_seco
     assert "does not carry the tag" in outcome.why
     (alert,) = world.alerts()
     assert reason is AlertReason.NEW
-    assert alert["headline"] == (
-        "Repaired, and not looked after any more; nothing for you to do. What else is wrong is not repaired."
-    )
+    assert alert["subject"] == "Repaired, no longer managed: head-node (production)"
+    assert alert["headline"].startswith("EC2 trust was removed by user/alice")
+    assert "The role is no longer managed: the role does not carry the tag" in alert["headline"]
 
 
 REFUSED_HALF_WAY: dict[str, tuple[Callable[[World], object], Refusal]] = {
@@ -418,12 +418,26 @@ def test_a_role_that_is_refused_after_a_first_write_is_told_as_refused_with_what
     written, not_written = world.changes()
     assert (written.state, not_written.state) == (ChangeState.COMPLETED, ChangeState.NOT_WRITTEN)
     (alert,) = world.alerts()
-    assert alert["headline"] == (
-        "Refused to look after this role any more; what was or may have been written before that is shown below. "
-        "Please correct tag or settings."
-    )
+    assert alert["subject"].startswith("ACTION REQUIRED: head-node was refused after a repair (")
+    assert "What was written before that is below." in alert["headline"]
     assert [(each["changeId"], each["state"]) for each in alert["changes"]] == [(written.change_id, "applied")]
     assert alert["undo"] == [f"remediator undo {written.change_id}"]
+
+
+def test_a_role_that_becomes_privileged_after_a_repair_is_reported_with_the_repair_that_is_still_on_it(
+    world: World,
+) -> None:
+    world.create_role(LAMBDA_STATEMENT)
+    world.look()
+    (trust, _) = world.changes()
+    REFUSED_HALF_WAY["it is privileged"][0](world)
+    outcome, _ = world.look()
+    assert outcome.kind is OutcomeKind.REFUSED
+    alert = world.alerts()[-1]
+    assert alert["severity"] == "error"
+    assert "AnyscaleRemediatorEC2Trust" in alert["toDo"][0]
+    assert alert["undo"] == [f"remediator undo {trust.change_id}"]
+    assert "AnyscaleRemediatorEC2Trust" in json.dumps(alert["changes"][0]["after"])
 
 
 def test_a_role_that_cannot_be_read_after_a_first_write_is_looked_at_again(world: World) -> None:

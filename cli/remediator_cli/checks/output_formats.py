@@ -14,10 +14,10 @@ from rich.padding import Padding
 from rich.text import Text
 
 from remediator import __version__
-from remediator.core.alerts.finding_texts import FINDING_TEXTS
 from remediator.core.enrollment.decide import Refusal
 from remediator.core.model.finding import FindingCode
 from remediator.core.model.plain_text import plain
+from remediator.core.repair.finding_texts import FINDING_TEXTS
 from remediator_cli.checks.verdicts import (
     ENROLLMENT_UNDECIDED,
     REFUSED,

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from remediator.core.alerts.finding_texts import FINDING_TEXTS
 from remediator.core.enrollment.decide import (
     Enrolled,
     Enrollment,
@@ -23,6 +22,7 @@ from remediator.core.model.role import Role
 from remediator.core.policy.document import read_mapping
 from remediator.core.policy.reading import Present, Unreadable
 from remediator.core.repair.desired import desired_of
+from remediator.core.repair.finding_texts import FINDING_TEXTS
 from remediator.core.repair.permanent_fix import permanent_fix
 from remediator.core.repair.plan import plan_repair
 from remediator.core.repair.trust import ec2_trust_statement

@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from remediator.core.access.decision import GrantEvaluation, GrantVerdict
-from remediator.core.alerts.finding_texts import FINDING_TEXTS
 from remediator.core.model.finding import FindingCode
 from remediator.core.model.plain_text import plain
+from remediator.core.repair.finding_texts import FINDING_TEXTS
 from remediator.core.repair.trust import TrustEvaluation, TrustVerdict
 from remediator_cli.evaluation.cases import MalformedCase, read_case
 from remediator_cli.evaluation.evaluation import CaseWrite, Edit, Evaluation, NotRepaired, evaluate_case

@@ -7,9 +7,9 @@ from typing import Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from remediator.core.alerts.finding_texts import FINDING_TEXTS
 from remediator.core.model.finding import REPAIRABLE, Finding, FindingCode
 from remediator.core.model.plain_text import plain
+from remediator.core.repair.finding_texts import FINDING_TEXTS
 from remediator_cli.rendering.layout import indented
 
 _WITH_A_STATEMENT: Final = frozenset({FindingCode.TRUST_CONDITIONAL, FindingCode.KEY_BEYOND_ROLE})

@@ -37,7 +37,6 @@ from remediator.core.repair.outcome import (
     conclude,
 )
 from remediator.core.repair.plan import RepairPlan, plan_repair
-from remediator.core.repair.trust import has_own_trust
 from remediator.errors import (
     ChangedMeanwhile,
     Misrouted,
@@ -47,7 +46,7 @@ from remediator.errors import (
     WritesCapped,
 )
 from remediator.flows.recorder import Recorder
-from remediator.flows.recover import recover
+from remediator.flows.recover import recover, trust_in_place
 from remediator.flows.write import Changed, Engine
 from remediator.gateways.world import World
 from remediator.settings import Cloud, InstanceProfileMode, Mode
@@ -58,9 +57,6 @@ TAG_LAG: Final = timedelta(seconds=30)
 _ENROLLING: Final = frozenset({"CreateRole", "TagRole"})
 _BESIDE_BUCKETS: Final = frozenset({DocumentKind.TRUST_POLICY, DocumentKind.INSTANCE_PROFILE})
 """The documents that do not depend on what the buckets are like."""
-
-_RECENT_CHANGES: Final = 20
-"""How many changes of a refused role are searched for the repair that is still in its trust policy."""
 
 ATTEMPTS: Final = 3
 """How often the role is read again when a document changes between the first read and the write."""
@@ -356,18 +352,8 @@ class _Reconciliation:
 
     def _refused(self, role: Role, refused: Refused) -> Outcome:
         ended = self._ended(OutcomeKind.REFUSED, role, cloud=refused.cloud, why=refused.why)
-        return replace(ended, refusal=refused.refusal, in_place=self._trust_in_place(role))
-
-    def _trust_in_place(self, role: Role) -> tuple[Change, ...]:
-        """The last repair that is still in the trust policy of a role that is refused now."""
-        if not has_own_trust(role):
-            return ()
-        for change in self.world.history.list_changes(self.role_name, most=_RECENT_CHANGES):
-            is_of_trust = change.document.kind is DocumentKind.TRUST_POLICY and change.kind is ChangeKind.REPAIR
-            if is_of_trust and change.role_id == role.role_id and change.may_have_taken_effect:
-                with_documents = self.world.history.read_change(change.change_id)
-                return () if with_documents is None else (with_documents,)
-        return ()
+        earlier = () if self.may_have_written else trust_in_place(role, self.world)
+        return replace(ended, refusal=refused.refusal, in_place=earlier)
 
     def interrupted(self, *, why: str) -> Outcome:
         """The outcome of a reconcile that was cut short after something was, or may have been, written."""

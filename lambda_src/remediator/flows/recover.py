@@ -10,11 +10,16 @@ from typing import Final
 from remediator.core.events.event import APPLY_CALL
 from remediator.core.history.change import Change, ChangeKind, ChangeState, settlement
 from remediator.core.model.role import Role
+from remediator.core.model.write import DocumentKind
+from remediator.core.repair.trust import has_own_trust
 from remediator.flows.documents import read_document
 from remediator.gateways.world import World
 
 _UNDER_WAY: Final = timedelta(minutes=2)
 """A person writes beside the reconciler, in no turn of its: either may be about to write what the other finds open."""
+
+_RECENT_CHANGES: Final = 20
+"""How many changes of a role are searched for the repair that is still in its trust policy."""
 
 
 def recover(open_changes: Iterable[str], role: Role | None, world: World, *, by_hand: bool) -> tuple[Change, ...]:
@@ -48,6 +53,18 @@ def recover(open_changes: Iterable[str], role: Role | None, world: World, *, by_
             history.close(change_id)  # a person undid it and knows, or there is nothing to tell
         recovered.append(change)
     return tuple(recovered)
+
+
+def trust_in_place(role: Role, world: World) -> tuple[Change, ...]:
+    """The last repair that is still in the trust policy of a role, of those that the history still has."""
+    if not has_own_trust(role):
+        return ()
+    for change in world.history.list_changes(role.arn.name, most=_RECENT_CHANGES):
+        is_of_trust = change.document.kind is DocumentKind.TRUST_POLICY and change.kind is ChangeKind.REPAIR
+        if is_of_trust and change.role_id == role.role_id and change.may_have_taken_effect:
+            with_documents = world.history.read_change(change.change_id)
+            return () if with_documents is None else (with_documents,)
+    return ()
 
 
 def _is_by_hand(change: Change) -> bool:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from remediator.core.alerts.decide import AlertReason
-from remediator.core.alerts.finding_texts import FINDING_TEXTS
 from remediator.core.alerts.layout import Section
 from remediator.core.alerts.notification import limit_reached
 from remediator.core.events.event import APPLY_CALL, Actor, Cause
@@ -23,6 +22,7 @@ from remediator.core.model.plain_text import document_diff, plain
 from remediator.core.model.write import Write
 from remediator.core.policy.edit import raw_statements
 from remediator.core.policy.reading import Absent
+from remediator.core.repair.finding_texts import FINDING_TEXTS
 from remediator.core.repair.infrastructure_code import PermanentFix
 from remediator.core.repair.outcome import Applied, Hold, NotApplied, OutcomeKind, Unconfirmed, WriteResult
 from remediator.core.repair.permanent_fix import permanent_fix

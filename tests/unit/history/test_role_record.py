@@ -28,7 +28,7 @@ FULL = RoleRecord(
     ),
     counted_from=NOW,
     incident=Incident("i1", "f1", NOW, alerted=True),
-    told=(("f1", NOW), ("f2", NOW)),
+    alerts=(("f1", NOW), ("f2", NOW)),
 )
 
 
@@ -69,12 +69,12 @@ def test_what_cannot_be_read_is_an_error_and_never_taken_for_nothing(text: str) 
 
 def test_of_another_role_of_the_same_name_all_is_remembered_but_the_approval() -> None:
     full = parse_role_record(role_record_json(FULL), open_changes=("a",), version=3)
-    assert full.of("AROAOTHER") == replace(full, role_id="AROAOTHER", approval=None)
-    assert full.of("AROAEXAMPLE") is full
+    assert full.for_role_id("AROAOTHER") == replace(full, role_id="AROAOTHER", approval=None)
+    assert full.for_role_id("AROAEXAMPLE") is full
 
 
 def test_a_role_is_unsettled_as_long_as_people_believe_that_something_is_open() -> None:
     assert FULL.is_pending
     assert RoleRecord(incident=FULL.incident).is_pending
     assert RoleRecord(conflict=FULL.conflict).is_pending
-    assert not RoleRecord(role_id="AROAEXAMPLE", approval=FULL.approval, told=FULL.told).is_pending
+    assert not RoleRecord(role_id="AROAEXAMPLE", approval=FULL.approval, alerts=FULL.alerts).is_pending

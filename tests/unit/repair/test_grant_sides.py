@@ -150,7 +150,7 @@ def test_where_20_kilobytes_are_full_the_way_out_is_told() -> None:
     _, plan = looked_at(observed(our_bucket_policy(Absent(), *names)), ON_BUCKET)
     assert plan.writes == ()
     assert "20,480" in plan.blocked[0].because[0]
-    assert "role-policy" in plan.blocked[0].because[0]
+    assert "role-policy" in plan.blocked[0].to_do[0]
 
 
 def test_two_hundred_roles_fit_into_one_statement() -> None:

@@ -7,11 +7,11 @@ from datetime import UTC
 from typing import Final
 from urllib.parse import quote
 
-from remediator.core.alerts.causes import causes_of, event_link, short_actor
 from remediator.core.alerts.headlines import SUBJECT_LIMIT
 from remediator.core.alerts.layout import Layout, Rank, Section, SectionForm
 from remediator.core.alerts.notification import DocumentChange, Notification, Point, SystemNotice, WriteState
 from remediator.core.events.actors import tool_of
+from remediator.core.events.causes import causes_of, event_link, short_actor
 from remediator.core.events.event import APPLY_CALL, Cause
 from remediator.core.events.sweep import is_sweep
 from remediator.core.model.plain_text import document_diff, foreign

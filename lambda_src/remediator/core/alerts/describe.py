@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from remediator.core.alerts.decide import AlertDecision, AlertReason
-from remediator.core.alerts.finding_texts import FINDING_TEXTS
 from remediator.core.alerts.headlines import first_line, is_pending, opened, subject_of, title_of
 from remediator.core.alerts.next_steps import next_steps
 from remediator.core.alerts.notification import DocumentChange, Notification, Point, Severity, WriteState
@@ -16,6 +15,7 @@ from remediator.core.history.conflict import mode_command, resume_command
 from remediator.core.model.finding import FindingCode
 from remediator.core.model.write import Write
 from remediator.core.policy.arn import RoleArn
+from remediator.core.repair.finding_texts import FINDING_TEXTS
 from remediator.core.repair.instance_profile import compute_configuration, own_instance_profile_arn
 from remediator.core.repair.outcome import Applied, NotApplied, Outcome, OutcomeKind, Unconfirmed
 from remediator.core.repair.permanent_fix import permanent_fix

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, TypeAlias
 
-from remediator.core.alerts.causes import short_actor
 from remediator.core.alerts.notification import Notification, Severity
 from remediator.core.alerts.window import Window
+from remediator.core.events.causes import short_actor
 from remediator.core.events.sweep import is_sweep
 from remediator.core.model.plain_text import foreign
 from remediator.core.repair.outcome import Hold, OutcomeKind

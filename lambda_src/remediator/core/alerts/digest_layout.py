@@ -130,7 +130,7 @@ def _nothing_asked(digest: Digest) -> str:
     by = _only_actor(digest)
     what = f"{by} changed {_roles(repaired)}" if by else f"{_roles(repaired)} changed"
     return foreign(
-        f"{_capitalized(what)} between {start:%H:%M} and {end:%H:%M} UTC; all repaired. No action needed now. "
+        f"{what} between {start:%H:%M} and {end:%H:%M} UTC; all repaired. No action needed now. "
         f"Correct the code behind it, or the next run breaks them again.{f' The others: {others}.' if others else ''}"
     )
 

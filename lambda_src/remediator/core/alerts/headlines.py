@@ -10,15 +10,15 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
 
-from remediator.core.alerts.causes import causes_of, elapsed, short_actor, short_call, short_cause
 from remediator.core.alerts.decide import AlertDecision, AlertReason
-from remediator.core.alerts.finding_texts import FINDING_TEXTS
+from remediator.core.events.causes import causes_of, elapsed, short_actor, short_call, short_cause
 from remediator.core.events.event import APPLY_CALL, TAGGING, Cause
 from remediator.core.events.sweep import is_sweep
 from remediator.core.history.change import ChangeState
 from remediator.core.history.conflict import resume_command
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.plain_text import foreign
+from remediator.core.repair.finding_texts import FINDING_TEXTS
 from remediator.core.repair.outcome import Hold, NotApplied, Outcome, OutcomeKind
 from remediator.errors import DeniedError, ThrottledError, TransientError
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC
 
-from remediator.core.alerts.finding_texts import FINDING_TEXTS
 from remediator.core.alerts.notification import Point
 from remediator.core.history.change import Change, ChangeState
 from remediator.core.history.conflict import mode_command, resume_command
@@ -13,6 +12,7 @@ from remediator.core.history.role_record import Conflict
 from remediator.core.model.finding import BlockedRepair, Finding, FindingCode
 from remediator.core.model.own_names import TRUST_SID
 from remediator.core.model.write import DocumentKind
+from remediator.core.repair.finding_texts import FINDING_TEXTS
 from remediator.core.repair.outcome import Hold, NotApplied, Outcome, OutcomeKind, is_retried
 from remediator.core.repair.write_blockers import QUOTA_REMEDIES
 from remediator.errors import DeniedError, QuotaError, RejectedError, TransientError
