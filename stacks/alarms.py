@@ -1,4 +1,4 @@
-"""What a person should hear of that no repair tells of: that the remediator itself does not work as it should."""
+"""CloudWatch alarms on the remediator's own health, which no alert about a role reports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from constructs import Construct
 from remediator.settings import Settings
 from stacks.alerts import ALARM_PREFIX
 from stacks.function import QueueFunction
-from stacks.metrics import age_of, count_of, depth_of, failed_deliveries_of, invocations_of
+from stacks.metrics import failed_deliveries, function_metric, lambda_metric, oldest_message_age, queue_depth
 
 RUNBOOK: Final = "docs/runbook.md"
 
@@ -25,10 +25,10 @@ _MINUTE: Final = Duration.minutes(1)
 _FIVE_MINUTES: Final = Duration.minutes(5)
 _HOUR: Final = Duration.hours(1)
 _SHARE_OF_WRITES: Final = 0.8
-"""Of the limit: enough is left for a person to raise it before repairs stop."""
+"""Share of the write limit: operators have time to raise the limit before repairs stop."""
 _SHARE_MISSED: Final = 0.25
 _SHORTEST_OVERDUE_MINUTES: Final = 60
-"""However often is swept: one sweep of a large account may take a quarter of an hour, and one that fails some tries."""
+"""Minimum for any sweep interval: one sweep of a large account can take 15 minutes, and a failed one is retried."""
 _PARTS_OVERDUE: Final = 12
 
 _Missing = cloudwatch.TreatMissingData
@@ -37,9 +37,9 @@ _Comparison = cloudwatch.ComparisonOperator
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A queue that a function works off, and where what keeps failing ends up.
+    """A queue that a function consumes, and its dead-letter queue.
 
-    ``late_minutes`` is the age of its oldest message that nothing but trouble explains.
+    ``late_minutes`` is the age of the oldest message that indicates a problem.
     """
 
     queue: sqs.Queue
@@ -49,10 +49,10 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class _Alarm:
-    """An alarm; its name is also that of its entry in the runbook.
+    """An alarm; its entry in the runbook has the same name.
 
-    It goes off when ``metric`` was so for ``needed`` of the last ``periods`` periods, each as long as the metric's own.
-    ``advice`` says what to do in a sentence or two.
+    It goes off when ``metric`` breaches the threshold in ``needed`` of the last ``periods`` periods of the metric.
+    ``advice`` says what to do in one or two sentences.
     """
 
     name: str
@@ -66,12 +66,12 @@ class _Alarm:
 
 
 class Alarms(Construct):
-    """The alarms, which tell people by their topic when they go off.
+    """The alarms, which notify the people topic when they go off.
 
-    They say nothing when they are over: a new alarm is over with its first look, and a deployment would send a mail for
-    each. None of them computes with more than one metric, so that each can be looked at as it is in the console. The
-    queues of the forwarders have none, because an alarm sees only the metrics of its own Region and tells only topics
-    there: the dashboard shows them, and what is lost in them the sweep finds, which ``events-missed`` tells of.
+    They send nothing on recovery: a new alarm starts by going to OK, so each deployment would send a message per alarm.
+    Each alarm uses a single metric, which is easy to inspect in the console. The forwarders' queues have no alarms,
+    because an alarm only works with metrics and topics of its own Region. The dashboard shows these queues; the sweep
+    finds what is lost in them, and then ``events-missed`` goes off.
     """
 
     def __init__(
@@ -85,15 +85,15 @@ class Alarms(Construct):
         functions: Mapping[str, QueueFunction],
         settings: Settings,
     ) -> None:
-        """``queues``, ``undelivered`` and ``functions`` are by the names that the alarms give them."""
+        """The keys of ``queues``, ``undelivered`` and ``functions`` are the names in the alarms."""
         super().__init__(scope, construct_id)
-        tell = actions.SnsAction(topic)
+        notify_people = actions.SnsAction(topic)
         for alarm in (
-            *_of_dead_letters(queues, undelivered),
-            *_of_late_messages(queues),
-            *_of_functions(functions),
-            *_of_the_whole(settings),
-            _of_failed_deliveries(topic),
+            *_dead_letter_alarms(queues, undelivered),
+            *_late_message_alarms(queues),
+            *_function_alarms(functions),
+            *_overall_alarms(settings),
+            _delivery_alarm(topic),
         ):
             cloudwatch.Alarm(
                 self,
@@ -106,11 +106,11 @@ class Alarms(Construct):
                 evaluation_periods=alarm.periods,
                 datapoints_to_alarm=alarm.needed,
                 treat_missing_data=alarm.missing,
-            ).add_alarm_action(tell)
+            ).add_alarm_action(notify_people)
 
 
-def _of_dead_letters(queues: Mapping[str, Watched], undelivered: Mapping[str, sqs.Queue]) -> Iterator[_Alarm]:
-    """SQS stops counting in a queue that nobody has touched for some hours; until it counts again, nothing is over.
+def _dead_letter_alarms(queues: Mapping[str, Watched], undelivered: Mapping[str, sqs.Queue]) -> Iterator[_Alarm]:
+    """SQS stops publishing metrics of a queue that is idle for some hours; missing data must not end an alarm.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/monitoring-using-cloudwatch.html
     """
@@ -132,13 +132,13 @@ def _of_dead_letters(queues: Mapping[str, Watched], undelivered: Mapping[str, sq
     }
     for name, watched in queues.items():
         yield _Alarm(
-            f"{name}-dead-letters", lost[name], depth_of(watched.dead_letters, _MINUTE), missing=_Missing.IGNORE
+            f"{name}-dead-letters", lost[name], queue_depth(watched.dead_letters, _MINUTE), missing=_Missing.IGNORE
         )
     for name, queue in undelivered.items():
-        yield _Alarm(f"undelivered-{name}", kept[name], depth_of(queue, _MINUTE), missing=_Missing.IGNORE)
+        yield _Alarm(f"undelivered-{name}", kept[name], queue_depth(queue, _MINUTE), missing=_Missing.IGNORE)
 
 
-def _of_late_messages(queues: Mapping[str, Watched]) -> Iterator[_Alarm]:
+def _late_message_alarms(queues: Mapping[str, Watched]) -> Iterator[_Alarm]:
     late = {
         "intake": "Events wait for the router. See whether it runs, fails or is throttled.",
         "work": "Roles wait for the reconciler, and may be broken until it comes to them. See whether it runs, fails"
@@ -150,48 +150,51 @@ def _of_late_messages(queues: Mapping[str, Watched]) -> Iterator[_Alarm]:
     }
     for name, watched in queues.items():
         yield _Alarm(
-            f"{name}-late", late[name], age_of(watched.queue, _FIVE_MINUTES), threshold=watched.late_minutes * 60
+            f"{name}-late",
+            late[name],
+            oldest_message_age(watched.queue, _FIVE_MINUTES),
+            threshold=watched.late_minutes * 60,
         )
 
 
-def _of_functions(functions: Mapping[str, QueueFunction]) -> Iterator[_Alarm]:
-    """A message that fails is no error of the function; an error means that it broke down or ran out of time.
+def _function_alarms(functions: Mapping[str, QueueFunction]) -> Iterator[_Alarm]:
+    """A failed message is not a function error; an error is a crash or a timeout.
 
-    One throttle is made up for by the next try, and several within an hour are not by themselves.
+    The next attempt makes up for one throttle, but not for throttles in several periods within an hour.
     """
     for name, function in functions.items():
         yield _Alarm(
             f"{name}-errors",
             f"The {name} broke down or ran out of time. Read the end of its log; its messages are tried again.",
-            invocations_of(function.function, "Errors", _FIVE_MINUTES),
+            lambda_metric(function.function, "Errors", _FIVE_MINUTES),
         )
         yield _Alarm(
             f"{name}-throttled",
             f"Lambda keeps refusing to run the {name}. See what uses up the account's concurrency in this Region.",
-            invocations_of(function.function, "Throttles", _FIVE_MINUTES),
+            lambda_metric(function.function, "Throttles", _FIVE_MINUTES),
             periods=12,
             needed=3,
         )
 
 
-def _of_failed_deliveries(topic: sns.Topic) -> _Alarm:
-    """An alarm that tells the topic which fails: whoever it still reaches hears that others do not."""
+def _delivery_alarm(topic: sns.Topic) -> _Alarm:
+    """Return an alarm that notifies the failing topic itself: the subscriptions that still work report the failure."""
     return _Alarm(
         "people-not-reached",
         "SNS could not deliver a message for people by e-mail, to Amazon Q or to another subscriber. See which"
         " subscription fails, and what it did not get.",
-        failed_deliveries_of(topic, _FIVE_MINUTES),
+        failed_deliveries(topic, _FIVE_MINUTES),
     )
 
 
-def _of_the_whole(settings: Settings) -> Iterator[_Alarm]:
+def _overall_alarms(settings: Settings) -> Iterator[_Alarm]:
     yield _sweep_overdue(settings.sweep_minutes)
     yield _events_missed(settings.sweep_minutes)
     yield _Alarm(
         "no-events",
         "Not one event has come for a day. If somebody has changed a role or a policy since, see whether the trail is"
         " on and the rules are enabled.",
-        count_of("router", "EventsReceived", _HOUR),
+        function_metric("router", "EventsReceived", _HOUR),
         comparison=_Comparison.LESS_THAN_THRESHOLD,
         periods=24,
         needed=24,
@@ -202,22 +205,22 @@ def _of_the_whole(settings: Settings) -> Iterator[_Alarm]:
         "writes-near-limit",
         f"{_SHARE_OF_WRITES:.0%} of the {limit.writes} writes that may be made within {limit.minutes} minutes have been"
         " made; beyond them nothing is repaired. See who breaks so many roles.",
-        count_of("reconciler", "Writes", Duration.minutes(limit.minutes)),
+        function_metric("reconciler", "Writes", Duration.minutes(limit.minutes)),
         threshold=math.ceil(limit.writes * _SHARE_OF_WRITES),
     )
     yield _Alarm(
         "alerts-lost",
         "SNS did not take an alert, which stands in the reconciler's log. See whether the topic and its key are as they"
         " were deployed.",
-        count_of("reconciler", "AlertsLost", _FIVE_MINUTES),
+        function_metric("reconciler", "AlertsLost", _FIVE_MINUTES),
     )
 
 
 def _sweep_overdue(sweep_minutes: int) -> _Alarm:
-    """No sweep for twice the time between two of them.
+    """Return an alarm that goes off after twice the sweep interval without a sweep.
 
-    The time is cut into many periods, because CloudWatch looks a few periods further back than it is told where some
-    have no data; with two long ones it would find sweeps of long ago.
+    The time is split into many short periods: if some have no data, CloudWatch evaluates a few more periods further
+    back. With two long periods it would find old sweeps.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
     """
     minutes = max(2 * sweep_minutes, _SHORTEST_OVERDUE_MINUTES)
@@ -225,7 +228,7 @@ def _sweep_overdue(sweep_minutes: int) -> _Alarm:
         "sweep-overdue",
         f"No sweep has come to its end for {minutes} minutes, so that what events miss is not found. Read the end of"
         " the sweeper's log, and see whether the schedule is enabled.",
-        count_of("sweeper", "SweepsCompleted", Duration.minutes(math.ceil(minutes / _PARTS_OVERDUE))),
+        function_metric("sweeper", "SweepsCompleted", Duration.minutes(math.ceil(minutes / _PARTS_OVERDUE))),
         comparison=_Comparison.LESS_THAN_THRESHOLD,
         periods=_PARTS_OVERDUE,
         needed=_PARTS_OVERDUE,
@@ -234,19 +237,19 @@ def _sweep_overdue(sweep_minutes: int) -> _Alarm:
 
 
 def _events_missed(sweep_minutes: int) -> _Alarm:
-    """More than a quarter of the repairs were asked for by no event, again and again.
+    """Return an alarm that goes off if no event triggered more than a quarter of the repairs, in several periods.
 
-    Repairs are compared with repairs. Of the roles that a sweep of the schedule finds drifted nearly all count as
-    missed, however few they are; and most events drift nothing, so that many of them would hide a trail that has
-    gaps. The metric is 1 for a repair that only a sweep has asked for, else 0, and its average is the share. One time
-    does not count: an event may have been on its way, or a deployment have changed what is asked for. Each period holds
-    a sweep, and seven days are the most that CloudWatch looks back.
+    The share is taken of repairs, not of drifted roles or of events. Nearly all drifted roles that a scheduled sweep
+    finds count as missed, however few; and most events cause no drift, so their number would hide a trail with gaps.
+    The metric is 1 for a repair that only a sweep requested, else 0; its average is the share. A single period does not
+    count: an event may have been in transit, or a deployment may have changed the desired state. Each period contains a
+    sweep, and seven days is the longest range that CloudWatch evaluates.
     """
     return _Alarm(
         "events-missed",
         f"More than {_SHARE_MISSED:.0%} of the repairs were of roles that only the sweep found. See whether the trail"
         " records everything and whether events lie undelivered.",
-        count_of(
+        function_metric(
             "reconciler",
             "RepairsMissedByEvents",
             Duration.minutes(max(sweep_minutes, 60)),
