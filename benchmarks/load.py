@@ -247,9 +247,9 @@ def _left_in_dead_letters(account: DemoAccount) -> int:
 def storm(account: DemoAccount, roles: Sequence[Stormed], events: int) -> Json:
     """Let the storm loose, wait until all is repaired and told, and say what came of it."""
     _furnish(account, roles)
-    account.new_letters()
-    account.new_records()
-    before, asked_before = _metrics(account), account.aws.requests_of_sessions()
+    account.new_emails()
+    account.new_alerts()
+    before, asked_before = _metrics(account), account.aws.session_requests()
     start = datetime.now(UTC)
     broken = _storm(account, roles, events)
     stormed = datetime.now(UTC)
@@ -263,13 +263,13 @@ def storm(account: DemoAccount, roles: Sequence[Stormed], events: int) -> Json:
     account.settle(_REST)
     changes = [change for change in _changes(account) if change.intended_at >= start]
     _wait_for_digests(account)
-    asked = account.aws.requests_of_sessions() - asked_before
-    letters = account.new_letters()
+    asked = account.aws.session_requests() - asked_before
+    letters = account.new_emails()
     counted = _metrics(account)
     counted.subtract(before)
     taken = seconds_to_repair(broken, changes)
     last = max(change.concluded_at for change in changes if change.concluded_at is not None)
-    records = account.new_records()
+    records = account.new_alerts()
     documents = Counter(str(change.document.kind) for change in changes)
     return {
         "roles": len(roles),
@@ -341,7 +341,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="load-") as temporary, EmbeddedAws() as aws:
         account = DemoAccount(aws)
         account.deploy(lambda _: None, Path(temporary) / "cdk.out", LOAD_SETTINGS)
-        account.furnish()
+        account.create_resources()
         account.settle()
         record = load_record(storm(account, stormed_roles(asked.roles), asked.events))
     tell(record, [], asked.json)
