@@ -84,11 +84,11 @@ def set_up(aws: EmbeddedAws, output: Path) -> DemoAccount:
     account.deploy(Progress(), output)
     account.create_resources()
     print("  Two clouds are configured:")
-    for cloud, bucket, path, grant in (
-        (CLOUD, BUCKET, ROLE_PATH, "its roles get S3 access from a role policy"),
-        (RESEARCH, RESEARCH_BUCKET, RESEARCH_PATH, f"in {RESEARCH_REGION}; its bucket policy grants S3 access"),
+    for cloud, path, bucket, grant in (
+        (CLOUD, ROLE_PATH, BUCKET, "a policy of the role"),
+        (RESEARCH, RESEARCH_PATH, f"{RESEARCH_BUCKET} in {RESEARCH_REGION}", "the bucket policy"),
     ):
-        print(f"    {cloud:10}  roles {f'role{path}*':27}  bucket {bucket} ({grant})")
+        print(f"    {cloud}: roles role{path}*, bucket {bucket}; access is granted in {grant}")
     return account
 
 
@@ -299,7 +299,7 @@ def lose_event(account: DemoAccount) -> None:
     account.sweep_now()
     wait_for_repair(lambda: account.trusts_ec2(role))
     (email,), (alert,) = next_messages(account, "repaired", 1)
-    expect(alert["causes"] == [], "The alert names an event as the cause.")
+    expect([cause["actorType"] for cause in alert["causes"]] == ["Sweep"], "The alert does not name the sweep alone.")
     show_email(email)
 
 
@@ -450,17 +450,17 @@ def enrolled_roles(account: DemoAccount) -> list[str]:
 
 
 STEPS = (
-    Step("a role without EC2 trust, S3 access and instance profile is enrolled", enroll_role),
+    Step("A role without EC2 trust, S3 access and instance profile is enrolled", enroll_role),
     Step("Terraform replaces its trust policy", replace_trust_policy),
-    Step("a role loses the policy that grants the bucket", remove_grant),
-    Step("a role that is not enrolled is changed", change_unmanaged_role),
-    Step("a new version of a managed policy removes access from two roles", change_policy_version),
-    Step("the policy of a bucket in another Region is replaced", replace_bucket_policy),
-    Step("an event is lost", lose_event),
-    Step("an instance profile is deleted", remove_instance_profile),
-    Step("a bucket policy denies access", deny_bucket),
+    Step("A role loses the policy that grants the bucket", remove_grant),
+    Step("A role that is not enrolled is changed", change_unmanaged_role),
+    Step("A new version of a managed policy removes access from two roles", change_policy_version),
+    Step("The policy of a bucket in another Region is replaced", replace_bucket_policy),
+    Step("An event is lost", lose_event),
+    Step("An instance profile is deleted", remove_instance_profile),
+    Step("A bucket policy denies access", deny_bucket),
     Step("Terraform undoes every repair (repair loop)", run_repair_loop),
-    Step("the history of a role, and undo", undo_change),
+    Step("The history of a role, and undo", undo_change),
 )
 
 
