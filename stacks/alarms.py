@@ -1,4 +1,4 @@
-"""CloudWatch alarms on the remediator's own health, which no alert about a role reports."""
+"""Alarms on the remediator itself: conditions that no alert about a role reports."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _MINUTE: Final = Duration.minutes(1)
 _FIVE_MINUTES: Final = Duration.minutes(5)
 _HOUR: Final = Duration.hours(1)
 _SHARE_OF_WRITES: Final = 0.8
-"""Share of the write limit: operators have time to raise the limit before repairs stop."""
+"""Of the limit: enough is left for an operator to raise it before repairs stop."""
 _SHARE_MISSED: Final = 0.25
 _SHORTEST_OVERDUE_MINUTES: Final = 60
-"""Minimum for any sweep interval: one sweep of a large account can take 15 minutes, and a failed one is retried."""
+"""Whatever the interval: a sweep of a large account can take a quarter of an hour, and a failing one several tries."""
 _PARTS_OVERDUE: Final = 12
 
 _Missing = cloudwatch.TreatMissingData
@@ -49,10 +49,10 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class _Alarm:
-    """An alarm; its entry in the runbook has the same name.
+    """An alarm; its name is also that of its entry in the runbook.
 
-    It goes off when ``metric`` breaches the threshold in ``needed`` of the last ``periods`` periods of the metric.
-    ``advice`` says what to do in one or two sentences.
+    It goes off when ``metric`` breaches the threshold in ``needed`` of the last ``periods`` periods, each as long as
+    the metric's own. ``advice`` says in a sentence or two what is wrong and what to do.
     """
 
     name: str
@@ -68,10 +68,10 @@ class _Alarm:
 class Alarms(Construct):
     """The alarms, which notify the people topic when they go off.
 
-    They send nothing on recovery: a new alarm starts by going to OK, so each deployment would send a message per alarm.
-    Each alarm uses a single metric, which is easy to inspect in the console. The forwarders' queues have no alarms,
-    because an alarm only works with metrics and topics of its own Region. The dashboard shows these queues; the sweep
-    finds what is lost in them, and then ``events-missed`` goes off.
+    They send nothing on recovery: a new alarm goes to OK first, so each deployment would send an e-mail per alarm. Each
+    uses a single metric, which is easy to inspect in the console. The queues of the forwarders have none, because an
+    alarm only works with metrics and topics of its own Region. The dashboard shows these queues, and the sweep finds
+    what is lost in them, which ``events-missed`` reports.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Alarms(Construct):
     ) -> None:
         """The keys of ``queues``, ``undelivered`` and ``functions`` are the names in the alarms."""
         super().__init__(scope, construct_id)
-        notify_people = actions.SnsAction(topic)
+        notify = actions.SnsAction(topic)
         for alarm in (
             *_dead_letter_alarms(queues, undelivered),
             *_late_message_alarms(queues),
@@ -106,29 +106,30 @@ class Alarms(Construct):
                 evaluation_periods=alarm.periods,
                 datapoints_to_alarm=alarm.needed,
                 treat_missing_data=alarm.missing,
-            ).add_alarm_action(notify_people)
+            ).add_alarm_action(notify)
 
 
 def _dead_letter_alarms(queues: Mapping[str, Watched], undelivered: Mapping[str, sqs.Queue]) -> Iterator[_Alarm]:
-    """SQS stops publishing metrics of a queue that is idle for some hours; missing data must not end an alarm.
+    """SQS stops publishing metrics of an inactive queue after some hours; until it resumes, the alarm keeps its state.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/monitoring-using-cloudwatch.html
     """
     lost = {
-        "intake": "Events could not be read. Find out why in the router's log, then send them back.",
-        "work": "Roles could not be reconciled, and may be broken. Find out why in the reconciler's log, then send the"
-        " requests back.",
-        "sweep": "Sweeps kept failing, so that what events miss is not found. Find out why in the sweeper's log; the"
-        " next sweep replaces those that failed.",
-        "digest": "People could not be told of alerts. Find out why in the digester's log, then send the alerts back.",
-        "slack": "Slack could not be told, while e-mail was. Find out why in the notifier's log, then send the messages"
-        " back.",
+        "intake": "Events could not be read. Find the error in the router's log, then redrive the dead-letter queue.",
+        "work": "Roles could not be reconciled and may be broken. Find the error in the reconciler's log, then redrive"
+        " the dead-letter queue.",
+        "sweep": "Sweeps keep failing, so drift that events miss is not found. Find the error in the sweeper's log; the"
+        " next sweep replaces the failed ones.",
+        "digest": "Alerts were not sent to the people topic. Find the error in the digester's log, then redrive the"
+        " dead-letter queue.",
+        "slack": "Messages were not posted to Slack; e-mail is not affected. Find the error in the notifier's log, then"
+        " redrive the dead-letter queue.",
     }
     kept = {
-        "events": "EventBridge could not put events into the intake queue. See what the messages say of it; a sweep"
-        " makes up for them.",
-        "alerts": "SNS could not put alerts into the queue of the digester or of the notifier, so that people were not"
-        " told. The messages are what they should have been told.",
+        "events": "EventBridge could not deliver events to the intake queue. The attributes of the messages have the"
+        " error; a sweep covers the lost events.",
+        "alerts": "SNS could not deliver alerts to the queue of the digester or the notifier, so they were not sent."
+        " The messages are the alerts.",
     }
     for name, watched in queues.items():
         yield _Alarm(
@@ -140,13 +141,12 @@ def _dead_letter_alarms(queues: Mapping[str, Watched], undelivered: Mapping[str,
 
 def _late_message_alarms(queues: Mapping[str, Watched]) -> Iterator[_Alarm]:
     late = {
-        "intake": "Events wait for the router. See whether it runs, fails or is throttled.",
-        "work": "Roles wait for the reconciler, and may be broken until it comes to them. See whether it runs, fails"
-        " or is throttled.",
-        "sweep": "Requests for a sweep wait for the sweeper. See whether it runs, fails or is throttled.",
-        "digest": "Alerts wait for the digester, and people do not hear of them. See whether it runs, fails or is"
+        "intake": "Events wait for the router. Check whether it runs, fails or is throttled.",
+        "work": "Roles wait for the reconciler and may be broken until then. Check whether it runs, fails or is"
         " throttled.",
-        "slack": "Messages wait to be posted to Slack. See whether Slack takes any, and whether the notifier runs.",
+        "sweep": "Sweep requests wait for the sweeper. Check whether it runs, fails or is throttled.",
+        "digest": "Alerts wait for the digester and are not sent. Check whether it runs, fails or is throttled.",
+        "slack": "Messages wait to be posted to Slack. Check whether Slack accepts messages and the notifier runs.",
     }
     for name, watched in queues.items():
         yield _Alarm(
@@ -158,19 +158,19 @@ def _late_message_alarms(queues: Mapping[str, Watched]) -> Iterator[_Alarm]:
 
 
 def _function_alarms(functions: Mapping[str, QueueFunction]) -> Iterator[_Alarm]:
-    """A failed message is not a function error; an error is a crash or a timeout.
+    """A failed message is no error of the function; an error means that it crashed or timed out.
 
-    The next attempt makes up for one throttle, but not for throttles in several periods within an hour.
+    The next try covers a single throttle; several within an hour need an operator.
     """
     for name, function in functions.items():
         yield _Alarm(
             f"{name}-errors",
-            f"The {name} broke down or ran out of time. Read the end of its log; its messages are tried again.",
+            f"The {name} crashed or timed out. Read the end of its log. Its messages are retried.",
             lambda_metric(function.function, "Errors", _FIVE_MINUTES),
         )
         yield _Alarm(
             f"{name}-throttled",
-            f"Lambda keeps refusing to run the {name}. See what uses up the account's concurrency in this Region.",
+            f"Lambda keeps throttling the {name}. Check what uses the account's concurrency in this Region.",
             lambda_metric(function.function, "Throttles", _FIVE_MINUTES),
             periods=12,
             needed=3,
@@ -178,11 +178,11 @@ def _function_alarms(functions: Mapping[str, QueueFunction]) -> Iterator[_Alarm]
 
 
 def _delivery_alarm(topic: sns.Topic) -> _Alarm:
-    """Return an alarm that notifies the failing topic itself: the subscriptions that still work report the failure."""
+    """An alarm that notifies the very topic that fails: subscribers that it still reaches learn that others are not."""
     return _Alarm(
         "people-not-reached",
-        "SNS could not deliver a message for people by e-mail, to Amazon Q or to another subscriber. See which"
-        " subscription fails, and what it did not get.",
+        "SNS could not deliver a message of the people topic to a subscriber (e-mail, Amazon Q or other). Find the"
+        " failing subscription and the messages that it missed.",
         failed_deliveries(topic, _FIVE_MINUTES),
     )
 
@@ -192,8 +192,8 @@ def _overall_alarms(settings: Settings) -> Iterator[_Alarm]:
     yield _events_missed(settings.sweep_minutes)
     yield _Alarm(
         "no-events",
-        "Not one event has come for a day. If somebody has changed a role or a policy since, see whether the trail is"
-        " on and the rules are enabled.",
+        "No event arrived for a day. If a role or policy was changed since, check whether the trail is on and the rules"
+        " are enabled.",
         function_metric("router", "EventsReceived", _HOUR),
         comparison=_Comparison.LESS_THAN_THRESHOLD,
         periods=24,
@@ -203,31 +203,30 @@ def _overall_alarms(settings: Settings) -> Iterator[_Alarm]:
     limit = settings.write_limit
     yield _Alarm(
         "writes-near-limit",
-        f"{_SHARE_OF_WRITES:.0%} of the {limit.writes} writes that may be made within {limit.minutes} minutes have been"
-        " made; beyond them nothing is repaired. See who breaks so many roles.",
+        f"{_SHARE_OF_WRITES:.0%} of the {limit.writes} writes allowed within {limit.minutes} minutes are used; beyond"
+        " them nothing is repaired. Find the cause with `remediator history`.",
         function_metric("reconciler", "Writes", Duration.minutes(limit.minutes)),
         threshold=math.ceil(limit.writes * _SHARE_OF_WRITES),
     )
     yield _Alarm(
         "alerts-lost",
-        "SNS did not take an alert, which stands in the reconciler's log. See whether the topic and its key are as they"
-        " were deployed.",
+        "SNS rejected an alert; it is in the reconciler's log. Check whether the topic and its key are as deployed.",
         function_metric("reconciler", "AlertsLost", _FIVE_MINUTES),
     )
 
 
 def _sweep_overdue(sweep_minutes: int) -> _Alarm:
-    """Return an alarm that goes off after twice the sweep interval without a sweep.
+    """No sweep for twice the sweep interval.
 
-    The time is split into many short periods: if some have no data, CloudWatch evaluates a few more periods further
-    back. With two long periods it would find old sweeps.
+    The time is divided into many periods, because CloudWatch evaluates a few more periods than configured where some
+    have no data. With two long periods it would find old sweeps.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
     """
     minutes = max(2 * sweep_minutes, _SHORTEST_OVERDUE_MINUTES)
     return _Alarm(
         "sweep-overdue",
-        f"No sweep has come to its end for {minutes} minutes, so that what events miss is not found. Read the end of"
-        " the sweeper's log, and see whether the schedule is enabled.",
+        f"No sweep has completed for {minutes} minutes, so drift that events miss is not found. Read the end of the"
+        " sweeper's log, and check whether the schedule is enabled.",
         function_metric("sweeper", "SweepsCompleted", Duration.minutes(math.ceil(minutes / _PARTS_OVERDUE))),
         comparison=_Comparison.LESS_THAN_THRESHOLD,
         periods=_PARTS_OVERDUE,
@@ -237,18 +236,18 @@ def _sweep_overdue(sweep_minutes: int) -> _Alarm:
 
 
 def _events_missed(sweep_minutes: int) -> _Alarm:
-    """Return an alarm that goes off if no event triggered more than a quarter of the repairs, in several periods.
+    """More than a quarter of the repairs were triggered by no event, repeatedly.
 
-    The share is taken of repairs, not of drifted roles or of events. Nearly all drifted roles that a scheduled sweep
-    finds count as missed, however few; and most events cause no drift, so their number would hide a trail with gaps.
-    The metric is 1 for a repair that only a sweep requested, else 0; its average is the share. A single period does not
-    count: an event may have been in transit, or a deployment may have changed the desired state. Each period contains a
-    sweep, and seven days is the longest range that CloudWatch evaluates.
+    Repairs are compared with repairs. Nearly all drift that a scheduled sweep finds counts as missed, however little it
+    is; and most events cause no drift, so counting events would hide a trail with gaps. The metric is 1 for a repair
+    that only a sweep triggered, otherwise 0, and its average is the share. A single period does not count: an event
+    may have been in flight, or a deployment may have changed the configuration. Each period contains a sweep, and
+    CloudWatch evaluates seven days at most.
     """
     return _Alarm(
         "events-missed",
-        f"More than {_SHARE_MISSED:.0%} of the repairs were of roles that only the sweep found. See whether the trail"
-        " records everything and whether events lie undelivered.",
+        f"More than {_SHARE_MISSED:.0%} of the repairs were found only by the sweep. Check whether the trail records"
+        " all events and whether events are undelivered.",
         function_metric(
             "reconciler",
             "RepairsMissedByEvents",
