@@ -118,5 +118,5 @@ def _number(value: float) -> str:
 
 def _rounded(most: float) -> float:
     """Return the smallest number of at least ``most`` that divides well into five steps."""
-    power = 10.0 ** floor(log10(most))
-    return next(step * power for step in (1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 10) if step * power >= most)
+    magnitude = 10.0 ** floor(log10(most))
+    return next(step * magnitude for step in (1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 10) if step * magnitude >= most)

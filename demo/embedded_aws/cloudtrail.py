@@ -98,7 +98,7 @@ class Call:
 
 
 def may_be_recorded(method: str, path: str, headers: Mapping[str, str]) -> bool:
-    """Return whether a request may have to be recorded, judging by its head alone; errs on the side of yes."""
+    """Return whether a request may have to be recorded, by its head alone; if unsure, return true."""
     signer = Signer.from_headers(headers)
     if signer is None or method not in ("PUT", "POST", "DELETE"):
         return False
