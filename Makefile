@@ -76,7 +76,7 @@ mutate: setup ## mutate core/, and list the mutants that the tests miss (MUTANTS
 		$(RESULTS:%=--results %) $(JSON:%=--json %)
 
 .PHONY: check
-check: lint ## check lint rules, formatting, import layers and types
+check: lint ## check lint rules, formatting, import layers, words and types
 	@$(types)
 
 .PHONY: lint
@@ -84,6 +84,7 @@ lint: setup
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@PYTHONPATH=lambda_src:cli $(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m tests.words
 
 types := $(BIN)/mypy --exclude '^cdk\.out/' .
 
