@@ -28,7 +28,7 @@ class Inbox(Construct):
     """A bus that only the forwarders' rules can send to, and a rule that sends their events to the intake queue.
 
     The bus policy allows the rules by name and Region. Principals in the account that may call PutEvents on any bus do
-    not need it, but they cannot forge an event: only AWS can send one whose source begins with ``aws.``.
+    not need it. They still cannot forge an event: only AWS can send one whose source begins with ``aws.``.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-bus-example-policy-restrict-rule.html
     https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
     """

@@ -2,8 +2,8 @@
 
 It is the emulator *ministack* with these additions:
 
-- ``gateway`` acts as CloudTrail: it observes all requests, and puts a record of every write call to IAM, KMS and the
-  configuration of S3 buckets on the default event bus. ``cloudtrail`` creates those records.
+- ``gateway`` acts as CloudTrail: it puts a record of every write call to IAM, KMS and the configuration of S3 buckets
+  on the default event bus. ``cloudtrail`` creates those records.
 - ``runtime`` runs Python functions with AWS's own runtime client, in Lambda's environment.
 - ``mailbox`` keeps the e-mails that SNS sends.
 - ``certificate`` creates a TLS certificate, because ministack enforces IAM on TLS connections only.

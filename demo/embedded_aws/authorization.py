@@ -1,8 +1,8 @@
 """Differences between ministack and AWS in the resources and actions of authorization.
 
-- IAM calls on a role or instance profile: AWS looks up the ARN. ministack builds a role's ARN from the name in the
-  request, without a path, so policies on ``role/anyscale/production/*`` and conditions on the role's tags never match;
-  it does not support instance profiles. A resource that is being created has the requested path.
+- IAM calls on a role or instance profile: AWS looks up the ARN. ministack builds a role's ARN without a path, from the
+  name in the request. So policies on ``role/anyscale/production/*`` and conditions on the role's tags never match. It
+  does not support instance profiles. A resource that is being created has the requested path.
   https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
 - SQS batch calls: AWS checks the action of the single call; ministack checks one named like the batch call, which does
   not exist.

@@ -3,8 +3,8 @@
 The records have the fields, spellings and gaps of CloudTrail's own:
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 
-Not recorded: read-only calls (EventBridge does not deliver them by default), calls on S3 objects (data events), and
-calls that one AWS service makes for another (here: CloudFormation), which are never sent as requests.
+Read-only calls are not recorded, because EventBridge does not deliver them by default; nor are calls on S3 objects
+(data events). Calls that one AWS service makes for another (here: CloudFormation) never pass as requests.
 """
 
 from __future__ import annotations
