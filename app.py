@@ -1,7 +1,7 @@
 """The CDK app: reads the configuration, builds the functions' code, and defines the stacks.
 
-Started by the CDK's command line (see ``cdk.json``). Needs no credentials, and the network only for packages that the
-installer's cache lacks.
+The CDK CLI runs it (see ``cdk.json``). It needs no credentials, and the network only for packages that the installer's
+cache lacks.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ CONTEXT_KEY = "remediator"
 
 
 def main() -> int:
-    """Synthesise the app; 0 if all is well, 1 after the faults were printed."""
-    # Without the CDK's usage metadata the template is the same whoever synthesises it.
+    """Synthesize the app. Return 0 on success, or print the errors and return 1."""
+    # Without the CDK's usage metadata, the template is the same on every machine.
     app = cdk.App(analytics_reporting=False)
     try:
         define(app)
     except (SettingsError, BundleError) as error:
-        print(error, file=sys.stderr)  # noqa: T201 - the reader sits at a terminal
+        print(error, file=sys.stderr)  # noqa: T201 - terminal output
         return 1
     app.synth()
     return 0
 
 
 def define(app: cdk.App) -> RemediatorStack:
-    """Define what the app's context asks for, and have it checked while it is synthesised; the home stack comes back.
+    """Define the stacks for the configuration in the app's context, and return the home stack.
 
-    Raises SettingsError with every fault of the configuration, and BundleError where the functions' packages cannot
-    be installed.
+    Raises SettingsError with every configuration error, and BundleError if the functions' packages cannot be
+    installed.
     """
     settings = read_settings(app.node.try_get_context(CONTEXT_KEY))
     return define_stacks(app, settings, bundle=build_bundle(settings))
 
 
 def define_stacks(app: cdk.App, settings: Settings, *, bundle: Path) -> RemediatorStack:
-    """Define the stacks of a configuration; ``bundle`` is the folder with the functions' code."""
+    """Define the stacks and add cdk-nag; ``bundle`` is the folder with the functions' code."""
     home = RemediatorStack(app, STACK_PREFIX, settings=settings, bundle=bundle)
     for region in settings.other_regions:
         forwarder = ForwarderStack(app, f"{STACK_PREFIX}Forwarder-{region}", settings=settings, region=region)
-        forwarder.add_stack_dependency(home)  # it sends to a bus of the home stack
+        forwarder.add_stack_dependency(home)  # it sends to a bus in the home stack
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return home
 
@@ -62,15 +62,15 @@ def define_stacks(app: cdk.App, settings: Settings, *, bundle: Path) -> Remediat
 def read_settings(context: object) -> Settings:
     """Read the configuration from the CDK's context: an object from ``cdk.json``, or JSON from the command line.
 
-    Raises SettingsError with every fault.
+    Raises SettingsError with every error.
     """
     if context is None:
-        raise SettingsError([f'the key "{CONTEXT_KEY}" is missing under "context" in cdk.json'])
+        raise SettingsError([f'"context" in cdk.json lacks the key "{CONTEXT_KEY}"'])
     if isinstance(context, str):
         try:
             context = json.loads(context)
         except (ValueError, RecursionError) as error:
-            raise SettingsError([f"the context {CONTEXT_KEY} is not JSON: {error}"]) from error
+            raise SettingsError([f'the context value "{CONTEXT_KEY}" is not valid JSON: {error}']) from error
     return parse_settings(context)
 
 

@@ -1,7 +1,7 @@
-"""Measurements, run by hand: figures as ratios within one run, so that another machine gives much the same.
+"""Benchmarks, run by hand. Results are ratios within one run, so they are similar on other machines.
 
-Whoever imports this knows no AWS account but one in memory, whatever the environment says: that is changed before
-anything is imported that reads it, as Powertools does.
+Importing this package replaces the AWS and Powertools settings in the environment, before anything else reads them:
+benchmarks only use an AWS account in memory.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 
-sys.path[:0] = [str(ROOT / root) for root in ("lambda_src", "cli")]  # the import roots of what is measured
+sys.path[:0] = [str(ROOT / root) for root in ("lambda_src", "cli")]  # the import roots of the measured code
 
 for _name in [name for name in os.environ if name.startswith(("AWS_", "POWERTOOLS_"))]:
     del os.environ[_name]

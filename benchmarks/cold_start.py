@@ -1,13 +1,13 @@
-"""The cold start of each function beside that of an empty one, and the size of what is deployed.
+"""Measures each function's cold start relative to an empty function, and the size of the deployed zip.
 
 ``python -m benchmarks.cold_start [--rounds N] [--functions NAME ...] [--json FILE]``, on Linux. The bundle is built as
-a deployment builds it, and each start is an interpreter of its own, with the packages that Lambda's runtime brings and
-the variables that it sets; those of the functions and the empty one take turns. Time is the processor's, from the
-running interpreter on: what Lambda does before that is the same for all. It ends with the first client, and with the
-first event (``benchmarks.first_events``), whose calls an empty function makes as well.
+for a deployment. Each start has its own interpreter, with the packages and variables of Lambda's runtime; functions and
+empty function take turns. Time is CPU time since the interpreter started: what Lambda does before is the same for all.
+It is taken at the first client, and after the first event (``benchmarks.first_events``), whose calls an empty function
+makes as well.
 
-Lambda cannot write beside the code, so that it compiles all of it at each cold start (``as deployed``); what that costs
-is seen beside a bundle that brings its bytecode (``with bytecode``).
+Lambda cannot write next to the code, so it compiles all of it at each cold start (``as deployed``). A bundle that
+includes bytecode (``with bytecode``) shows that cost.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from rich.table import Table
 
 from benchmarks import ROOT
 from benchmarks.first_events import WORK_OF, FirstEvent, first_events
-from benchmarks.measuring import Headline, Json, Spread, arguments_parser, at_least, ratio, spread, tell
+from benchmarks.measuring import Headline, Json, Spread, arguments_parser, at_least, ratio, report, spread
 from stacks.bundle import build_bundle
 from tests.examples import settings
 
@@ -54,7 +54,7 @@ _MS: Final = 1e3
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What one start took up to the first client, and with the first event: seconds, bytes at the peak, and modules."""
+    """The cost of a start, up to the first client and with the first event: seconds, peak bytes, and modules."""
 
     seconds: float
     peak: int
@@ -62,14 +62,14 @@ class Start:
     event_seconds: float
     event_peak: int
     clients_seconds: float | None
-    """Up to the last client, where they are made before the first call."""
+    """Up to the last client, if all are created before the first call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """How the functions of a bundle are started; with ``bytecode`` the bundle brings it, else it is compiled.
+    """Starts the functions of a bundle, which includes ``bytecode`` or is compiled at each start.
 
-    ``events`` are the first events by the functions' names.
+    ``events`` maps the functions' names to their first events.
     """
 
     bundle: Path
@@ -77,15 +77,15 @@ class Starter:
     events: Mapping[str, FirstEvent]
 
     def start(self, function: str, event: str | None = None) -> Start:
-        """Start a function in an interpreter of its own, and hand it the first event of the function of that name.
+        """Start a function in its own interpreter, and pass it the first event of the function named by ``event``.
 
-        Without one there is none. Raises CalledProcessError where it does not start, or does not handle the event.
+        Raises CalledProcessError if it does not start or does not handle the event.
         """
         first_event = self.events[event] if event else NO_EVENT
         with tempfile.NamedTemporaryFile(suffix=".pickle") as file:
             file.write(first_event.pickled())
             file.flush()
-            ran = subprocess.run(  # noqa: S603 - no shell, and every argument is ours
+            ran = subprocess.run(  # noqa: S603 - no shell, and every argument is fixed here
                 [
                     *(str(PYTHON), "-I", *(() if self.bytecode else ("-B",)), str(_START)),
                     *(str(self.bundle), function, file.name),
@@ -94,14 +94,14 @@ class Starter:
                 stdout=subprocess.PIPE,
                 check=True,
             )
-        told: Any = json.loads(ran.stdout.splitlines()[-1])  # above it the function has logged
-        first, whole = told["first"], told["event"]
+        result: Any = json.loads(ran.stdout.splitlines()[-1])  # after the function's log
+        first, whole = result["first"], result["event"]
         return Start(
-            first["seconds"], first["bytes"], first["modules"], whole["seconds"], whole["bytes"], told["clients"]
+            first["seconds"], first["bytes"], first["modules"], whole["seconds"], whole["bytes"], result["clients"]
         )
 
     def _environment(self) -> dict[str, str]:
-        """What Lambda sets, and the stack for every function; traces are on, and go to the discard port.
+        """Return the variables of Lambda and of the stack; tracing is on, and sends to the discard port.
 
         https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
         """
@@ -126,20 +126,20 @@ class Starter:
 def measure(
     starter: Starter, rounds: int, warm_up: int = 1, functions: Sequence[str] = FUNCTIONS
 ) -> dict[str, tuple[Start, ...]]:
-    """Start all of them in turn, ``rounds`` times after ``warm_up`` rounds that bring the files into memory.
+    """Start all of them in turn, ``rounds`` times after ``warm_up`` rounds that load the files into memory.
 
-    ``empty:FUNCTION`` is the empty one that makes the same calls for its first event as that function.
+    ``empty:FUNCTION`` is the empty function that makes the calls of that function's first event.
     """
-    wanted: Mapping[str, tuple[str, str | None]] = {
+    starters: Mapping[str, tuple[str, str | None]] = {
         EMPTY: (EMPTY, None),
         f"{EMPTY} again": (EMPTY, None),
         POWERTOOLS: (POWERTOOLS, None),
         **{function: (function, function) for function in functions},
         **{f"{EMPTY}:{function}": (EMPTY, function) for function in functions},
     }
-    starts: dict[str, list[Start]] = {name: [] for name in wanted}
+    starts: dict[str, list[Start]] = {name: [] for name in starters}
     for number in range(warm_up + rounds):
-        for name, (function, event) in wanted.items():
+        for name, (function, event) in starters.items():
             start = starter.start(function, event)
             if number >= warm_up:
                 starts[name].append(start)
@@ -147,10 +147,10 @@ def measure(
 
 
 def _function_record(name: str, starts: Mapping[str, Sequence[Start]]) -> Json:
-    """A function beside the empty one: up to the first client, and with its first event, for which that does nothing.
+    """Compare a function with the empty one, up to the first client and with the first event, which that ignores.
 
-    ``calls_ratio`` is beside an empty one that makes the calls of the first event; ``clients_milliseconds`` are what it
-    takes to make all of its clients but the first.
+    ``calls_ratio`` compares with an empty function that makes the calls of the first event; ``clients_milliseconds`` is
+    the time for creating all of its clients but the first.
     """
     these, empty = starts[name], starts[EMPTY]
     record: Json = {
@@ -177,12 +177,12 @@ def _function_record(name: str, starts: Mapping[str, Sequence[Start]]) -> Json:
 
 
 def starts_record(starts: Mapping[str, Sequence[Start]]) -> list[Json]:
-    """The empty one, the one with Powertools, and each function."""
+    """Return the records of the empty function, the one with Powertools, and each function."""
     return [_function_record(name, starts) for name in starts if not name.startswith(f"{EMPTY}:")]
 
 
 def zip_bytes(folder: Path) -> int:
-    """The size of the zip that the folder becomes."""
+    """Return the size of the folder as a zip."""
     with tempfile.TemporaryFile() as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             for path in sorted(folder.rglob("*")):
@@ -227,54 +227,56 @@ def _headlines(deployed: Sequence[Json], compiled: Sequence[Json], size: float, 
     powertools = next(each for each in deployed if each["function"] == POWERTOOLS)
     clients = worst(functions, "clients_milliseconds")
     return [
-        headline("cold start of the slowest function, beside an empty one", worst(functions, "ratio"), TIME_AIM),
-        headline("cold start with a first event, beside an empty one", worst(functions, "event_ratio"), TIME_AIM),
-        headline("cold start with a first event, beside its calls alone", worst(functions, "calls_ratio")),
-        headline("cold start with Powertools alone, without a line of ours", Spread(**powertools["ratio"])),
-        headline("cold start of the slowest, if the zip brought its bytecode", worst(with_bytecode, "ratio")),
+        headline("cold start, slowest function, relative to an empty one", worst(functions, "ratio"), TIME_AIM),
+        headline("cold start with first event, relative to an empty one", worst(functions, "event_ratio"), TIME_AIM),
+        headline("cold start with first event, relative to its calls alone", worst(functions, "calls_ratio")),
+        headline("cold start with Powertools only, relative to an empty one", Spread(**powertools["ratio"])),
+        headline("cold start, slowest function, with bytecode in the zip", worst(with_bytecode, "ratio")),
         headline(
-            "cold start with a first event, beside its calls alone, if it did", worst(with_bytecode, "calls_ratio")
+            "cold start with first event, relative to its calls, with bytecode", worst(with_bytecode, "calls_ratio")
         ),
-        Headline("making the clients for a first event, of the slowest", clients.median, "ms", None, clients),
+        Headline("creating the clients for a first event, slowest function", clients.median, "ms", None, clients),
         headline(
-            "peak memory of the largest function, beside an empty one", worst(functions, "memory_ratio"), MEMORY_AIM
+            "peak memory, largest function, relative to an empty one", worst(functions, "memory_ratio"), MEMORY_AIM
         ),
         headline(
-            "peak memory with a first event, beside an empty one", worst(functions, "event_memory_ratio"), MEMORY_AIM
+            "peak memory with first event, relative to an empty one", worst(functions, "event_memory_ratio"), MEMORY_AIM
         ),
-        headline("peak memory with a first event, beside its calls alone", worst(functions, "calls_memory_ratio")),
-        Headline("the zip", size, "MB", ZIP_AIM),
-        Headline("the zip, if it brought its bytecode", compiled_size, "MB"),
+        headline("peak memory with first event, relative to its calls alone", worst(functions, "calls_memory_ratio")),
+        Headline("zip size", size, "MB", ZIP_AIM),
+        Headline("zip size with bytecode", compiled_size, "MB"),
     ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build, start, and tell."""
+    """Build, start, and report."""
     parser = arguments_parser("cold_start", __doc__)
-    parser.add_argument("--rounds", type=at_least(1), default=DEFAULT_ROUNDS, help="how often each is started")
-    parser.add_argument("--warm-up", type=at_least(0), default=1, help="how often before that, without counting")
-    parser.add_argument("--functions", nargs="+", choices=FUNCTIONS, default=FUNCTIONS, help="which; else all")
-    asked = parser.parse_args(arguments)
+    parser.add_argument("--rounds", type=at_least(1), default=DEFAULT_ROUNDS, help="measured starts per function")
+    parser.add_argument("--warm-up", type=at_least(0), default=1, help="starts per function before the measurement")
+    parser.add_argument("--functions", nargs="+", choices=FUNCTIONS, default=FUNCTIONS, help="functions (default: all)")
+    options = parser.parse_args(arguments)
     if not PYTHON.exists():
-        parser.error(f"{PYTHON.relative_to(ROOT)} is missing: run `make setup` first.")
-    with redirect_stdout(io.StringIO()):  # what the functions log and count
+        parser.error(f"{PYTHON.relative_to(ROOT)} is missing. Run `make setup` first.")
+    with redirect_stdout(io.StringIO()):  # discard the functions' logs and metrics
         events = first_events()
     with tempfile.TemporaryDirectory(prefix="cold-start-") as temporary:
         folder = Path(temporary)
         bundle = build_bundle(settings(), folder / "bundles")
         size = zip_bytes(bundle) / _MEGA
         compiled = shutil.copytree(bundle, folder / "compiled")
-        subprocess.run([str(PYTHON), "-m", "compileall", "-q", str(compiled)], check=True)  # noqa: S603 - all of it is ours
+        subprocess.run([str(PYTHON), "-m", "compileall", "-q", str(compiled)], check=True)  # noqa: S603 - fixed arguments
         compiled_size = zip_bytes(compiled) / _MEGA
         deployed, with_bytecode = (
             starts_record(
-                measure(Starter(where, bytecode=brought, events=events), asked.rounds, asked.warm_up, asked.functions)
+                measure(
+                    Starter(where, bytecode=included, events=events), options.rounds, options.warm_up, options.functions
+                )
             )
-            for where, brought in ((bundle, False), (compiled, True))
+            for where, included in ((bundle, False), (compiled, True))
         )
     record = {
         "benchmark": "cold_start",
-        "rounds": asked.rounds,
+        "rounds": options.rounds,
         "zip_mb": round(size, 2),
         "zip_with_bytecode_mb": round(compiled_size, 2),
         "as_deployed": deployed,
@@ -282,7 +284,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "headlines": [line.record() for line in _headlines(deployed, with_bytecode, size, compiled_size)],
     }
     tables = (_table("Cold start, as deployed", deployed), _table("Cold start, with bytecode", with_bytecode))
-    tell(record, tables, asked.json)
+    report(record, tables, options.json)
     return 0
 
 

@@ -1,8 +1,8 @@
-"""How many whole roles are evaluated per second on one core, beside the time to parse the same JSON.
+"""Measures how many roles are evaluated per second on one core, compared with parsing the same JSON.
 
-``python -m benchmarks.evaluation [--rounds N] [--json FILE]`` prints a table and, if asked, writes the figures as JSON.
-The cases are the named policy scenarios of the tests. In every round each kind of work is done once over all cases,
-one kind after the other, so that whatever else the machine does disturbs all of them alike.
+``python -m benchmarks.evaluation [--rounds N] [--json FILE]`` prints a table and optionally writes the results as JSON.
+The cases are the named policy scenarios of the tests. Every round does each kind of work once over all cases, one after
+the other, so other load on the machine affects all of them equally.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ from remediator_cli.terminal.json_lines import parse_json
 
 FILES = ("policy_cases.jsonl", "more_cases.jsonl")
 FLOOR = "parse the JSON"
-MEASURED = "read and judge"
+MEASURED = "read and evaluate"
 T = TypeVar("T")
 
 AIM = 15.0
-"""At most so many times as long as parsing: evaluation shall never be what a caller waits for."""
+"""The target: at most this many times the parsing time, so evaluation never dominates a call."""
 DEFAULT_ROUNDS = 21
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One kind of work on all cases; ``what`` says what is done for each of them."""
+    """One kind of work on all cases; ``what`` describes it."""
 
     name: str
     what: str
@@ -55,9 +55,9 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Seconds that one kind of work took over all cases, and its ratios to the floor; best and median of all rounds.
+    """The seconds of one kind of work over all cases, and its ratios to the baseline; best and median of all rounds.
 
-    The ratio of the medians and the one of the best differ little where the run was quiet.
+    In a run without disturbances, the ratios of the medians and of the best times are close.
     """
 
     name: str
@@ -70,14 +70,14 @@ class Figure:
 
 
 def kinds_of_work(lines: Sequence[str]) -> tuple[Work, ...]:
-    """What is measured, the floor first."""
+    """Return the kinds of work, the baseline first."""
     values = [json.loads(line) for line in lines]
     cases = [read_case(value) for value in values]
     return (
         Work(FLOOR, "json.loads of the whole case", _over(lines, json.loads)),
         Work("read", "from parsed JSON to typed documents", _over(values, read_case)),
-        Work("judge", "trust, eight S3 actions, key", _over(cases, _evaluate)),
-        Work(MEASURED, "both: from parsed JSON to verdicts", _over(values, _read_and_judge)),
+        Work("evaluate", "trust, eight S3 actions, key", _over(cases, _evaluate)),
+        Work(MEASURED, "both: from parsed JSON to verdicts", _over(values, _read_and_evaluate)),
         Work("diagnose and plan", "findings and the documents to write", _over(cases, _plan)),
         Work("the command line", "evaluate, from text to text", _over(lines, _answer)),
     )
@@ -97,7 +97,7 @@ def _evaluate(case: Case) -> None:
     evaluate_key(case.role, case.policies, case.bucket, case.evaluation_context)
 
 
-def _read_and_judge(value: object) -> None:
+def _read_and_evaluate(value: object) -> None:
     _evaluate(read_case(value))
 
 
@@ -111,7 +111,7 @@ def _answer(line: str) -> None:
 
 
 def measure(works: Sequence[Work], rounds: int, roles: int) -> tuple[Figure, ...]:
-    """Do all kinds of work in turn, ``rounds`` times after one to warm up, without the garbage collector's pauses."""
+    """Do all kinds of work in turn, ``rounds`` times after a warm-up round, without garbage collection."""
     seconds: dict[str, list[float]] = {work.name: [] for work in works}
     for number in range(rounds + 1):
         for work in works:
@@ -134,10 +134,10 @@ def measure(works: Sequence[Work], rounds: int, roles: int) -> tuple[Figure, ...
 
 
 def figures_table(figures: Sequence[Figure], roles: int) -> Table:
-    """The figures for people."""
+    """Return the results as a table."""
     table = Table(title=f"Evaluation of {roles} roles on one core", box=box.SIMPLE_HEAD)
-    for heading in ("work", "for each role", "best ms", "median ms", "roles/s", "best ratio", "median ratio"):
-        table.add_column(heading, justify="left" if heading in {"work", "for each role"} else "right")
+    for heading in ("work", "per role", "best ms", "median ms", "roles/s", "best ratio", "median ratio"):
+        table.add_column(heading, justify="left" if heading in {"work", "per role"} else "right")
     for figure in figures:
         table.add_row(
             *(figure.name, figure.what, f"{figure.best * 1e3:.1f}", f"{figure.median * 1e3:.1f}"),
@@ -148,7 +148,7 @@ def figures_table(figures: Sequence[Figure], roles: int) -> Table:
 
 
 def figures_json(figures: Sequence[Figure], roles: int, rounds: int) -> dict[str, Any]:
-    """The figures for programs, with what they were measured on."""
+    """Return the results as JSON, with the machine."""
     measured = next(figure.ratios for figure in figures if figure.name == MEASURED)
     return {
         "benchmark": "evaluation",
@@ -172,28 +172,28 @@ def figures_json(figures: Sequence[Figure], roles: int, rounds: int) -> dict[str
         ],
         "headlines": [
             Headline(
-                "reading and judging a role, beside parsing its JSON", measured.median, "times", AIM, measured
+                "reading and evaluating a role, relative to parsing its JSON", measured.median, "times", AIM, measured
             ).record()
         ],
     }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print the table, and write the figures where ``--json`` says."""
+    """Measure, print the table, and write the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evaluation", description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=DEFAULT_ROUNDS, help="how often each kind of work is done")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
-    asked = parser.parse_args(arguments)
-    if asked.rounds < 1:
-        parser.error("--rounds: at least 1 is needed")
+    parser.add_argument("--rounds", type=int, default=DEFAULT_ROUNDS, help="rounds per kind of work")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
+    options = parser.parse_args(arguments)
+    if options.rounds < 1:
+        parser.error("--rounds: the minimum is 1")
     on_one_core()
     lines = [line for name in FILES for line in (ROOT / "tests" / "cases" / name).read_text("utf-8").splitlines()]
-    figures = measure(kinds_of_work(lines), asked.rounds, len(lines))
+    figures = measure(kinds_of_work(lines), options.rounds, len(lines))
     Console(width=None if sys.stdout.isatty() else 120).print(figures_table(figures, len(lines)))
-    record = figures_json(figures, len(lines), asked.rounds)
-    sys.stdout.write(f"{MEASURED}: {record['ratio']} times as long as parsing the same JSON; the aim is {AIM:g}.\n")
-    if asked.json:
-        asked.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    record = figures_json(figures, len(lines), options.rounds)
+    sys.stdout.write(f"{MEASURED}: {record['ratio']} times the time for parsing the same JSON; target: {AIM:g}.\n")
+    if options.json:
+        options.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return 0
 
 

@@ -1,7 +1,7 @@
-"""What each function is handed first, and what AWS answers to it: written down once, to be given again.
+"""Records the first invocation of each function, with its AWS calls and responses, to replay it later.
 
-The product works on an account in memory: one of two roles is repaired after an event, people are told, and then a
-sweep finds the other. The first invocation of each function is kept, with its calls and the answers as AWS sends them.
+The functions run on an account in memory: one of two roles is repaired after an event, alerts are sent, and then a
+sweep finds the other role. The recorder keeps the first invocation of each function with its calls and AWS's responses.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.functional.world import ROLE
 
 @dataclass(slots=True)
 class Answered:
-    """A call of the SDK, by the ``name`` of its events, and the answer: its status, its headers and its body."""
+    """An SDK call, with the ``name`` of its botocore events, and the response's status, headers and body."""
 
     name: str
     service: str
@@ -37,14 +37,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class FirstEvent:
-    """The ``event`` of a function's first invocation, the ``calls`` that it made, and the variables it was given."""
+    """The ``event`` of a function's first invocation, its ``calls``, and its environment variables."""
 
     event: Json
     environment: Mapping[str, str]
     calls: list[Answered] = field(default_factory=list)
 
     def pickled(self) -> bytes:
-        """For the interpreter in which a function starts. No JSON, as DynamoDB is given bytes."""
+        """Serialize for the interpreter in which a function starts. Not JSON, because DynamoDB gets bytes."""
         return pickle.dumps({"event": self.event, "calls": [asdict(call) for call in self.calls]})
 
 
@@ -55,19 +55,19 @@ WORK_OF: Final[Mapping[str, str]] = {
     "digester": "Publish",
     "notifier": "GetSecretValue",
 }
-"""The call of each function without which it has not done its work."""
+"""The call by each function that proves that it has done its work."""
 
 
 def first_events() -> dict[str, FirstEvent]:
-    """Those of all functions, by their names. Raises RuntimeError where a function did not do its work in it."""
+    """Record the first events of all functions, by name. Raises RuntimeError if a function did not do its work."""
     recorder, before = _Recorder(), dict(os.environ)
     with recorder.listening() as listening, stage() as made:
-        made.time = datetime.now(UTC)  # the functions will be started with the machine's clock
+        made.time = datetime.now(UTC)  # the functions will start with the machine's clock
         create(ROLE, WORKER)(made)
         given = {name: value for name, value in os.environ.items() if before.get(name) != value}
         for function in FUNCTIONS:
-            noted = recorder.noted(function.name, function.module.handle, given)
-            listening.enter_context(mock.patch.object(function.module, "handle", noted))
+            recorded = recorder.wrap(function.name, function.module.handle, given)
+            listening.enter_context(mock.patch.object(function.module, "handle", recorded))
         hear("UpdateAssumeRolePolicy", ROLE)(made)
         made.run()
         made.sweep()
@@ -75,31 +75,31 @@ def first_events() -> dict[str, FirstEvent]:
         granted = [OWN_POLICY_NAME in made.account.inline(role) for role in (ROLE, WORKER)]
     done = {name for name, event in recorder.first.items() if WORK_OF[name] in {call.operation for call in event.calls}}
     if idle := WORK_OF.keys() - done:
-        raise RuntimeError(f"These functions have not done their work: {', '.join(sorted(idle))}.")
+        raise RuntimeError(f"These functions did not do their work: {', '.join(sorted(idle))}.")
     if granted != [True, True] or len(made.slack) != len(granted):
-        raise RuntimeError(f"Repaired are {granted}, and Slack has {len(made.slack)} messages.")
+        raise RuntimeError(f"Roles repaired: {granted}; messages in Slack: {len(made.slack)}; expected 2 of each.")
     return recorder.first
 
 
 class _Recorder:
-    """Writes down what the functions do in their first invocations, in ``first``."""
+    """Records the functions' first invocations in ``first``."""
 
     def __init__(self) -> None:
         self.first: dict[str, FirstEvent] = {}
         self._current: FirstEvent | None = None
 
     def listening(self) -> ExitStack:
-        """Hear of all calls, until what is given back is left."""
+        """Observe all SDK calls until the returned context ends."""
         stack, events = ExitStack(), session().events
-        for name, note in (("provide-client-params", self._ask), ("response-received", self._answer)):
+        for name, note in (("provide-client-params", self._note_call), ("response-received", self._note_response)):
             events.register(name, note)
             stack.callback(events.unregister, name, note)
         return stack
 
-    def noted(self, name: str, handle: Callable[..., Any], environment: Mapping[str, str]) -> Callable[..., Any]:
-        """The same handler, whose first invocation is written down."""
+    def wrap(self, name: str, handle: Callable[..., Any], environment: Mapping[str, str]) -> Callable[..., Any]:
+        """Return the same handler with its first invocation recorded."""
 
-        def handling(event: Json, context: object) -> Any:  # noqa: ANN401 - what Powertools answers
+        def recording(event: Json, context: object) -> Any:  # noqa: ANN401 - the result of Powertools
             if name in self.first:
                 return handle(event, context)
             self._current = self.first[name] = FirstEvent(event, environment)
@@ -108,15 +108,15 @@ class _Recorder:
             finally:
                 self._current = None
 
-        return handling
+        return recording
 
-    def _ask(self, params: Any, model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's own
+    def _note_call(self, params: Any, model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's own
         if self._current is not None:
             service = model.service_model
             name = f"{service.service_id.hyphenize()}.{model.name}"
             self._current.calls.append(Answered(name, service.service_name, model.name, dict(params)))
 
-    def _answer(self, response_dict: Any, **_: object) -> None:  # noqa: ANN401 - botocore's own
+    def _note_response(self, response_dict: Any, **_: object) -> None:  # noqa: ANN401 - botocore's own
         if self._current is not None:
             call = self._current.calls[-1]
             call.status = response_dict["status_code"]

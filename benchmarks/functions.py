@@ -1,4 +1,4 @@
-"""The functions as Lambda calls them, in this process, on an account in memory."""
+"""Runs the functions as Lambda does, but in this process and on an account in memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.functional.world import PAUSE_PARAMETER, TABLE, World
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What Lambda hands to a function."""
+    """The context object that Lambda passes to a function."""
 
     function_name: str = "remediator"
     memory_limit_in_mb: int = 256
@@ -29,12 +29,12 @@ class Context:
     aws_request_id: str = "00000000-0000-4000-8000-000000000000"
 
     def get_remaining_time_in_millis(self) -> int:
-        """The milliseconds that are left: always enough."""
+        """Return the remaining milliseconds: always enough."""
         return 300_000
 
 
 def batch(*bodies: str) -> dict[str, Any]:
-    """The event that Lambda makes of messages."""
+    """Return the event that Lambda makes from messages."""
     return {
         "Records": [
             {
@@ -55,10 +55,10 @@ def batch(*bodies: str) -> dict[str, Any]:
 
 @contextmanager
 def deployed(world: World, session: boto3.Session) -> Iterator[None]:
-    """The functions with the environment and the configuration that the stack gives them, warm but for the pause.
+    """Prepare the functions with the stack's environment and configuration, warm except for the pause parameter.
 
-    Their clients are made by ``session`` and stay from one account to the next, as they do from one event to the next;
-    whether writes are paused is asked anew. What they log and count goes to a text that nobody reads.
+    Their clients come from ``session`` and are reused between accounts, as they are between events; the pause parameter
+    is read again. Logs and metrics are discarded.
     """
     given = {
         "WORK_QUEUE_URL": world.queue_url,
@@ -70,17 +70,17 @@ def deployed(world: World, session: boto3.Session) -> Iterator[None]:
         "PAUSE_PARAMETER": PAUSE_PARAMETER,
         "MAX_RECEIVE_COUNT": "8",
     }
-    unread = io.StringIO()
+    discarded = io.StringIO()
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, given))
         stack.enter_context(mock.patch.object(boto3, "DEFAULT_SESSION", session))
-        stack.enter_context(redirect_stdout(unread))
+        stack.enter_context(redirect_stdout(discarded))
         stack.enter_context(mock.patch.object(consumer, "load_settings", return_value=world.settings))
         for made in (consumer.settings, reconciler._world, router._world):  # noqa: SLF001 - as below
-            made.cache_clear()  # another account may be configured in another way
-        _log_to(consumer, unread)
-        reconciler._pause_parameter.cache_clear()  # noqa: SLF001 - it remembers for a minute what it has read
-        for warm in (reconciler._world, router._world):  # noqa: SLF001 - what a warm function has made already
+            made.cache_clear()  # another account may have another configuration
+        _log_to(consumer, discarded)
+        reconciler._pause_parameter.cache_clear()  # noqa: SLF001 - it caches the value for a minute
+        for warm in (reconciler._world, router._world):  # noqa: SLF001 - already created in a warm function
             warm(ACCOUNT)
         yield
 
@@ -90,16 +90,16 @@ def _log_to(module: ModuleType, stream: io.StringIO) -> None:
 
 
 def route_then_reconcile(world: World, event: Any, timed: Callable[[Callable[[], object]], None]) -> None:  # noqa: ANN401 - an event is JSON of any shape
-    """Hand an event to the router, and what it queues to the reconciler; ``timed`` runs each of the two.
+    """Pass an event to the router, and the messages that it queues to the reconciler; ``timed`` runs each function.
 
-    Raises RuntimeError where a function hands a message back.
+    Raises RuntimeError if a function fails a message.
     """
-    timed(lambda: _taken(router.handle(batch(json.dumps(event)), Context())))
+    timed(lambda: _require_success(router.handle(batch(json.dumps(event)), Context())))
     queued = [message["Body"] for message in world.queued()]
     if queued:
-        timed(lambda: _taken(reconciler.handle(batch(*queued), Context())))
+        timed(lambda: _require_success(reconciler.handle(batch(*queued), Context())))
 
 
-def _taken(answer: Any) -> None:  # noqa: ANN401 - what Powertools answers
-    if answer["batchItemFailures"]:
-        raise RuntimeError(f"The function hands messages back, so that nothing was measured: {answer}")
+def _require_success(response: Any) -> None:  # noqa: ANN401 - the result of Powertools
+    if response["batchItemFailures"]:
+        raise RuntimeError(f"The function failed messages, so nothing was measured: {response}")

@@ -1,4 +1,4 @@
-"""IAM's answers for a large account, made as they are asked for, as the XML that botocore reads."""
+"""Generates IAM's responses for a large account on demand, as the XML that botocore parses."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from botocore.compat import HTTPHeaders
 from tests.examples import ACCOUNT, EC2_STATEMENT, ENROLLED, LAMBDA_STATEMENT, bucket_grant, policy
 
 ENROLLED_OF: Final = 10
-"""One role of so many is enrolled."""
+"""One in this many roles is enrolled."""
 BROKEN_OF: Final = 20
 PAGE: Final = 1_000
-"""Roles in a page, at most."""
+"""Maximum number of roles in a page."""
 MANAGED: Final = 120
-"""Managed policies of the account; each role has four of them, and two inline policies of its own."""
+"""Managed policies in the account; each role has four of them, and two inline policies."""
 _ATTACHED: Final = 4
 _PATH: Final = "/anyscale/production/"
 
 
 class IamEndpoint:
-    """An account of that many roles. ``calls`` are those that were made, by their operations.
+    """An account with this many roles. ``calls`` counts the calls by operation.
 
-    ``client`` is a client of IAM whose requests end here. ``own_seconds`` is the processor's time that making the
-    answers took, which is AWS's work and not ours.
+    ``client`` is an IAM client whose requests end here. ``own_seconds`` is the CPU time for creating the responses,
+    which is AWS's work and not the remediator's.
     """
 
     def __init__(self, roles: int) -> None:
@@ -41,7 +41,7 @@ class IamEndpoint:
         self._roles = roles
 
     def _answer(self, request: Any, **_: object) -> AWSResponse:  # noqa: ANN401 - botocore's own
-        begun = time.process_time()
+        start = time.process_time()
         fields = {name: values[0] for name, values in parse_qs(request.body).items()}
         operation = fields["Action"]
         self.calls[operation] += 1
@@ -55,12 +55,12 @@ class IamEndpoint:
                 version = "<DefaultVersionId>v1</DefaultVersionId>"
                 result = f"<Policy><PolicyId>{arn}</PolicyId><Arn>{arn}</Arn>{version}</Policy>"
             case "GetPolicyVersion":
-                document = _document(*(_elsewhere(fields["PolicyArn"], part) for part in range(6)))
+                document = _document(*(_unrelated(fields["PolicyArn"], part) for part in range(6)))
                 result = f"<PolicyVersion><Document>{document}</Document></PolicyVersion>"
             case _:
-                raise LookupError(f"There is no answer for {operation}.")
+                raise LookupError(f"No response is defined for {operation}.")
         body = f"<{operation}Response><{operation}Result>{result}</{operation}Result></{operation}Response>".encode()
-        self.own_seconds += time.process_time() - begun
+        self.own_seconds += time.process_time() - start
         return AWSResponse(request.url, 200, HTTPHeaders.from_dict({"Content-Type": "text/xml"}), _Raw(body))
 
     def _page(self, start: int) -> str:
@@ -71,28 +71,28 @@ class IamEndpoint:
 
 
 class _Raw:
-    """A body as urllib3 hands it over."""
+    """A response body with urllib3's interface."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
 
     def stream(self, **_: object) -> Any:  # noqa: ANN401 - urllib3's own
-        """All of it at once."""
+        """Yield the whole body."""
         yield self._body
 
 
 def is_enrolled(number: int) -> bool:
-    """Whether the role of a number carries the tag."""
+    """Return whether the role with this number has the tag."""
     return number % ENROLLED_OF == 0
 
 
 def is_broken(number: int) -> bool:
-    """Whether EC2 may not assume the role of a number; half of the enrolled ones."""
+    """Return whether the role with this number lacks EC2 trust; half of the enrolled roles do."""
     return number % BROKEN_OF == 0
 
 
-def _elsewhere(what: str, part: int) -> dict[str, Any]:
-    """A statement that is none of our business, of the length that people write."""
+def _unrelated(what: str, part: int) -> dict[str, Any]:
+    """Return an unrelated statement of a typical length."""
     return {
         "Sid": f"Part{part}",
         "Effect": "Allow",
@@ -113,7 +113,7 @@ def _role_xml(number: int) -> str:
     name = f"role-{number}"
     arn = f"arn:aws:iam::{ACCOUNT}:role{_PATH}{name}"
     trust = _document(LAMBDA_STATEMENT if is_broken(number) else EC2_STATEMENT)
-    inline = {"data": _document(bucket_grant(), _elsewhere(name, 0)), "more": _document(_elsewhere(name, 1))}
+    inline = {"data": _document(bucket_grant(), _unrelated(name, 0)), "more": _document(_unrelated(name, 1))}
     policies = "".join(
         f"<member><PolicyName>{each}</PolicyName><PolicyDocument>{document}</PolicyDocument></member>"
         for each, document in inline.items()

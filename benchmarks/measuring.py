@@ -1,7 +1,7 @@
-"""What the measurements share: medians with their spread, an environment without an account, and what is told of each.
+"""Shared code of the benchmarks: timing, medians with their spread, and the output of results.
 
-A measurement is a module with a ``main`` that prints what it found and writes it, as one JSON object, where ``--json``
-says. The object's ``headlines`` are its rows in the table of all measurements.
+A benchmark is a module with a ``main`` that prints its results and writes them, as one JSON object, to the file given
+with ``--json``. The object's ``headlines`` are its rows in the table of all benchmarks.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ _QUARTILES = 4
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The median of some values, and the quartiles below and above it: half of all values lie between these."""
+    """The median of some values, and the lower and upper quartile; half of all values lie between these."""
 
     median: float
     low: float
     high: float
 
     def record(self, digits: int = 3) -> Json:
-        """The same as JSON, rounded."""
+        """Return rounded JSON."""
         return {"median": round(self.median, digits), "low": round(self.low, digits), "high": round(self.high, digits)}
 
 
 def spread(values: Iterable[float]) -> Spread:
-    """What half of the values lie between; there must be at least one."""
+    """Return the spread of at least one value."""
     listed = sorted(values)
     if len(listed) == 1:
         return Spread(listed[0], listed[0], listed[0])
@@ -52,14 +52,14 @@ def spread(values: Iterable[float]) -> Spread:
 
 
 def ratio(values: Sequence[float], floor: Sequence[float]) -> Spread:
-    """How many times as much as the floor of the same round; what disturbed a round disturbed both."""
-    return spread(value / below for value, below in zip(values, floor, strict=True))
+    """Return the spread of the ratios to the baseline of the same round; a disturbance affects both."""
+    return spread(value / base for value, base in zip(values, floor, strict=True))
 
 
 def seconds_of(work: Callable[[], object]) -> float:
-    """The processor's seconds that the work takes of this process, without the garbage collector's pauses.
+    """Return the CPU seconds of this process for the work, without garbage collection.
 
-    All of it happens in this process, and on a machine that others use too, a clock on the wall measures mostly them.
+    All work happens in this process; on a shared machine, wall-clock time mostly measures other processes.
     """
     gc.collect()
     gc.disable()
@@ -73,9 +73,9 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """One row of the table of all measurements, with the ``aim`` that it should not exceed, if there is one.
+    """One row in the table of all benchmarks, with the target (``aim``) that it must not exceed, if any.
 
-    ``within`` are the quartiles of what was measured again and again, None for what was counted.
+    ``within`` holds the quartiles of a measured value; it is None for a count.
     """
 
     figure: str
@@ -86,14 +86,14 @@ class Headline:
 
     @property
     def verdict(self) -> str | None:
-        """``kept``, ``missed``, or ``undecided`` where the aim lies between the quartiles; None without an aim."""
+        """``kept``, ``missed``, or ``undecided`` if the target lies between the quartiles; None without a target."""
         if self.aim is None:
             return None
         low, high = (self.within.low, self.within.high) if self.within else (self.value, self.value)
         return "kept" if high <= self.aim else "missed" if low > self.aim else "undecided"
 
     def record(self) -> Json:
-        """The same as JSON."""
+        """Return JSON."""
         return {
             "figure": self.figure,
             "value": round(self.value, 3),
@@ -104,10 +104,10 @@ class Headline:
 
 
 def headlines_table(headlines: Iterable[Mapping[str, Any]]) -> Table:
-    """The rows for people."""
+    """Return the rows as a table."""
     table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("figure", "value", "aim", ""):
-        table.add_column(heading, justify="right" if heading in {"value", "aim"} else "left")
+    for heading in ("figure", "value", "target", ""):
+        table.add_column(heading, justify="right" if heading in {"value", "target"} else "left")
     for line in headlines:
         aim = "" if line["aim"] is None else f"≤ {line['aim']:g}"
         table.add_row(line["figure"], number_text(line["value"], line["unit"]), aim, line["verdict"] or "")
@@ -115,13 +115,13 @@ def headlines_table(headlines: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def number_text(value: float, unit: str) -> str:
-    """A figure as people read it, with three digits at least."""
-    shown = f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.3g}"  # noqa: PLR2004 - from there on, digits behind the point tell nothing
-    return f"{shown} {unit}".strip()
+    """Format a figure with at least three digits."""
+    number = f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.3g}"  # noqa: PLR2004 - decimals add nothing above it
+    return f"{number} {unit}".strip()
 
 
 def machine_record() -> Json:
-    """What was measured on: never a name by which the machine could be found."""
+    """Describe the machine, without anything that identifies it."""
     return {
         "python": platform.python_version(),
         "system": platform.system(),
@@ -132,7 +132,7 @@ def machine_record() -> Json:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has had so far.
+    """Return the peak memory of this process so far.
 
     https://man7.org/linux/man-pages/man5/proc_pid_status.5.html (VmHWM)
     """
@@ -141,31 +141,31 @@ def peak_bytes() -> int:
 
 
 def on_one_core() -> None:
-    """Keep this process on one core, and always the same, where the system can do that."""
+    """Pin this process to one core, always the same one, if the system supports it."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def arguments_parser(module: str, doc: str | None) -> argparse.ArgumentParser:
-    """A parser that knows ``--json`` and describes the measurement by the first line of its docstring."""
+    """Return a parser with ``--json``, and the first line of the docstring as its description."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{module}", description=(doc or "").splitlines()[0])
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
     return parser
 
 
 def at_least(least: int) -> Callable[[str], int]:
-    """What argparse takes for a whole number from ``least`` on."""
+    """Return an argparse type for an integer of at least ``least``."""
 
     def number(text: str) -> int:
         if (value := int(text)) < least:
-            raise argparse.ArgumentTypeError(f"{text} is too small: at least {least} is needed")
+            raise argparse.ArgumentTypeError(f"{text} is too small; the minimum is {least}")
         return value
 
     return number
 
 
-def tell(record: Json, tables: Iterable[Table], file: Path | None) -> None:
-    """Print the tables and the headlines, and write the record to the file, if there is one."""
+def report(record: Json, tables: Iterable[Table], file: Path | None) -> None:
+    """Print the tables and the headlines, and write the record to the file, if given."""
     console = Console(width=None if sys.stdout.isatty() else TABLE_WIDTH)
     for table in (*tables, headlines_table(record["headlines"])):
         console.print(table)

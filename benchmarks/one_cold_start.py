@@ -1,15 +1,14 @@
-"""One cold start, in an interpreter of its own: ``python one_cold_start.py BUNDLE FUNCTION FIRST_EVENT``.
+"""One cold start, in its own interpreter: ``python one_cold_start.py BUNDLE FUNCTION FIRST_EVENT``.
 
-Starts the function of that name, makes the client that every function has, then handles its first event, and prints
-what it took up to each of the two, as JSON. FIRST_EVENT is a pickled file: the event, and its calls of AWS with their
-answers, which botocore is given in place of those from the network: connections and TLS are not in it.
-Two that are none stand beside the functions: ``empty`` logs with Powertools, and its first event is nothing but the
-calls of FIRST_EVENT, for which it makes all clients first, and tells when they were there; ``powertools`` has all parts
-of Powertools that the router has.
-It is started by its path and imports nothing of ours, because whatever it imports would be there before the function.
+Starts the function, creates the client that every function has, and handles the first event. Prints the cost up to both
+points as JSON. FIRST_EVENT is a pickled file with the event and its AWS calls and responses. botocore gets these
+responses instead of the network's, so connections and TLS are not included.
+Two names are not functions: ``empty`` logs with Powertools; for its first event it creates all clients, records when
+they are ready, and only makes the calls in FIRST_EVENT. ``powertools`` has all parts of Powertools that the router has.
+The script runs by its path and imports nothing of the project, because its imports would precede the function's.
 """
 
-# ruff: noqa: PLC0415 - what is measured are the imports
+# ruff: noqa: PLC0415 - the imports are what is measured
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ _CONTEXT = SimpleNamespace(
 
 
 def _peak_bytes() -> int:
-    """The most memory that this process has had: what getrusage tells would be its parent's, where that had more.
+    """Return the peak memory of this process; getrusage would return the parent's if that is higher.
 
     https://man7.org/linux/man-pages/man5/proc_pid_status.5.html (VmHWM)
     """
@@ -43,13 +42,13 @@ def _peak_bytes() -> int:
 
 
 class _Answers:
-    """Gives the answers of ``calls``, in order. Raises LookupError where something else is asked for."""
+    """Replays the responses of ``calls``, in order. Raises LookupError on any other call."""
 
     def __init__(self, calls: list[Any]) -> None:
         self.left = calls[::-1]
 
     def listen(self) -> None:
-        """Answer all clients that are made from now on."""
+        """Respond to all clients that are created afterward."""
         import boto3
 
         session: Any = boto3.Session()
@@ -60,24 +59,24 @@ class _Answers:
         from botocore.awsrequest import AWSResponse
         from botocore.compat import HTTPHeaders
 
-        asked = event_name.partition(".")[2]
+        requested = event_name.partition(".")[2]
         call = self.left.pop() if self.left else None
-        if call is None or asked != call["name"]:
-            raise LookupError(f"{asked} is asked for, and the answer is to {call and call['name']}")
+        if call is None or requested != call["name"]:
+            raise LookupError(f"The function called {requested}; the next recorded call is {call and call['name']}.")
         raw = SimpleNamespace(stream=lambda **_: iter([call["body"].encode()]))
         return AWSResponse(request.url, call["status"], HTTPHeaders.from_dict(call["headers"]), raw)
 
 
 def _start(function: str, answers: _Answers) -> Callable[[Any], float | None]:
-    """Start a function up to its first client, and return what handles an event, and tells when all clients were there.
+    """Start a function up to its first client, and return its event handler.
 
-    None where they are made one by one, when they are needed.
+    The handler returns the time at which all clients were ready, or None if the function creates them on demand.
     """
     if function not in {"empty", "powertools"}:
         module = import_module(f"remediator.handlers.{function}")
         answers.listen()
-        import_module("remediator.handlers.consumer").client("sqs")  # as the function does for itself
-        return lambda event: _handled(module, event)
+        import_module("remediator.handlers.consumer").client("sqs")  # as the function does
+        return lambda event: _handle(module, event)
     import boto3
     from aws_lambda_powertools import Logger
 
@@ -94,20 +93,20 @@ def _start(function: str, answers: _Answers) -> Callable[[Any], float | None]:
     answers.listen()
     clients = {"sqs": boto3.client("sqs")}
     calls = [(call["service"], call["operation"], call["arguments"]) for call in answers.left[::-1]]
-    return lambda _event: _make(calls, clients)
+    return lambda _event: _make_calls(calls, clients)
 
 
-def _handled(module: Any, event: Any) -> None:  # noqa: ANN401 - a handler, and JSON of any shape
+def _handle(module: Any, event: Any) -> None:  # noqa: ANN401 - a handler, and JSON of any shape
     if module.__name__.endswith(".notifier"):
-        # Slack is not there; all else that the function needs to post to it is.
+        # Only Slack itself is replaced; the function loads everything else that posting needs.
         answer = SimpleNamespace(status=200, headers={}, read=lambda _: b"ok", close=lambda: None)
         module._webhook()._pool = SimpleNamespace(request=lambda *_, **__: answer)  # noqa: SLF001 - see above
     answered = module.handle(event, _CONTEXT)
     if answered["batchItemFailures"]:
-        raise RuntimeError(f"The function hands its message back: {answered}")
+        raise RuntimeError(f"The function failed its message: {answered}")
 
 
-def _make(calls: list[Any], clients: dict[str, Any]) -> float:
+def _make_calls(calls: list[Any], clients: dict[str, Any]) -> float:
     import boto3
     from botocore import xform_name
     from botocore.exceptions import ClientError
@@ -117,7 +116,7 @@ def _make(calls: list[Any], clients: dict[str, Any]) -> float:
             clients[service] = boto3.client(service)
     made = time.process_time()
     for service, operation, arguments in calls:
-        with suppress(ClientError):  # the functions were answered that too, and took it for an answer
+        with suppress(ClientError):  # the functions got the same errors and handled them
             getattr(clients[service], xform_name(operation))(**arguments)
     return made
 
@@ -127,18 +126,18 @@ def _main(bundle: str, function: str, first_event: str) -> None:
     recorded = pickle.loads(Path(first_event).read_bytes())  # noqa: S301 - cold_start.py has just written it
     answers = _Answers(recorded["calls"])
 
-    def taken() -> dict[str, float]:
+    def cost_so_far() -> dict[str, float]:
         return {"seconds": time.process_time() - start, "bytes": _peak_bytes(), "modules": len(sys.modules) - before}
 
     before = len(sys.modules)
     start = time.process_time()
     handle = _start(function, answers)
-    first = taken()
+    first = cost_so_far()
     made = handle(recorded["event"])
-    told = {"first": first, "clients": made and made - start, "event": taken()}
+    result = {"first": first, "clients": made and made - start, "event": cost_so_far()}
     if answers.left:
-        raise RuntimeError(f"{len(answers.left)} calls were not made.")
-    sys.stdout.write("\n" + json.dumps(told) + "\n")
+        raise RuntimeError(f"{len(answers.left)} recorded calls were not made.")
+    sys.stdout.write("\n" + json.dumps(result) + "\n")
 
 
 if __name__ == "__main__":

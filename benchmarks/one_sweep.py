@@ -1,7 +1,7 @@
-"""One sweep of an account of so many roles, in a process of its own: ``python -m benchmarks.one_sweep ROLES``.
+"""One sweep of an account with a number of roles, in its own process: ``python -m benchmarks.one_sweep ROLES``.
 
-Prints what it read and queued, the processor's seconds without those that making IAM's answers took, and the peak of
-the memory of the whole process, as JSON. A process of its own, because what a former sweep has taken is not given back.
+Prints as JSON what it read and queued, the CPU seconds without those for creating IAM's responses, and the process's
+peak memory. It needs its own process because Python does not return the memory of an earlier sweep.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _main(text: str) -> None:
     seconds = seconds_of(lambda: sweep_account(endpoint.client, buckets, queue))
     expected = sum(map(is_broken, range(roles)))
     if queues.messages != expected:
-        raise RuntimeError(f"{queues.messages} roles were queued, and {expected} are broken.")
+        raise RuntimeError(f"The sweep queued {queues.messages} roles, but {expected} are broken.")
     record = {
         "roles": roles,
         "enrolled": sum(map(is_enrolled, range(roles))),

@@ -1,7 +1,7 @@
-"""The figures for readers: plots in docs/evidence/, and the tables in docs/evidence.md, from docs/evidence/bench.json.
+"""Creates the plots in docs/evidence/ and the tables in docs/evidence.md from docs/evidence/bench.json.
 
-``python -m benchmarks.plots`` writes them again. The tables stand between two comments that name them, and whatever
-else is in the document stays as it is.
+``python -m benchmarks.plots`` writes them. Each table is between two comments that name it; the rest of the document is
+not changed.
 """
 
 from __future__ import annotations
@@ -21,60 +21,60 @@ FIGURES: Final = EVIDENCE / "bench.json"
 DOCUMENT: Final = ROOT / "docs" / "evidence.md"
 
 _NAMES: Final[Mapping[str, str]] = {
-    "empty": "an empty function",
-    "empty again": "the empty one once more",
-    "powertools": "one that has Powertools",
+    "empty": "empty function",
+    "empty again": "empty function, repeated",
+    "powertools": "Powertools only",
 }
 
 
-def plots(figures: Any) -> dict[str, str]:  # noqa: ANN401 - JSON of our own form
-    """The plots by the names of their files."""
+def plots(figures: Any) -> dict[str, str]:  # noqa: ANN401 - the JSON of the benchmarks
+    """Return the plots by file name."""
     starts = figures["cold_start"]["as_deployed"]
     scenes = figures["repair"]["scenes"]
-    taken = figures["load"]["seconds_to_repair"]
+    durations = figures["load"]["seconds_to_repair"]
     empty = starts[0]["milliseconds"]["median"]
     return {
         "calls.svg": bars(
-            "Calls of AWS for one event, router and reconciler together",
+            "AWS calls for one event, router and reconciler together",
             "calls",
             [Bar(_wrapped(each["scene"]), each["reads"] + each["writes"] + each["beside"]) for each in scenes],
         ),
         "cold-start.svg": bars(
-            "From the running interpreter to the first client",
-            "milliseconds; the line in a bar's end spans half of all starts",
+            "CPU time from the running interpreter to the first client",
+            "milliseconds; the line at the end of a bar spans the middle half of all starts",
             [
                 Bar(
                     _NAMES.get(each["function"], each["function"]),
                     each["milliseconds"]["median"],
                     each["milliseconds"]["low"],
                     each["milliseconds"]["high"],
-                    beside=each["function"] in _NAMES,
+                    baseline=each["function"] in _NAMES,
                 )
                 for each in starts
             ],
-            aim=("the aim", empty * _aim(figures["cold_start"])),
+            aim=("target", empty * _aim(figures["cold_start"])),
         ),
         "sweep.svg": line(
-            "The processor's time of a sweep",
-            "roles in the account, a tenth of them enrolled",
+            "CPU time of a sweep",
+            "roles in the account, 10% enrolled",
             "seconds",
             [(size["roles"], size["seconds"]["median"]) for size in figures["sweep"]["sizes"]],
             marked=True,
         ),
         "load.svg": line(
-            f"From event to repair: {figures['load']['events']} events over {figures['load']['roles']} roles",
+            f"Time from event to repair: {figures['load']['events']} events on {figures['load']['roles']} roles",
             "seconds",
             "percent of all repairs",
             [
                 (0, 0),
-                *((seconds, 100 * (number + 1) / len(taken)) for number, seconds in enumerate(taken)),
+                *((seconds, 100 * (number + 1) / len(durations)) for number, seconds in enumerate(durations)),
             ],
         ),
     }
 
 
-def tables(figures: Any) -> dict[str, str]:  # noqa: ANN401 - JSON of our own form
-    """The tables of the document by their names, as Markdown."""
+def tables(figures: Any) -> dict[str, str]:  # noqa: ANN401 - the JSON of the benchmarks
+    """Return the tables of the document by name, as Markdown."""
     return {
         "machine": _machine(figures),
         "figures": _headlines(figures),
@@ -86,40 +86,39 @@ def tables(figures: Any) -> dict[str, str]:  # noqa: ANN401 - JSON of our own fo
 
 
 def with_tables(document: str, made: Mapping[str, str]) -> str:
-    """The document with these tables in their places. Raises ValueError where one has no place."""
+    """Return the document with these tables inserted. Raises ValueError if the document lacks a table's comments."""
     for name, table in made.items():
         begin, end = f"<!-- {name}: made by `python -m benchmarks.plots` -->", "<!-- end -->"
         place = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
         if not place.search(document):
-            raise ValueError(f"{DOCUMENT.name} has no place for the table {name!r}: write {begin} and {end} into it")
+            raise ValueError(f"{DOCUMENT.name} has no place for the table {name!r}: add {begin} and {end}")
         document = place.sub(lambda _, text=f"{begin}\n\n{table}\n\n{end}": text, document)  # type: ignore[misc]  # a default binds it
     return document
 
 
-def _aim(record: Any) -> float:  # noqa: ANN401 - JSON of our own form
+def _aim(record: Any) -> float:  # noqa: ANN401 - the JSON of the benchmarks
     return float(record["headlines"][0]["aim"])
 
 
 def _wrapped(text: str) -> str:
-    return text.replace("trust and grant repaired, in the", "both repaired, in the")
+    return text.replace("trust and grant repaired, in the", "both repaired,")
 
 
-def _machine(figures: Any) -> str:  # noqa: ANN401 - JSON of our own form
+def _machine(figures: Any) -> str:  # noqa: ANN401 - the JSON of the benchmarks
     machine, noise = figures["machine"], figures["repair"]["noise"]
     again = next(each for each in figures["cold_start"]["as_deployed"] if each["function"] == "empty again")["ratio"]
     return (
         f"Measured with Python {machine['python']} on {machine['system']} ({machine['architecture']}, "
-        f"{machine['processors']} processors), which had other work as well: the load was {machine['load_before']}. "
-        f"How noisy it was is seen where the same is measured twice in each round: the second time took "
-        f"{noise['median']:.2f} times as long as the first in the measurement of the repair (half of all rounds: "
-        f"{noise['low']:.2f} to {noise['high']:.2f}), {again['median']:.2f} times in that of the cold start "
-        f"({again['low']:.2f} to {again['high']:.2f})."
+        f"{machine['processors']} processors), on a shared machine with a load of {machine['load_before']}. "
+        f"Each round measures the baseline twice, which shows the noise. In the repair benchmark, the second time was "
+        f"{noise['median']:.2f} times the first (half of all rounds: {noise['low']:.2f} to {noise['high']:.2f}). "
+        f"In the cold start benchmark, it was {again['median']:.2f} times ({again['low']:.2f} to {again['high']:.2f})."
     )
 
 
-def _headlines(figures: Any) -> str:  # noqa: ANN401 - JSON of our own form
+def _headlines(figures: Any) -> str:  # noqa: ANN401 - the JSON of the benchmarks
     return _table(
-        ("figure", "measured", "aim", ""),
+        ("figure", "measured", "target", ""),
         [
             (
                 each["figure"],
@@ -139,24 +138,24 @@ def _verdict(verdict: str | None) -> str:
 
 def _calls(scenes: Sequence[Any]) -> str:
     return _table(
-        ("the role", "reads", "writes", "queue, history, alert", "asked for more than once"),
+        ("role", "reads", "writes", "queue, history, alert", "repeated calls"),
         [
             (
                 each["scene"],
                 str(each["reads"]),
                 str(each["writes"]),
                 str(each["beside"]),
-                ", ".join(f"`{name}` {count} times" for name, count in each["repeated"].items()) or "nothing",
+                ", ".join(f"`{name}` {count} times" for name, count in each["repeated"].items()) or "none",
             )
             for each in scenes
         ],
     )
 
 
-def _starts(record: Any) -> str:  # noqa: ANN401 - JSON of our own form
+def _starts(record: Any) -> str:  # noqa: ANN401 - the JSON of the benchmarks
     compiled = {each["function"]: each for each in record["with_bytecode"]}
 
-    def cells(each: Any) -> tuple[str, ...]:  # noqa: ANN401 - JSON of our own form
+    def cells(each: Any) -> tuple[str, ...]:  # noqa: ANN401 - the JSON of the benchmarks
         with_bytecode = compiled[each["function"]]["milliseconds"]["median"]
         handles = "event_ratio" in each
         return (
@@ -179,20 +178,20 @@ def _starts(record: Any) -> str:  # noqa: ANN401 - JSON of our own form
     return _table(heads, [cells(each) for each in record["as_deployed"]])
 
 
-def _sweeps(record: Any) -> str:  # noqa: ANN401 - JSON of our own form
+def _sweeps(record: Any) -> str:  # noqa: ANN401 - the JSON of the benchmarks
     columns = {
         "roles": "roles",
         "enrolled": "enrolled",
         "broken": "broken",
-        "iam_reads": "reads of roles",
-        "policy_reads": "of policies",
-        "bucket_reads": "of buckets",
+        "iam_reads": "role reads",
+        "policy_reads": "policy reads",
+        "bucket_reads": "bucket reads",
         "writes": "writes",
         "messages": "queued",
-        "queue_calls": "in calls",
+        "queue_calls": "queue calls",
     }
     return _table(
-        (*columns.values(), "took", "peak"),
+        (*columns.values(), "CPU time", "peak memory"),
         [
             (
                 *(f"{size[name]:,}" for name in columns),
@@ -204,28 +203,28 @@ def _sweeps(record: Any) -> str:  # noqa: ANN401 - JSON of our own form
     )
 
 
-def _storm(record: Any) -> str:  # noqa: ANN401 - JSON of our own form
+def _storm(record: Any) -> str:  # noqa: ANN401 - the JSON of the benchmarks
     counted = record["counted"]
     rows = (
-        ("roles, half of each side", record["roles"]),
+        ("roles, half with each grant location", record["roles"]),
         ("events", record["events"]),
         ("of these, trust policies replaced", record["replaced"]),
         ("trust policies repaired", len(record["seconds_to_repair"])),
-        ("handed in within", f"{record['storm_seconds']:g} s"),
-        ("all repaired after", f"{record['seconds']:g} s"),
-        ("looks at a role", counted["Reconciled"]),
-        ("of these, such as ended in a repair", counted["RolesRepaired"]),
-        ("calls of all functions, for each of these", f"{record['calls_for_each_repair']:.0f}"),
+        ("all events sent after", f"{record['storm_seconds']:g} s"),
+        ("all roles repaired after", f"{record['seconds']:g} s"),
+        ("reconciliations", counted["Reconciled"]),
+        ("of these, with a repair", counted["RolesRepaired"]),
+        ("AWS calls by all functions per repair", f"{record['calls_for_each_repair']:.0f}"),
         ("documents written", sum(record["changes"].values())),
-        ("event to repair: half of all, 99 of 100", f"{record['p50']:g} s, {record['p99']:g} s"),
+        ("event to repair: p50, p99", f"{record['p50']:g} s, {record['p99']:g} s"),
         ("roles left broken, messages lost, changes out of order", _three(record)),
         ("alerts for machines", record["alerts"]),
         ("e-mails, of which digests", f"{record['letters']}, {counted['DigestsSent']}"),
     )
-    return _table(("the storm", ""), [(name, str(value)) for name, value in rows])
+    return _table(("storm", ""), [(name, str(value)) for name, value in rows])
 
 
-def _three(record: Any) -> str:  # noqa: ANN401 - JSON of our own form
+def _three(record: Any) -> str:  # noqa: ANN401 - the JSON of the benchmarks
     return f"{record['unrepaired']}, {record['lost']}, {len(record['out_of_order'])}"
 
 

@@ -1,4 +1,4 @@
-"""Plots as SVG, as plain as what is drawn: bars, and lines."""
+"""Simple SVG plots: bars and lines."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _STEPS: Final = 5
 _INK: Final = "#1f2933"
 _PALE: Final = "#d9dee4"
 _BLUE: Final = "#2f6fb0"
-_GREY: Final = "#8a97a5"
+_GRAY: Final = "#8a97a5"
 _RED: Final = "#b3372f"
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar; ``low`` and ``high`` are its quartiles, if it has them; ``beside`` is what the others compare to."""
+    """One bar; ``low`` and ``high`` are its quartiles, if any; a ``baseline`` has another color."""
 
     label: str
     value: float
     low: float | None = None
     high: float | None = None
-    beside: bool = False
+    baseline: bool = False
 
 
 def bars(title: str, unit: str, rows: Sequence[Bar], *, aim: tuple[str, float] | None = None) -> str:
-    """A plot of bars, from left to right; ``aim`` is a line, with its text, that no bar should cross."""
+    """Draw horizontal bars; ``aim`` is the text and value of a target line that no bar should cross."""
     most = max([*(row.high or row.value for row in rows), *([aim[1]] if aim else [])])
     scale = (_WIDTH - _LEFT - _RIGHT) / most
 
@@ -49,7 +49,7 @@ def bars(title: str, unit: str, rows: Sequence[Bar], *, aim: tuple[str, float] |
             middle = top + _BAR / 2
             end = _LEFT + row.value * scale
             yield _text(_LEFT - 10, middle + 4, row.label, "end")
-            yield _box(_LEFT, top, row.value * scale, _BAR, _GREY if row.beside else _BLUE)
+            yield _box(_LEFT, top, row.value * scale, _BAR, _GRAY if row.baseline else _BLUE)
             if row.low is not None and row.high is not None:
                 yield _line(_LEFT + row.low * scale, middle, _LEFT + row.high * scale, middle, _INK)
                 end = max(end, _LEFT + row.high * scale)
@@ -65,7 +65,7 @@ def bars(title: str, unit: str, rows: Sequence[Bar], *, aim: tuple[str, float] |
 
 
 def line(title: str, across: str, up: str, points: Sequence[tuple[float, float]], *, marked: bool = False) -> str:
-    """A plot of one line through points, from zero on; ``marked`` points are told with their values."""
+    """Draw one line through points, starting at zero; ``marked`` points are labeled with their values."""
     right, bottom = _WIDTH - _RIGHT, _LINES_HEIGHT - _BOTTOM
     x_most, y_most = _rounded(max(x for x, _ in points)), _rounded(max(y for _, y in points))
 
@@ -117,6 +117,6 @@ def _number(value: float) -> str:
 
 
 def _rounded(most: float) -> float:
-    """The least number from ``most`` on that reads well where an axis is divided by five."""
-    power = 10.0 ** floor(log10(most))
-    return next(step * power for step in (1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 10) if step * power >= most)
+    """Return the smallest number of at least ``most`` that divides well into five steps."""
+    magnitude = 10.0 ** floor(log10(most))
+    return next(step * magnitude for step in (1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 10) if step * magnitude >= most)

@@ -1,12 +1,12 @@
-"""A sweep beside the plain loop that asks for each role, and sweeps of accounts of several sizes.
+"""Measures a sweep relative to a plain loop over all roles, and sweeps of accounts of several sizes.
 
 ``python -m benchmarks.sweep [--rounds N] [--roles N] [--sizes N,N,N] [--json FILE]``. A tenth of the roles is enrolled,
-and half of those broken. Beside the loop the account is in memory, and its answers are XML that botocore reads, as
-those of AWS are. The loop is what is left without ``GetAccountAuthorizationDetails``: it lists the roles, asks for each
-one's tags, and for the policies of those alone that carry ours.
+and half of those are broken. The comparison uses an account in memory, with XML responses that botocore parses like
+AWS's. The loop is the alternative to ``GetAccountAuthorizationDetails``: it lists the roles, reads each one's tags, and
+reads the policies of the enrolled ones.
 
-The sweeps of several sizes read pages of 1,000 roles, with six policies each, in the XML that AWS would send; making it
-is not counted. Each runs in a process of its own, whose peak of memory is told.
+The sweeps of several sizes read pages of 1,000 roles, with six policies each, as AWS's XML; the time for creating it is
+excluded. Each sweep runs in its own process, whose peak memory is reported.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from benchmarks.measuring import (
     at_least,
     on_one_core,
     ratio,
+    report,
     seconds_of,
     spread,
-    tell,
 )
 from remediator.core.events.sweep import Sweep, SweepCounts, SweepReason, SweepRequest, begin_sweep
 from remediator.core.model.bucket import Bucket
@@ -63,13 +63,13 @@ _NOW: Final = datetime(2026, 3, 4, 10, tzinfo=UTC)
 
 @dataclass
 class StubQueues:
-    """SQS, which takes all that is sent to it: ``calls`` by their operations, and how many messages came."""
+    """An SQS that accepts all messages, with its ``calls`` by operation and its number of messages."""
 
     calls: Counter[str] = field(default_factory=Counter)
     messages: int = 0
 
     def send_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> Json:  # noqa: N803, ARG002 - the SDK's names
-        """Take a batch."""
+        """Accept a batch."""
         self.calls["SendMessageBatch"] += 1
         self.messages += len(Entries)
         return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
@@ -77,26 +77,26 @@ class StubQueues:
 
 @dataclass
 class StubBuckets:
-    """Buckets without policies, and how often one was read."""
+    """Buckets without policies, and the number of reads."""
 
     reads: int = 0
 
     def read_bucket(self, name: str, *, region: str, account: str, key: str | None = None) -> Reading[Bucket]:  # noqa: ARG002 - the gateway's signature
-        """A bucket that has no policy."""
+        """Return a bucket without a policy."""
         self.reads += 1
         return Present(Bucket(name, account, region, Absent()))
 
 
 class NeverContinued:
-    """Where an unfinished sweep would go; with all the time in the world, none is unfinished."""
+    """The queue for an unfinished sweep; without a time limit, no sweep is unfinished."""
 
     def send(self, request: Sweep) -> None:
-        """Refuse it."""
-        raise RuntimeError(f"The sweep was not finished at once, so that nothing was measured: {request}")
+        """Reject the request."""
+        raise RuntimeError(f"The sweep did not finish in one invocation, so nothing was measured: {request}")
 
 
-def sweep_account(iam: Any, buckets: StubBuckets, queue: WorkQueue) -> SweepCounts:  # noqa: ANN401 - a client of IAM, or its stub
-    asked = begin_sweep(
+def sweep_account(iam: Any, buckets: StubBuckets, queue: WorkQueue) -> SweepCounts:  # noqa: ANN401 - an IAM client or stub
+    begun = begin_sweep(
         (SweepRequest(SweepReason.SCHEDULE, time=_NOW),), sweep_id="s-1", started=_NOW, interval=timedelta(hours=1)
     )
     world = GivenWorld(
@@ -111,21 +111,21 @@ def sweep_account(iam: Any, buckets: StubBuckets, queue: WorkQueue) -> SweepCoun
         sweeps=cast("Any", NeverContinued()),
     )
     swept = sweep(
-        asked,
+        begun,
         world,
         remaining=lambda: 300_000,
         on_unreadable=lambda role: None,  # noqa: ARG005 - the counts show it
     )
     if not swept.is_complete:
-        raise TypeError(f"The sweep was not completed, so that nothing was measured: {swept}")
+        raise TypeError(f"The sweep did not complete, so nothing was measured: {swept}")
     return swept.sweep.counts
 
 
-# --- beside the plain loop ---
+# --- relative to the plain loop ---
 
 
 class CountedIam:
-    """A client of IAM, whose calls are counted, in an account in memory."""
+    """An IAM client for an account in memory, with counted calls."""
 
     def __init__(self) -> None:
         self.client: Any = boto3.client("iam")
@@ -137,13 +137,13 @@ class CountedIam:
 
     @contextmanager
     def counted(self) -> Iterator[Counter[str]]:
-        """The calls that are made meanwhile."""
+        """Count the calls in this context."""
         self.calls.clear()
         yield self.calls
 
 
-def plain_loop(iam: Any) -> int:  # noqa: ANN401 - a client of IAM
-    """Read what a sweep reads, role by role; how many of them carry the tag."""
+def plain_loop(iam: Any) -> int:  # noqa: ANN401 - an IAM client
+    """Read what a sweep reads, role by role, and return the number of enrolled roles."""
     found = 0
     for page in iam.get_paginator("list_roles").paginate(PaginationConfig={"PageSize": PAGE}):
         for listed in page["Roles"]:
@@ -159,7 +159,7 @@ def plain_loop(iam: Any) -> int:  # noqa: ANN401 - a client of IAM
     return found
 
 
-def _furnish(world: World, roles: int) -> None:
+def _create_roles(world: World, roles: int) -> None:
     for number in range(roles):
         tags = ENROLLED if is_enrolled(number) else {}
         trust = LAMBDA_STATEMENT if is_broken(number) else EC2_STATEMENT
@@ -168,13 +168,13 @@ def _furnish(world: World, roles: int) -> None:
         world.grant(bucket_grant(), role=name)
 
 
-def beside_loop(roles: int, rounds: int) -> Json:
-    """Both, in turn, after one round to warm up."""
+def compare_with_loop(roles: int, rounds: int) -> Json:
+    """Measure both, in turn, after a warm-up round."""
     loops: list[float] = []
     sweeps: list[float] = []
     with mock_aws():
         world = World()
-        _furnish(world, roles)
+        _create_roles(world, roles)
         iam, queues = CountedIam(), StubQueues()
         client: Any = queues
         queue = WorkQueue(client, "https://queue")
@@ -183,23 +183,23 @@ def beside_loop(roles: int, rounds: int) -> Json:
 
         def loop() -> None:
             if plain_loop(iam.client) != enrolled:
-                raise RuntimeError("The loop did not find the roles that are enrolled, so that it is no floor.")
+                raise RuntimeError("The loop did not find the enrolled roles, so there is no baseline.")
 
         def swept() -> None:
             if sweep_account(iam.client, StubBuckets(), queue).enrolled != enrolled:
-                raise RuntimeError("The sweep did not find the roles that are enrolled.")
+                raise RuntimeError("The sweep did not find the enrolled roles.")
 
         works: tuple[tuple[str, Callable[[], None], list[float]], ...] = (
             ("loop", loop, loops),
             ("sweep", swept, sweeps),
         )
         for number in range(rounds + 1):
-            for name, work, taken in works:
+            for name, work, times in works:
                 with iam.counted() as calls:
                     seconds = seconds_of(work)
                 reads[name] = Counter(calls)
                 if number:
-                    taken.append(seconds)
+                    times.append(seconds)
     return {
         "roles": roles,
         "loop_reads": reads["loop"].total(),
@@ -215,8 +215,8 @@ def beside_loop(roles: int, rounds: int) -> Json:
 
 
 def size_record(roles: int, rounds: int) -> Json:
-    """Sweeps of an account of that many roles, each in a process of its own."""
-    runs = [_in_a_process(roles) for _ in range(rounds)]
+    """Sweep an account with this many roles, each time in a new process."""
+    runs = [_in_new_process(roles) for _ in range(rounds)]
     return {
         **runs[-1],
         "seconds": spread(run["seconds"] for run in runs).record(4),
@@ -224,8 +224,8 @@ def size_record(roles: int, rounds: int) -> Json:
     }
 
 
-def _in_a_process(roles: int) -> Json:
-    ran = subprocess.run(  # noqa: S603 - no shell, and every argument is ours
+def _in_new_process(roles: int) -> Json:
+    ran = subprocess.run(  # noqa: S603 - no shell, and every argument is fixed here
         (sys.executable, "-m", "benchmarks.one_sweep", str(roles)),
         cwd=ROOT,
         check=True,
@@ -242,9 +242,9 @@ def _sizes_table(sizes: Sequence[Json]) -> Table:
         "roles",
         "enrolled",
         "broken",
-        "reads",
-        "of policies",
-        "of buckets",
+        "role reads",
+        "policy reads",
+        "bucket reads",
         "writes",
         "messages",
         "s",
@@ -262,33 +262,33 @@ def _sizes_table(sizes: Sequence[Json]) -> Table:
     return table
 
 
-def sweep_record(beside: Json, sizes: Sequence[Json], rounds: int) -> Json:
-    """The figures for programs."""
+def sweep_record(comparison: Json, sizes: Sequence[Json], rounds: int) -> Json:
+    """Return the results as JSON, with headlines."""
     largest = sizes[-1]
     return {
         "benchmark": "sweep",
         "rounds": rounds,
         "page": PAGE,
-        "beside_loop": beside,
+        "beside_loop": comparison,
         "sizes": list(sizes),
         "headlines": [
             Headline(
-                f"sweep of {beside['roles']:,} roles, beside a loop over them", beside["ratio"]["median"], "times"
-            ).record(),
-            Headline(
-                "reads of IAM in it, beside the loop's, without managed policies",
-                beside["sweep_reads"] / beside["loop_reads"],
+                f"sweep of {comparison['roles']:,} roles, relative to a loop over them",
+                comparison["ratio"]["median"],
                 "times",
             ).record(),
             Headline(
-                f"reads of all roles, for {largest['roles']:,} of them", largest["iam_reads"], "", largest["pages"]
+                "its IAM reads, relative to the loop's, without managed policies",
+                comparison["sweep_reads"] / comparison["loop_reads"],
+                "times",
             ).record(),
+            Headline(f"role reads for {largest['roles']:,} roles", largest["iam_reads"], "", largest["pages"]).record(),
             Headline(
-                f"reads of managed policies and instance profiles for {largest['roles']:,} roles",
+                f"managed policy and instance profile reads for {largest['roles']:,} roles",
                 largest["policy_reads"] + largest["other_reads"],
                 "",
             ).record(),
-            Headline(f"processor's time for {largest['roles']:,} roles", largest["seconds"]["median"], "s").record(),
+            Headline(f"CPU time for {largest['roles']:,} roles", largest["seconds"]["median"], "s").record(),
             Headline(f"peak memory for {largest['roles']:,} roles", largest["peak_mb"], "MB", _MOST_MEMORY).record(),
         ],
     }
@@ -299,16 +299,18 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Sweep, and tell."""
+    """Sweep, and report."""
     parser = arguments_parser("sweep", __doc__)
-    parser.add_argument("--rounds", type=at_least(1), default=DEFAULT_ROUNDS, help="how often each is done")
-    parser.add_argument("--roles", type=at_least(1), default=DEFAULT_ROLES, help="roles beside the loop")
-    parser.add_argument("--sizes", type=_numbers, default=DEFAULT_SIZES, metavar="N,N", help="sizes of the accounts")
-    asked = parser.parse_args(arguments)
+    parser.add_argument("--rounds", type=at_least(1), default=DEFAULT_ROUNDS, help="number of rounds")
+    parser.add_argument(
+        "--roles", type=at_least(1), default=DEFAULT_ROLES, help="roles in the comparison with the loop"
+    )
+    parser.add_argument("--sizes", type=_numbers, default=DEFAULT_SIZES, metavar="N,N", help="account sizes, in roles")
+    options = parser.parse_args(arguments)
     on_one_core()
-    beside = beside_loop(asked.roles, asked.rounds)
-    sizes = [size_record(roles, asked.rounds) for roles in asked.sizes]
-    tell(sweep_record(beside, sizes, asked.rounds), [_sizes_table(sizes)], asked.json)
+    comparison = compare_with_loop(options.roles, options.rounds)
+    sizes = [size_record(roles, options.rounds) for roles in options.sizes]
+    report(sweep_record(comparison, sizes, options.rounds), [_sizes_table(sizes)], options.json)
     return 0
 
 

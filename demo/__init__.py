@@ -1,1 +1,1 @@
-"""The embedded AWS, and what is shown on it: everything here runs on this machine and is never deployed."""
+"""The demo, the playground and the embedded AWS. All of it runs on this machine; none of it is deployed."""

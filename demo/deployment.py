@@ -1,4 +1,4 @@
-"""Deploy a CDK app to the embedded AWS with the CDK's own command line, as one would to a real account."""
+"""Deploy a CDK app to the embedded AWS with the CDK CLI, as to a real account."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from demo.embedded_aws import ACCOUNT, REGION
 PROJECT = Path(__file__).resolve().parents[1]
 
 _CDK = PROJECT / "node_modules" / ".bin" / "cdk"
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_LINES_OF_AN_ERROR = 40
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+_ERROR_LINES = 40
 
-# The CDK warns at length, in Node's name, about every version of it but one or two.
+# The CDK prints long warnings about all but one or two versions of Node.
 _QUIET = {
     "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true",
     "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "1",
@@ -34,45 +34,44 @@ _QUIET = {
 
 
 class DeploymentError(Exception):
-    """The CDK's command line failed; the message has what it was asked and the end of what it printed."""
+    """The CDK CLI failed; the message has the command and the end of its output."""
 
 
-def bootstrap(aws: EmbeddedAws, say: Callable[[str], None], *, regions: Sequence[str] = (REGION,)) -> None:
-    """Make the account ready for the CDK in some regions. ``say`` gets each line of progress.
+def bootstrap(aws: EmbeddedAws, on_line: Callable[[str], None], *, regions: Sequence[str] = (REGION,)) -> None:
+    """Bootstrap the account for the CDK in some Regions. ``on_line`` gets each line of output.
 
-    Raises DeploymentError. It runs in an empty folder: next to an app's ``cdk.json``, ``cdk bootstrap`` would
-    synthesise the app without bundling its assets, and leave the unbundled ones where a deployment looks for them.
+    The command runs in an empty folder. Next to an app's ``cdk.json``, ``cdk bootstrap`` would synthesize the app with
+    unbundled assets, and a later deployment would use them. Raises DeploymentError.
     """
     with tempfile.TemporaryDirectory(prefix="bootstrap-") as empty:
-        _run(aws, ["bootstrap", *(f"aws://{ACCOUNT}/{region}" for region in regions)], Path(empty), say)
+        _run(aws, ["bootstrap", *(f"aws://{ACCOUNT}/{region}" for region in regions)], Path(empty), on_line)
 
 
 def deploy(
     aws: EmbeddedAws,
-    say: Callable[[str], None],
+    on_line: Callable[[str], None],
     *,
     app: str,
     output: Path,
     context: Mapping[str, object] | None = None,
     stacks: Sequence[str] = ("--all",),
 ) -> dict[str, dict[str, str]]:
-    """Synthesise an app and deploy its stacks; returns the outputs of each stack by the stack's name.
+    """Synthesize an app and deploy its stacks. Return the outputs by stack name.
 
-    ``app`` is the command that synthesises, in a shell, with absolute paths, or the folder of a cloud assembly that was
-    synthesised before. ``output`` is a folder that is empty or
-    does not exist yet: the cloud assembly goes there. ``context`` is merged over that of the project's ``cdk.json``;
-    its values may be objects. ``say`` gets each line of progress. Raises DeploymentError.
+    ``app`` is a shell command, with absolute paths, that synthesizes the app, or the folder of an existing cloud
+    assembly. ``output`` is an empty or new folder for the cloud assembly. ``context`` is merged over the context in the
+    project's ``cdk.json``; its values may be objects. ``on_line`` gets each line of output. Raises DeploymentError.
     """
     output.mkdir(parents=True, exist_ok=True)
     if any(output.iterdir()):
-        raise DeploymentError(f"{output} is not empty: what an earlier synthesis left there could be deployed.")
+        raise DeploymentError(f"{output} is not empty. The CDK could deploy files of an earlier synthesis.")
     configuration = {"app": app, "output": "cdk.out", "context": {**_project_context(), **(context or {})}}
     (output / "cdk.json").write_text(json.dumps(configuration, indent=2))
     outputs = output / "outputs.json"
     options = ["--require-approval", "never", "--progress", "events", "--outputs-file", str(outputs)]
-    _run(aws, ["deploy", *stacks, *options], output, say)
-    told: dict[str, dict[str, str]] = json.loads(outputs.read_text()) if outputs.exists() else {}
-    return told
+    _run(aws, ["deploy", *stacks, *options], output, on_line)
+    found: dict[str, dict[str, str]] = json.loads(outputs.read_text()) if outputs.exists() else {}
+    return found
 
 
 def _project_context() -> dict[str, object]:
@@ -82,13 +81,13 @@ def _project_context() -> dict[str, object]:
     return {}
 
 
-def _run(aws: EmbeddedAws, arguments: Sequence[str], folder: Path, say: Callable[[str], None]) -> None:
+def _run(aws: EmbeddedAws, arguments: Sequence[str], folder: Path, on_line: Callable[[str], None]) -> None:
     if not _CDK.exists():
-        raise DeploymentError("node_modules is missing: run `make setup` first.")
+        raise DeploymentError("node_modules is missing. Run `make setup` first.")
     # --ci sends progress to standard output.
     command = [str(_CDK), *arguments, "--ci", "--no-notices", "--no-version-reporting"]
-    last: deque[str] = deque(maxlen=_LINES_OF_AN_ERROR)
-    process = subprocess.Popen(  # noqa: S603 - the project's own cdk, with our own arguments
+    last: deque[str] = deque(maxlen=_ERROR_LINES)
+    process = subprocess.Popen(  # noqa: S603 - the project's own cdk, with fixed arguments
         command,
         cwd=folder,
         env={**aws.environment(), **_QUIET},
@@ -101,13 +100,13 @@ def _run(aws: EmbeddedAws, arguments: Sequence[str], folder: Path, say: Callable
     )
     try:
         for line in process.stdout or ():
-            if text := _COLOUR.sub("", line).rstrip():
+            if text := _COLOR.sub("", line).rstrip():
                 last.append(text)
-                say(text)
+                on_line(text)
         if process.wait():
-            told = "\n".join(last)
-            raise DeploymentError(f"`cdk {' '.join(arguments)}` failed (exit code {process.returncode}):\n{told}")
+            ending = "\n".join(last)
+            raise DeploymentError(f"`cdk {' '.join(arguments)}` failed (exit code {process.returncode}):\n{ending}")
     finally:
-        if process.poll() is None:  # interrupted: the app it runs is to end too
+        if process.poll() is None:  # interrupted: the app that it runs must end too
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

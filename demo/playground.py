@@ -1,6 +1,6 @@
-"""The playground: the deployed remediator on an embedded AWS that goes on running, to break roles by hand.
+"""The playground: the remediator deployed to an embedded AWS that keeps running, to break roles by hand.
 
-``python -m demo.playground`` starts it, ``python -m demo.playground stop`` ends it, and
+``python -m demo.playground`` starts it, ``python -m demo.playground stop`` stops it, and
 ``python -m demo.playground mail`` prints the alerts so far.
 """
 
@@ -23,7 +23,7 @@ ROLE = "playground-node"
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the arguments say; returns the exit code."""
+    """Run the action in the arguments and return the exit code."""
     actions = {(): start, ("stop",): stop, ("mail",): mail}
     action = actions.get(tuple(arguments))
     if action is None:
@@ -37,18 +37,18 @@ def main(arguments: list[str]) -> int:
 
 
 def start() -> int:
-    """Start the embedded AWS, deploy, create an enrolled role, and say how to go on."""
+    """Start the embedded AWS, deploy, create an enrolled role, and print the instructions."""
     if EmbeddedAws.find(STATE / "aws") is not None:
-        print("The playground is running already.")
+        print("The playground is already running.")
         print_instructions(STATE / "env")
         return 0
     shutil.rmtree(STATE, ignore_errors=True)
     aws = EmbeddedAws(STATE / "aws", outlive=True).start()
     try:
         account = DemoAccount(aws)
-        print(f"An AWS account now lives at {aws.endpoint}. Deploying the remediator with the CDK:")
+        print(f"An embedded AWS runs at {aws.endpoint}. The CDK deploys the remediator:")
         account.deploy(Progress(), STATE / "cdk")
-        account.furnish()
+        account.create_resources()
         account.as_alice.create_role(
             RoleName=ROLE,
             Path=ROLE_PATH,
@@ -68,7 +68,7 @@ def start() -> int:
 
 
 def install_remediator(folder: Path) -> None:
-    """Put a program ``remediator`` into a folder, which is the command line as this clone has it."""
+    """Install a program ``remediator`` that runs this clone's command line into a folder."""
     roots = shlex.quote(os.pathsep.join([str(PROJECT / "lambda_src"), str(PROJECT / "cli")]))
     folder.mkdir(parents=True)
     program = folder / "remediator"
@@ -90,15 +90,15 @@ def mail() -> int:
     """Print all alerts so far, as e-mails."""
     aws = EmbeddedAws.find(STATE / "aws")
     if aws is None:
-        print("The playground is not running; start it with: make playground", file=sys.stderr)
+        print("The playground is not running. Start it with: make playground", file=sys.stderr)
         return 1
-    for letter in aws.letters():
-        print(f"{'=' * 100}\nTo: {letter['to']}\nSubject: {letter['subject']}\n\n{letter['body']}")
+    for email in aws.emails():
+        print(f"{'=' * 100}\nTo: {email['to']}\nSubject: {email['subject']}\n\n{email['body']}")
     return 0
 
 
 def print_instructions(environment: Path) -> None:
-    """Say which commands to type."""
+    """Print the commands to try."""
     trust = shlex.quote(json.dumps(LAMBDA_TRUST))
     deny = {
         "Sid": "Freeze",
@@ -113,53 +113,53 @@ def print_instructions(environment: Path) -> None:
     report = (STATE / "report.html").relative_to(PROJECT)
     print(
         f"""
-You are alice. In this folder, load her credentials into your shell; they also bring the commands `aws` and
-`remediator` (elsewhere `pipx install .` brings that, see docs/command-line.md):
+You are the user alice. In this folder, load her credentials into your shell. This also adds the commands `aws` and
+`remediator` to the PATH (elsewhere, install the latter with `pipx install .`, see docs/command-line.md):
 
   source {relative}
 
-Look at the role, which is enrolled and has been repaired:
+Show the role {ROLE}, which is enrolled and already repaired:
 
   aws iam get-role --role-name {ROLE} --query Role.AssumeRolePolicyDocument
   aws iam list-role-policies --role-name {ROLE}
 
-Break it, wait a second or two, and look again:
+Break it, wait a second or two, and show it again:
 
   aws iam update-assume-role-policy --role-name {ROLE} --policy-document {trust}
   aws iam delete-role-policy --role-name {ROLE} --policy-name AnyscaleRemediatorS3Access
   aws iam remove-role-from-instance-profile --instance-profile-name {ROLE} --role-name {ROLE}
 
-Have the remediator leave the role alone, and let it go on:
+Turn remediation of the role off, and on again:
 
   aws iam tag-role --role-name {ROLE} --tags Key=anyscale:remediation,Value=off
   aws iam untag-role --role-name {ROLE} --tag-keys anyscale:remediation
 
-Deny the bucket, take the grant away: this must not be repaired. Then take the Deny away:
+Deny the bucket and delete the grant. The remediator cannot repair this until you delete the Deny:
 
   aws s3api put-bucket-policy --bucket {BUCKET} --policy {policy}
   aws iam delete-role-policy --role-name {ROLE} --policy-name AnyscaleRemediatorS3Access
   aws s3api delete-bucket-policy --bucket {BUCKET}
 
-The same from the remediator's side. --settings names the configuration that is deployed here; without it, commands
-take the cdk.json of this folder, whose buckets are not in here. Is all well, and would anything be written?
+Now use the command line. --settings selects the configuration that is deployed here; without it, the commands use the
+cdk.json in this folder, which names other buckets. Check the health of the deployment, and list the planned repairs:
 
   remediator status {settings}
   remediator plan {settings}
 
-See what was done, put the newest CHANGE of the list back, and look: the role is only observed now. Let it be repaired:
+List the changes, and undo the newest CHANGE. This puts the role into observe mode. Then resume its repair:
 
   remediator history {settings} {ROLE}
   remediator undo {settings} CHANGE --yes
-  remediator plan {settings}  # ends with 2: something would be written
+  remediator plan {settings}  # exits with 2: there are repairs to make
   remediator resume {settings} {ROLE}
 
-Stop all writes, look, and let them go on; then a sweep looks at every role:
+Pause all writes, check the status, and resume them. Resuming starts a sweep of every enrolled role:
 
   remediator pause {settings}
-  remediator status {settings}  # ends with 3: that needs a person
+  remediator status {settings}  # exits with 3: action required
   remediator resume {settings} --yes
 
-One page to hand on, and a test of the alerts:
+Write a report as a single page, and send a test alert:
 
   remediator report {settings} {report}
   remediator test-alert {settings}

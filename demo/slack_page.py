@@ -1,6 +1,6 @@
-"""Messages of Slack as a page that shows them about as Slack does, to be looked at without a Slack.
+"""Slack messages as an HTML page that resembles Slack, to view them without Slack.
 
-It knows the blocks that incoming webhooks take of us, and of Slack's markup what stands in them.
+It supports the blocks and the markup that the remediator sends to incoming webhooks.
 https://docs.slack.dev/reference/block-kit/blocks
 """
 
@@ -32,7 +32,7 @@ _PIECE = re.compile(r"```(?P<block>.*?)```|`(?P<code>[^`\n]+)`|\*(?P<bold>[^*\n]
 
 
 def page(messages: Iterable[Mapping[str, Any]]) -> str:
-    """A page of HTML that needs nothing from elsewhere."""
+    """Return a self-contained HTML page."""
     shown = "\n".join(
         f'<article><div class="face">A</div><div>{_message(message)}</div></article>' for message in messages
     )
@@ -60,7 +60,7 @@ def _block(block: Mapping[str, Any]) -> str:
         case "divider":
             return "<hr>"
         case kind:
-            raise ValueError(f"a block of the type {kind} is not known here")
+            raise ValueError(f"unsupported block type: {kind}")
 
 
 def _text(text: Mapping[str, str]) -> str:
@@ -72,7 +72,10 @@ def _plain(text: str) -> str:
 
 
 def _markup(text: str) -> str:
-    """Slack's own escapes are those of HTML. https://docs.slack.dev/messaging/formatting-message-text."""
+    """Convert Slack markup to HTML; both use the same escapes.
+
+    https://docs.slack.dev/messaging/formatting-message-text
+    """
     parts, end = [], 0
     for piece in _PIECE.finditer(text):
         parts.append(_lines(text[end : piece.start()]))

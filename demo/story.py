@@ -1,6 +1,6 @@
-"""The demo: people break roles on an embedded AWS, and the deployed remediator repairs them.
+"""The demo: users break roles on an embedded AWS, and the deployed remediator repairs them.
 
-``python -m demo.story`` ends with 0 if every act went as told, else with 1.
+``python -m demo.story`` exits with 0 if every step succeeds, else with 1.
 """
 
 from __future__ import annotations
@@ -33,65 +33,67 @@ from demo.account import (
     RESEARCH_REGION,
     ROLE_PATH,
     TAG,
+    Alert,
     CommandFailed,
     DemoAccount,
-    Letter,
+    Email,
     wait_until,
 )
 from demo.deployment import PROJECT, DeploymentError
 from demo.embedded import EmbeddedAws, EmbeddedAwsError, allow, policy_document
 from demo.slack_page import page
 
-_COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_COLORS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _WIDTH = 100
 _SLACK_LINES = 24
 
 SLACK_PAGE = PROJECT / ".build" / "slack.html"
-"""Where all messages in Slack can be looked at."""
+"""The page with all Slack messages of the demo."""
 
 
-class ActFailed(Exception):
-    """Something did not happen as the story tells it."""
+class StepFailed(Exception):
+    """A step did not have the expected result."""
 
 
 def main() -> int:
-    """Play the whole story; returns the exit code."""
+    """Run the whole demo and return the exit code."""
     started = time.monotonic()
     output = Path(tempfile.mkdtemp(prefix="remediator-demo-"))
     try:
         with EmbeddedAws() as aws:
             account = set_up(aws, output)
-            for number, act in enumerate(ACTS, start=1):
-                print(f"\n{paint('bold', f'Act {number}: {act.title}')}\n")
-                act.play(account)
-    except (ActFailed, CommandFailed, DeploymentError, EmbeddedAwsError, TimeoutError) as error:
+            for number, step in enumerate(STEPS, start=1):
+                print(f"\n{paint('bold', f'Step {number} of {len(STEPS)}: {step.title}')}\n")
+                step.run(account)
+    except (StepFailed, CommandFailed, DeploymentError, EmbeddedAwsError, TimeoutError) as error:
         print(f"\n{paint('red', 'The demo failed.')} {error}", file=sys.stderr)
         return 1
     finally:
         shutil.rmtree(output, ignore_errors=True)
     seconds = time.monotonic() - started
-    print(f"\n{paint('green', f'All {len(ACTS)} acts went as told')}, in {seconds:.0f} s. Nothing is left running.")
+    print(f"\n{paint('green', f'All {len(STEPS)} steps succeeded')} in {seconds:.0f} s. Nothing is left running.")
     return 0
 
 
 def set_up(aws: EmbeddedAws, output: Path) -> DemoAccount:
-    """Deploy the stack and create the people, telling how far it is."""
-    print(paint("bold", "Setting the stage"))
-    print(f"  An AWS account now lives at {aws.endpoint}; IAM is enforced in it.")
+    """Deploy the stack, create buckets and users, and print the progress."""
+    print(paint("bold", "Setup"))
+    print(f"  An embedded AWS runs at {aws.endpoint}. It enforces IAM on every call.")
     account = DemoAccount(aws)
-    print("  Deploying the remediator with the CDK, as to a real account:")
+    print("  The CDK deploys the remediator, as it would to a real account:")
     account.deploy(Progress(), output)
-    account.furnish()
-    print(f"  Ready: cloud {CLOUD!r} with the bucket {BUCKET}; its roles are those below role{ROLE_PATH}")
-    print(
-        f"         cloud {RESEARCH!r} with the bucket {RESEARCH_BUCKET} in {RESEARCH_REGION}, which is granted in the"
-    )
-    print(f"         bucket's policy; its roles are those below role{RESEARCH_PATH}")
+    account.create_resources()
+    print("  Two clouds are configured:")
+    for cloud, path, bucket, grant in (
+        (CLOUD, ROLE_PATH, BUCKET, "a policy of the role"),
+        (RESEARCH, RESEARCH_PATH, f"{RESEARCH_BUCKET} in {RESEARCH_REGION}", "the bucket policy"),
+    ):
+        print(f"    {cloud}: roles role{path}*, bucket {bucket}; access is granted in {grant}")
     return account
 
 
 class Progress:
-    """Prints the lines of the CDK that tell progress, with the seconds since the start, and leaves the others out."""
+    """Prints the CDK's progress lines, with the seconds since the start, and drops all others."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
@@ -105,57 +107,56 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
-    """One act: what it is about, and the function that plays it."""
+class Step:
+    """A step of the demo: its title, and the function that runs it."""
 
     title: str
-    play: Callable[[DemoAccount], None]
+    run: Callable[[DemoAccount], None]
 
 
-def act_enrolled(account: DemoAccount) -> None:
-    """A role that lacks everything is tagged."""
+def enroll_role(account: DemoAccount) -> None:
+    """Enroll a role that lacks EC2 trust, S3 access and an instance profile."""
     role = "head-node"
     account.as_alice.create_role(RoleName=role, Path=ROLE_PATH, AssumeRolePolicyDocument=json.dumps(LAMBDA_TRUST))
-    tell(
-        "alice creates the role head-node. It trusts Lambda instead of EC2, nothing grants it the bucket, and no "
-        "instance profile holds it."
+    narrate(
+        "alice creates the role head-node. It trusts Lambda instead of EC2, has no access to the bucket, and is in no "
+        "instance profile. An Anyscale cluster cannot use it."
     )
     before = account.trust(role)
     account.settle(0.3)
-    tell(f"alice enrols it: aws iam tag-role --role-name {role} --tags Key={TAG},Value={CLOUD}")
+    narrate(f"She enrolls it with a tag:  aws iam tag-role --role-name {role} --tags Key={TAG},Value={CLOUD}")
     account.as_alice.tag_role(RoleName=role, Tags=[{"Key": TAG, "Value": CLOUD}])
-    repaired(lambda: account.trusts_ec2(role) and account.is_granted(role) and account.instance_profile(role))
-    show_diff("trust policy", before, account.trust(role))
-    show_diff("inline policies", {}, account.inline(role))
-    tell(f"An instance profile of its name holds it now: {account.instance_profile(role)}")
-    expect(before["Statement"][0] in account.trust(role)["Statement"], "Lambda's statement is gone.")
-    show_letter(next_letter(account, "repaired"))
+    wait_for_repair(lambda: account.trusts_ec2(role) and account.is_granted(role) and account.instance_profile(role))
+    show_diff("Trust policy", before, account.trust(role))
+    show_diff("Inline policies", {}, account.inline(role))
+    narrate(f"The role is now in an instance profile of the same name: {account.instance_profile(role)}")
+    expect(before["Statement"][0] in account.trust(role)["Statement"], "The statement for Lambda is gone.")
+    show_email(next_email(account, "repaired"))
 
 
-def act_trust_replaced(account: DemoAccount) -> None:
-    """Terraform replaces the trust policy."""
+def replace_trust_policy(account: DemoAccount) -> None:
+    """Let Terraform replace the trust policy."""
     role = "head-node"
-    tell("A Terraform run replaces the role's trust policy by its own, which knows only Lambda.")
+    narrate("A Terraform run replaces the trust policy of head-node with its own version, which allows only Lambda.")
     before = account.trust(role)
     account.as_terraform.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(LAMBDA_TRUST))
     broken = account.trust(role)
-    repaired(lambda: account.trusts_ec2(role))
-    show_diff("trust policy, as Terraform left it → now", broken, account.trust(role))
-    expect(LAMBDA_TRUST["Statement"][0] in account.trust(role)["Statement"], "Lambda's statement is gone.")  # type: ignore[index]  # a policy's Statement is a list here
-    expect(before == account.trust(role), "The repaired policy is not what it was before.")
-    letter = next_letter(account, "repaired")
-    expect("terraform/apply-42" in letter.body, "The alert does not name Terraform's session.")
-    show_letter(letter)
-    headline = letter.body.splitlines()[0]
-    expect(headline in account.latest_slack_message()["text"], "The alert has not come to Slack.")
+    wait_for_repair(lambda: account.trusts_ec2(role))
+    show_diff("Trust policy: after Terraform → after the repair", broken, account.trust(role))
+    expect(LAMBDA_TRUST["Statement"][0] in account.trust(role)["Statement"], "The statement for Lambda is gone.")  # type: ignore[index]  # a policy's Statement is a list here
+    expect(before == account.trust(role), "The repaired policy differs from the original one.")
+    (email,), (alert,) = next_messages(account, "repaired", 1)
+    expect("terraform/apply-42" in email.body, "The alert does not name Terraform's session.")
+    narrate("The alert names the Terraform run that changed the role, and the code that makes the repair permanent:")
+    show_email(email)
+    expect(alert["headline"] in email.body, "The e-mail lacks the alert's headline.")
+    expect(alert["headline"] in account.latest_slack_message()["text"], "The alert did not arrive in Slack.")
     show_slack(account)
-    record = account.new_records()[-1]
-    expect(record["headline"] == headline, "The alert has not come to the topic for machines.")
-    show_record(record)
+    show_alert(alert)
 
 
-def act_grant_removed(account: DemoAccount) -> None:
-    """The policy that granted the bucket is detached, and then ours is deleted."""
+def remove_grant(account: DemoAccount) -> None:
+    """Detach the policy that grants the bucket, and then delete the remediator's own policy."""
     role = "worker-node"
     trust = {"Version": "2012-10-17", "Statement": account.trust("head-node")["Statement"][1:]}
     policy = account.as_alice.create_policy(PolicyName="bucket-access", PolicyDocument=json.dumps(BUCKET_ACCESS))
@@ -165,38 +166,43 @@ def act_grant_removed(account: DemoAccount) -> None:
     account.create_instance_profile(role)
     account.as_alice.tag_role(RoleName=role, Tags=[{"Key": TAG, "Value": CLOUD}])
     account.settle()
-    tell("The role worker-node is enrolled and healthy: a managed policy grants it the bucket. Nothing was written.")
-    expect(account.inline(role) == {}, "Something was written to a healthy role.")
-    expect(account.new_letters() == [], "Somebody was told about a healthy role.")
-    tell("alice detaches that policy.")
+    narrate(
+        "The role worker-node is enrolled and healthy: a managed policy grants it the bucket. "
+        "The remediator writes nothing and sends no alert."
+    )
+    expect(account.inline(role) == {}, "The remediator wrote to a healthy role.")
+    expect(account.new_emails() == [], "The remediator sent an alert about a healthy role.")
+    narrate("alice detaches that managed policy.")
     account.as_alice.detach_role_policy(RoleName=role, PolicyArn=arn)
-    repaired(lambda: account.is_granted(role))
-    show_diff("inline policies", {}, account.inline(role))
-    show_letter(next_letter(account, "repaired"))
+    wait_for_repair(lambda: account.is_granted(role))
+    show_diff("Inline policies", {}, account.inline(role))
+    show_email(next_email(account, "repaired"))
     (name,) = account.inline(role)
-    tell(f"alice deletes the inline policy {name} that the remediator has just written.")
+    narrate(f"alice deletes {name}, the inline policy that the remediator has just added.")
     account.as_alice.delete_role_policy(RoleName=role, PolicyName=name)
-    repaired(lambda: account.is_granted(role))
-    next_letter(account, "repaired")
+    wait_for_repair(lambda: account.is_granted(role))
+    next_email(account, "repaired")
 
 
-def act_not_enrolled(account: DemoAccount) -> None:
-    """The same change on a role without the tag."""
-    role = "somebody-elses"
+def change_unmanaged_role(account: DemoAccount) -> None:
+    """Make the same change to a role without the tag."""
+    role = "unmanaged-node"
     account.as_alice.create_role(
         RoleName=role, Path=ROLE_PATH, AssumeRolePolicyDocument=json.dumps(account.trust("head-node"))
     )
-    tell("The role somebody-elses does not carry the tag. alice replaces its trust policy in the same way.")
+    narrate(
+        "The role unmanaged-node does not have the enrollment tag. alice replaces its trust policy in the same way."
+    )
     account.as_alice.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(LAMBDA_TRUST))
     account.settle(1.5)
-    expect(account.trust(role) == LAMBDA_TRUST, "The role was written to.")
-    expect(account.inline(role) == {}, "A policy was written to the role.")
-    expect(account.new_letters() == [], "Somebody was told.")
-    tell("Nothing was written, and nobody was told.", "green")
+    expect(account.trust(role) == LAMBDA_TRUST, "The remediator changed the role.")
+    expect(account.inline(role) == {}, "The remediator added a policy to the role.")
+    expect(account.new_emails() == [], "The remediator sent an alert.")
+    narrate("The remediator writes nothing and sends no alert.", "green")
 
 
-def act_policy_version(account: DemoAccount) -> None:
-    """A managed policy gets a new default version that no longer names the bucket."""
+def change_policy_version(account: DemoAccount) -> None:
+    """Give a managed policy a new default version without the bucket."""
     roles = ["gpu-node-1", "gpu-node-2"]
     policy = account.as_alice.create_policy(PolicyName="gpu-access", PolicyDocument=json.dumps(BUCKET_ACCESS))
     arn = policy["Policy"]["Arn"]
@@ -206,20 +212,23 @@ def act_policy_version(account: DemoAccount) -> None:
         account.create_instance_profile(role)
         account.as_alice.tag_role(RoleName=role, Tags=[{"Key": TAG, "Value": CLOUD}])
     account.settle()
-    expect(account.new_letters() == [], "Somebody was told about a healthy role.")
-    tell("Two roles, gpu-node-1 and gpu-node-2, get the bucket from the managed policy gpu-access. Both are healthy.")
-    tell("alice makes a new default version of gpu-access, which names another bucket. No role is named in that call.")
+    expect(account.new_emails() == [], "The remediator sent an alert about a healthy role.")
+    narrate("The managed policy gpu-access grants the bucket to gpu-node-1 and gpu-node-2. Both roles are healthy.")
+    narrate(
+        "alice creates a new default version of gpu-access that grants another bucket. This call names no role, so the "
+        "remediator looks up the roles that use the policy."
+    )
     other = policy_document(allow("s3:*", "arn:aws:s3:::elsewhere/*"))
     account.as_alice.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(other), SetAsDefault=True)
-    repaired(lambda: all(account.is_granted(role) for role in roles))
-    letters = next_letters(account, "repaired", len(roles))
-    expect(all("CreatePolicyVersion by" in letter.body for letter in letters), "An alert does not name the call.")
-    tell("The roles that use the policy were found, each was repaired on its own, and an alert tells of each:")
-    show_subjects(letters)
+    wait_for_repair(lambda: all(account.is_granted(role) for role in roles))
+    emails = next_emails(account, "repaired", len(roles))
+    expect(all("CreatePolicyVersion" in email.body for email in emails), "An alert does not name the call.")
+    narrate("Each role is repaired separately, with its own alert:")
+    show_subjects(emails)
 
 
-def act_bucket_policy(account: DemoAccount) -> None:
-    """Somebody replaces the policy of a bucket in another Region, in which two roles are granted the bucket."""
+def replace_bucket_policy(account: DemoAccount) -> None:
+    """Replace the policy of a bucket in another Region that grants access to two roles."""
     roles = ["notebook", "trainer"]
     for role in roles:
         account.as_alice.create_role(
@@ -228,14 +237,14 @@ def act_bucket_policy(account: DemoAccount) -> None:
             AssumeRolePolicyDocument=json.dumps(EC2_TRUST),
             Tags=[{"Key": TAG, "Value": RESEARCH}],
         )
-    tell(
-        "alice creates two roles for the cloud research, notebook and trainer, with the tag. They lack the bucket, "
-        "which this cloud grants in the bucket's policy."
+    narrate(
+        "alice creates two enrolled roles for the cloud research: notebook and trainer. They have no access to the "
+        "bucket. This cloud is configured to grant access in the bucket policy."
     )
-    repaired(lambda: account.named_roles() == roles)
-    next_letters(account, "repaired", len(roles))
+    wait_for_repair(lambda: account.named_roles() == roles)
+    next_emails(account, "repaired", len(roles))
     granted = account.bucket_policy()
-    show_diff(f"policy of the bucket {RESEARCH_BUCKET}", {}, granted)
+    show_diff(f"Bucket policy of {RESEARCH_BUCKET}", {}, granted)
     expect([statement["Sid"] for statement in granted["Statement"]] == [BUCKET_POLICY_SID], "One statement is enough.")
     audit = {
         "Sid": "Audit",
@@ -253,58 +262,61 @@ def act_bucket_policy(account: DemoAccount) -> None:
         "Resource": [f"arn:aws:s3:::{RESEARCH_BUCKET}", f"arn:aws:s3:::{RESEARCH_BUCKET}/*"],
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
-    theirs = policy_document(audit, tls)
-    tell(
-        f"Then alice replaces the whole policy of that bucket, which lives in {RESEARCH_REGION}, by one of her own: it "
-        "lets an auditor in, denies what is not encrypted, and names neither role."
+    replacement = policy_document(audit, tls)
+    narrate(
+        f"Then alice replaces the whole policy of the bucket, which is in {RESEARCH_REGION}. Her policy allows an "
+        "auditor and denies unencrypted requests, but names neither role."
     )
-    account.alice_s3_of_research.put_bucket_policy(Bucket=RESEARCH_BUCKET, Policy=json.dumps(theirs))
-    repaired(lambda: account.named_roles() == roles)
-    show_diff("policy of the bucket, as it was put → now", theirs, account.bucket_policy())
+    account.alice_research_s3.put_bucket_policy(Bucket=RESEARCH_BUCKET, Policy=json.dumps(replacement))
+    wait_for_repair(lambda: account.named_roles() == roles)
+    show_diff("Bucket policy: after alice → after the repair", replacement, account.bucket_policy())
     kept = [statement for statement in account.bucket_policy()["Statement"] if statement["Sid"] != BUCKET_POLICY_SID]
-    expect(kept == theirs["Statement"], "A statement of somebody else was changed.")
-    letters = next_letters(account, "repaired", len(roles))
-    expect(all("PutBucketPolicy by" in letter.body for letter in letters), "An alert does not name the call.")
-    tell("The other Region's event asked for a sweep of the cloud's roles. Both are named again, in one statement:")
-    show_subjects(letters)
+    expect(kept == replacement["Statement"], "The remediator changed an existing statement.")
+    emails = next_emails(account, "repaired", len(roles))
+    expect(all("PutBucketPolicy" in email.body for email in emails), "An alert does not name the call.")
+    narrate(
+        "The event from the other Region triggered a sweep of the cloud's roles. One statement names both roles again, "
+        "and alice's statements are unchanged:"
+    )
+    show_subjects(emails)
 
 
-def act_lost_event(account: DemoAccount) -> None:
-    """The event about a change gets lost, and the sweep finds the role."""
+def lose_event(account: DemoAccount) -> None:
+    """Lose the event of a change, so that only the sweep finds the role."""
     role = "head-node"
-    tell(
-        "The Terraform run comes again and replaces the trust policy of head-node. This time EventBridge loses "
-        "the event."
+    narrate(
+        "The Terraform run replaces the trust policy of head-node again. This time EventBridge loses the event, so the "
+        "remediator does not react."
     )
     with account.aws.lose_events():
         account.as_terraform.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(LAMBDA_TRUST))
     account.settle(1.5)
-    expect(not account.trusts_ec2(role), "The role was repaired although no event came.")
-    tell(
-        "Nothing happens. The role stays broken until EventBridge Scheduler asks for the next sweep, within the hour; "
-        "so as not to wait for that, the demo has it ask now."
+    expect(not account.trusts_ec2(role), "The role was repaired without an event.")
+    narrate(
+        "The role stays broken until the next sweep. EventBridge Scheduler requests one every hour; the demo requests "
+        "one now."
     )
     account.sweep_now()
-    repaired(lambda: account.trusts_ec2(role))
-    letter = next_letter(account, "repaired")
-    expect("no event had told of it" in letter.body, "The alert does not say that the event was lost.")
-    show_letter(letter)
+    wait_for_repair(lambda: account.trusts_ec2(role))
+    (email,), (alert,) = next_messages(account, "repaired", 1)
+    expect([cause["actorType"] for cause in alert["causes"]] == ["Sweep"], "The alert does not name the sweep alone.")
+    show_email(email)
 
 
-def act_profile_deleted(account: DemoAccount) -> None:
-    """The instance profile of a role is deleted."""
+def remove_instance_profile(account: DemoAccount) -> None:
+    """Delete the instance profile of a role."""
     role = "head-node"
     before = account.instance_profile(role)
-    tell(f"Somebody deletes the instance profile {role}, so that no instance can get the role any more.")
+    narrate(f"alice deletes the instance profile {role}. New EC2 instances can no longer get the role.")
     delete_instance_profile(account, role)
-    repaired(lambda: account.instance_profile(role) == before)
-    letter = next_letter(account, "repaired")
-    expect(f'"Arn": "{before}"' in letter.body, "The alert does not tell the compute configuration.")
-    show_letter(letter)
+    wait_for_repair(lambda: account.instance_profile(role) == before)
+    email = next_email(account, "repaired")
+    expect(f'"Arn": "{before}"' in email.body, "The alert lacks the compute configuration.")
+    show_email(email)
 
 
 def delete_instance_profile(account: DemoAccount, role: str) -> None:
-    """Take the role out of its instance profile and delete that, once more if it was put back in between."""
+    """Remove the role from its instance profile and delete the profile; retry if the role was added back in between."""
 
     def is_deleted() -> bool:
         with suppress(account.as_alice.exceptions.NoSuchEntityException):
@@ -317,8 +329,8 @@ def delete_instance_profile(account: DemoAccount, role: str) -> None:
     wait_until(is_deleted, "The deletion")
 
 
-def act_denied(account: DemoAccount) -> None:
-    """The bucket's policy denies every role of the cloud."""
+def deny_bucket(account: DemoAccount) -> None:
+    """Deny writes to the bucket for every role of the cloud."""
     role = "head-node"
     deny = {
         "Sid": "FreezeForAudit",
@@ -327,149 +339,171 @@ def act_denied(account: DemoAccount) -> None:
         "Action": ["s3:PutObject", "s3:DeleteObject"],
         "Resource": f"arn:aws:s3:::{BUCKET}/*",
     }
-    tell("A bucket policy now denies writing to everybody, which concerns every role of the cloud.")
+    narrate("A new bucket policy denies writes to all principals. This affects every role of the cloud.")
     account.alice_s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy_document(deny)))
-    letters = next_letters(account, "needs a person", len(enrolled(account)))
-    show_subjects(letters)
-    letter = next(letter for letter in letters if role in letter.subject)
+    emails = next_emails(account, "needs-person", len(enrolled_roles(account)))
+    show_subjects(emails)
+    email = next(email for email in emails if role in email.subject)
     for part in ("FreezeForAudit", BUCKET, "s3:PutObject"):
-        expect(part in letter.body, f"The alert does not name {part}.")
-    tell("Nothing was written: another Allow does not help against a Deny. A person is told what blocks, and where:")
-    show_letter(letter)
-    tell("Then somebody deletes the remediator's grant of head-node as well.")
+        expect(part in email.body, f"The alert does not name {part}.")
+    narrate(
+        "An additional Allow cannot override a Deny, so the remediator writes nothing. The alert shows which statement "
+        "blocks the role, and where it is:"
+    )
+    show_email(email)
+    narrate("Now alice also deletes the remediator's grant of head-node.")
     (name,) = account.inline(role)
     account.as_alice.delete_role_policy(RoleName=role, PolicyName=name)
     account.settle(1.5)
-    expect(account.inline(role) == {}, "A policy was written although a Deny blocks the role.")
-    expect(account.new_letters() == [], "The same was told twice.")
-    tell("Nothing was written, and nobody was told the same again.", "green")
-    tell("The audit is over, and alice deletes the bucket's policy.")
+    expect(account.inline(role) == {}, "The remediator wrote a policy although a Deny blocks the role.")
+    expect(account.new_emails() == [], "The remediator sent the same alert twice.")
+    narrate("The remediator writes nothing, and does not repeat the alert.", "green")
+    narrate("The audit ends, and alice deletes the bucket policy.")
     account.alice_s3.delete_bucket_policy(Bucket=BUCKET)
-    repaired(lambda: account.is_granted(role))
+    wait_for_repair(lambda: account.is_granted(role))
     account.settle(1.5)
-    letters = account.new_letters()
+    emails, alerts = account.new_emails(), account.new_alerts()
     expect(
-        len(letters) == len(enrolled(account)) and all("re" in letter.subject for letter in letters),
-        f"Not every role is told to be in order again: {[letter.subject for letter in letters]}",
+        len(emails) == len(alerts) == len(enrolled_roles(account))
+        and all(alert["news"] == "resolved" or alert["outcome"] == "repaired" for alert in alerts),
+        f"Not every role is reported as recovered: {[email.subject for email in emails]}",
     )
-    show_subjects(letters)
+    show_subjects(emails)
 
 
-def act_repair_loop(account: DemoAccount) -> None:
-    """A Terraform run undoes every repair, again and again."""
+def run_repair_loop(account: DemoAccount) -> None:
+    """Let Terraform undo every repair."""
     role = "ci-node"
-    tell("Terraform creates one more role, ci-node, with the tag. It trusts EC2, and nothing grants it the bucket.")
+    narrate("Terraform creates another enrolled role, ci-node. It trusts EC2, but has no access to the bucket.")
     account.as_terraform.create_role(RoleName=role, Path=ROLE_PATH, AssumeRolePolicyDocument=json.dumps(EC2_TRUST))
     account.create_instance_profile(role)
     account.as_terraform.tag_role(RoleName=role, Tags=[{"Key": TAG, "Value": CLOUD}])
-    repaired(lambda: account.is_granted(role))
-    next_letter(account, "repaired")
-    tell(
-        "The Terraform code of the role ci-node knows only Lambda, and runs all day. Each run puts its own trust "
-        "policy back, and each time the remediator adds EC2 again."
+    wait_for_repair(lambda: account.is_granted(role))
+    next_email(account, "repaired")
+    narrate(
+        "The Terraform code for ci-node allows only Lambda, and it runs all day. Each run restores its own trust "
+        "policy, and the remediator adds EC2 again."
     )
     subjects: list[str] = []
+    conflict: Email | None = None
     for run in range(1, _RUNS + 1):
         account.as_terraform.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(LAMBDA_TRUST))
         account.settle()
-        letters = account.new_letters()
-        subjects += [letter.subject for letter in letters]
-        tell(f"Run {run:2}: EC2 {'is trusted again' if account.trusts_ec2(role) else 'stays out'}; {len(letters)} mail")
-        for letter in letters:
-            if "contested" in letter.subject:
-                contested = letter
+        emails, alerts = account.new_emails(), account.new_alerts()
+        subjects += [email.subject for email in emails]
+        state = "EC2 trust restored" if account.trusts_ec2(role) else "EC2 trust not restored"
+        narrate(f"Run {run:2}: {state}; {len(emails)} alert{'' if len(emails) == 1 else 's'}")
+        if any(alert["outcome"] == "contested" for alert in alerts):
+            conflict = emails[-1]
     written = len(account.changes(role)) - 1
-    expect(written == _REPAIRS, f"{written} repairs of the trust policy were made, and not {_REPAIRS}.")
+    expect(written == _REPAIRS, f"The trust policy was repaired {written} times, not {_REPAIRS} times.")
     expect(len(subjects) == _REPAIRS + 1, f"There were {len(subjects)} alerts: {subjects}")
-    expect("terraform/apply-42" in contested.body, "The alert does not name who undoes it.")
-    tell(
-        f"After {_REPAIRS} repairs nothing more was written. One alert says who undoes it, and what to change:", "green"
+    if conflict is None or "terraform/apply-42" not in conflict.body:
+        raise StepFailed("No alert names the principal that undoes the repairs.")
+    narrate(
+        f"After {_REPAIRS} repairs the remediator stops. One alert names the principal that undoes the repairs, and "
+        "shows what to change:",
+        "green",
     )
-    show_letter(contested)
-    tell("Somebody changes that code, so that the next run knows EC2 as well.")
+    show_email(conflict)
+    narrate("The team fixes the Terraform code. The next run allows EC2 as well, which ends the conflict.")
     both = {**LAMBDA_TRUST, "Statement": [*LAMBDA_TRUST["Statement"], *EC2_TRUST["Statement"]]}  # type: ignore[misc]  # lists here
     account.as_terraform.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(both))
-    show_subjects([next_letter(account, "resolved")])
+    (email,), (alert,) = next_messages(account, None, 1)
+    expect(alert["news"] == "resolved", "The alert does not report the end of the conflict.")
+    show_subjects([email])
 
 
 _RUNS = 10
 _REPAIRS = 3
 
 
-def act_history(account: DemoAccount) -> None:
-    """What was done is listed, and one change is undone."""
+def undo_change(account: DemoAccount) -> None:
+    """List the changes of a role, and undo one."""
     role = "worker-node"
-    tell("What was done to the role worker-node?  remediator history worker-node")
+    narrate("Which changes did the remediator make to worker-node?  remediator history worker-node")
     show_output(account.remediator("history", role))
     change = account.changes(role)[0]
-    tell(f"The latest change was a mistake, says alice:  remediator undo {change} --yes")
+    narrate(f"alice decides to undo the latest change:  remediator undo {change} --yes")
     show_output(account.remediator("undo", change, "--yes"))
-    expect(not account.is_granted(role), "The policy is still there.")
+    expect(not account.is_granted(role), "The policy still exists.")
     account.settle(1.5)
-    expect(not account.is_granted(role), "The remediator did it again.")
-    show_subjects([next_letter(account, "observe mode")])
-    tell("The remediator has looked, tells that the role lacks the bucket, and leaves it: its tag says observe now.")
-    tell("The next day alice thinks better of it:  remediator resume worker-node")
+    expect(not account.is_granted(role), "The remediator repeated the change.")
+    (email,), (alert,) = next_messages(account, "would-repair", 1)
+    expect(alert["hold"] == "observe", "The role is not in observe mode.")
+    show_subjects([email])
+    narrate(
+        "undo has tagged the role with observe mode. The remediator still detects and reports that the role lacks the "
+        "bucket, but writes nothing."
+    )
+    narrate("The next day alice resumes the repair of the role:  remediator resume worker-node")
     show_output(account.remediator("resume", role))
-    repaired(lambda: account.is_granted(role))
-    next_letter(account, "repaired")
+    wait_for_repair(lambda: account.is_granted(role))
+    next_email(account, "repaired")
 
 
-def enrolled(account: DemoAccount) -> list[str]:
-    """The names of the roles below the cloud's path that carry the tag."""
+def enrolled_roles(account: DemoAccount) -> list[str]:
+    """Return the names of the roles under the cloud's path that have the enrollment tag."""
     roles = account.iam.list_roles(PathPrefix=ROLE_PATH)["Roles"]
     tags = {role["RoleName"]: account.iam.list_role_tags(RoleName=role["RoleName"])["Tags"] for role in roles}
     return [name for name, tagged in tags.items() if {"Key": TAG, "Value": CLOUD} in tagged]
 
 
-ACTS = (
-    Act("a role without EC2 trust, S3 grant and instance profile is enrolled", act_enrolled),
-    Act("somebody replaces its trust policy with one for Lambda", act_trust_replaced),
-    Act("somebody takes away the policy that granted the bucket", act_grant_removed),
-    Act("the same change on a role that is not enrolled", act_not_enrolled),
-    Act("a managed policy gets a new default version, and two roles lose the bucket", act_policy_version),
-    Act("somebody replaces the policy of a bucket in another Region", act_bucket_policy),
-    Act("an event gets lost", act_lost_event),
-    Act("an instance profile is deleted", act_profile_deleted),
-    Act("an explicit Deny on the bucket", act_denied),
-    Act("Terraform undoes every repair", act_repair_loop),
-    Act("what was done, and how it is undone", act_history),
+STEPS = (
+    Step("A role without EC2 trust, S3 access and instance profile is enrolled", enroll_role),
+    Step("Terraform replaces its trust policy", replace_trust_policy),
+    Step("A role loses the policy that grants the bucket", remove_grant),
+    Step("A role that is not enrolled is changed", change_unmanaged_role),
+    Step("A new version of a managed policy removes access from two roles", change_policy_version),
+    Step("The policy of a bucket in another Region is replaced", replace_bucket_policy),
+    Step("An event is lost", lose_event),
+    Step("An instance profile is deleted", remove_instance_profile),
+    Step("A bucket policy denies access", deny_bucket),
+    Step("Terraform undoes every repair (repair loop)", run_repair_loop),
+    Step("The history of a role, and undo", undo_change),
 )
 
 
-def repaired(done: Callable[[], object]) -> None:
-    """Wait for a repair and tell how long it took."""
+def wait_for_repair(done: Callable[[], object]) -> None:
+    """Wait for a repair and print how long it took."""
     seconds = wait_until(done, "The repair")
-    tell(f"Repaired after {seconds:.1f} s.", "green")
+    narrate(f"Repaired after {seconds:.1f} s.", "green")
 
 
-def next_letter(account: DemoAccount, outcome: str) -> Letter:
-    """Wait for the next e-mail, which must be the only one and be about this outcome."""
-    (letter,) = next_letters(account, outcome, 1)
-    return letter
+def next_email(account: DemoAccount, outcome: str) -> Email:
+    """Wait for exactly one alert with this outcome, and return its e-mail."""
+    (email,) = next_emails(account, outcome, 1)
+    return email
 
 
-def next_letters(account: DemoAccount, outcome: str, count: int) -> list[Letter]:
-    """Wait for the next e-mails, which must be as many as expected and all be about this outcome."""
-    wait_until(account.has_new_letters, "The alert")
+def next_emails(account: DemoAccount, outcome: str, count: int) -> list[Email]:
+    """Wait for as many alerts as expected, all with this outcome, and return their e-mails."""
+    return next_messages(account, outcome, count)[0]
+
+
+def next_messages(account: DemoAccount, outcome: str | None, count: int) -> tuple[list[Email], list[Alert]]:
+    """Wait for as many alerts as expected, all with this outcome if given; return their e-mails and their JSON."""
+    wait_until(account.has_new_emails, "The alert")
     account.settle(0.5)
-    letters = account.new_letters()
-    subjects = [letter.subject for letter in letters]
-    expected = len(letters) == count and all(outcome in subject for subject in subjects)
-    expect(expected, f"Expected {count} about {outcome!r}, got {subjects}.")
-    return letters
+    emails, alerts = account.new_emails(), account.new_alerts()
+    outcomes = [alert["outcome"] for alert in alerts]
+    expect(
+        len(emails) == len(alerts) == count and (outcome is None or set(outcomes) == {outcome}),
+        f"Expected {count} alerts with outcome {outcome}, got {outcomes}: {[email.subject for email in emails]}.",
+    )
+    return emails, alerts
 
 
 def expect(condition: object, otherwise: str) -> None:
-    """Go on only if the condition holds."""
+    """Raise StepFailed unless the condition holds."""
     if not condition:
-        raise ActFailed(otherwise)
+        raise StepFailed(otherwise)
 
 
-def tell(text: str, colour: str | None = None) -> None:
-    """Print a sentence of the story."""
+def narrate(text: str, color: str | None = None) -> None:
+    """Print a paragraph of the narration."""
     wrapped = textwrap.fill(text, _WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
-    print(paint(colour, wrapped) if colour else wrapped, flush=True)
+    print(paint(color, wrapped) if color else wrapped, flush=True)
 
 
 def show_diff(title: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
@@ -477,25 +511,25 @@ def show_diff(title: str, before: Mapping[str, Any], after: Mapping[str, Any]) -
     print(f"\n    {paint('cyan', title)}")
     old, new = (json.dumps(document, indent=2).splitlines() for document in (before, after))
     for line in list(difflib.unified_diff(old, new, lineterm="", n=30))[3:]:
-        colour = {"+": "green", "-": "red"}.get(line[:1], "dim")
-        print(paint(colour, f"    {line}"))
+        color = {"+": "green", "-": "red"}.get(line[:1], "dim")
+        print(paint(color, f"    {line}"))
     print()
 
 
-def show_letter(letter: Letter) -> None:
+def show_email(email: Email) -> None:
     """Print an e-mail as its reader sees it."""
-    print(f"    {paint('cyan', 'The alert, as an e-mail')}")
-    print(f"    │ Subject: {paint('bold', letter.subject)}\n    │")
-    for line in letter.body.splitlines():
+    print(f"    {paint('cyan', 'The alert as an e-mail')}")
+    print(f"    │ Subject: {paint('bold', email.subject)}\n    │")
+    for line in email.body.splitlines():
         print(f"    │ {line}")
     print()
 
 
 def show_slack(account: DemoAccount) -> None:
-    """Print the latest message in Slack as its reader sees it, and keep all of them as a page."""
+    """Print the latest Slack message as its reader sees it, and save all of them as a page."""
     SLACK_PAGE.parent.mkdir(exist_ok=True)
     SLACK_PAGE.write_text(page(account.aws.slack_messages()), encoding="utf-8")
-    print(f"    {paint('cyan', 'The same in Slack')}, also to be looked at in {SLACK_PAGE.relative_to(PROJECT)}")
+    print(f"    {paint('cyan', 'The same alert in Slack')} (as a page: {SLACK_PAGE.relative_to(PROJECT)})")
     texts = (
         text["text"]
         for block in account.latest_slack_message()["blocks"]
@@ -508,32 +542,32 @@ def show_slack(account: DemoAccount) -> None:
     print(f"    ┃ … and {len(lines) - _SLACK_LINES} more lines\n" if len(lines) > _SLACK_LINES else "")
 
 
-def show_record(record: Mapping[str, Any]) -> None:
-    """Print some of an alert as machines get it."""
-    brief = {key: record[key] for key in ("outcome", "severity", "news", "incident", "role", "findings", "undo")}
-    print(f"    {paint('cyan', 'The same for machines, as JSON (some of its fields)')}")
+def show_alert(alert: Alert) -> None:
+    """Print some fields of an alert's JSON."""
+    brief = {key: alert[key] for key in ("outcome", "severity", "news", "incident", "role", "findings", "undo")}
+    print(f"    {paint('cyan', 'The same alert as JSON for machines (some of its fields)')}")
     for line in json.dumps(brief, indent=2).splitlines():
         print(f"    {line}")
     print()
 
 
 def show_output(text: str) -> None:
-    """Print what a command printed."""
+    """Print the output of a command."""
     for line in text.splitlines():
         print(f"    {line}")
     print()
 
 
-def show_subjects(letters: Sequence[Letter]) -> None:
-    """Print what several e-mails are about."""
-    for letter in sorted(letters, key=lambda letter: letter.subject):
-        print(f"    │ Subject: {paint('bold', letter.subject)}")
+def show_subjects(emails: Sequence[Email]) -> None:
+    """Print the subjects of several e-mails."""
+    for email in sorted(emails, key=lambda email: email.subject):
+        print(f"    │ Subject: {paint('bold', email.subject)}")
     print()
 
 
-def paint(colour: str, text: str) -> str:
-    """Colour for a terminal, nothing for a file."""
-    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if sys.stdout.isatty() else text
+def paint(color: str, text: str) -> str:
+    """Color the text on a terminal; leave it plain in a file."""
+    return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if sys.stdout.isatty() else text
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What runs in AWS: the stack, one construct per capability, and the zip of the functions."""
+"""The CDK stacks: one construct per capability, and the zip of the functions."""

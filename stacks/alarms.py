@@ -17,7 +17,7 @@ from constructs import Construct
 from remediator.settings import Settings
 from stacks.alerts import ALARM_PREFIX
 from stacks.function import QueueFunction
-from stacks.metrics import age_of, count_of, depth_of, failed_deliveries_of, invocations_of
+from stacks.metrics import failed_deliveries, function_metric, lambda_metric, oldest_message_age, queue_depth
 
 RUNBOOK: Final = "docs/runbook.md"
 
@@ -39,7 +39,7 @@ _Comparison = cloudwatch.ComparisonOperator
 class Watched:
     """A queue that a function consumes, and its dead-letter queue.
 
-    ``late_minutes`` is the age of the oldest message from which on something is wrong.
+    ``late_minutes`` is the age of the oldest message that indicates a problem.
     """
 
     queue: sqs.Queue
@@ -68,10 +68,10 @@ class _Alarm:
 class Alarms(Construct):
     """The alarms, which notify the people topic when they go off.
 
-    They are silent when they are over: a new alarm is over with its first evaluation, and a deployment would send an
-    e-mail for each. Each uses a single metric, so that the console shows it as it is. The queues of the forwarders
-    have none, because an alarm only sees metrics and topics of its own Region. The dashboard shows these queues, and
-    the sweep finds what is lost in them, which ``events-missed`` reports.
+    They send nothing on recovery: a new alarm goes to OK first, so each deployment would send an e-mail per alarm. Each
+    uses a single metric, which is easy to inspect in the console. The queues of the forwarders have none, because an
+    alarm only works with metrics and topics of its own Region. The dashboard shows these queues, and the sweep finds
+    what is lost in them, which ``events-missed`` reports.
     """
 
     def __init__(
@@ -85,15 +85,15 @@ class Alarms(Construct):
         functions: Mapping[str, QueueFunction],
         settings: Settings,
     ) -> None:
-        """``queues``, ``undelivered`` and ``functions`` are by the names that the alarms give them."""
+        """The keys of ``queues``, ``undelivered`` and ``functions`` are the names in the alarms."""
         super().__init__(scope, construct_id)
         notify = actions.SnsAction(topic)
         for alarm in (
-            *_of_dead_letters(queues, undelivered),
-            *_of_late_messages(queues),
-            *_of_functions(functions),
-            *_of_the_whole(settings),
-            _of_failed_deliveries(topic),
+            *_dead_letter_alarms(queues, undelivered),
+            *_late_message_alarms(queues),
+            *_function_alarms(functions),
+            *_overall_alarms(settings),
+            _delivery_alarm(topic),
         ):
             cloudwatch.Alarm(
                 self,
@@ -109,7 +109,7 @@ class Alarms(Construct):
             ).add_alarm_action(notify)
 
 
-def _of_dead_letters(queues: Mapping[str, Watched], undelivered: Mapping[str, sqs.Queue]) -> Iterator[_Alarm]:
+def _dead_letter_alarms(queues: Mapping[str, Watched], undelivered: Mapping[str, sqs.Queue]) -> Iterator[_Alarm]:
     """SQS stops publishing metrics of an inactive queue after some hours; until it resumes, the alarm keeps its state.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/monitoring-using-cloudwatch.html
@@ -133,13 +133,13 @@ def _of_dead_letters(queues: Mapping[str, Watched], undelivered: Mapping[str, sq
     }
     for name, watched in queues.items():
         yield _Alarm(
-            f"{name}-dead-letters", lost[name], depth_of(watched.dead_letters, _MINUTE), missing=_Missing.IGNORE
+            f"{name}-dead-letters", lost[name], queue_depth(watched.dead_letters, _MINUTE), missing=_Missing.IGNORE
         )
     for name, queue in undelivered.items():
-        yield _Alarm(f"undelivered-{name}", kept[name], depth_of(queue, _MINUTE), missing=_Missing.IGNORE)
+        yield _Alarm(f"undelivered-{name}", kept[name], queue_depth(queue, _MINUTE), missing=_Missing.IGNORE)
 
 
-def _of_late_messages(queues: Mapping[str, Watched]) -> Iterator[_Alarm]:
+def _late_message_alarms(queues: Mapping[str, Watched]) -> Iterator[_Alarm]:
     late = {
         "intake": "Events wait for the router. Check whether it runs, fails or is throttled.",
         "work": "Roles wait for the reconciler and may be broken until then. Check whether it runs, fails or is"
@@ -150,11 +150,14 @@ def _of_late_messages(queues: Mapping[str, Watched]) -> Iterator[_Alarm]:
     }
     for name, watched in queues.items():
         yield _Alarm(
-            f"{name}-late", late[name], age_of(watched.queue, _FIVE_MINUTES), threshold=watched.late_minutes * 60
+            f"{name}-late",
+            late[name],
+            oldest_message_age(watched.queue, _FIVE_MINUTES),
+            threshold=watched.late_minutes * 60,
         )
 
 
-def _of_functions(functions: Mapping[str, QueueFunction]) -> Iterator[_Alarm]:
+def _function_alarms(functions: Mapping[str, QueueFunction]) -> Iterator[_Alarm]:
     """A failed message is no error of the function; an error means that it crashed or timed out.
 
     The next try covers a single throttle; several within an hour need an operator.
@@ -163,35 +166,35 @@ def _of_functions(functions: Mapping[str, QueueFunction]) -> Iterator[_Alarm]:
         yield _Alarm(
             f"{name}-errors",
             f"The {name} crashed or timed out. Read the end of its log; its messages are retried.",
-            invocations_of(function.function, "Errors", _FIVE_MINUTES),
+            lambda_metric(function.function, "Errors", _FIVE_MINUTES),
         )
         yield _Alarm(
             f"{name}-throttled",
             f"Lambda keeps throttling the {name}. Check what uses the account's concurrency in this Region.",
-            invocations_of(function.function, "Throttles", _FIVE_MINUTES),
+            lambda_metric(function.function, "Throttles", _FIVE_MINUTES),
             periods=12,
             needed=3,
         )
 
 
-def _of_failed_deliveries(topic: sns.Topic) -> _Alarm:
+def _delivery_alarm(topic: sns.Topic) -> _Alarm:
     """An alarm that notifies the very topic that fails: subscribers that it still reaches learn that others are not."""
     return _Alarm(
         "people-not-reached",
         "SNS could not deliver a message of the people topic to a subscriber (e-mail, Amazon Q or other). Find the"
         " failing subscription and the messages that it missed.",
-        failed_deliveries_of(topic, _FIVE_MINUTES),
+        failed_deliveries(topic, _FIVE_MINUTES),
     )
 
 
-def _of_the_whole(settings: Settings) -> Iterator[_Alarm]:
+def _overall_alarms(settings: Settings) -> Iterator[_Alarm]:
     yield _sweep_overdue(settings.sweep_minutes)
     yield _events_missed(settings.sweep_minutes)
     yield _Alarm(
         "no-events",
         "No event arrived for a day. If a role or policy was changed since, check whether the trail is on and the rules"
         " are enabled.",
-        count_of("router", "EventsReceived", _HOUR),
+        function_metric("router", "EventsReceived", _HOUR),
         comparison=_Comparison.LESS_THAN_THRESHOLD,
         periods=24,
         needed=24,
@@ -202,13 +205,13 @@ def _of_the_whole(settings: Settings) -> Iterator[_Alarm]:
         "writes-near-limit",
         f"{_SHARE_OF_WRITES:.0%} of the {limit.writes} writes allowed within {limit.minutes} minutes are used; beyond"
         " them nothing is repaired. Find the cause with `remediator history`.",
-        count_of("reconciler", "Writes", Duration.minutes(limit.minutes)),
+        function_metric("reconciler", "Writes", Duration.minutes(limit.minutes)),
         threshold=math.ceil(limit.writes * _SHARE_OF_WRITES),
     )
     yield _Alarm(
         "alerts-lost",
         "SNS rejected an alert; it is in the reconciler's log. Check whether the topic and its key are as deployed.",
-        count_of("reconciler", "AlertsLost", _FIVE_MINUTES),
+        function_metric("reconciler", "AlertsLost", _FIVE_MINUTES),
     )
 
 
@@ -224,7 +227,7 @@ def _sweep_overdue(sweep_minutes: int) -> _Alarm:
         "sweep-overdue",
         f"No sweep has completed for {minutes} minutes, so drift that events miss is not found. Read the end of the"
         " sweeper's log, and check whether the schedule is enabled.",
-        count_of("sweeper", "SweepsCompleted", Duration.minutes(math.ceil(minutes / _PARTS_OVERDUE))),
+        function_metric("sweeper", "SweepsCompleted", Duration.minutes(math.ceil(minutes / _PARTS_OVERDUE))),
         comparison=_Comparison.LESS_THAN_THRESHOLD,
         periods=_PARTS_OVERDUE,
         needed=_PARTS_OVERDUE,
@@ -245,7 +248,7 @@ def _events_missed(sweep_minutes: int) -> _Alarm:
         "events-missed",
         f"More than {_SHARE_MISSED:.0%} of the repairs were found only by the sweep. Check whether the trail records"
         " all events and whether events are undelivered.",
-        count_of(
+        function_metric(
             "reconciler",
             "RepairsMissedByEvents",
             Duration.minutes(max(sweep_minutes, 60)),

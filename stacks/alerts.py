@@ -1,4 +1,4 @@
-"""From the reconciler to machines, and from the digester and the alarms to people."""
+"""The SNS topics: alerts from the reconciler for machines; messages from the digester and the alarms for people."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from remediator.settings import AmazonQ, Settings
 from stacks.queues import undelivered_queue
 
 ALARM_PREFIX: Final = "AnyscaleRemediator-"
-"""The beginning of the names of our alarms; the topic for people admits no others."""
+"""Name prefix of the remediator's alarms; the people topic accepts messages from no other alarm."""
 
 CHANNEL_NAME: Final = "AnyscaleRemediator"
-"""The name of what Amazon Q knows of the channel: CloudFormation makes none of its own."""
+"""Name of Amazon Q's channel configuration: CloudFormation does not generate one."""
 
 
 class Alerts(Construct):
-    """The encrypted topic that carries every alert to machines, and the key that both topics are encrypted with.
+    """The encrypted topic that carries every alert to machines, and the key for both topics.
 
-    ``undelivered`` keeps what neither topic could deliver to our own queues.
+    ``undelivered`` keeps messages that the topics could not deliver to the remediator's queues.
 
-    The key is a customer managed one because CloudWatch, whose alarms tell people, can be admitted to such a key only.
-    It protects messages on their way and none at rest, so it goes with the stack.
+    The key is customer managed because alarms publish to the people topic, and CloudWatch can only be granted access to
+    such a key. It protects messages in transit and none at rest, so it is deleted with the stack.
     https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
     """
 
@@ -46,15 +46,15 @@ class Alerts(Construct):
         self.undelivered = undelivered_queue(self, "Undelivered")
 
     def allow_publishing(self, role: iam.Role) -> None:
-        """Let the role publish to the topic, and encrypt for it."""
+        """Allow the role to publish to the topic, and to encrypt for it."""
         _allow_publishing(self.topic, role)
 
 
 class PeopleNotifications(Construct):
-    """The encrypted topic of what people are told: by e-mail and, where it is configured, by Amazon Q in Slack.
+    """The encrypted topic for people: it notifies them by e-mail and, if configured, by Amazon Q in Slack.
 
-    No call to AWS can be made from the channel: its role may do nothing, and the guardrail denies everything to whoever
-    has rights of their own there.
+    No AWS call can be made from the channel: its role has no permissions, and the guardrail denies everything, even to
+    users with their own permissions there.
     https://docs.aws.amazon.com/chatbot/latest/adminguide/understanding-permissions.html
     """
 
@@ -63,19 +63,19 @@ class PeopleNotifications(Construct):
         self.topic = sns.Topic(self, "Topic", display_name="Anyscale role remediator", master_key=key, enforce_ssl=True)
         for email in settings.emails:
             self.topic.add_subscription(subscriptions.EmailSubscription(email))
-        self._admit_alarms(key)
+        self._allow_alarms(key)
         if settings.amazon_q:
-            self._message_amazon_q(settings.amazon_q)
+            self._add_amazon_q(settings.amazon_q)
 
     def allow_publishing(self, role: iam.Role) -> None:
-        """Let the role publish to the topic, and encrypt for it."""
+        """Allow the role to publish to the topic, and to encrypt for it."""
         _allow_publishing(self.topic, role)
 
-    def _message_amazon_q(self, channel: AmazonQ) -> None:
+    def _add_amazon_q(self, channel: AmazonQ) -> None:
         role = iam.Role(
             self,
             "AmazonQRole",
-            description="Role of the Anyscale role remediator's channel in Slack, which may do nothing",
+            description="Role of the Anyscale role remediator's Slack channel; it has no permissions",
             assumed_by=iam.ServicePrincipal("chatbot.amazonaws.com"),
         )
         chatbot.SlackChannelConfiguration(
@@ -87,17 +87,17 @@ class PeopleNotifications(Construct):
             notification_topics=[self.topic],
             role=role,
             guardrail_policies=[iam.ManagedPolicy.from_aws_managed_policy_name("AWSDenyAll")],
-            logging_level=chatbot.LoggingLevel.ERROR,  # of what it drops nobody else hears
+            logging_level=chatbot.LoggingLevel.ERROR,  # dropped messages are reported nowhere else
         )
 
-    def _admit_alarms(self, key: kms.Key) -> None:
-        """Let the alarms of this stack publish to the topic, and CloudWatch encrypt for those of this account.
+    def _allow_alarms(self, key: kms.Key) -> None:
+        """Allow this stack's alarms to publish to the topic, and CloudWatch to encrypt for alarms in this account.
 
         https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html#sns-publish-alarm-notification
         """
         stack = Stack.of(self)
         cloudwatch = iam.ServicePrincipal("cloudwatch.amazonaws.com")
-        of_this_account = {"aws:SourceAccount": stack.account}
+        this_account = {"aws:SourceAccount": stack.account}
         alarms = f"arn:aws:cloudwatch:{stack.region}:{stack.account}:alarm:{ALARM_PREFIX}*"
         self.topic.add_to_resource_policy(
             iam.PolicyStatement(
@@ -105,7 +105,7 @@ class PeopleNotifications(Construct):
                 principals=[cloudwatch],
                 actions=["sns:Publish"],
                 resources=[self.topic.topic_arn],
-                conditions={"StringEquals": of_this_account, "ArnLike": {"aws:SourceArn": alarms}},
+                conditions={"StringEquals": this_account, "ArnLike": {"aws:SourceArn": alarms}},
             )
         )
         key.add_to_resource_policy(
@@ -114,7 +114,7 @@ class PeopleNotifications(Construct):
                 principals=[cloudwatch],
                 actions=["kms:Decrypt", "kms:GenerateDataKey*"],
                 resources=["*"],  # in a key's policy: this key
-                conditions={"StringEquals": of_this_account},
+                conditions={"StringEquals": this_account},
             )
         )
 
@@ -124,6 +124,6 @@ def _allow_publishing(topic: sns.Topic, role: iam.Role) -> None:
     Validations.of(role).acknowledge(
         Acknowledgment(
             id="AwsSolutions-IAM5[Action::kms:GenerateDataKey*]",
-            reason="On the topics' own key only; SNS asks for a data key with or without its plain text.",
+            reason="On the topics' own key only; SNS requests data keys with or without plaintext.",
         )
     )

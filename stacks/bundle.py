@@ -1,8 +1,8 @@
 """Builds the folder that becomes the functions' zip, before synthesis and without Docker.
 
-It is no bundling option of the CDK on purpose: ``cdk bootstrap`` synthesises with bundling switched off and leaves the
-unbundled source under the hash of the bundled one, which a later ``cdk deploy`` ships. A folder that exists before
-synthesis looks the same to every command.
+The CDK's bundling option is avoided on purpose. ``cdk bootstrap`` synthesizes with bundling disabled and stores the
+unbundled source under the hash of the bundled one; a later ``cdk deploy`` would ship that. A folder built before
+synthesis is the same for every command.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ ROOT: Final = Path(__file__).parent.parent
 SOURCE: Final = ROOT / "lambda_src" / "remediator"
 REQUIREMENTS: Final = ROOT / "lambda_src" / "requirements.txt"
 
-# What Lambda never reads: type stubs, C sources, notes of the installer that are not true of what is left, and the
-# part of Powertools that answers HTTP requests (more than half of it; nothing that we import reaches it).
+# Files that Lambda never reads: type stubs, C sources, installer records that pruning makes wrong, and the HTTP event
+# handler of Powertools (more than half of the package; no import reaches it).
 _PRUNED: Final = (
     *(".lock", "bin", "*-stubs", "**/*.pyi", "**/*.c", "**/tests", "**/__pycache__"),
     *("*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED"),
@@ -36,19 +36,19 @@ _KEPT_BUNDLES: Final = 10
 
 
 class BundleError(Exception):
-    """The functions' packages could not be installed; the text is what the installer said."""
+    """The functions' packages could not be installed; the text holds the installer's output."""
 
 
 def build_bundle(settings: Settings, into: Path = ROOT / ".build" / "lambda") -> Path:
-    """Build the functions' code, its packages and its configuration, and return the folder.
+    """Build a folder with the functions' code, packages and configuration, and return it.
 
-    The folder is named by a hash of all that goes into it, and an existing one is taken as it is: only a complete
-    folder ever gets its name. Needs the network only while the installer's cache lacks a package.
-    Raises BundleError where the packages cannot be installed.
+    The folder is named by a hash of its inputs. An existing folder is reused: only a complete one ever gets its name.
+    The network is needed only for packages that the installer's cache lacks.
+    Raises BundleError if the packages cannot be installed.
     """
     bundle = into / _fingerprint(settings)
     if bundle.is_dir():
-        os.utime(bundle)  # so that it is not among the oldest
+        os.utime(bundle)  # mark it as recently used
         return bundle
     into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=into, prefix=".building-") as temporary:
@@ -63,16 +63,16 @@ def build_bundle(settings: Settings, into: Path = ROOT / ".build" / "lambda") ->
         try:
             building.rename(bundle)
         except OSError:
-            if not bundle.is_dir():  # otherwise somebody else has just built the same
+            if not bundle.is_dir():  # otherwise another process has just built the same bundle
                 raise
-    _forget_old_bundles(into)
+    _delete_old_bundles(into)
     return bundle
 
 
-def _forget_old_bundles(folder: Path) -> None:
-    """Every change of code or configuration makes a bundle; a command that is running may still need a late one."""
+def _delete_old_bundles(folder: Path) -> None:
+    """Keep only the latest bundles; a running command may still need one that is not the newest."""
     bundles = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    with suppress(FileNotFoundError):  # another command tidies up at the same time
+    with suppress(FileNotFoundError):  # another command may clean up at the same time
         for old in sorted(bundles, key=lambda path: path.stat().st_mtime)[:-_KEPT_BUNDLES]:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -91,7 +91,7 @@ def _fingerprint(settings: Settings) -> str:
 
 
 def _source_files() -> Iterator[tuple[Path, Path]]:
-    """Each file of the package with its place in the zip, in a fixed order; caches and hidden files left out."""
+    """Yield each file of the package and its path in the zip, in a fixed order, without caches and hidden files."""
     for path in sorted(SOURCE.rglob("*")):
         relative = path.relative_to(SOURCE.parent)
         if (
@@ -103,8 +103,8 @@ def _source_files() -> Iterator[tuple[Path, Path]]:
 
 
 def _install_packages(target: Path) -> None:
-    """boto3 and botocore are not among the packages: Lambda's Python runtime brings them."""
-    installed = subprocess.run(  # noqa: S603 - no shell, and every argument is ours
+    """Install the packages without boto3 and botocore, which Lambda's Python runtime provides."""
+    installed = subprocess.run(  # noqa: S603 - no shell, and every argument is fixed here
         [
             *(sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable),
             *("--target", str(target), "--link-mode", "copy", "--requirement", str(REQUIREMENTS)),
@@ -116,9 +116,7 @@ def _install_packages(target: Path) -> None:
         check=False,
     )
     if installed.returncode != 0:
-        raise BundleError(
-            f"The functions' packages ({REQUIREMENTS}) could not be installed:\n{installed.stderr.strip()}"
-        )
+        raise BundleError(f"Could not install the functions' packages ({REQUIREMENTS}):\n{installed.stderr.strip()}")
     for pattern in _PRUNED:
         for path in tuple(target.glob(pattern)):
             if path.is_dir():
@@ -128,6 +126,6 @@ def _install_packages(target: Path) -> None:
 
 
 def _make_readable(folder: Path) -> None:
-    """Lambda reads the files as another user, and the zip keeps the modes that the builder's umask made."""
+    """Make all files world-readable: Lambda reads them as another user, and the zip keeps the modes of the umask."""
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)

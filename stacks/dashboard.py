@@ -1,4 +1,4 @@
-"""How it is going, on one page."""
+"""The CloudWatch dashboard."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from remediator.settings import Settings
 from stacks.alarms import RUNBOOK, Watched
 from stacks.forwarder_stack import UNDELIVERED_NAME
 from stacks.function import QueueFunction
-from stacks.metrics import age_of, count_of, depth_of, invocations_of
+from stacks.metrics import function_metric, lambda_metric, oldest_message_age, queue_depth
 
 DASHBOARD_NAME: Final = "AnyscaleRemediator"
-"""Its name is fixed, so that it can be found in the console."""
+"""Its name is fixed, so it is easy to find in the console."""
 
 _FIVE_MINUTES: Final = Duration.minutes(5)
 _HALF: Final = 12
@@ -25,9 +25,9 @@ _THIRD: Final = 8
 
 
 class Dashboard(Construct):
-    """What was repaired, what is open, what the sweep finds, and whether queues and functions keep up.
+    """Repairs, open findings, sweep results, and the state of queues and functions.
 
-    It has every metric that the functions count, and none of another name.
+    The dashboard shows every metric that the functions emit, and no other custom metric.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Dashboard(Construct):
         functions: Mapping[str, QueueFunction],
         settings: Settings,
     ) -> None:
-        """``queues``, ``undelivered`` and ``functions`` are by the names that people are shown."""
+        """The keys of ``queues``, ``undelivered`` and ``functions`` are the names in the labels."""
         super().__init__(scope, construct_id)
         every_sweep = Duration.minutes(max(settings.sweep_minutes, 5))
         self.dashboard = cloudwatch.Dashboard(
@@ -51,22 +51,21 @@ class Dashboard(Construct):
             widgets=[
                 [
                     cloudwatch.TextWidget(
-                        markdown=(
-                            "# Anyscale role remediator\nWhat to do about an alarm stands under its name in "
-                            f"`{RUNBOOK}`."
-                        ),
+                        markdown=(f"# Anyscale role remediator\nTo handle an alarm, find its name in `{RUNBOOK}`."),
                         width=24,
                         height=2,
                     )
                 ],
                 [
                     _counts("Repairs", "reconciler", "RolesRepaired", "RepairsProposed", "RepairsFailed"),
-                    _counts("For a person", "reconciler", "RolesNeedingAPerson", "RolesContested", "RolesRefused"),
+                    _counts(
+                        "Manual action required", "reconciler", "RolesNeedingAPerson", "RolesContested", "RolesRefused"
+                    ),
                     _writes(settings),
                 ],
                 [
                     _counts(
-                        "What was looked at",
+                        "Reconciled roles",
                         "reconciler",
                         *("RolesReceived", "Reconciled", "RolesClean", "RolesOff", "RolesNotEnrolled"),
                     ),
@@ -75,7 +74,7 @@ class Dashboard(Construct):
                 ],
                 [
                     _counts(
-                        "What each sweep finds",
+                        "Sweep results",
                         "sweeper",
                         *("SweepRolesScanned", "SweepRolesEnrolled", "SweepRolesClean", "SweepRolesDrifted"),
                         *("SweepRolesRefused", "SweepRolesUndecided", "SweepRolesUnreadable"),
@@ -93,30 +92,30 @@ class Dashboard(Construct):
                     ),
                 ],
                 [
-                    _graph("Age of the oldest message, in seconds", _ages(queues), _THIRD),
+                    _graph("Age of the oldest message (seconds)", _ages(queues), _THIRD),
                     _graph("Waiting messages", _depths(queues), _THIRD),
-                    _graph("Messages that failed", _failed(queues, undelivered, settings), _THIRD),
+                    _graph("Failed messages", _failed(queues, undelivered, settings), _THIRD),
                 ],
                 [
                     _graph("Errors and throttles", _invocations(functions, "Errors", "Throttles"), _THIRD),
-                    _graph("Duration, in milliseconds", _durations(functions), _THIRD),
-                    _graph("Invocations, which is what costs", _invocations(functions, "Invocations"), _THIRD),
+                    _graph("Duration (milliseconds)", _durations(functions), _THIRD),
+                    _graph("Invocations", _invocations(functions, "Invocations"), _THIRD),
                 ],
                 [
                     _seconds_to_repair(),
-                    _counts("Alerts that SNS did not take", "reconciler", "AlertsLost", width=_HALF),
+                    _counts("Alerts that SNS rejected", "reconciler", "AlertsLost", width=_HALF),
                 ],
-                _reported(functions),
+                _notifications(functions),
             ],
         )
 
 
-def _reported(functions: Mapping[str, QueueFunction]) -> list[cloudwatch.IWidget]:
+def _notifications(functions: Mapping[str, QueueFunction]) -> list[cloudwatch.IWidget]:
     people = ("AlertsTold", "AlertsHeld", "DigestsSent")
     slack = ("SlackPosted", "SlackThrottled", "SlackFailed")
-    widgets: list[cloudwatch.IWidget] = [_counts("What people were told", "digester", *people, width=_HALF)]
+    widgets: list[cloudwatch.IWidget] = [_counts("Messages to people", "digester", *people, width=_HALF)]
     if "notifier" in functions:
-        widgets.append(_counts("What Slack was told", "notifier", *slack, width=_HALF))
+        widgets.append(_counts("Messages to Slack", "notifier", *slack, width=_HALF))
     return widgets
 
 
@@ -134,14 +133,14 @@ def _counts(
     width: int = _THIRD,
     statistic: str = cloudwatch.Stats.SUM,
 ) -> cloudwatch.GraphWidget:
-    return _graph(title, (count_of(function, name, period, statistic) for name in names), width)
+    return _graph(title, (function_metric(function, name, period, statistic) for name in names), width)
 
 
 def _writes(settings: Settings) -> cloudwatch.GraphWidget:
     limit = settings.write_limit
     return cloudwatch.GraphWidget(
-        title=f"Writes within {limit.minutes} minutes, and their limit",
-        left=[count_of("reconciler", "Writes", Duration.minutes(limit.minutes))],
+        title=f"Writes per {limit.minutes} minutes, and the write limit",
+        left=[function_metric("reconciler", "Writes", Duration.minutes(limit.minutes))],
         left_annotations=[cloudwatch.HorizontalAnnotation(value=limit.writes, label="limit")],
         left_y_axis=cloudwatch.YAxisProps(min=0),
         width=_THIRD,
@@ -149,12 +148,12 @@ def _writes(settings: Settings) -> cloudwatch.GraphWidget:
 
 
 def _seconds_to_repair() -> cloudwatch.GraphWidget:
-    """From the call that broke a role until its repair was read back."""
-    statistics = {"half of them": cloudwatch.Stats.percentile(50), "99 of 100": cloudwatch.Stats.percentile(99)}
+    """From the call that broke a role until the verification of its repair."""
+    statistics = {"p50": cloudwatch.Stats.percentile(50), "p99": cloudwatch.Stats.percentile(99)}
     return _graph(
-        "Seconds from a change to its repair",
+        "Time to repair (seconds)",
         (
-            count_of("reconciler", "SecondsToRepair", _FIVE_MINUTES, statistic, label)
+            function_metric("reconciler", "SecondsToRepair", _FIVE_MINUTES, statistic, label)
             for label, statistic in statistics.items()
         ),
         _HALF,
@@ -163,31 +162,31 @@ def _seconds_to_repair() -> cloudwatch.GraphWidget:
 
 def _missed(every_sweep: Duration) -> cloudwatch.GraphWidget:
     return cloudwatch.GraphWidget(
-        title="Missed by events: roles, and share of the repairs",
-        left=[count_of("sweeper", "DriftMissedByEvents", every_sweep)],
+        title="Missed by events: roles (left), share of repairs (right)",
+        left=[function_metric("sweeper", "DriftMissedByEvents", every_sweep)],
         left_y_axis=cloudwatch.YAxisProps(min=0),
-        right=[count_of("reconciler", "RepairsMissedByEvents", every_sweep, cloudwatch.Stats.AVERAGE)],
+        right=[function_metric("reconciler", "RepairsMissedByEvents", every_sweep, cloudwatch.Stats.AVERAGE)],
         right_y_axis=cloudwatch.YAxisProps(min=0, max=1),
         width=_THIRD,
     )
 
 
 def _ages(queues: Mapping[str, Watched]) -> Iterable[cloudwatch.Metric]:
-    return (age_of(watched.queue, _FIVE_MINUTES, name) for name, watched in queues.items())
+    return (oldest_message_age(watched.queue, _FIVE_MINUTES, name) for name, watched in queues.items())
 
 
 def _depths(queues: Mapping[str, Watched]) -> Iterable[cloudwatch.Metric]:
-    return (depth_of(watched.queue, _FIVE_MINUTES, name) for name, watched in queues.items())
+    return (queue_depth(watched.queue, _FIVE_MINUTES, name) for name, watched in queues.items())
 
 
 def _failed(
     queues: Mapping[str, Watched], undelivered: Mapping[str, sqs.Queue], settings: Settings
 ) -> Iterable[cloudwatch.Metric]:
-    """The queues of what failed, those of the forwarders in other Regions as well."""
+    """Yield the depth of all dead-letter queues, including the forwarders' in other Regions."""
     for name, watched in queues.items():
-        yield depth_of(watched.dead_letters, _FIVE_MINUTES, name)
+        yield queue_depth(watched.dead_letters, _FIVE_MINUTES, name)
     for name, queue in undelivered.items():
-        yield depth_of(queue, _FIVE_MINUTES, f"undelivered {name}")
+        yield queue_depth(queue, _FIVE_MINUTES, f"undelivered {name}")
     for region in settings.other_regions:
         yield cloudwatch.Metric(
             namespace="AWS/SQS",
@@ -202,7 +201,7 @@ def _failed(
 
 def _invocations(functions: Mapping[str, QueueFunction], *names: str) -> Iterable[cloudwatch.Metric]:
     return (
-        invocations_of(function.function, name, _FIVE_MINUTES, label=f"{function_name} {name}")
+        lambda_metric(function.function, name, _FIVE_MINUTES, label=f"{function_name} {name}")
         for name in names
         for function_name, function in functions.items()
     )
@@ -210,6 +209,6 @@ def _invocations(functions: Mapping[str, QueueFunction], *names: str) -> Iterabl
 
 def _durations(functions: Mapping[str, QueueFunction]) -> Iterable[cloudwatch.Metric]:
     return (
-        invocations_of(function.function, "Duration", _FIVE_MINUTES, cloudwatch.Stats.percentile(95), name)
+        lambda_metric(function.function, "Duration", _FIVE_MINUTES, cloudwatch.Stats.percentile(95), name)
         for name, function in functions.items()
     )

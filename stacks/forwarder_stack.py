@@ -1,4 +1,4 @@
-"""The stack of another Region in which buckets live: what is recorded there goes to the home region."""
+"""The stack for every other Region that has buckets: it forwards the calls recorded there to the home region."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from constructs import Construct
 from remediator.settings import Settings
 from stacks.inbox import FORWARDER_PREFIX, inbox_arn
 from stacks.queues import undelivered_queue
-from stacks.watched_rules import WatchedRules, admit_rules, watched_rules
+from stacks.watched_rules import WatchedRules, allow_rules, watched_rules
 
 UNDELIVERED_NAME: Final = f"{FORWARDER_PREFIX}Undelivered"
-"""The name of the queue of what could not be forwarded, fixed so that the home region's dashboard can show it."""
+"""Fixed name of the queue for events that could not be forwarded; the home region's dashboard shows it."""
 
 
 class ForwarderStack(Stack):
     """Rules on the default event bus of a Region → the inbox bus of the home region.
 
-    A bus in another Region is reached with a role: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
+    Sending to a bus in another Region requires a role: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, region: str) -> None:
@@ -29,7 +29,7 @@ class ForwarderStack(Stack):
             scope,
             construct_id,
             env=Environment(account=settings.account, region=region),
-            description=f"Anyscale role remediator: tells {settings.region} of calls on buckets and keys in {region}",
+            description=f"Anyscale role remediator: forwards bucket and key calls in {region} to {settings.region}",
             tags={"application": "anyscale-role-remediator"},
         )
         inbox = inbox_arn(settings, self.account)
@@ -38,11 +38,11 @@ class ForwarderStack(Stack):
         if not isinstance(queue, sqs.CfnQueue):
             raise TypeError("a Queue has a CfnQueue as its default child")
         queue.queue_name = UNDELIVERED_NAME
-        admit_rules(undelivered)
+        allow_rules(undelivered)
         role = iam.Role(
             self,
             "Role",
-            description="Lets EventBridge send to the inbox bus of the Anyscale role remediator",
+            description="Allows EventBridge to send events to the inbox bus of the Anyscale role remediator",
             assumed_by=iam.ServicePrincipal(
                 "events.amazonaws.com",
                 conditions={
@@ -61,10 +61,10 @@ class ForwarderStack(Stack):
             undelivered=undelivered,
             role=role,
         )
-        rules.node.add_dependency(role)  # with its policy: EventBridge looks at it when the target is put
+        rules.node.add_dependency(role)  # with its policy: EventBridge checks it when the target is created
         CfnOutput(
             self,
             "UndeliveredEventsUrl",
             value=undelivered.queue_url,
-            description="Events that the rules of this Region could not send to the home region",
+            description="Events that this Region's rules could not send to the home region",
         )

@@ -1,4 +1,4 @@
-"""A Lambda function with all that is its own."""
+"""A Lambda function with its own role and log group."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ DEFAULT_MEMORY_MB: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """How Lambda hands messages to a function: ``size`` at most at once, to ``concurrency`` of it at the same time.
+    """How Lambda passes messages to a function: at most ``size`` per batch, ``concurrency`` batches in parallel.
 
-    It waits for ``window`` for a batch to fill; None, the only possibility for a FIFO queue, stands for no time.
+    ``window`` is how long Lambda waits for a batch to fill. None means no wait, the only option for a FIFO queue.
     """
 
     size: int = 10
     window: Duration | None = None
-    # FIFO groups bound the reconcilers of one document to one; this bounds all of them: IAM throttles per account.
+    # FIFO groups allow one reconciler per document; this limits all reconcilers, because IAM throttles per account.
     concurrency: int = 5
 
 
 class QueueFunction(Construct):
-    """A function that works off a queue, with a role and a log group of its own.
+    """A function that consumes a queue, with its own role and log group.
 
-    Its name is that of its module under ``remediator.handlers`` and of its entry in ``remediator.permissions``. The
-    role holds no managed policy of AWS: AWSLambdaBasicExecutionRole may write to every log group of the account.
+    ``name`` is the name of its module in ``remediator.handlers`` and of its entry in ``remediator.permissions``. The
+    role has no AWS managed policy: AWSLambdaBasicExecutionRole can write to every log group in the account.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class QueueFunction(Construct):
         timeout: Duration,
         environment: Mapping[str, str],
         settings: Settings,
-        ours: Mapping[Target, str],
+        own_resources: Mapping[Target, str],
         memory_mb: int = DEFAULT_MEMORY_MB,
     ) -> None:
-        """``ours`` has the ARNs of the stack's own resources that calls of the function are declared on."""
+        """``own_resources`` maps each target that is a resource of the stack to its ARN."""
         super().__init__(scope, construct_id)
         self.role = iam.Role(
             self,
@@ -65,7 +65,7 @@ class QueueFunction(Construct):
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             description=f"Execution role of the Anyscale role remediator's {name}",
         )
-        # Alerts say what a log says of a repair, so nothing is left behind when the stack is deleted.
+        # Alerts and the history carry what the log says about a repair, so the log is deleted with the stack.
         log_group = logs.LogGroup(self, "Logs", removal_policy=RemovalPolicy.DESTROY)
         retention = log_group.node.default_child
         if not isinstance(retention, logs.CfnLogGroup):
@@ -78,7 +78,7 @@ class QueueFunction(Construct):
             description=description,
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
-            # Python started from the folder would leave caches there; they are no part of the code or of its hash.
+            # Running Python from this folder creates caches, which are not part of the code or its hash.
             code=lambda_.Code.from_asset(str(bundle), exclude=["**/__pycache__"]),
             handler=f"remediator.handlers.{name}.handle",
             role=self.role,
@@ -96,13 +96,13 @@ class QueueFunction(Construct):
         Validations.of(self.role).acknowledge(
             Acknowledgment(
                 id="AwsSolutions-IAM5[Resource::*]",
-                reason="X-Ray's PutTraceSegments and PutTelemetryRecords can be granted on * only.",
+                reason="X-Ray's PutTraceSegments and PutTelemetryRecords can only be granted on *.",
             )
         )
-        allow_declared(self.role, PERMISSIONS[name], settings, ours=ours)
+        allow_declared(self.role, PERMISSIONS[name], settings, own_resources=own_resources)
 
     def consumes(self, queue: sqs.Queue, batches: Batches = Batches()) -> None:
-        """Start the function for the queue's messages, several at a time; each message can fail on its own."""
+        """Invoke the function with batches of the queue's messages; each message can fail on its own."""
         self.function.add_environment("CONSUMED_QUEUE_URL", queue.queue_url)
         self.function.add_event_source(
             event_sources.SqsEventSource(

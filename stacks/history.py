@@ -1,4 +1,4 @@
-"""What outlasts an invocation: the table of changes and memories, and the switch that pauses the writes."""
+"""State that outlasts an invocation: the table of changes and role records, and the switch that pauses writes."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from constructs import Construct
 from remediator.permissions import Target
 
 PAUSE_PARAMETER: Final = "/anyscale-remediator/writes"
-"""Its name is fixed, so that a person in a hurry need not look for it."""
+"""Its name is fixed, so operators can find it quickly."""
 
 _LISTING: Final = "Listing"
-"""The index that ``remediator.gateways.history`` reads."""
+"""Name of the index that ``remediator.gateways.history`` reads."""
 
 
 class HistoryStorage(Construct):
-    """The table that knows every change before it is made, and the parameter that stops all of them.
+    """The table that records every change before it is made, and the parameter that pauses all writes.
 
-    The table stays when the stack is deleted, and cannot be deleted by mistake: without it nothing could be undone. Its
-    key is the one that DynamoDB owns: every table is encrypted, and a key of our own would be one more thing whose loss
-    stops the history and with it every repair.
+    The table is retained when the stack is deleted and is protected from deletion: undo depends on it. It is encrypted
+    with the key that DynamoDB owns. Losing a customer managed key would stop the history and with it every repair.
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
 
-    A deployment that changes any property of the parameter sets its value to ``running`` again, whatever a person has
-    set it to: none of them may ever be changed.
+    No property of the parameter may ever change: a deployment that changes one resets its value to ``running``, even
+    if an operator has paused writes.
     """
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
@@ -47,7 +46,7 @@ class HistoryStorage(Construct):
             deletion_protection=True,
             removal_policy=RemovalPolicy.RETAIN,
         )
-        # Without the documents: whoever reads the list sees what was changed and why, not what policies say.
+        # Without the policy documents: readers of the list see what changed and why, not the content of policies.
         self.table.add_global_secondary_index(
             index_name=_LISTING,
             partition_key=_text("listed"),
@@ -68,7 +67,7 @@ class HistoryStorage(Construct):
             Target.DIGESTER_ITEMS: self.table.table_arn,
             Target.NOTIFIER_ITEMS: self.table.table_arn,
             Target.HISTORY_LISTING: f"{self.table.table_arn}/index/{_LISTING}",
-            Target.PAUSE_PARAMETER: (f"arn:aws:ssm:{stack.region}:{stack.account}:parameter{PAUSE_PARAMETER}"),
+            Target.PAUSE_PARAMETER: f"arn:aws:ssm:{stack.region}:{stack.account}:parameter{PAUSE_PARAMETER}",
         }
 
 

@@ -1,4 +1,4 @@
-"""The event bus of the home region that the forwarders of other Regions send to."""
+"""The event bus in the home region that receives events from the forwarders in other Regions."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from remediator.settings import Settings
 from stacks.watched_rules import RULE_PREFIX, WatchedRules, forwarded_rule
 
 FORWARDER_PREFIX: Final = f"{RULE_PREFIX}Forwarder"
-"""The beginning of the names of the forwarders' rules; the inbox admits no others."""
+"""Name prefix of the forwarders' rules; the inbox accepts events from no other rule."""
 
 _BUS_NAME: Final = f"{RULE_PREFIX}Inbox"
 
 
 def inbox_arn(settings: Settings, account: str) -> str:
-    """The ARN of the bus. Its name is fixed, so that a stack of another Region can name it."""
+    """Return the ARN of the bus. Its name is fixed, so a stack in another Region can refer to it."""
     return f"arn:aws:events:{settings.region}:{account}:event-bus/{_BUS_NAME}"
 
 
 class Inbox(Construct):
-    """A bus for the rules of our forwarders alone, and a rule that sends what they let through to the intake queue.
+    """A bus that only the forwarders' rules can send to, and a rule that sends their events to the intake queue.
 
-    Its policy admits the rules by name and Region. Principals of the account that may call PutEvents everywhere need
-    no such policy; they cannot forge an event, because nobody but AWS can send one whose source begins with ``aws.``.
+    The bus policy allows the rules by name and Region. Principals in the account that may call PutEvents on any bus do
+    not need it. They still cannot forge an event: only AWS can send one whose source begins with ``aws.``.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-bus-example-policy-restrict-rule.html
     https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
     """
@@ -51,7 +51,7 @@ class Inbox(Construct):
             self,
             "Bus",
             name=_BUS_NAME,
-            description="Where the forwarders of the Anyscale role remediator send calls on buckets and keys elsewhere",
+            description="Receives events from the Anyscale role remediator's forwarders in other Regions",
             policy={
                 "Version": "2012-10-17",
                 "Statement": [

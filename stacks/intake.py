@@ -1,4 +1,4 @@
-"""From CloudTrail's events to the intake queue."""
+"""The path from CloudTrail events to the intake queue."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from constructs import Construct
 from remediator.settings import Settings
 from stacks.inbox import Inbox
 from stacks.queues import dead_letter_queue, standard_queue, undelivered_queue
-from stacks.watched_rules import RULE_PREFIX, WatchedRules, admit_rules, watched_rules
+from stacks.watched_rules import RULE_PREFIX, WatchedRules, allow_rules, watched_rules
 
 
 class Intake(Construct):
-    """Rules that keep the watched calls that succeeded, and the queue that they wait in for the router.
+    """Rules that match successful watched calls, and the queue in which they wait for the router.
 
-    The queue between rules and function holds a storm back, and keeps what the function could not take. ``inbox`` is
-    where other Regions send theirs, None where no bucket lives elsewhere.
+    The queue absorbs an event storm and keeps events that the router could not process. ``inbox`` receives the events
+    of other Regions; it is None if no bucket is in another Region.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, consumer_timeout: Duration) -> None:
-        """``consumer_timeout`` is the time that the router has for a batch."""
+        """``consumer_timeout`` is the router's timeout for a batch."""
         super().__init__(scope, construct_id)
         self.dead_letters = dead_letter_queue(self, "DeadLetters")
         self.queue = standard_queue(self, "Queue", dead_letters=self.dead_letters, consumer_timeout=consumer_timeout)
         self.undelivered = undelivered_queue(self, "Undelivered")
         for queue in (self.queue, self.undelivered):
-            admit_rules(queue)
+            allow_rules(queue)
         WatchedRules(
             self,
             "Rules",

@@ -1,6 +1,6 @@
-"""The metrics that alarms and the dashboard look at: those that the functions count, and those of AWS.
+"""The metrics of the alarms and the dashboard: those that the functions emit, and those of AWS services.
 
-A label is for the dashboard alone; an alarm on a metric with one becomes an alarm on an expression.
+Labels are for the dashboard only: the CDK turns an alarm on a labeled metric into an alarm on an expression.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 
 NAMESPACE: Final = "AnyscaleRemediator"
-"""Of what the functions count, each with its own name as the one dimension ``service``: their number is fixed."""
+"""Namespace of the functions' metrics. The one dimension, ``service``, is the function's name."""
 
 
-def count_of(
+def function_metric(
     function: str,
     name: str,
     period: Duration,
     statistic: str = cloudwatch.Stats.SUM,
     label: str | None = None,
 ) -> cloudwatch.Metric:
-    """What a function (``router``) counts under a name."""
+    """Return a metric that a function, for example ``router``, emits."""
     return cloudwatch.Metric(
         namespace=NAMESPACE,
         metric_name=name,
@@ -35,34 +35,34 @@ def count_of(
     )
 
 
-def depth_of(queue: sqs.Queue, period: Duration, label: str | None = None) -> cloudwatch.Metric:
-    """How many messages lie in a queue and are not just being worked on."""
+def queue_depth(queue: sqs.Queue, period: Duration, label: str | None = None) -> cloudwatch.Metric:
+    """Return the number of messages in a queue that no consumer has in flight."""
     return queue.metric_approximate_number_of_messages_visible(
         period=period, statistic=cloudwatch.Stats.MAXIMUM, label=label
     )
 
 
-def age_of(queue: sqs.Queue, period: Duration, label: str | None = None) -> cloudwatch.Metric:
-    """How many seconds ago the oldest message of a queue was sent."""
+def oldest_message_age(queue: sqs.Queue, period: Duration, label: str | None = None) -> cloudwatch.Metric:
+    """Return the age of a queue's oldest message, in seconds."""
     return queue.metric_approximate_age_of_oldest_message(
         period=period, statistic=cloudwatch.Stats.MAXIMUM, label=label
     )
 
 
-def failed_deliveries_of(topic: sns.Topic, period: Duration) -> cloudwatch.Metric:
-    """How many messages could not be delivered to a subscription of a topic.
+def failed_deliveries(topic: sns.Topic, period: Duration) -> cloudwatch.Metric:
+    """Return the number of messages that SNS could not deliver to a subscription of a topic.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html
     """
     return topic.metric_number_of_notifications_failed(period=period, statistic=cloudwatch.Stats.SUM)
 
 
-def invocations_of(
+def lambda_metric(
     function: lambda_.Function,
     name: str,
     period: Duration,
     statistic: str = cloudwatch.Stats.SUM,
     label: str | None = None,
 ) -> cloudwatch.Metric:
-    """What Lambda counts of a function: ``Invocations``, ``Errors``, ``Throttles``, ``Duration``."""
+    """Return a metric that Lambda emits for a function: ``Invocations``, ``Errors``, ``Throttles``, ``Duration``."""
     return function.metric(name, period=period, statistic=statistic, label=label)

@@ -1,4 +1,4 @@
-"""The queue that decides what is reconciled when, those before it and after it, and those that keep what failed."""
+"""The work queue, the queues before and after it, and the queues for failed messages."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 MAX_RECEIVE_COUNT: Final = 8
-"""How often a message is tried: with the functions' growing delays, for about half an hour of trouble at AWS."""
+"""Attempts per message: with the functions' growing delays, enough for an AWS outage of about half an hour."""
 
 
 class FifoWorkQueue(Construct):
-    """The FIFO queue of roles to reconcile: one message group per document, so that each has one writer at a time.
+    """The FIFO queue of roles to reconcile: one message group per document, so each document has one writer at a time.
 
-    High throughput: the groups do not share one limit, and a deduplication id counts within its group.
+    In high-throughput mode, groups do not share one limit, and a deduplication id applies within its group.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/high-throughput-fifo.html
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, consumer_timeout: Duration) -> None:
-        """``consumer_timeout`` is the time that the reconciler has for a batch."""
+        """``consumer_timeout`` is the reconciler's timeout for a batch."""
         super().__init__(scope, construct_id)
         self.dead_letters = dead_letter_queue(self, "DeadLetters", fifo=True)
         self.queue = sqs.Queue(
@@ -39,9 +39,10 @@ class FifoWorkQueue(Construct):
 
 
 class TopicQueue(Construct):
-    """A queue of what a topic carries, each message as it was published, for a function that tells it on.
+    """A queue that receives a topic's raw messages for a function that passes them on.
 
-    Its policy lets SNS send for that topic alone. SNS needs no key for a queue that SQS encrypts with its own.
+    Its policy allows SNS to send for that topic only. SNS needs no access to a key, because SQS encrypts the queue with
+    a key of its own.
     https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html
     """
 
@@ -54,7 +55,7 @@ class TopicQueue(Construct):
         undelivered: sqs.Queue,
         consumer_timeout: Duration,
     ) -> None:
-        """``undelivered`` keeps what SNS cannot deliver, ``consumer_timeout`` is what the function has for a batch."""
+        """``undelivered`` keeps what SNS cannot deliver; ``consumer_timeout`` is the function's timeout for a batch."""
         super().__init__(scope, construct_id)
         self.dead_letters = dead_letter_queue(self, "DeadLetters")
         self.queue = standard_queue(self, "Queue", dead_letters=self.dead_letters, consumer_timeout=consumer_timeout)
@@ -71,9 +72,10 @@ def standard_queue(
     consumer_timeout: Duration,
     batching_window: Duration | None = None,
 ) -> sqs.Queue:
-    """A queue whose messages may come in any order and twice, for a function that has ``consumer_timeout`` for a batch.
+    """Create a standard queue, whose messages can arrive out of order and more than once.
 
-    ``batching_window`` is how long Lambda waits for a batch to fill, None where it does not wait.
+    ``consumer_timeout`` is the function's timeout for a batch. ``batching_window`` is how long Lambda waits for a batch
+    to fill; None means no wait.
     """
     return sqs.Queue(
         scope,
@@ -92,11 +94,11 @@ def _visibility(consumer_timeout: Duration, batching_window: Duration | None = N
 
 
 def dead_letter_queue(scope: Construct, construct_id: str, *, fifo: bool = False) -> sqs.Queue:
-    """A queue that keeps what failed for as long as SQS can: 14 days, for a person to look at and send back."""
+    """Create a queue that keeps failed messages for 14 days, the SQS maximum, so operators can inspect and redrive."""
     return sqs.Queue(
         scope,
         construct_id,
-        fifo=fifo or None,  # CloudFormation knows no FifoQueue: false
+        fifo=fifo or None,  # CloudFormation does not accept FifoQueue: false
         encryption=sqs.QueueEncryption.SQS_MANAGED,
         enforce_ssl=True,
         retention_period=Duration.days(14),
@@ -104,11 +106,9 @@ def dead_letter_queue(scope: Construct, construct_id: str, *, fifo: bool = False
 
 
 def undelivered_queue(scope: Construct, construct_id: str) -> sqs.Queue:
-    """A queue that keeps, for 14 days, what rules or topics could not deliver."""
+    """Create a queue that keeps, for 14 days, what rules or topics could not deliver."""
     queue = dead_letter_queue(scope, construct_id)
     Validations.of(queue).acknowledge(
-        Acknowledgment(
-            id="AwsSolutions-SQS3", reason="It is itself where rules and topics leave what they could not deliver."
-        )
+        Acknowledgment(id="AwsSolutions-SQS3", reason="This is the dead-letter queue of rules and topics.")
     )
     return queue

@@ -23,38 +23,38 @@ from stacks.intake import Intake
 from stacks.queues import MAX_RECEIVE_COUNT, FifoWorkQueue, TopicQueue
 from stacks.sweep import SweepRequests
 
-# A managed policy can be that of many roles, which the router reads one by one.
+# The router reads each role that a changed managed policy is attached to.
 _ROUTER_TIMEOUT: Final = Duration.seconds(60)
-# Several times what the reconciler keeps for a role that it begins, so that a batch has room.
+# Several times the time that the reconciler reserves for one role, so a batch has room.
 _RECONCILER_TIMEOUT: Final = Duration.seconds(120)
-# One scan of the whole account, with all its roles in memory.
+# One scan of the whole account, with all roles in memory.
 _SWEEPER_TIMEOUT: Final = Duration.seconds(300)
 _SWEEPER_MEMORY_MB: Final = 512
-# One scan answers all requests of a batch, and a bucket that is set up anew is several calls within a second or two.
+# One scan serves all requests of a batch, and creating a bucket makes several calls within a second or two.
 _SWEEPER_WINDOW: Final = Duration.seconds(2)
 _SWEEPER_BATCHES: Final = Batches(size=1000, window=_SWEEPER_WINDOW, concurrency=2)
-# A digest reads what hundreds of alerts say of themselves.
+# A digest can read hundreds of alerts.
 _DIGESTER_TIMEOUT: Final = Duration.seconds(60)
-# Several times what the notifier keeps for a message that it begins: Slack takes one message a second, or has it wait.
+# Several times the time that the notifier reserves for one message: Slack accepts one message per second.
 _NOTIFIER_TIMEOUT: Final = Duration.seconds(120)
-# The fewest that Lambda knows. People read no faster, and Slack takes no more.
-_TELLING_BATCHES: Final = Batches(concurrency=2)
-# SQS takes what was tried more than three times, after two minutes, out of the age of a queue without order.
+# The minimum that Lambda allows. People read no faster, and Slack accepts no more.
+_NOTIFICATION_BATCHES: Final = Batches(concurrency=2)
+# In a standard queue, SQS excludes messages received more than three times, here after two minutes, from the age.
 _LATE_MINUTES: Final = 15
-# In a FIFO queue a message counts until its last try, which comes after half an hour.
+# In a FIFO queue a message counts until its last attempt, about half an hour after the first.
 _WORK_LATE_MINUTES: Final = 45
-# A function that died is tried again when the visibility timeout has ended, and that is half an hour.
+# After a crash, the message returns when the visibility timeout of half an hour ends.
 _SWEEP_LATE_MINUTES: Final = 45
 
 
 class RemediatorStack(Stack):
     """Rules → intake queue → router → work queue → reconciler → alerts; schedule → sweep queue → sweeper → work queue.
 
-    Alerts → digest queue → digester → people, and where a webhook is configured → Slack queue → notifier.
+    Alerts → digest queue → digester → people, and, if a webhook is configured, → Slack queue → notifier.
 
     The reconciler records each write in the history before it makes it. ``bundle`` is the folder with the functions'
-    code, as ``stacks.bundle`` builds it. Without an account in the settings the stack deploys to whichever account the
-    credentials lead to. Raises SettingsError where the configuration does not fit IAM's limits.
+    code that ``stacks.bundle`` builds. Without an account in the settings, the stack deploys to the account of the
+    credentials. Raises SettingsError if the configuration exceeds IAM's limits.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, bundle: Path) -> None:
@@ -79,18 +79,18 @@ class RemediatorStack(Stack):
             consumer_timeout=_SWEEPER_TIMEOUT,
             batching_window=_SWEEPER_WINDOW,
         )
-        self._digest = self._queue_of("Digest", self._alerts.topic, _DIGESTER_TIMEOUT)
+        self._digest = self._topic_queue("Digest", self._alerts.topic, _DIGESTER_TIMEOUT)
         self._slack = (
-            self._queue_of("Slack", self._people.topic, _NOTIFIER_TIMEOUT) if settings.slack_webhook_secret else None
+            self._topic_queue("Slack", self._people.topic, _NOTIFIER_TIMEOUT) if settings.slack_webhook_secret else None
         )
         self._functions: dict[str, QueueFunction] = {}
-        self._events_in()
-        self._repairs()
-        self._notifications()
-        self._monitoring()
-        self._outputs()
+        self._add_router_and_sweeper()
+        self._add_reconciler()
+        self._add_notifications()
+        self._add_monitoring()
+        self._add_outputs()
 
-    def _queue_of(self, construct_id: str, topic: sns.Topic, consumer_timeout: Duration) -> TopicQueue:
+    def _topic_queue(self, construct_id: str, topic: sns.Topic, consumer_timeout: Duration) -> TopicQueue:
         return TopicQueue(
             self,
             construct_id,
@@ -117,23 +117,23 @@ class RemediatorStack(Stack):
             memory_mb=memory_mb,
             environment=environment,
             settings=self._settings,
-            ours=self._history.arns,
+            own_resources=self._history.arns,
         )
         return self._functions[name]
 
-    def _events_in(self) -> None:
-        """From events and requests for a sweep to the roles that are to be reconciled."""
+    def _add_router_and_sweeper(self) -> None:
+        """Add the functions that turn events and sweep requests into roles to reconcile."""
         queues = {"WORK_QUEUE_URL": self._work.queue.queue_url, "SWEEP_QUEUE_URL": self._sweep.queue.queue_url}
         router = self._function(
             "router",
-            "Reads which roles an event concerns, and queues those that are enrolled, or a sweep for them",
+            "Finds the roles that an event affects, and queues the enrolled ones or a sweep of them",
             _ROUTER_TIMEOUT,
             queues,
         )
         router.consumes(self._intake.queue)
         sweeper = self._function(
             "sweeper",
-            "Looks at every enrolled role of the account, and queues those that need something",
+            "Checks every enrolled role in the account, and queues those that need attention",
             _SWEEPER_TIMEOUT,
             {**queues, "HISTORY_TABLE": self._history.table.table_name},
             _SWEEPER_MEMORY_MB,
@@ -143,10 +143,10 @@ class RemediatorStack(Stack):
             for function in (router, sweeper):
                 queue.grant_send_messages(function.role)
 
-    def _repairs(self) -> None:
+    def _add_reconciler(self) -> None:
         reconciler = self._function(
             "reconciler",
-            "Compares a role with what it should be, repairs it, and tells people; the only writer",
+            "Compares a role with its desired state, repairs it, and sends alerts; the only writer",
             _RECONCILER_TIMEOUT,
             {
                 "ALERTS_TOPIC_ARN": self._alerts.topic.topic_arn,
@@ -156,7 +156,7 @@ class RemediatorStack(Stack):
             },
         )
         reconciler.consumes(self._work.queue)
-        # A request that turns out to belong into another group is queued again.
+        # The reconciler requeues a request that belongs to another message group.
         self._work.queue.grant_send_messages(reconciler.role)
         self._alerts.allow_publishing(reconciler.role)
         reconciler.role.add_to_policy(
@@ -170,37 +170,39 @@ class RemediatorStack(Stack):
         for name in ("router", "reconciler"):
             self._functions[name].function.add_environment("REMEDIATOR_ROLE_ARN", reconciler.role.role_arn)
 
-    def _notifications(self) -> None:
-        """From alerts to people, and from there to Slack."""
+    def _add_notifications(self) -> None:
+        """Add the functions that send alerts to people and to Slack."""
         settings, table = self._settings, self._history.table.table_name
         digester = self._function(
             "digester",
-            "Tells people of each alert, or of many at once; it writes nothing but what it has told",
+            "Sends alerts to people, individually or as a digest; writes only its own delivery records",
             _DIGESTER_TIMEOUT,
             {"PEOPLE_TOPIC_ARN": self._people.topic.topic_arn, "HISTORY_TABLE": table},
         )
-        digester.consumes(self._digest.queue, _TELLING_BATCHES)
-        # A message that comes late ends a window.
+        digester.consumes(self._digest.queue, _NOTIFICATION_BATCHES)
+        # A delayed message ends a digest window.
         self._digest.queue.grant_send_messages(digester.role)
         self._people.allow_publishing(digester.role)
         if self._slack and settings.slack_webhook_secret:
             self._function(
                 "notifier",
-                "Posts to Slack what people are told; it writes nothing but what it has posted",
+                "Posts the messages for people to Slack; writes only its own delivery records",
                 _NOTIFIER_TIMEOUT,
                 {"WEBHOOK_SECRET": settings.slack_webhook_secret, "HISTORY_TABLE": table},
-            ).consumes(self._slack.queue, _TELLING_BATCHES)
+            ).consumes(self._slack.queue, _NOTIFICATION_BATCHES)
         if not settings.emails and settings.amazon_q is None:
-            only = "Slack's webhook is the only way" if self._slack else "There is no way"
+            problem = (
+                "The Slack webhook is the only alert channel. No one is notified if it fails."
+                if self._slack
+                else "No alert channel is configured. No one is notified of alerts."
+            )
             Annotations.of(self).add_warning_v2(
-                "anyscale-remediator:few-channels",
-                f"{only} by which people are told, so that nobody hears of it when that does not work. Add an address "
-                "to `emails`.",
+                "anyscale-remediator:few-channels", f"{problem} Add an address to `emails`."
             )
 
-    def _monitoring(self) -> None:
+    def _add_monitoring(self) -> None:
         intake, work, sweep, digest = self._intake, self._work, self._sweep, self._digest
-        window = self._settings.digest.minutes  # what ends a window of alerts waits until then
+        window = self._settings.digest.minutes  # the message that ends a digest window waits this long
         queues = {
             "intake": Watched(intake.queue, intake.dead_letters, late_minutes=_LATE_MINUTES),
             "work": Watched(work.queue, work.dead_letters, late_minutes=_WORK_LATE_MINUTES),
@@ -222,57 +224,51 @@ class RemediatorStack(Stack):
         )
         Dashboard(self, "Dashboard", queues=queues, undelivered=undelivered, functions=functions, settings=settings)
 
-    def _outputs(self) -> None:
+    def _add_outputs(self) -> None:
         names = {name: each.function.function_name for name, each in self._functions.items()}
         outputs = {
-            "AlertsTopicArn": (self._alerts.topic.topic_arn, "Subscribe machines to this topic: every alert as JSON"),
-            "PeopleTopicArn": (self._people.topic.topic_arn, "Subscribe people to this topic: it is to be read"),
+            "AlertsTopicArn": (self._alerts.topic.topic_arn, "Topic for machines: every alert as JSON"),
+            "PeopleTopicArn": (self._people.topic.topic_arn, "Topic for people: alerts and digests as text"),
             "IntakeQueueUrl": (self._intake.queue.queue_url, "Events that wait for the router"),
-            "IntakeDeadLettersUrl": (self._intake.dead_letters.queue_url, "Events that the router could not take"),
+            "IntakeDeadLettersUrl": (self._intake.dead_letters.queue_url, "Events that the router failed to process"),
             "UndeliveredEventsUrl": (self._intake.undelivered.queue_url, "Events that the rules could not deliver"),
             "WorkQueueUrl": (self._work.queue.queue_url, "Roles that wait for the reconciler"),
-            "WorkDeadLettersUrl": (self._work.dead_letters.queue_url, "Roles that the reconciler could not take"),
-            "SweepQueueUrl": (self._sweep.queue.queue_url, "Requests for a sweep that wait for the sweeper"),
-            "SweepDeadLettersUrl": (self._sweep.dead_letters.queue_url, "Requests for a sweep that failed"),
+            "WorkDeadLettersUrl": (self._work.dead_letters.queue_url, "Roles that the reconciler failed to process"),
+            "SweepQueueUrl": (self._sweep.queue.queue_url, "Sweep requests that wait for the sweeper"),
+            "SweepDeadLettersUrl": (self._sweep.dead_letters.queue_url, "Sweep requests that failed"),
             "DigestQueueUrl": (self._digest.queue.queue_url, "Alerts that wait for the digester"),
-            "DigestDeadLettersUrl": (self._digest.dead_letters.queue_url, "Alerts that people could not be told"),
+            "DigestDeadLettersUrl": (self._digest.dead_letters.queue_url, "Alerts that the digester failed to send"),
             "UndeliveredAlertsUrl": (
                 self._alerts.undelivered.queue_url,
                 "Alerts that SNS could not deliver to a queue",
             ),
-            "SweepScheduleName": (self._sweep.schedule.schedule_name, "When every enrolled role is looked at"),
-            "DashboardName": (DASHBOARD_NAME, "CloudWatch's page of how it is going"),
-            "HistoryTableName": (self._history.table.table_name, "Every change, before and after it was made"),
-            "ConfigurationDigest": (settings_digest(self._settings), "Tells whether a cdk.json is the deployed one"),
-            "PauseParameterName": (PAUSE_PARAMETER, "Set it to paused, and nothing is written any more"),
-            "RouterFunctionName": (
-                names["router"],
-                "Which roles does an event concern?",
+            "SweepScheduleName": (self._sweep.schedule.schedule_name, "Schedule that sweeps every enrolled role"),
+            "DashboardName": (DASHBOARD_NAME, "CloudWatch dashboard"),
+            "HistoryTableName": (self._history.table.table_name, "Every change, with the documents before and after"),
+            "ConfigurationDigest": (
+                settings_digest(self._settings),
+                "Identifies the deployed configuration (cdk.json)",
             ),
-            "SweeperFunctionName": (
-                names["sweeper"],
-                "Which roles has no event told of?",
-            ),
-            "ReconcilerFunctionName": (
-                names["reconciler"],
-                "The only function that writes",
-            ),
-            "DigesterFunctionName": (
-                names["digester"],
-                "Tells people, of a storm in a digest",
-            ),
+            "PauseParameterName": (PAUSE_PARAMETER, "Set it to paused to stop all writes"),
+            "RouterFunctionName": (names["router"], "Finds the roles that an event affects"),
+            "SweeperFunctionName": (names["sweeper"], "Finds the roles that no event reported"),
+            "ReconcilerFunctionName": (names["reconciler"], "Repairs roles; the only function that writes"),
+            "DigesterFunctionName": (names["digester"], "Sends alerts to people, grouped into digests"),
             "ReconcilerRoleArn": (
                 self._functions["reconciler"].role.role_arn,
-                "The principal of every repair, as CloudTrail shows it",
+                "The principal of every repair in CloudTrail",
             ),
         }
         if self._slack:
             outputs |= {
-                "SlackQueueUrl": (self._slack.queue.queue_url, "What waits to be posted to Slack"),
-                "SlackDeadLettersUrl": (self._slack.dead_letters.queue_url, "What Slack could not be told"),
+                "SlackQueueUrl": (self._slack.queue.queue_url, "Messages that wait to be posted to Slack"),
+                "SlackDeadLettersUrl": (
+                    self._slack.dead_letters.queue_url,
+                    "Messages that could not be posted to Slack",
+                ),
                 "NotifierFunctionName": (names["notifier"], "Posts to Slack"),
             }
         if self._intake.inbox:
-            outputs["InboxBusArn"] = (self._intake.inbox.arn, "The bus that the forwarders send to")
+            outputs["InboxBusArn"] = (self._intake.inbox.arn, "Event bus for the forwarders in other Regions")
         for name, (value, description) in outputs.items():
             CfnOutput(self, name, value=value, description=description)

@@ -1,4 +1,4 @@
-"""IAM policies, made from the declaration of what each function calls."""
+"""IAM policies, made from the declared permissions of each function."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from remediator.errors import SettingsError
 from remediator.permissions import Access, Permission, Target
 from remediator.settings import Cloud, InstanceProfileMode, Mode, Settings
 
-# A role holds 10,240 characters of inline policies, of which what the stack itself grants (queues, logs, traces, the
-# topic) needs the rest, and 10 managed policies.
+# A role holds 10,240 characters of inline policies and 10 managed policies. The stack's own grants (queues, logs,
+# traces, the topic) use the rest of the inline characters.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 _ENVELOPE: Final = len('{"Statement":[],"Version":"2012-10-17"}')
 _INLINE_CHARACTERS: Final = 7_000 - _ENVELOPE
@@ -25,18 +25,18 @@ _MANAGED_CHARACTERS: Final = 6_144 - _ENVELOPE
 _MANAGED_POLICIES: Final = 10
 
 _ANY_ACCOUNT: Final = "<AWS::AccountId>"
-"""Stands for the account of a stack that goes to whichever account the credentials lead to; cdk-nag writes it so."""
+"""Placeholder, as cdk-nag writes it, for the account of a stack that deploys to the account of the credentials."""
 
 _TOKEN: Final = re.compile(r"\$\{Token\[[^]]*\]\}")
 _LONGEST_ARN: Final = 128
-"""Characters of the ARN of a resource of ours, whose name CloudFormation makes, at most."""
+"""Maximum length of the ARN of a stack resource whose name CloudFormation generates."""
 
-_BESIDE_RESOURCES: Final = (
+_STACK_GRANTED: Final = (
     *("kms:Decrypt", "kms:GenerateDataKey*", "logs:CreateLogStream", "logs:PutLogEvents", "sns:Publish"),
     *("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"),
     *("sqs:ReceiveMessage", "sqs:SendMessage", "xray:PutTelemetryRecords", "xray:PutTraceSegments"),
 )
-"""What the stack allows a role that writes beside its queue, topic, key, logs and traces."""
+"""Actions on the queue, topic, key, logs and traces that the stack itself grants to a role that writes."""
 
 
 Json = Mapping[str, Any]
@@ -44,7 +44,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """Resources of a Target, as ARNs, and the conditions under which calls may be made on them."""
+    """The ARNs of a Target, and the conditions under which calls on them are allowed."""
 
     sid: str
     resources: tuple[str, ...]
@@ -54,7 +54,7 @@ class _Scope:
 
 @dataclass(frozen=True, slots=True)
 class _Grant:
-    """A statement to be: actions on resources, under conditions."""
+    """The content of a statement: actions on resources, under conditions."""
 
     sid: str
     actions: tuple[str, ...]
@@ -62,7 +62,7 @@ class _Grant:
     conditions: Mapping[str, Any]
 
     def statement(self, number: int = 99) -> Json:
-        """The statement of a policy, of those of the same name the one with this number."""
+        """Return the policy statement; the number distinguishes statements of the same Sid."""
         return {
             "Sid": f"{self.sid}{number if number > 1 else ''}",
             "Effect": "Allow",
@@ -73,15 +73,19 @@ class _Grant:
 
 
 def allow_declared(
-    role: iam.Role, permissions: Sequence[Permission], settings: Settings, *, ours: Mapping[Target, str]
+    role: iam.Role, permissions: Sequence[Permission], settings: Settings, *, own_resources: Mapping[Target, str]
 ) -> None:
-    """Allow a function's role exactly what is declared, nowhere else than declared.
+    """Allow a function's role exactly the declared calls on the declared resources.
 
-    ``ours`` has the ARNs of the stack's own resources that calls are declared on. A role that writes is denied all the
-    rest as well, so that a policy that comes to it by mistake opens nothing. Raises SettingsError where what the
-    configuration names does not fit into a role's policies.
+    ``own_resources`` maps each target that is a resource of the stack to its ARN. A role that writes is also denied
+    everything else, so a policy attached to it by mistake grants nothing. Raises SettingsError if the resources in the
+    configuration do not fit into a role's policies.
     """
-    scopes = [(permission, scope) for permission in permissions for scope in _scopes(permission.target, settings, ours)]
+    scopes = [
+        (permission, scope)
+        for permission in permissions
+        for scope in _scopes(permission.target, settings, own_resources)
+    ]
     _attach(role, _declared(permissions, scopes, settings))
     reasons = {resource: scope.why_wildcards for _, scope in scopes for resource in scope.resources if "*" in resource}
     for resource, reason in reasons.items():
@@ -91,7 +95,7 @@ def allow_declared(
 def _declared(
     permissions: Sequence[Permission], scopes: Sequence[tuple[Permission, _Scope]], settings: Settings
 ) -> list[list[Json]]:
-    """The statements of each policy, the first of them inline. Raises SettingsError where they are too many."""
+    """Return the statements of each policy, the inline one first. Raises SettingsError if there are too many."""
     used: Counter[str] = Counter()
     policies: list[list[Json]] = []
     for grants in _policies(_grants(scopes)):
@@ -100,12 +104,12 @@ def _declared(
             used[grant.sid] += 1
             policies[-1].append(grant.statement(used[grant.sid]))
     if any(permission.access is Access.WRITE for permission in permissions):
-        _bound(policies, scopes)
-        policies[0] += _bounds(scopes, settings)
+        _deny_other_resources(policies, scopes)
+        policies[0] += _deny_other_calls(scopes, settings)
     if len(policies) > 1 + _MANAGED_POLICIES:
         fault = (
-            f"clouds: the buckets, keys and role patterns make {len(policies) - 1} managed policies for one role, and "
-            f"one holds {_MANAGED_POLICIES}; use fewer or broader role patterns, or several deployments"
+            f"clouds: the buckets, keys and role patterns need {len(policies) - 1} managed policies for one role; the "
+            f"limit is {_MANAGED_POLICIES}; use fewer or broader role patterns, or several deployments"
         )
         raise SettingsError([fault])
     return policies
@@ -124,12 +128,12 @@ def _attach(role: iam.Role, policies: Iterable[Sequence[Json]]) -> None:
             iam.ManagedPolicy(role, f"Declared{number}", statements=statements, roles=[role])
 
 
-def _bounds(scopes: Sequence[tuple[Permission, _Scope]], settings: Settings) -> list[Json]:
-    """What a role that writes may do nowhere, whatever another policy allows it.
+def _deny_other_calls(scopes: Sequence[tuple[Permission, _Scope]], settings: Settings) -> list[Json]:
+    """Return the statements that deny a role that writes all other calls, even if another policy allows them.
 
-    That is whatever is neither declared nor needed beside its resources, and writing to roles without the tag.
+    Denied are actions that are neither declared nor granted by the stack, and writes to roles without the tag.
     """
-    needed = {*(permission.action for permission, _ in scopes), *_BESIDE_RESOURCES}
+    needed = {*(permission.action for permission, _ in scopes), *_STACK_GRANTED}
     tagged = [permission.action for permission, _ in scopes if permission.target is Target.ENROLLED_ROLES]
     untagged = {"Null": {f"aws:ResourceTag/{settings.enrollment_tag}": "true"}}
     return [
@@ -138,8 +142,8 @@ def _bounds(scopes: Sequence[tuple[Permission, _Scope]], settings: Settings) -> 
     ]
 
 
-def _bound(policies: list[list[Json]], scopes: Sequence[tuple[Permission, _Scope]]) -> None:
-    """Deny writes anywhere else than declared, in the last policy or a further one; else in what room the last has."""
+def _deny_other_resources(policies: list[list[Json]], scopes: Sequence[tuple[Permission, _Scope]]) -> None:
+    """Deny writes to undeclared resources, in the last policy or a new one; at the limit, in the space that is left."""
     room = (_INLINE_CHARACTERS if len(policies) == 1 else _MANAGED_CHARACTERS) - sum(map(_characters, policies[-1]))
     if len(policies) <= _MANAGED_POLICIES and sum(map(_characters, _elsewhere(scopes, _MANAGED_CHARACTERS))) > room:
         policies.append([])
@@ -151,9 +155,9 @@ def _bound(policies: list[list[Json]], scopes: Sequence[tuple[Permission, _Scope
 
 
 def _elsewhere(scopes: Sequence[tuple[Permission, _Scope]], room: int) -> list[Json]:
-    """Statements that deny writes anywhere else than declared, one for a service, in so many characters if they can.
+    """Return statements, one per service, that deny writes to undeclared resources, in ``room`` characters if possible.
 
-    Where the configuration names too much for that, they spare more than they need, and never less.
+    If the configuration has too many resources, the statements exempt more than the declared ones, never fewer.
     """
     actions: dict[str, dict[str, None]] = defaultdict(dict)
     resources: dict[str, dict[str, None]] = defaultdict(dict)
@@ -178,7 +182,7 @@ def _denied(sid: str, **elements: object) -> Json:
 
 
 def _first_within(characters: int, statements: Iterable[Json]) -> Json:
-    """The first statement that fits, else the last."""
+    """Return the first statement that fits, else the last."""
     found: Json = {}
     for found in statements:
         if _characters(found) <= characters:
@@ -187,10 +191,11 @@ def _first_within(characters: int, statements: Iterable[Json]) -> Json:
 
 
 def _coverings(arns: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The ARNs, then ever fewer and broader ones that together match all that they match: each cut at one length.
+    """Yield the ARNs, then ever fewer and broader patterns that match all of them, each cut at one length.
 
-    A statement that denies all but some resources cannot be cut into several, as one that allows them can: each would
-    deny what the others spare. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notresource.html
+    A statement that allows resources can be split into several. One that denies all but some resources cannot: each
+    part would deny what the others exempt.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notresource.html
     """
     yield arns
     parts = [arn.rpartition(":") for arn in arns]
@@ -206,13 +211,13 @@ def _coverings(arns: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def _characters(statement: Json) -> int:
-    """What a statement needs of a policy, as IAM counts: without white space."""
+    """Return the size of a statement in a policy as IAM counts it: without white space."""
     text = json.dumps(statement, separators=(",", ":")).replace(_ANY_ACCOUNT, "0" * 12)
     return len(_TOKEN.sub("x" * _LONGEST_ARN, text)) + len(",")
 
 
 def _grants(scopes: Iterable[tuple[Permission, _Scope]]) -> Iterator[_Grant]:
-    """Name each resource once, with all that is allowed under the same conditions: the list of buckets is long."""
+    """List each resource once, with all actions that share its conditions: the list of buckets can be long."""
     calls: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for permission, scope in scopes:
         for resource in scope.resources:
@@ -230,10 +235,10 @@ def _grants(scopes: Iterable[tuple[Permission, _Scope]]) -> Iterator[_Grant]:
 
 
 def _policies(grants: Iterable[_Grant]) -> Iterator[list[_Grant]]:
-    """Cut the grants into policies, each as large as it may be: the first inline, all others managed.
+    """Split the grants into policies of maximum size: the first inline, all others managed.
 
-    The CDK cuts a role's policy as well, between statements and by an estimate of their sizes; filling each policy
-    makes more fit into a role.
+    The CDK also splits a role's policy, but only between statements and by estimated sizes. Filling each policy fits
+    more into a role.
     """
     policy: list[_Grant] = []
     room = _INLINE_CHARACTERS
@@ -241,7 +246,7 @@ def _policies(grants: Iterable[_Grant]) -> Iterator[list[_Grant]]:
         rest = grant.resources
         while rest:
             fitting = next(
-                (part for part in _beginnings(rest) if _characters(replace(grant, resources=part).statement()) <= room),
+                (part for part in _prefixes(rest) if _characters(replace(grant, resources=part).statement()) <= room),
                 (),
             )
             if fitting:
@@ -255,49 +260,49 @@ def _policies(grants: Iterable[_Grant]) -> Iterator[list[_Grant]]:
     yield policy
 
 
-def _beginnings(resources: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Beginnings of a list of resources, the longest first."""
+def _prefixes(resources: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield the prefixes of a list of resources, the longest first."""
     return (resources[:count] for count in range(len(resources), 0, -1))
 
 
-def _scopes(target: Target, settings: Settings, ours: Mapping[Target, str]) -> tuple[_Scope, ...]:
-    """Where calls on a target may be made; none where the configuration leaves the target empty."""
-    scopes = _all_scopes(target, settings, settings.account or _ANY_ACCOUNT, ours)
+def _scopes(target: Target, settings: Settings, own_resources: Mapping[Target, str]) -> tuple[_Scope, ...]:
+    """Return the resources of a target; none if the configuration leaves the target empty."""
+    scopes = _all_scopes(target, settings, settings.account or _ANY_ACCOUNT, own_resources)
     return tuple(scope for scope in scopes if scope.resources)
 
 
 def _all_scopes(  # noqa: C901, PLR0912 - one case for each target
-    target: Target, settings: Settings, account: str, ours: Mapping[Target, str]
+    target: Target, settings: Settings, account: str, own_resources: Mapping[Target, str]
 ) -> tuple[_Scope, ...]:
-    iam_of = f"arn:aws:iam::{account}"
+    iam_arn = f"arn:aws:iam::{account}"
     repairing = [cloud for cloud in settings.clouds if cloud.mode is Mode.REPAIR]
     with_profiles = [cloud for cloud in repairing if cloud.instance_profile is InstanceProfileMode.REPAIR]
     match target:
         case Target.WHOLE_ACCOUNT:
-            reason = "Reading only. Like X-Ray's calls, GetAccountAuthorizationDetails can be granted on * only."
+            reason = "Read-only. GetAccountAuthorizationDetails can only be granted on *."
             return (_Scope("ReadAccount", ("*",), why_wildcards=reason),)
         case Target.ANY_ROLE:
-            reason = "Reading only. A role outside the allow list must be read to be refused with its reason."
-            return (_Scope("ReadRoles", (f"{iam_of}:role/*",), why_wildcards=reason),)
+            reason = "Read-only. A role outside the allow list must be read to be refused with a reason."
+            return (_Scope("ReadRoles", (f"{iam_arn}:role/*",), why_wildcards=reason),)
         case Target.ANY_INSTANCE_PROFILE:
-            reason = "Reading only. What has the name of a role may have any path."
-            return (_Scope("ReadInstanceProfiles", (f"{iam_of}:instance-profile/*",), why_wildcards=reason),)
+            reason = "Read-only. An instance profile with a role's name may have any path."
+            return (_Scope("ReadInstanceProfiles", (f"{iam_arn}:instance-profile/*",), why_wildcards=reason),)
         case Target.ENROLLED_ROLES:
             tagged = {"Null": {f"aws:ResourceTag/{settings.enrollment_tag}": "false"}}
-            return (_allowed("RepairEnrolledRoles", f"{iam_of}:role", repairing, tagged),)
+            return (_allowed("RepairEnrolledRoles", f"{iam_arn}:role", repairing, tagged),)
         case Target.PASSED_ROLES:
             # Not by their tags: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
             to_ec2 = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
-            return (_allowed("PassRolesToEc2", f"{iam_of}:role", with_profiles, to_ec2),)
+            return (_allowed("PassRolesToEc2", f"{iam_arn}:role", with_profiles, to_ec2),)
         case Target.REPAIRED_INSTANCE_PROFILES:
-            return (_allowed("RepairInstanceProfiles", f"{iam_of}:instance-profile", with_profiles, {}),)
+            return (_allowed("RepairInstanceProfiles", f"{iam_arn}:instance-profile", with_profiles, {}),)
         case Target.ANY_MANAGED_POLICY:
-            reason = "Reading only. Whether a role has access depends on every policy attached to it."
-            policies = (f"{iam_of}:policy/*", "arn:aws:iam::aws:policy/*")
+            reason = "Read-only. A role's access depends on every policy attached to it."
+            policies = (f"{iam_arn}:policy/*", "arn:aws:iam::aws:policy/*")
             return (_Scope("ReadManagedPolicies", policies, why_wildcards=reason),)
         case Target.CUSTOMER_POLICIES:
-            reason = "Reading only. A change of any policy of the account can concern an enrolled role."
-            return (_Scope("FindRolesOfPolicies", (f"{iam_of}:policy/*",), why_wildcards=reason),)
+            reason = "Read-only. A change to any policy in the account can affect an enrolled role."
+            return (_Scope("FindRolesOfPolicies", (f"{iam_arn}:policy/*",), why_wildcards=reason),)
         case Target.CONFIGURED_BUCKETS:
             return _buckets("ReadBuckets", settings.clouds, account)
         case Target.GRANTING_BUCKETS:
@@ -307,15 +312,15 @@ def _all_scopes(  # noqa: C901, PLR0912 - one case for each target
             keys = (bucket.key for cloud in settings.clouds for bucket in cloud.buckets)
             return (_Scope("ReadKeys", tuple(dict.fromkeys(filter(None, keys)))),)
         case Target.HISTORY_TABLE:
-            return (_Scope("RecordChanges", (ours[target],)),)
+            return (_Scope("RecordChanges", (own_resources[target],)),)
         case Target.HISTORY_LISTING:
-            return (_Scope("FindWhatIsOpen", (ours[target],)),)
+            return (_Scope("FindWhatIsOpen", (own_resources[target],)),)
         case Target.PAUSE_PARAMETER:
-            return (_Scope("ReadWhetherPaused", (ours[target],)),)
+            return (_Scope("ReadWhetherPaused", (own_resources[target],)),)
         case Target.DIGESTER_ITEMS:
-            return (_Scope("KeepWhatIsTold", (ours[target],), _keys_like("DIGEST*")),)
+            return (_Scope("KeepWhatIsTold", (own_resources[target],), _keys_like("DIGEST*")),)
         case Target.NOTIFIER_ITEMS:
-            return (_Scope("KeepWhatWasPosted", (ours[target],), _keys_like("NOTIFIER")),)
+            return (_Scope("KeepWhatWasPosted", (own_resources[target],), _keys_like("NOTIFIER")),)
         case Target.SLACK_WEBHOOK:
             return (_webhook_secret(settings, account),)
         case _ as never:
@@ -323,18 +328,18 @@ def _all_scopes(  # noqa: C901, PLR0912 - one case for each target
 
 
 def _allowed(sid: str, arn: str, clouds: Iterable[Cloud], conditions: Mapping[str, Any]) -> _Scope:
-    """What the role patterns of some clouds name; the path and name of an instance profile are those of its role."""
+    """Return the resources that the clouds' role patterns match; an instance profile has its role's path and name."""
     patterns = dict.fromkeys(pattern.text for cloud in clouds for pattern in cloud.roles)
     return _Scope(
         sid,
         tuple(f"{arn}/{pattern}" for pattern in patterns),
         conditions,
-        "The allow list of the configuration, whose wildcards mean to us what they mean to IAM.",
+        "The allow list of the configuration; its wildcards have IAM's meaning.",
     )
 
 
 def _keys_like(partition_key: str) -> Mapping[str, Any]:
-    """Items with such partition keys only; every call on an item names one.
+    """Return a condition on the partition key; every call on an item names one.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
     """
@@ -342,7 +347,7 @@ def _keys_like(partition_key: str) -> Mapping[str, Any]:
 
 
 def _webhook_secret(settings: Settings, account: str) -> _Scope:
-    """The secret by its ARN; six characters that nobody knows beforehand follow its name there.
+    """Return the secret by its ARN, in which six random characters follow the name.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_iam-policies.html
     """
@@ -354,7 +359,7 @@ def _webhook_secret(settings: Settings, account: str) -> _Scope:
 
 
 def _buckets(sid: str, clouds: Iterable[Cloud], account: str) -> tuple[_Scope, ...]:
-    """The buckets of some clouds, by owner: a name that another account has taken over is another bucket.
+    """Return the clouds' buckets by owner: after another account takes over a name, it is another bucket.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-resourceaccount
     """
@@ -365,8 +370,8 @@ def _buckets(sid: str, clouds: Iterable[Cloud], account: str) -> tuple[_Scope, .
     return tuple(
         _Scope(
             sid,
-            tuple(f"arn:aws:s3:::{name}" for name in of_owner),
+            tuple(f"arn:aws:s3:::{name}" for name in owned),
             {"StringEquals": {"aws:ResourceAccount": owner}},
         )
-        for owner, of_owner in names.items()
+        for owner, owned in names.items()
     )

@@ -1,4 +1,4 @@
-"""What asks for a sweep on its own, and the queue of all that ask."""
+"""Automatic sweep requests (schedule, deployment, resume), and the queue of all sweep requests."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from remediator.settings import Settings
 from stacks.queues import dead_letter_queue, standard_queue
 
 _FORMAT: Final = 1
-"""Of the messages that ``remediator.core.events.sweep`` reads."""
+"""Format version of the messages that ``remediator.core.events.sweep`` reads."""
 
 
 class SweepRequests(Construct):
-    """A schedule, a rule for our own deployments, one for resumed writes, and the queue that their requests wait in.
+    """A schedule, a rule for the stack's own deployments, a rule for resumed writes, and the queue for their requests.
 
-    One request is as good as another, so what cannot be delivered lies where what keeps failing lies as well. The
-    schedule has no flexible window: it is the only one, and there is nothing to spread.
+    All requests are equivalent, so undelivered and failed requests share one dead-letter queue. The schedule has no
+    flexible window: there is only one schedule, and nothing to spread.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class SweepRequests(Construct):
         consumer_timeout: Duration,
         batching_window: Duration,
     ) -> None:
-        """``consumer_timeout`` is the time that the sweeper has for a batch, ``batching_window`` how long one fills.
+        """``consumer_timeout`` is the sweeper's timeout for a batch; ``batching_window`` is how long a batch fills.
 
-        ``pause_parameter`` is the name of the parameter that pauses the writes.
+        ``pause_parameter`` is the name of the parameter that pauses writes.
         """
         super().__init__(scope, construct_id)
         self.dead_letters = dead_letter_queue(self, "DeadLetters")
@@ -49,19 +49,19 @@ class SweepRequests(Construct):
             consumer_timeout=consumer_timeout,
             batching_window=batching_window,
         )
-        self.role = self._role_of_the_schedule()
+        self.role = self._schedule_role()
         self.schedule = self._schedule(settings)
         self._after_deployment()
         self._after_resuming(pause_parameter)
 
-    def _role_of_the_schedule(self) -> iam.Role:
+    def _schedule_role(self) -> iam.Role:
         """https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html."""
         stack = Stack.of(self)
         group = f"arn:aws:scheduler:{stack.region}:{stack.account}:schedule-group/default"
         return iam.Role(
             self,
             "Role",
-            description="Lets EventBridge Scheduler ask for a sweep of the Anyscale role remediator",
+            description="Allows EventBridge Scheduler to request a sweep of the Anyscale role remediator",
             assumed_by=iam.ServicePrincipal(
                 "scheduler.amazonaws.com",
                 conditions={"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": group}},
@@ -72,7 +72,7 @@ class SweepRequests(Construct):
         return scheduler.Schedule(
             self,
             "Schedule",
-            description="Has every enrolled role looked at, for what no event has told of",
+            description="Requests a sweep of all enrolled roles, to find changes that no event reported",
             schedule=scheduler.ScheduleExpression.expression(f"rate({settings.sweep_minutes} minutes)"),
             target=schedule_targets.SqsSendMessage(
                 self.queue,
@@ -81,7 +81,7 @@ class SweepRequests(Construct):
                 ),
                 role=self.role,
                 dead_letter_queue=self.dead_letters,
-                max_event_age=Duration.minutes(settings.sweep_minutes),  # then the next one comes
+                max_event_age=Duration.minutes(settings.sweep_minutes),  # then the next request is due
             ),
         )
 
@@ -90,7 +90,7 @@ class SweepRequests(Construct):
         stack = Stack.of(self)
         self._rule(
             "Deployed",
-            "Code or configuration of the Anyscale role remediator may have changed",
+            "The code or configuration of the Anyscale role remediator may have changed",
             events.EventPattern(
                 source=["aws.cloudformation"],
                 account=[stack.account],
@@ -103,13 +103,13 @@ class SweepRequests(Construct):
         )
 
     def _after_resuming(self, parameter: str) -> None:
-        """What was found while writes were paused is looked at again at once, as after a deployment.
+        """Request a sweep when writes are resumed, as after a deployment.
 
         https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-cwe.html
         """
         self._rule(
             "Resumed",
-            "Writes of the Anyscale role remediator may have been paused or resumed",
+            "The writes of the Anyscale role remediator may have been paused or resumed",
             events.EventPattern(
                 source=["aws.ssm"],
                 account=[Stack.of(self).account],

@@ -1,4 +1,4 @@
-"""Which events rules let through, made from the table of watched calls, and the rules themselves."""
+"""EventBridge rules, with event patterns made from the table of watched calls."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from remediator.core.events.watched import BUS_SOURCES, IAM, KMS, S3, Concern, w
 from remediator.settings import Settings
 
 LONGEST_PATTERN: Final = 2_048
-"""https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html: characters of a pattern, unless raised."""
+"""Default limit of a pattern, in characters: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html."""
 
 RULE_PREFIX: Final = "AnyscaleRemediator"
-"""The beginning of the names of all rules of ours that CloudTrail's events take."""
+"""Name prefix of all the remediator's rules for CloudTrail events."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedRule:
-    """What a rule is called, after a prefix, and which events it lets through."""
+    """A rule's name (without the prefix), description and event pattern."""
 
     name: str
     description: str
@@ -34,12 +34,12 @@ class WatchedRule:
 
 
 def watched_rules(settings: Settings, region: str, account: str) -> tuple[WatchedRule, ...]:
-    """The rules for the default event bus of a Region: every watched call that CloudTrail records there.
+    """Return the rules for the default event bus of a Region: every watched call that CloudTrail records there.
 
-    IAM's calls are recorded in the home region only, those on a key in the Region of the key. Calls on a bucket are
-    recorded in its Region, and in the home region those that went to S3's global endpoint (CreateBucket does, wherever
-    the bucket is made); calls on the account's public access block may be recorded anywhere. ``account`` is the account
-    that they are made in, or the CDK's token for it. No pattern is longer than ``LONGEST_PATTERN``.
+    CloudTrail records IAM calls in the home region only, and calls on a key in the Region of the key. It records calls
+    on a bucket in the bucket's Region, or in the home region if they used S3's global endpoint (CreateBucket
+    does). Calls on the account's public access block may be recorded anywhere. ``account`` is the account of the calls,
+    or the CDK's token for it. No pattern is longer than ``LONGEST_PATTERN``.
     """
     here = settings.buckets_in(region)
     home = region == settings.region
@@ -47,7 +47,7 @@ def watched_rules(settings: Settings, region: str, account: str) -> tuple[Watche
 
     def pattern(event_source: str, *concerns: Concern, **pinned: object) -> dict[str, Any]:
         return {
-            # Nobody but AWS can send an event with this source; without it anyone with PutEvents could forge one.
+            # Only AWS can send an event with this source; without it anyone with PutEvents could forge one.
             "source": [BUS_SOURCES[event_source]],
             "account": [account],
             "detail-type": [DETAIL_TYPE],
@@ -59,16 +59,16 @@ def watched_rules(settings: Settings, region: str, account: str) -> tuple[Watche
             },
         }
 
-    def of_buckets(names: Sequence[str]) -> dict[str, Any]:
+    def bucket_pattern(names: Sequence[str]) -> dict[str, Any]:
         return pattern(S3, Concern.BUCKET, requestParameters={"bucketName": list(names)})
 
-    def of_keys(arns: Sequence[str]) -> dict[str, Any]:
-        # Not the parameter keyId, which may be the key's id or an alias; every record of KMS has resources.
+    def key_pattern(arns: Sequence[str]) -> dict[str, Any]:
+        # Not the parameter keyId, which may be an id or an alias; every KMS record has resources.
         return pattern(KMS, Concern.KEY, resources={"ARN": list(arns)})
 
     roles = WatchedRule(
         "Roles",
-        "Successful IAM calls that can break or enrol a role of an Anyscale cluster",
+        "Successful IAM calls that can break or enroll a role of an Anyscale cluster",
         pattern(IAM, Concern.ROLE, Concern.INSTANCE_PROFILE, Concern.MANAGED_POLICY),
     )
     return (
@@ -78,21 +78,21 @@ def watched_rules(settings: Settings, region: str, account: str) -> tuple[Watche
             "Buckets",
             "Successful calls on configured buckets",
             [bucket.name for bucket in buckets],
-            of_buckets,
+            bucket_pattern,
             account,
         ),
         *_numbered(
             "Keys",
             "Successful calls on configured keys",
             [bucket.key for bucket in here if bucket.key],
-            of_keys,
+            key_pattern,
             account,
         ),
     )
 
 
 def forwarded_rule(regions: Sequence[str], account: str) -> WatchedRule:
-    """The rule for the bus that other Regions send to: every call that their own rules can let through."""
+    """Return the rule for the inbox bus: every call that the rules of other Regions can forward."""
     concerns = (Concern.BUCKET, Concern.ACCOUNT, Concern.KEY)
     pattern = {
         "source": [BUS_SOURCES[S3], BUS_SOURCES[KMS]],
@@ -112,17 +112,17 @@ def _numbered(
     name: str,
     description: str,
     values: Sequence[str],
-    pattern_of: Callable[[Sequence[str]], dict[str, Any]],
+    make_pattern: Callable[[Sequence[str]], dict[str, Any]],
     account: str,
 ) -> Iterator[WatchedRule]:
-    """As many rules as it takes for no pattern to be too long; none where there is no value."""
+    """Yield as many rules as are needed to keep each pattern within the limit; none without values."""
 
     def fits(part: Sequence[str]) -> bool:
-        text = json.dumps(pattern_of(part)).replace(account, "0" * 12)
+        text = json.dumps(make_pattern(part)).replace(account, "0" * 12)
         return len(text) <= LONGEST_PATTERN
 
     for number, part in enumerate(_parts(tuple(dict.fromkeys(values)), fits), start=1):
-        yield WatchedRule(f"{name}{number}", description, pattern_of(part))
+        yield WatchedRule(f"{name}{number}", description, make_pattern(part))
 
 
 def _parts(values: Sequence[str], fits: Callable[[Sequence[str]], bool]) -> Iterator[list[str]]:
@@ -137,10 +137,10 @@ def _parts(values: Sequence[str], fits: Callable[[Sequence[str]], bool]) -> Iter
 
 
 class WatchedRules(Construct):
-    """Rules that send what they let through to one target, and to a queue what cannot be delivered.
+    """Rules that send matching events to one target, and undeliverable events to a queue.
 
-    Their names are fixed, so that one statement of a policy can admit all of them: the CDK's own targets add a
-    statement for each rule, and a queue's policy holds 20.
+    Their names are fixed, so one policy statement can allow all of them. The CDK's own targets add a statement per
+    rule, and a queue policy holds 20.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-policies.html
     """
 
@@ -156,7 +156,7 @@ class WatchedRules(Construct):
         role: iam.Role | None = None,
         bus: events.CfnEventBus | None = None,
     ) -> None:
-        """``role`` is needed where the target is an event bus; ``bus`` is None for the default bus of the Region."""
+        """``role`` is needed if the target is an event bus; ``bus`` is None for the default bus of the Region."""
         super().__init__(scope, construct_id)
         for rule in rules:
             events.CfnRule(
@@ -178,8 +178,8 @@ class WatchedRules(Construct):
             )
 
 
-def admit_rules(queue: sqs.Queue) -> None:
-    """Let EventBridge send to the queue for our rules of the queue's Region and account, on any bus, and no other."""
+def allow_rules(queue: sqs.Queue) -> None:
+    """Allow EventBridge to send to the queue for the remediator's rules only, in its Region and account, on any bus."""
     stack = Stack.of(queue)
     events_here = f"arn:aws:events:{stack.region}:{stack.account}"
     queue.add_to_resource_policy(

@@ -1,27 +1,27 @@
-"""The server of the embedded AWS: an AWS on 127.0.0.1, in one process, without Docker and without an account.
+"""The server of the embedded AWS: AWS on 127.0.0.1, in one process, without Docker and without an account.
 
-It is the emulator *ministack* with the things around it that it lacks:
+It is the emulator *ministack* with these additions:
 
-- ``gateway`` plays CloudTrail: it watches the requests go by and puts a record of every writing call to IAM, KMS
-  and the configuration of S3 buckets on the default event bus. ``cloudtrail`` writes those records.
-- ``runtime`` runs Python functions with AWS's own runtime client and the environment that Lambda gives them.
-- ``letters`` keeps what SNS sends as e-mail.
-- ``certificate`` makes the certificate of the day, because IAM is enforced on TLS connections only;
-- ``corrections`` mends what it does otherwise than AWS, as far as that matters here: ``authorization`` in what IAM
-  enforces, ``identities`` in IAM itself, ``buckets`` in S3, ``delivery`` in EventBridge, ``deployments`` in
-  CloudFormation, ``parameters`` in Systems Manager, ``metrics`` in CloudWatch.
+- ``gateway`` acts as CloudTrail: it puts a record of every write call to IAM, KMS and the configuration of S3 buckets
+  on the default event bus. ``cloudtrail`` creates those records.
+- ``runtime`` runs Python functions with AWS's own runtime client, in Lambda's environment.
+- ``mailbox`` keeps the e-mails that SNS sends.
+- ``certificate`` creates a TLS certificate, because ministack enforces IAM on TLS connections only.
+- ``corrections`` fixes relevant differences from AWS: ``authorization`` in IAM enforcement, ``identities`` in IAM,
+  ``buckets`` in S3, ``delivery`` in EventBridge, ``deployments`` in CloudFormation, ``parameters`` in Systems Manager,
+  ``metrics`` in CloudWatch.
 
-``python -m demo.embedded_aws`` starts it. That has to be the Python of ``.venv-aws``: ministack pins another botocore
-than the project, and it reads its settings from the environment while it is imported. Nothing in this package may
-therefore be imported by the rest of the project, except this module and ``cloudtrail``, which need nothing but the
-standard library. ``demo.embedded`` is the side that the demo and the tests use.
+Start it with ``python -m demo.embedded_aws`` and the Python of ``.venv-aws``: ministack pins another version of
+botocore than the project, and reads its settings from the environment during import. So the rest of the project
+imports only this module and ``cloudtrail``, which need nothing but the standard library. ``demo.embedded`` is the
+client for the demo and the tests.
 """
 
 MINISTACK = "1.5.33"
-"""The version of ministack whose private names this package uses. Another one needs a look at every one of them."""
+"""The ministack version whose private names this package uses. Before an upgrade, review every one of them."""
 
 ACCOUNT = "111122223333"
-"""The id of the one account."""
+"""The id of the only account."""
 
 REGION = "us-east-1"
-"""The region where a client that names none is, and where the events of IAM arrive."""
+"""The default Region of clients, and the Region in which IAM events arrive."""

@@ -1,10 +1,11 @@
-"""What calls are authorised on and as, where ministack and AWS differ.
+"""Differences between ministack and AWS in the resources and actions of authorization.
 
-- A call of IAM about a role or an instance profile: ministack makes the ARN from the name in the request, which has no
-  path, so that neither a policy on ``role/anyscale/production/*`` nor a condition on the role's tags would ever match;
-  of instance profiles it knows none. AWS looks them up. What is only being created has the path that is asked for.
+- IAM calls on a role or instance profile: AWS looks up the ARN. ministack builds a role's ARN without a path, from the
+  name in the request. So policies on ``role/anyscale/production/*`` and conditions on the role's tags never match. It
+  does not support instance profiles. A resource that is being created has the requested path.
   https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
-- A batch call of SQS: ministack asks for an action of that name, which does not exist; AWS asks for the single one.
+- SQS batch calls: AWS checks the action of the single call; ministack checks one named like the batch call, which does
+  not exist.
   https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 from ministack.core import iam_actions
 from ministack.services import iam
 
-# The first parameter of these that a request has names what it is about.
+# The first of these parameters in a request names its resource.
 _NAMED_BY = (("InstanceProfileName", "instance-profile"), ("RoleName", "role"))
 _CREATED_BY = {
     "CreateInstanceProfile": ("InstanceProfileName", "instance-profile"),
@@ -26,15 +27,15 @@ _CREATED_BY = {
 
 
 def install() -> None:
-    """Make ministack authorise calls as AWS does."""
-    extract = iam_actions.extract_resource_arn
-    name_action = iam_actions.extract_iam_action
+    """Make ministack authorize calls as AWS does."""
+    extract_arn = iam_actions.extract_resource_arn
+    extract_action = iam_actions.extract_iam_action
 
-    def name_single_action(*arguments: Any, **options: Any) -> str | None:  # noqa: ANN401 - passed on as they are
-        action: str | None = name_action(*arguments, **options)
+    def extract_single_action(*arguments: Any, **options: Any) -> str | None:  # noqa: ANN401 - passed on unchanged
+        action: str | None = extract_action(*arguments, **options)
         return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
 
-    def extract_whole(
+    def extract_arn_with_path(
         service: str,
         method: str,
         path: str,
@@ -44,23 +45,23 @@ def install() -> None:
         region: str,
         account: str,
     ) -> str:
-        named = _identity(parameters, account) if service == "iam" else None
-        return named or str(extract(service, method, path, headers, body, parameters, region, account))
+        found = _iam_arn(parameters, account) if service == "iam" else None
+        return found or str(extract_arn(service, method, path, headers, body, parameters, region, account))
 
-    iam_actions.extract_resource_arn = extract_whole
-    iam_actions.extract_iam_action = name_single_action
+    iam_actions.extract_resource_arn = extract_arn_with_path
+    iam_actions.extract_iam_action = extract_single_action
 
 
-def _identity(parameters: Mapping[str, Any], account: str) -> str | None:
-    """The ARN of the role or instance profile that a call of IAM is about, or of what it creates; None for others."""
+def _iam_arn(parameters: Mapping[str, Any], account: str) -> str | None:
+    """Return the ARN of the role or instance profile of an IAM call, or of the resource that it creates, else None."""
 
     def parameter(name: str) -> str:
-        return str(iam_actions._query_param(parameters, name))  # noqa: SLF001 - ministack's way to read a parameter
+        return str(iam_actions._query_param(parameters, name))  # noqa: SLF001 - ministack's parameter access
 
     if created := _CREATED_BY.get(parameter("Action")):
         name, kind = created
         return f"arn:aws:iam::{account}:{kind}{parameter('Path') or '/'}{parameter(name)}"
-    known = {"role": iam._roles, "instance-profile": iam._instance_profiles}  # noqa: SLF001 - the only way to look one up
+    known = {"role": iam._roles, "instance-profile": iam._instance_profiles}  # noqa: SLF001 - the only lookup
     for name, kind in _NAMED_BY:
         if value := parameter(name):
             found = known[kind].get_scoped(account, None, value)

@@ -1,14 +1,14 @@
-# ruff: noqa: SLF001 - ministack offers no other way in; its version is pinned, and tests/e2e hold what is used here
-"""S3's answers about the configuration of buckets, where ministack and AWS differ.
+# ruff: noqa: SLF001 - ministack has no public API for this; its version is pinned, and tests/e2e cover these names
+"""Differences between ministack and AWS in S3's bucket configuration.
 
-- ExpectedBucketOwner is not looked at by ministack; AWS denies a request that expects another owner.
+- ministack ignores ExpectedBucketOwner; AWS denies a request with another expected owner.
   https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
-- A policy may name roles and users that do not exist; AWS refuses it. And when a role is deleted, its ARN in the
-  policies of buckets becomes its unique id, which stands for nobody, not even for a new role of that name.
+- ministack accepts policies with nonexistent roles and users; AWS rejects them. When a role is deleted, AWS replaces
+  its ARN in bucket policies with its unique id, which matches no principal, not even a new role with the same name.
   https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
-- The principals of a policy come back as they were written; from AWS in an order of its own, and one alone as a text.
+- ministack returns a policy's principals as written; AWS returns them in its own order, and a single one as a string.
   https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-bucket-user-policy-specifying-principal-intro.html
-- The public access block of the whole account is missing.
+- ministack lacks the account's public access block.
   https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_PutPublicAccessBlock.html
 """
 
@@ -38,8 +38,8 @@ def install() -> None:
     """Make ministack answer as AWS does."""
     _expect_owners()
     _check_principals()
-    _forget_deleted_roles()
-    _block_accounts()
+    _replace_deleted_roles()
+    _add_account_blocks()
 
 
 def _expect_owners() -> None:
@@ -64,8 +64,8 @@ def _check_principals() -> None:
         for principal in _principals(policy):
             names = _names(principal)
             if not all(_exists(each) for each in names):
-                refused: Answer = s3._error("MalformedPolicy", "Invalid principal in policy", HTTPStatus.BAD_REQUEST)
-                return refused
+                rejected: Answer = s3._error("MalformedPolicy", "Invalid principal in policy", HTTPStatus.BAD_REQUEST)
+                return rejected
             principal["AWS"] = sorted(names, reverse=True) if len(names) > 1 else names[0]
         stored: Answer = put(name, json.dumps(policy).encode() if policy else body)
         return stored
@@ -74,7 +74,7 @@ def _check_principals() -> None:
 
 
 def _principals(policy: object) -> Iterator[dict[str, Any]]:
-    """The elements of a policy that name identities of AWS, to be read or changed."""
+    """Yield a policy's principal elements with AWS identities, which may be modified."""
     statements = policy.get("Statement", []) if isinstance(policy, dict) else []
     for statement in statements if isinstance(statements, list) else [statements]:
         for element in ("Principal", "NotPrincipal"):
@@ -89,7 +89,7 @@ def _names(principal: Mapping[str, Any]) -> list[str]:
 
 
 def _exists(name: str) -> bool:
-    """Whether an identity is there; of another account's nothing is known, so it is taken to be."""
+    """Return whether an identity exists; identities of other accounts are assumed to exist."""
     if match := _IDENTITY.fullmatch(name):
         known = {"role": iam._roles, "user": iam._users}[match["kind"]].get(name.rpartition("/")[2])
         return match["account"] != get_account_id() or (known is not None and known["Arn"] == name)
@@ -98,10 +98,10 @@ def _exists(name: str) -> bool:
     return True
 
 
-def _forget_deleted_roles() -> None:
+def _replace_deleted_roles() -> None:
     delete = iam._IAM_HANDLERS["DeleteRole"]
 
-    def delete_and_forget(parameters: Mapping[str, Any]) -> Answer:
+    def delete_and_replace(parameters: Mapping[str, Any]) -> Answer:
         role = iam._roles.get(iam._p(parameters, "RoleName"))
         answer: Answer = delete(parameters)
         if role and answer[0] == HTTPStatus.OK:
@@ -113,10 +113,10 @@ def _forget_deleted_roles() -> None:
                 s3._bucket_policies[bucket] = json.dumps(policy)
         return answer
 
-    iam._IAM_HANDLERS["DeleteRole"] = delete_and_forget
+    iam._IAM_HANDLERS["DeleteRole"] = delete_and_replace
 
 
-def _block_accounts() -> None:
+def _add_account_blocks() -> None:
     handle, is_blocked = app._handle_s3_control_request, s3._public_access_blocked
 
     async def handle_with_block(
@@ -134,13 +134,13 @@ def _block_accounts() -> None:
         denied: Answer | None = app._enforce_data_plane("s3", action, headers or {}, query, request_id)
         return denied or _answer(method, body, {"x-amzn-requestid": request_id, "Content-Type": "application/xml"})
 
-    def is_blocked_anywhere(owner: str, bucket: str, setting: str) -> bool:
-        block = ET.fromstring(_account_blocks.get(owner, b"<None/>"))  # noqa: S314 - what the tests on this machine sent
-        told = {element.tag.rpartition("}")[2]: element.text for element in block}
-        return told.get(setting) == "true" or bool(is_blocked(owner, bucket, setting))
+    def is_blocked_by_any(owner: str, bucket: str, setting: str) -> bool:
+        block = ET.fromstring(_account_blocks.get(owner, b"<None/>"))  # noqa: S314 - sent by tests on this machine
+        account_settings = {element.tag.rpartition("}")[2]: element.text for element in block}
+        return account_settings.get(setting) == "true" or bool(is_blocked(owner, bucket, setting))
 
     app._handle_s3_control_request = handle_with_block
-    s3._public_access_blocked = is_blocked_anywhere
+    s3._public_access_blocked = is_blocked_by_any
 
 
 def _answer(method: str, body: bytes, headers: dict[str, str]) -> Answer:
@@ -154,5 +154,5 @@ def _answer(method: str, body: bytes, headers: dict[str, str]) -> Answer:
             return HTTPStatus.NO_CONTENT, headers, b""
     if account in _account_blocks:
         return HTTPStatus.OK, headers, _account_blocks[account]
-    told = "<Code>NoSuchPublicAccessBlockConfiguration</Code><Message>There is none.</Message>"
-    return HTTPStatus.NOT_FOUND, headers, f"<ErrorResponse><Error>{told}</Error></ErrorResponse>".encode()
+    error = "<Code>NoSuchPublicAccessBlockConfiguration</Code><Message>There is none.</Message>"
+    return HTTPStatus.NOT_FOUND, headers, f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode()

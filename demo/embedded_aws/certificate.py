@@ -1,4 +1,4 @@
-"""The certificate that the embedded AWS shows, signed by a certificate authority of its own."""
+"""The TLS certificate of the embedded AWS, signed by its own certificate authority."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LIFETIME = timedelta(days=30)
 
 
 def make(folder: Path) -> tuple[Path, Path, Path]:
-    """Write a certificate for 127.0.0.1 and localhost into a folder, valid for 30 days.
+    """Write a certificate for 127.0.0.1 and localhost to a folder, valid for 30 days.
 
-    Returns three PEM files: the authority that clients are to trust, the server's certificate, its private key. The
-    authority's own key is thrown away, so that nothing else can ever be signed with it.
+    Returns three PEM files: the authority for clients to trust, the server's certificate, and its private key. The
+    authority's key is discarded, so it can never sign anything else.
     """
     now = datetime.now(UTC)
     authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
@@ -39,12 +39,12 @@ def make(folder: Path) -> tuple[Path, Path, Path]:
             )
         )
 
-    signs = (
+    authority_builder = (
         builder(authority, authority_key)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_signs_certificates(), critical=True)
+        .add_extension(_authority_usage(), critical=True)
     )
-    serves = (
+    server_builder = (
         builder(_name("127.0.0.1"), server_key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(
@@ -56,20 +56,20 @@ def make(folder: Path) -> tuple[Path, Path, Path]:
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
     )
     pem = serialization.Encoding.PEM
-    trusted, shown, key = folder / "ca.pem", folder / "server.pem", folder / "server.key"
-    trusted.write_bytes(signs.sign(authority_key, hashes.SHA256()).public_bytes(pem))
-    shown.write_bytes(serves.sign(authority_key, hashes.SHA256()).public_bytes(pem))
+    trusted, presented, key = folder / "ca.pem", folder / "server.pem", folder / "server.key"
+    trusted.write_bytes(authority_builder.sign(authority_key, hashes.SHA256()).public_bytes(pem))
+    presented.write_bytes(server_builder.sign(authority_key, hashes.SHA256()).public_bytes(pem))
     key.touch(mode=0o600)
     key.write_bytes(server_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    return trusted, shown, key
+    return trusted, presented, key
 
 
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _signs_certificates() -> x509.KeyUsage:
-    """The key usage of an authority, which Python verifies from version 3.13 on (VERIFY_X509_STRICT)."""
+def _authority_usage() -> x509.KeyUsage:
+    """Return the key usage of an authority, which Python 3.13 and later verifies (VERIFY_X509_STRICT)."""
     return x509.KeyUsage(
         digital_signature=False,
         content_commitment=False,

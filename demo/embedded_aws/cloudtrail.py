@@ -1,10 +1,10 @@
-"""CloudTrail's side of a call: which calls are recorded, and what their records say.
+"""CloudTrail: which calls are recorded, and the content of their records.
 
-The records have the fields, the spellings and the gaps of CloudTrail's own:
+The records have the fields, spellings and gaps of CloudTrail's own:
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 
-What is left out: calls that only read (EventBridge does not deliver them by default), calls on S3 objects (data
-events), and what one AWS service does on behalf of another (here: CloudFormation) - that never passes as a request.
+Read-only calls are not recorded, because EventBridge does not deliver them by default; nor are calls on S3 objects
+(data events). Calls that one AWS service makes for another (here: CloudFormation) never pass as requests.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _SCOPE = re.compile(r"Credential=(?P<key>[^/,\s]+)/\d{8}/(?P<region>[^/]+)/(?P<s
 
 _READING: tuple[str, ...] = ("Describe", "Generate", "Get", "Head", "List", "Simulate")
 
-# What KMS does with a key, rather than to it. https://docs.aws.amazon.com/kms/latest/developerguide/logging-using-cloudtrail.html
+# KMS calls that use a key rather than change it. https://docs.aws.amazon.com/kms/latest/developerguide/logging-using-cloudtrail.html
 _USING_A_KEY = (*_READING, "Decrypt", "DeriveSharedSecret", "Encrypt", "ReEncrypt", "Sign", "Verify")
 
-# The parts of a bucket's configuration, as the query string of a request names them. CloudTrail's name of the call is
-# made from it ("publicAccessBlock" -> "PutBucketPublicAccessBlock"), and is not always the name of the API's operation.
+# The parts of a bucket's configuration, as named in the query string of a request. CloudTrail derives the name of the
+# call from it ("publicAccessBlock" -> "PutBucketPublicAccessBlock"), which may differ from the API operation's name.
 _BUCKET_CONFIGURATION = (
     *("abac", "acl", "cors", "encryption", "lifecycle", "logging", "notification", "ownershipControls", "policy"),
     *("publicAccessBlock", "replication", "requestPayment", "tagging", "versioning", "website"),
@@ -38,7 +38,7 @@ _BUCKET_CONFIGURATION = (
 
 _ACCOUNT_PUBLIC_ACCESS_BLOCK = "/v20180820/configuration/publicAccessBlock"
 
-# The IAM calls whose records tell what was made.
+# The IAM calls whose records contain the created resource.
 _RECORDED_RESULTS = (
     *("CreateInstanceProfile", "CreatePolicy", "CreatePolicyVersion", "CreateRole", "CreateServiceLinkedRole"),
 )
@@ -49,7 +49,7 @@ _IAM_INTEGERS = ("maxSessionDuration",)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request to AWS. The names of ``headers`` are in lower case; ``query`` keeps empty values."""
+    """An HTTP request to AWS. Header names are lowercase; ``query`` includes empty values."""
 
     method: str
     path: str
@@ -60,7 +60,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What AWS answered."""
+    """AWS's response."""
 
     status: int
     request_id: str
@@ -69,22 +69,22 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Who signed a request, for which service and region: the scope of an AWS Signature Version 4."""
+    """A request's access key, Region and service: the scope of an AWS Signature Version 4."""
 
     access_key: str
     region: str
     service: str
 
     @classmethod
-    def of(cls, headers: Mapping[str, str]) -> Signer | None:
-        """Read the scope from the Authorization header; None where there is none."""
+    def from_headers(cls, headers: Mapping[str, str]) -> Signer | None:
+        """Read the scope from the Authorization header; None without one."""
         match = _SCOPE.search(headers.get("authorization", ""))
         return match and cls(match["key"], match["region"], match["service"])
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that CloudTrail records, under CloudTrail's name for it, with the bucket that it is about, if any."""
+    """A call that CloudTrail records, with CloudTrail's name for it, and its bucket, if any."""
 
     signer: Signer
     name: str
@@ -98,28 +98,28 @@ class Call:
 
 
 def may_be_recorded(method: str, path: str, headers: Mapping[str, str]) -> bool:
-    """Whether a request needs to be kept until its body is known. A guess on the safe side, from the head alone."""
-    signer = Signer.of(headers)
+    """Return whether a request may have to be recorded, by its head alone; if unsure, return true."""
+    signer = Signer.from_headers(headers)
     if signer is None or method not in ("PUT", "POST", "DELETE"):
         return False
     return signer.service in ("iam", "kms") or (signer.service == "s3" and _bucket(path, headers) is not None)
 
 
 def recorded_call(request: Request) -> Call | None:
-    """The call that a request makes, or None where CloudTrail would not deliver an event for it."""
-    signer = Signer.of(request.headers)
+    """Return the call that a request makes, or None if CloudTrail delivers no event for it."""
+    signer = Signer.from_headers(request.headers)
     if signer is None:
         return None
     match signer.service:
         case "s3":
             return _bucket_call(signer, request)
         case "iam":
-            name, left_out = _form(request).get("Action", ""), _READING
+            name, unrecorded = _form(request).get("Action", ""), _READING
         case "kms":
-            name, left_out = request.headers.get("x-amz-target", "").rpartition(".")[2], _USING_A_KEY
+            name, unrecorded = request.headers.get("x-amz-target", "").rpartition(".")[2], _USING_A_KEY
         case _:
             return None
-    return Call(signer, name, request) if name and not name.startswith(left_out) else None
+    return Call(signer, name, request) if name and not name.startswith(unrecorded) else None
 
 
 def record(
@@ -132,11 +132,11 @@ def record(
     source_address: str,
     now: datetime,
 ) -> dict[str, object]:
-    """Write CloudTrail's record of a call that was answered.
+    """Create CloudTrail's record of a completed call.
 
     ``identity`` is the record's ``userIdentity``; ``region`` is where the call took effect: us-east-1 for IAM, the
-    bucket's own region for S3; ``now`` is in UTC. The parameters of a failed call to IAM are null, as those of any
-    call that was denied to KMS; S3 tells them in any case.
+    bucket's Region for S3; ``now`` is in UTC. The parameters are null for a failed IAM call and a denied KMS call; S3
+    records always have them.
     """
     failure = _failure(call.service, response)
     blocked = failure and (call.service == "iam" or (call.service == "kms" and failure["errorCode"] == "AccessDenied"))
@@ -181,13 +181,13 @@ def _bucket_call(signer: Signer, request: Request) -> Call | None:
         return None
     if part := _configuration(request):
         return Call(signer, f"{verb}Bucket{part[0].upper()}{part[1:]}", request, bucket)
-    if request.query:  # a part of the configuration that CloudTrail spells in a way of its own; none matters here
+    if request.query:  # a part of the configuration with an irregular name; none is relevant here
         return None
     return Call(signer, "CreateBucket" if verb == "Put" else "DeleteBucket", request, bucket)
 
 
 def _bucket(path: str, headers: Mapping[str, str]) -> str | None:
-    """The bucket that a path without an object names. SDKs put it into the path where the host is an address."""
+    """Return the bucket in a path without an object. SDKs use the path if the host is an IP address."""
     if "x-amz-account-id" in headers:  # a call to S3 Control, about the account
         return path if path == _ACCOUNT_PUBLIC_ACCESS_BLOCK else None
     name, _, key = path.strip("/").partition("/")
@@ -209,8 +209,8 @@ def _failure(service: str, response: Response) -> dict[str, str] | None:
     message: str | None
     try:
         if service == "kms":
-            told = json.loads(response.body)
-            code, message = str(told.get("__type", "")).rpartition("#")[2], told.get("message") or told.get("Message")
+            body = json.loads(response.body)
+            code, message = str(body.get("__type", "")).rpartition("#")[2], body.get("message") or body.get("Message")
         else:
             texts = {_tag(element): element.text for element in _xml(response.body).iter()}
             code, message = texts.get("Code"), texts.get("Message")
@@ -219,7 +219,7 @@ def _failure(service: str, response: Response) -> dict[str, str] | None:
     code = code or "InternalFailure"
     if code in ("AccessDenied", "AccessDeniedException"):
         code = "AccessDenied"
-    elif service == "iam" and not code.endswith("Exception"):  # the wire says NoSuchEntity, CloudTrail the full name
+    elif service == "iam" and not code.endswith("Exception"):  # IAM returns NoSuchEntity, CloudTrail the full name
         code += "Exception"
     return {"errorCode": code, "errorMessage": message or ""}
 
@@ -230,8 +230,8 @@ def _parameters(call: Call, region: str) -> dict[str, Any]:
             form = {name: value for name, value in _form(call.request).items() if name not in ("Action", "Version")}
             return {name: _typed(name, value) for name, value in _unflattened(form).items()}
         case "kms":
-            told = json.loads(call.request.body or b"{}")
-            return {_lower_first(name): _lower_names(value) for name, value in told.items()}
+            body = json.loads(call.request.body or b"{}")
+            return {_lower_first(name): _lower_names(value) for name, value in body.items()}
         case _:
             return _bucket_parameters(call, region)
 
@@ -240,9 +240,9 @@ def _unflattened(form: Mapping[str, str]) -> dict[str, Any]:
     """Turn ``Tags.member.1.Key=a&Tags.member.1.Value=b`` into ``{"tags": [{"key": "a", "value": "b"}]}``."""
     tree: dict[str, Any] = {}
     for name, value in form.items():
-        *way, last = [_lower_first(step) for step in name.split(".")]
+        *steps, last = [_lower_first(step) for step in name.split(".")]
         node = tree
-        for step in way:
+        for step in steps:
             node = node.setdefault(step, {})
         node[last] = value
     return {name: _lists(value) for name, value in tree.items()}
@@ -279,30 +279,30 @@ def _bucket_parameters(call: Call, region: str) -> dict[str, Any]:
             root = _xml(request.body)
             parameters[_tag(root)] = _element(root)
     except (ValueError, ET.ParseError):
-        pass  # CloudTrail leaves out what it cannot read; the call was refused for it
+        pass  # CloudTrail omits malformed bodies; S3 rejects such a call
     return parameters
 
 
 def _element(element: ET.Element) -> object:
-    """An XML element as CloudTrail tells it: one child is an object, several of a name are a list, "true" is true."""
+    """Convert XML as CloudTrail does: one child is an object, several with one name are a list, "true" is true."""
     if not len(element):
         return {"true": True, "false": False}.get((element.text or "").strip(), element.text or "")
-    told: dict[str, Any] = {}
+    converted: dict[str, Any] = {}
     for child in element:
         name, value = _tag(child), _element(child)
-        if name not in told:
-            told[name] = value
-        elif isinstance(told[name], list):
-            told[name].append(value)
+        if name not in converted:
+            converted[name] = value
+        elif isinstance(converted[name], list):
+            converted[name].append(value)
         else:
-            told[name] = [told[name], value]
-    return told
+            converted[name] = [converted[name], value]
+    return converted
 
 
 def _response_elements(call: Call, response: Response) -> dict[str, Any] | None:
     if call.service == "kms":
-        told = json.loads(response.body or b"{}")
-        return {_lower_first(name): _lower_names(value) for name, value in told.items()} or None
+        body = json.loads(response.body or b"{}")
+        return {_lower_first(name): _lower_names(value) for name, value in body.items()} or None
     if call.service == "iam" and call.name in _RECORDED_RESULTS:
         result = next(iter(_xml(response.body)))
         return {_lower_first(_tag(child)): _result(child) for child in result}
@@ -312,7 +312,7 @@ def _response_elements(call: Call, response: Response) -> dict[str, Any] | None:
 def _result(element: ET.Element) -> object:
     if not len(element):
         text = element.text or ""
-        # IAM's dates are the only ones that CloudTrail writes in words.
+        # CloudTrail uses a textual format for IAM's dates only.
         return datetime.fromisoformat(text).strftime("%b %d, %Y %I:%M:%S %p") if _tag(element) == "CreateDate" else text
     if {_tag(child) for child in element} == {"member"}:
         return [_result(child) for child in element]
@@ -340,7 +340,7 @@ def _lower_names(value: object) -> object:
 
 
 def _xml(body: bytes) -> ET.Element:
-    return ET.fromstring(body)  # noqa: S314 - what the demo and the tests on this machine sent, or ministack
+    return ET.fromstring(body)  # noqa: S314 - sent by ministack, or by demo and tests on this machine
 
 
 def _tag(element: ET.Element) -> str:

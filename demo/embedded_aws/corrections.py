@@ -1,4 +1,4 @@
-"""All corrections of what ministack does otherwise than AWS; each module says what it corrects, and by which page."""
+"""All fixes of differences between ministack and AWS; each module documents its own, with links to AWS's pages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from demo.embedded_aws import authorization, buckets, delivery, deployments, ide
 
 
 def install(publish: deployments.Publish) -> None:
-    """Make ministack do as AWS does; ``publish`` puts an event on a bus."""
+    """Make ministack behave like AWS; ``publish`` puts an event on a bus."""
     authorization.install()
     buckets.install()
     delivery.install()

@@ -1,20 +1,20 @@
-# ruff: noqa: SLF001 - ministack offers no other way in; its version is pinned, and tests/e2e hold what is used here
-"""Deliveries of EventBridge and its Scheduler, where ministack and AWS differ.
+# ruff: noqa: SLF001 - ministack has no public API for this; its version is pinned, and tests/e2e cover these names
+"""Differences between ministack and AWS in deliveries by EventBridge and EventBridge Scheduler.
 
-- ministack delivers whoever is to get an event; AWS needs the target's role, or the queue's policy, to allow it.
+- ministack delivers to any target; AWS requires the target's role or the queue's policy to allow it.
   https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
-- What may not be delivered, or has nowhere to go, is lost in ministack; on AWS it goes to the target's dead-letter
-  queue, at once where trying again would not help. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
-- ministack does not reach a bus in another Region; on AWS an event arrives there with the Region that it came from.
+- ministack loses events that are not allowed or whose target does not exist; AWS sends them to the target's dead-letter
+  queue, without retries if they cannot help. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+- ministack cannot send to a bus in another Region; on AWS an event arrives there with its original Region.
   https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
-- A schedule with a rate and no start date begins at once on AWS, in ministack when the first period is over.
+- A rate schedule without a start date first runs immediately on AWS, but in ministack only after the first period.
   https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#rate-based
-- ministack leaves the placeholders of a schedule's input as they are.
+- ministack does not replace the placeholders in a schedule's input.
   https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
-- ministack's Lambda takes ten messages of a queue at most, at once, whatever batch and window were asked for.
+- ministack's Lambda takes at most ten messages per batch, without waiting, regardless of batch size and window.
   https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 
-AWS tries again for up to a day what failed for another reason; nothing in here fails so.
+AWS retries deliveries that fail for other reasons for up to a day; no delivery fails that way here.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from ministack.services import eventbridge, iam, lambda_svc, scheduler, sqs
 
 _ACTIONS = {"sqs": "sqs:SendMessage", "events": "events:PutEvents"}
 _EVENTS, _SCHEDULER = "events.amazonaws.com", "scheduler.amazonaws.com"
-_SECONDS_BETWEEN_LOOKS_AT_SCHEDULES = 1
+_SCHEDULE_CHECK_SECONDS = 1
 
 
 def install() -> None:
     """Make ministack deliver as AWS does."""
     _check_deliveries()
     _reach_other_regions()
-    _begin_rates_at_once()
+    _start_rates_immediately()
     _fill_batches()
 
 
@@ -58,7 +58,7 @@ def _check_deliveries() -> None:
                 return
             dead_letters = (target.get("DeadLetterConfig") or {}).get("Arn")
             if dead_letters and _may_reach(dead_letters, target.get("RoleArn") if scheduled else None, rule):
-                # A rule leaves the event there as it was, a schedule what it would have sent.
+                # A rule sends the original event there, a schedule its input.
                 kept = {"Input": target["Input"]} if scheduled else {}
                 deliver({"Arn": dead_letters, **kept}, event, rule, view)
 
@@ -67,7 +67,7 @@ def _check_deliveries() -> None:
 
 @contextmanager
 def _inside_aws() -> Iterator[None]:
-    """What one service of AWS sends to another travels encrypted, as policies may demand."""
+    """Mark requests between AWS services as encrypted, which policies may require."""
     token = iam_evaluator._request_origin.set(("AWS Internal", True))
     try:
         yield
@@ -76,7 +76,7 @@ def _inside_aws() -> Iterator[None]:
 
 
 def _may_reach(arn: str, role_arn: str | None, rule: Mapping[str, Any]) -> bool:
-    """Whether a rule or a schedule may send to a queue or a bus, which has to exist; true for any other target."""
+    """Return whether a rule or schedule may send to an existing queue or bus; true for any other target."""
     try:
         spec = parse_arn(arn)
     except ArnParseError:
@@ -101,7 +101,7 @@ def _may_reach(arn: str, role_arn: str | None, rule: Mapping[str, Any]) -> bool:
 
 
 def _role_allows(role_arn: str, arn: str, policy: Any, rule: Mapping[str, Any]) -> bool:  # noqa: ANN401 - text or JSON
-    """Whether the service may assume the role for this rule or schedule, and whether the role may send."""
+    """Return whether the service may assume the role for this rule or schedule, and the role may send."""
     account, name = get_account_id(), role_arn.rpartition("/")[2]
     role = iam._roles.get_scoped(account, None, name)
     if role is None or role["Arn"] != role_arn:
@@ -150,12 +150,12 @@ def _reach_other_regions() -> None:
     eventbridge._dispatch_event = dispatch_as_sent
 
 
-def _begin_rates_at_once() -> None:
+def _start_rates_immediately() -> None:
     fire_due = scheduler._tick_schedules
 
     def fire_due_and_new() -> None:
         fired, schedules = scheduler._schedule_last_fired, dict(scheduler._schedules._data)
-        for key in fired.keys() - schedules.keys():  # another one of that name begins at once as well
+        for key in fired.keys() - schedules.keys():  # a new schedule with the same name also starts immediately
             del fired[key]
         for key, schedule in schedules.items():
             rate = eventbridge._parse_rate_seconds(schedule["ScheduleExpression"])
@@ -164,11 +164,11 @@ def _begin_rates_at_once() -> None:
         fire_due()
 
     scheduler._tick_schedules = fire_due_and_new
-    scheduler._SCHEDULE_TICK_INTERVAL = _SECONDS_BETWEEN_LOOKS_AT_SCHEDULES
+    scheduler._SCHEDULE_TICK_INTERVAL = _SCHEDULE_CHECK_SECONDS
 
 
 def _filled(text: str, event: Mapping[str, Any], schedule: Mapping[str, Any]) -> str:
-    """A schedule's input with its placeholders replaced. The time is that of the invocation, to the second."""
+    """Return a schedule's input with its placeholders replaced. The time is the invocation's, in seconds."""
     values = {
         "schedule-arn": schedule["Arn"],
         "scheduled-time": datetime.fromtimestamp(event["Time"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -197,14 +197,14 @@ def _fill_batches() -> None:
 
 
 def _window(queue: Mapping[str, Any]) -> int:
-    """The longest window, in seconds, of those that take batches from a queue."""
+    """Return the longest batching window of a queue's consumers, in seconds."""
     arn = queue["attributes"]["QueueArn"]
     mappings = [mapping for _, _, mapping in lambda_svc._iter_all_esms() if mapping["EventSourceArn"] == arn]
     return max((int(mapping.get("MaximumBatchingWindowInSeconds") or 0) for mapping in mappings), default=0)
 
 
 def _is_filled(queue: Mapping[str, Any], size: int, window: int) -> bool:
-    """Whether a batch is complete, or its first message has waited for the window."""
+    """Return whether a batch is full, or its first message has waited for the whole window."""
     now = time.time()
     waiting = [message["visible_at"] for message in queue["messages"] if message["visible_at"] <= now]
     return len(waiting) >= size or bool(waiting and now - min(waiting) >= window)

@@ -1,9 +1,9 @@
-# ruff: noqa: SLF001 - ministack offers no other way in; its version is pinned, and tests/e2e hold what is used here
-"""CloudFormation, where ministack and AWS differ.
+# ruff: noqa: SLF001 - ministack has no public API for this; its version is pinned, and tests/e2e cover these names
+"""Differences between ministack and AWS in CloudFormation.
 
-- AWS puts an event on the Region's default bus whenever the status of a stack changes; ministack only notes it.
+- AWS puts an event on the Region's default bus whenever the status of a stack changes; ministack only stores it.
   https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/event-detail-stack-status-change.html
-- The policy in the template of an event bus is left out.
+- ministack ignores the policy in an event bus's template.
   https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html
 """
 
@@ -20,19 +20,19 @@ DETAIL_TYPE = "CloudFormation Stack Status Change"
 _STACK = "AWS::CloudFormation::Stack"
 
 Publish = Callable[..., object]
-"""Puts an event on a bus, soon: ``source``, ``detail_type``, ``detail``, ``region``, ``resources``."""
+"""Queues an event for a bus: ``source``, ``detail_type``, ``detail``, ``region``, ``resources``."""
 
 
 def install(publish: Publish) -> None:
-    """Make ministack deploy as AWS does; ``publish`` takes the events."""
-    _alert_status_changes(publish)
+    """Make ministack deploy as AWS does; ``publish`` puts events on a bus."""
+    _publish_status_changes(publish)
     _keep_bus_policies()
 
 
-def _alert_status_changes(publish: Publish) -> None:
-    note = stacks._add_event
+def _publish_status_changes(publish: Publish) -> None:
+    store = stacks._add_event
 
-    def note_and_report(
+    def store_and_publish(
         stack_id: str,
         stack_name: str,
         logical_id: str,
@@ -42,7 +42,7 @@ def _alert_status_changes(publish: Publish) -> None:
         physical_id: str = "",
         detailed_status: str = "",
     ) -> None:
-        note(stack_id, stack_name, logical_id, resource_type, status, reason, physical_id, detailed_status)
+        store(stack_id, stack_name, logical_id, resource_type, status, reason, physical_id, detailed_status)
         if resource_type == _STACK and physical_id == stack_id:
             detail = {
                 "stack-id": stack_id,
@@ -51,15 +51,15 @@ def _alert_status_changes(publish: Publish) -> None:
             }
             publish("aws.cloudformation", DETAIL_TYPE, detail, stack_id.split(":")[3], [stack_id])
 
-    for module in (stacks, handlers, changesets):  # each has the name for itself
-        module._add_event = note_and_report
+    for module in (stacks, handlers, changesets):  # each module has its own reference
+        module._add_event = store_and_publish
 
 
 def _keep_bus_policies() -> None:
     known = provisioners._RESOURCE_HANDLERS["AWS::Events::EventBus"]
 
     def keeping(handle: Callable[..., Any], properties_at: int) -> Callable[..., Any]:
-        def handle_and_keep(*arguments: Any) -> Any:  # noqa: ANN401 - passed on as they are
+        def handle_and_keep(*arguments: Any) -> Any:  # noqa: ANN401 - passed on unchanged
             answer = handle(*arguments)
             name, policy = answer[0], arguments[properties_at].get("Policy")
             if policy:

@@ -1,21 +1,21 @@
-# ruff: noqa: SLF001 - ministack offers no other way in; its version is pinned, and tests/e2e hold what is used here
-"""ministack as an ASGI application, with CloudTrail and EventBridge played on top of it.
+# ruff: noqa: SLF001 - ministack has no public API for this; its version is pinned, and tests/e2e cover these names
+"""ministack as an ASGI application, with an emulation of CloudTrail on top.
 
-On AWS, a call that changes IAM becomes a record in CloudTrail, and the record an event of source ``aws.iam`` on the
-account's default bus. Nobody else may put events of a source ``aws.*`` on a bus: ministack refuses it as AWS does,
-so the events are published from the inside.
+On AWS, a call that changes IAM becomes a CloudTrail record, and the record becomes an event with the source ``aws.iam``
+on the account's default bus. No one else may send events with a source ``aws.*``: ministack rejects them as AWS does.
+So the gateway publishes these events internally.
 
-Paths of our own, for this machine's demo and tests:
+Additional paths, for the demo and the tests on this machine:
 
-- ``GET /_embedded/status`` tells the server's process id;
-- ``GET /_embedded/letters`` tells the e-mails that SNS has sent;
-- ``GET /_embedded/requests`` tells how many requests were made with each access key;
-- ``POST /_embedded/events`` puts one event on the default bus as it stands, whatever its source;
-- ``POST /_embedded/losing`` says whether the events of the calls from now on are lost;
-- ``POST /_embedded/delaying`` says whether events wait, instead of being put on the bus;
-- ``GET /_embedded/pending`` tells how many events are not on the bus yet;
-- ``POST /services/…`` is a Slack that takes messages as an incoming webhook does, ``GET /_embedded/slack`` tells those
-  that it has posted, and ``POST /_embedded/slack`` says how it answers the next ones.
+- ``GET /_embedded/status``: the server's process id;
+- ``GET /_embedded/emails``: the e-mails that SNS has sent;
+- ``GET /_embedded/requests``: the number of requests per access key;
+- ``POST /_embedded/events``: put one event on the default bus unchanged, with any source;
+- ``POST /_embedded/losing``: lose the events of all further calls, or stop losing them;
+- ``POST /_embedded/delaying``: hold events back from the bus, or release them;
+- ``GET /_embedded/pending``: the number of events that are not yet on the bus;
+- ``POST /services/…``: Slack's incoming webhook; ``GET /_embedded/slack``: the posted messages;
+  ``POST /_embedded/slack``: set Slack's next answers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from ministack.core.iam_evaluator import ResolvedCredential, resolve_credential
 from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.services import eventbridge, iam, s3
 
-from demo.embedded_aws import cloudtrail, letters
+from demo.embedded_aws import cloudtrail, mailbox
 from demo.embedded_aws.slack import Slack
 
 Message = MutableMapping[str, Any]
@@ -49,7 +49,7 @@ _log = logging.getLogger("embedded_aws.gateway")
 
 
 class Gateway:
-    """The ASGI application. ``when_ready`` is called once, when ministack has started."""
+    """The ASGI application. It calls ``when_ready`` once, after ministack has started."""
 
     def __init__(self, *, account: str, region: str, when_ready: Callable[[], None]) -> None:
         self._account = account
@@ -58,25 +58,25 @@ class Gateway:
         self._losing = False
         self._flowing = threading.Event()
         self._flowing.set()
-        self._watched = 0  # calls that are being made, of which there may be an event
+        self._in_progress = 0  # calls in progress that may cause an event
         self._pending: set[Future[Any]] = set()
-        self._reported: Mapping[str, Callable[[], object]] = {
+        self._reports: Mapping[str, Callable[[], object]] = {
             "/_embedded/status": lambda: {"pid": os.getpid()},
-            "/_embedded/letters": letters.delivered,
+            "/_embedded/emails": mailbox.delivered,
             "/_embedded/requests": lambda: self._requests,
-            "/_embedded/pending": lambda: self._watched + len(self._pending),
+            "/_embedded/pending": lambda: self._in_progress + len(self._pending),
         }
         self._requests: Counter[str] = Counter()
         self._slack = Slack()
-        # One thread: events reach the bus in the order of the calls, and no caller waits for them.
+        # One thread: events reach the bus in call order, and no caller waits for them.
         self._deliveries = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cloudtrail")
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         match scope["type"], scope.get("path"):
             case "lifespan", _:
                 await ministack.app(scope, receive, self._announcing(send))
-            case "http", str(asked) if asked in self._reported:
-                await _answer(send, self._reported[asked]())
+            case "http", str(path) if path in self._reports:
+                await _answer(send, self._reports[path]())
             case "http", "/_embedded/events":
                 event = json.loads(await _body(receive))
                 published = self.publish(event["source"], event["detail-type"], event["detail"], event["region"])
@@ -96,15 +96,15 @@ class Gateway:
                 answer = self._slack.post(await _body(receive))
                 await _answer_text(send, answer.status, answer.text, answer.headers)
             case "http", _:
-                await self._pass_on(scope, receive, send)
+                await self._forward(scope, receive, send)
             case _:
                 await ministack.app(scope, receive, send)
 
     def publish(
         self, source: str, detail_type: str, detail: object, region: str, resources: Sequence[str] = ()
     ) -> Future[Any]:
-        """Put an event on a region's default bus, after those before it; the result is what PutEvents answers."""
-        return self._later(self._put_event, source, detail_type, detail, region, resources)
+        """Put an event on a Region's default bus, in order; the result is the response of PutEvents."""
+        return self._schedule(self._put_event, source, detail_type, detail, region, resources)
 
     def _announcing(self, send: Send) -> Send:
         async def announce(message: Message) -> None:
@@ -114,22 +114,22 @@ class Gateway:
 
         return announce
 
-    async def _pass_on(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        """Pass a request on, and publish the record of the call it made, if such calls are recorded."""
+    async def _forward(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Forward a request, and publish the record of its call if such calls are recorded."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        signer = cloudtrail.Signer.of(headers)
+        signer = cloudtrail.Signer.from_headers(headers)
         if signer:
             self._requests[signer.access_key] += 1
         if not cloudtrail.may_be_recorded(scope["method"], scope["path"], headers):
             await ministack.app(scope, receive, send)
             return
-        self._watched += 1
+        self._in_progress += 1
         try:
-            await self._watch(scope, headers, signer, receive, send)
+            await self._forward_and_record(scope, headers, signer, receive, send)
         finally:
-            self._watched -= 1
+            self._in_progress -= 1
 
-    async def _watch(
+    async def _forward_and_record(
         self,
         scope: Mapping[str, Any],
         headers: Mapping[str, str],
@@ -137,33 +137,33 @@ class Gateway:
         receive: Receive,
         send: Send,
     ) -> None:
-        """Pass a request on, and publish the record of the call it made once it was answered."""
-        asked, answered = bytearray(), bytearray()
+        """Forward a request, and publish the record of its call after the response."""
+        request_body, response_body = bytearray(), bytearray()
         head: Message = {}
 
         async def receive_and_keep() -> Message:
             message = await receive()
-            asked.extend(message.get("body", b""))
+            request_body.extend(message.get("body", b""))
             return message
 
         async def keep_and_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 head.update(message)
-            answered.extend(message.get("body", b""))
+            response_body.extend(message.get("body", b""))
             await send(message)
 
         lost = self._losing
-        identity = signer and self._identity(signer.access_key)  # as it is before the call
+        identity = signer and self._identity(signer.access_key)  # before the call, which may change it
         await ministack.app(scope, receive_and_keep, keep_and_send)
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        request = cloudtrail.Request(scope["method"], scope["path"], query, headers, bytes(asked))
+        request = cloudtrail.Request(scope["method"], scope["path"], query, headers, bytes(request_body))
         call = cloudtrail.recorded_call(request)
-        # Nobody's key has no identity: AWS turns such a request away before there is a call to record.
+        # An unknown key has no identity: AWS rejects such a request before there is a call to record.
         if call and identity and head and not lost:
             names = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head["headers"]}
-            response = cloudtrail.Response(head["status"], names.get("x-amzn-requestid", ""), bytes(answered))
+            response = cloudtrail.Response(head["status"], names.get("x-amzn-requestid", ""), bytes(response_body))
             client = scope["client"][0] if scope.get("client") else "127.0.0.1"
-            self._later(self._publish_record, call, response, identity, client, datetime.now(UTC))
+            self._schedule(self._publish_record, call, response, identity, client, datetime.now(UTC))
 
     def _publish_record(
         self,
@@ -184,26 +184,26 @@ class Gateway:
     ) -> Any:  # noqa: ANN401 - JSON
         set_request_account_id(self._account)
         set_request_region(region)
-        told = detail if isinstance(detail, str) else json.dumps(detail)
-        entry = {"Source": source, "DetailType": detail_type, "Detail": told, "Resources": list(resources)}
+        text = detail if isinstance(detail, str) else json.dumps(detail)
+        entry = {"Source": source, "DetailType": detail_type, "Detail": text, "Resources": list(resources)}
         _, _, answer = eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
         return json.loads(answer)
 
-    def _later(self, act: Callable[..., Any], *arguments: object) -> Future[Any]:
-        """Do something in the thread of deliveries, and log it if it fails."""
+    def _schedule(self, act: Callable[..., Any], *arguments: object) -> Future[Any]:
+        """Call a function in the delivery thread, and log an error if it fails."""
 
         def report(done: Future[Any]) -> None:
             self._pending.discard(done)
             if error := done.exception():
-                _log.error("An event could not be published", exc_info=error)
+                _log.error("Could not publish an event", exc_info=error)
 
-        # ministack keeps the account and the region of a request in context variables; this is nobody's request.
+        # An empty context: ministack keeps the account and Region of a request in context variables.
         done = self._deliveries.submit(contextvars.Context().run, self._when_flowing, act, *arguments)
         self._pending.add(done)
         done.add_done_callback(report)
         return done
 
-    def _when_flowing(self, act: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - passed on as it is
+    def _when_flowing(self, act: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - passed on unchanged
         self._flowing.wait()
         return act(*arguments)
 
@@ -212,7 +212,7 @@ class Gateway:
         return bucket.get("region") or self._region if bucket else None
 
     def _identity(self, access_key: str) -> dict[str, object] | None:
-        """The ``userIdentity`` of a record.
+        """Return the ``userIdentity`` of a record.
 
         https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
         """
@@ -229,7 +229,7 @@ class Gateway:
         if caller.principal_type == "User":
             identity["userName"] = caller.principal_name
         if caller.principal_type == "AssumedRole":
-            # arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION has lost the role's path; the issuer's ARN has it.
+            # arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION lacks the role's path; the issuer's ARN has it.
             _, name, session = caller.principal_arn.split("/", 2)
             role = iam._roles.get_scoped(self._account, None, name) or {}
             identity["principalId"] = f"{role.get('RoleId', name)}:{session}"

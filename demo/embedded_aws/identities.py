@@ -1,11 +1,11 @@
-# ruff: noqa: SLF001 - ministack offers no other way in; its version is pinned, and tests/e2e hold what is used here
-"""Calls of IAM that ministack lacks, or answers otherwise than AWS.
+# ruff: noqa: SLF001 - ministack has no public API for this; its version is pinned, and tests/e2e cover these names
+"""Differences between ministack and AWS in IAM calls.
 
 - SetDefaultPolicyVersion is missing.
   https://docs.aws.amazon.com/IAM/latest/APIReference/API_SetDefaultPolicyVersion.html
-- GetAccountAuthorizationDetails tells everything at once, whatever MaxItems and Marker say, and leaves out the
-  permissions boundaries. https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html
-- AddRoleToInstanceProfile needs no iam:PassRole on the role.
+- GetAccountAuthorizationDetails returns everything in one page, ignoring MaxItems and Marker, and omits permissions
+  boundaries. https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html
+- AddRoleToInstanceProfile does not require iam:PassRole on the role.
   https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddRoleToInstanceProfile.html
 """
 
@@ -31,15 +31,15 @@ def install() -> None:
     """Make ministack answer as AWS does."""
     handlers = iam._IAM_HANDLERS
     handlers["SetDefaultPolicyVersion"] = _set_default_policy_version
-    handlers["GetAccountAuthorizationDetails"] = _in_pages(handlers["GetAccountAuthorizationDetails"])
-    handlers["AddRoleToInstanceProfile"] = _if_passed(handlers["AddRoleToInstanceProfile"])
+    handlers["GetAccountAuthorizationDetails"] = _paginated(handlers["GetAccountAuthorizationDetails"])
+    handlers["AddRoleToInstanceProfile"] = _with_pass_role(handlers["AddRoleToInstanceProfile"])
 
 
 def _set_default_policy_version(parameters: Parameters) -> Answer:
     arn, version = iam._p(parameters, "PolicyArn"), iam._p(parameters, "VersionId")
     policy = iam._policies.get(arn)
     if policy is None or version not in policy["Versions"]:
-        return _refused(HTTPStatus.NOT_FOUND, "NoSuchEntity", f"Policy {arn} version {version} does not exist.")
+        return _error(HTTPStatus.NOT_FOUND, "NoSuchEntity", f"Policy {arn} version {version} does not exist.")
     for each in policy["Versions"].values():
         each["IsDefaultVersion"] = each["VersionId"] == version
     policy["DefaultVersionId"] = version
@@ -48,15 +48,15 @@ def _set_default_policy_version(parameters: Parameters) -> Answer:
     return answer
 
 
-def _in_pages(tell_everything: Callable[[Parameters], Answer]) -> Callable[[Parameters], Answer]:
+def _paginated(list_all: Callable[[Parameters], Answer]) -> Callable[[Parameters], Answer]:
     ET.register_namespace("", _NAMESPACE)
 
-    def tell_page(parameters: Parameters) -> Answer:
+    def list_page(parameters: Parameters) -> Answer:
         size = int(iam._p(parameters, "MaxItems") or _PAGE)
         if not 1 <= size <= _LONGEST_PAGE:
-            return _refused(HTTPStatus.BAD_REQUEST, "ValidationError", f"MaxItems is {size}, not 1 to {_LONGEST_PAGE}.")
+            return _error(HTTPStatus.BAD_REQUEST, "ValidationError", f"MaxItems is {size}, not 1 to {_LONGEST_PAGE}.")
         start = int(iam._p(parameters, "Marker") or 0)
-        status, headers, body = tell_everything(parameters)
+        status, headers, body = list_all(parameters)
         root = ET.fromstring(body)  # noqa: S314 - ministack's own answer
         result = root[0]
         lists = [found for name in _LISTS if (found := result.find(_tag(name))) is not None]
@@ -69,11 +69,11 @@ def _in_pages(tell_everything: Callable[[Parameters], Answer]) -> Callable[[Para
         for user in result.findall(f"{_tag('UserDetailList')}/{_tag('member')}"):
             _add_boundary(user, iam._users[user.findtext(_tag("UserName"))])
         if start + size < len(entities):
-            result.find(_tag("IsTruncated")).text = "true"  # type: ignore[union-attr] # ministack always tells it
+            result.find(_tag("IsTruncated")).text = "true"  # type: ignore[union-attr] # ministack always returns it
             ET.SubElement(result, _tag("Marker")).text = str(start + size)
         return status, headers, ET.tostring(root, encoding="utf-8", xml_declaration=True)
 
-    return tell_page
+    return list_page
 
 
 def _add_boundary(entity: ET.Element, known: Mapping[str, Any]) -> None:
@@ -83,11 +83,11 @@ def _add_boundary(entity: ET.Element, known: Mapping[str, Any]) -> None:
         ET.SubElement(boundary, _tag("PermissionsBoundaryArn")).text = known["PermissionsBoundary"]
 
 
-def _if_passed(add_role: Callable[[Parameters], Answer]) -> Callable[[Parameters], Answer]:
+def _with_pass_role(add_role: Callable[[Parameters], Answer]) -> Callable[[Parameters], Answer]:
     def add_role_if_passed(parameters: Parameters) -> Answer:
         role = iam._roles.get(iam._p(parameters, "RoleName"))
         key = iam_evaluator._verified_key.get()
-        if role and key:  # root has none
+        if role and key:  # the root user has no key
             denied = iam_evaluator.enforce(
                 key,
                 "iam:PassRole",
@@ -97,16 +97,16 @@ def _if_passed(add_role: Callable[[Parameters], Answer]) -> Callable[[Parameters
                 service_context={"iam:PassedToService": "ec2.amazonaws.com"},
             )
             if denied:
-                told = iam_actions.identity_denial_message(
+                message = iam_actions.identity_denial_message(
                     "iam:PassRole", denied.principal_arn, role["Arn"], denied.decision == "Deny"
                 )
-                return _refused(HTTPStatus.FORBIDDEN, "AccessDenied", told)
+                return _error(HTTPStatus.FORBIDDEN, "AccessDenied", message)
         return add_role(parameters)
 
     return add_role_if_passed
 
 
-def _refused(status: HTTPStatus, code: str, message: str) -> Answer:
+def _error(status: HTTPStatus, code: str, message: str) -> Answer:
     answer: Answer = iam._error(status, code, message)
     return answer
 

@@ -1,11 +1,10 @@
-# ruff: noqa: SLF001 - ministack offers no other way in; its version is pinned, and tests/e2e hold what is used here
-"""CloudWatch's metrics, where ministack and AWS differ.
+# ruff: noqa: SLF001 - ministack has no public API for this; its version is pinned, and tests/e2e cover these names
+"""Differences between ministack and AWS in CloudWatch metrics.
 
-CloudWatch reads metrics out of what functions log, where a line has the embedded metric format; ministack keeps such
-a line in the log alone.
+CloudWatch extracts metrics from log lines in the embedded metric format; ministack keeps such lines in the log only.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 
-No alarm is evaluated because of them: what a function counts is there to be read.
+The metrics can be read, but do not trigger alarms.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from ministack.services import cloudwatch, lambda_svc
 
 
 def install() -> None:
-    """Make ministack keep the metrics in what functions log."""
+    """Make ministack store the metrics that functions log."""
     emit = lambda_svc._emit_lambda_logs
 
     def emit_and_count(function: Any, request_id: str, text: str, *rest: Any, **options: Any) -> None:  # noqa: ANN401 - ministack's own
@@ -31,26 +30,26 @@ def install() -> None:
 
 
 def _metrics_in(line: str) -> Iterator[tuple[str, str, dict[str, str], str, float, float]]:
-    """Each value of a line: namespace, name, dimensions, unit, when in seconds, and the value. None of another line."""
+    """Yield each value in a log line: namespace, name, dimensions, unit, time in seconds, and the value."""
     try:
-        told = json.loads(line)
-        metadata = told["_aws"]
+        record = json.loads(line)
+        metadata = record["_aws"]
     except (ValueError, TypeError, KeyError):
         return
     for directive in metadata["CloudWatchMetrics"]:
         for metric in directive["Metrics"]:
-            values = told[metric["Name"]]
+            values = record[metric["Name"]]
             for dimensions in directive["Dimensions"]:
                 for value in values if isinstance(values, list) else [values]:
                     yield (
                         directive["Namespace"],
                         metric["Name"],
-                        _valued(dimensions, told),
+                        _with_values(dimensions, record),
                         metric.get("Unit", "None"),
                         metadata["Timestamp"] / 1000,
                         float(value),
                     )
 
 
-def _valued(names: list[str], told: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(told[name]) for name in names}
+def _with_values(names: list[str], record: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(record[name]) for name in names}

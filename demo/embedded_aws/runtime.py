@@ -1,12 +1,12 @@
-# ruff: noqa: SLF001 - ministack offers no other way in; its version is pinned, and tests/e2e hold what is used here
-"""Lambda's Python runtime: AWS's own runtime client, with the environment that Lambda gives to a function.
+# ruff: noqa: SLF001 - ministack has no public API for this; its version is pinned, and tests/e2e cover these names
+"""Lambda's Python runtime: AWS's own runtime client, in the environment that Lambda gives a function.
 
-ministack runs Python functions with a stand-in of its own inside its own interpreter and environment, which hides
-what only a real runtime shows: a package that is missing from the zip, a response that cannot be serialised, a
-setting that the function does not have. Its support for *custom* runtimes, on the other hand, serves the Lambda
-Runtime API over HTTP. So every Python function is run as a custom runtime whose ``bootstrap`` starts awslambdaric.
+ministack runs Python functions in a substitute runtime, with its own interpreter and environment. That hides errors of
+a real runtime: a package missing from the zip, a response that cannot be serialized, a missing setting. But ministack
+serves the Lambda Runtime API over HTTP to *custom* runtimes. So every Python function runs here as a custom runtime
+whose ``bootstrap`` starts awslambdaric.
 
-The interpreter is this machine's Python, whatever version the function asks for.
+The interpreter is this machine's Python, regardless of the function's runtime version.
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
-# Of what ministack hands to a custom runtime: what Lambda sets itself. The rest is ministack's own environment.
+# The variables that Lambda itself sets. All others that ministack passes to a custom runtime are its own environment.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
 _SET_BY_LAMBDA = frozenset(
     {
@@ -35,8 +35,8 @@ _SET_BY_LAMBDA = frozenset(
 def install(*, python: Path, endpoint: str, certificate_authority: Path, temporary: Path) -> None:
     """Make ministack run Python functions with the runtime client of another virtual environment.
 
-    ``python`` is that environment's interpreter. ``endpoint`` and ``certificate_authority`` lead the functions' SDK
-    back to the embedded AWS; ``temporary`` takes the place of Lambda's /tmp.
+    ``python`` is that environment's interpreter. ``endpoint`` and ``certificate_authority`` point the functions' SDK to
+    the embedded AWS; ``temporary`` replaces Lambda's /tmp.
     """
     extract = lambda_svc._provided_runtime_code_dir
     environment = lambda_svc._provided_worker_env
@@ -46,8 +46,8 @@ def install(*, python: Path, endpoint: str, certificate_authority: Path, tempora
     def code_folder(code_zip: bytes) -> str:
         folder = Path(extract(code_zip))
         bootstrap = folder / "bootstrap"
-        # The lock under which ministack starts processes: a process that is forked while this file is open for
-        # writing would keep it open, and a file that is open for writing cannot be executed.
+        # ministack starts processes under this lock. A process forked while this file is open for writing would keep
+        # it open, and a file that is open for writing cannot be executed.
         with lambda_svc._provided_code_lock:
             if not bootstrap.exists():
                 bootstrap.write_text(f'#!/bin/sh\nexec {shlex.quote(str(python))} -m awslambdaric "$_HANDLER"\n')
@@ -69,12 +69,12 @@ def install(*, python: Path, endpoint: str, certificate_authority: Path, tempora
             "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:9",  # the discard port: traces go nowhere
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_CA_BUNDLE": str(certificate_authority),
-            "SSL_CERT_FILE": str(certificate_authority),  # for what they reach that is not AWS
+            "SSL_CERT_FILE": str(certificate_authority),  # for connections to other servers than AWS
             "LANG": "en_US.UTF-8",
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "TMPDIR": str(temporary),
             "TZ": ":UTC",
-            # A Python that was built with a shared library may need it to start at all.
+            # A Python built with a shared library may need it to start.
             **{name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ},
         }
 

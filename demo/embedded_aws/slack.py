@@ -1,4 +1,4 @@
-"""A Slack that takes messages as an incoming webhook does, and keeps them.
+"""An embedded Slack that accepts messages like an incoming webhook, and keeps them.
 
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What Slack answers."""
+    """A response of Slack."""
 
     status: int = HTTPStatus.OK
     text: str = "ok"
@@ -30,12 +30,12 @@ class Slack:
         self._next: deque[Answer] = deque()
 
     def expect(self, answers: Iterable[Mapping[str, Any]]) -> int:
-        """Give these answers to the next messages, one each, and ``ok`` after that; returns how many are to come."""
+        """Set the answers to the next messages; after them, ``ok``. Return the number of answers not yet used."""
         self._next.extend(Answer(**answer) for answer in answers)
         return len(self._next)
 
     def post(self, body: bytes) -> Answer:
-        """Take a message; only one that is answered with 200 is in the channel."""
+        """Accept a message; it appears in the channel only if the answer is 200."""
         try:
             message = json.loads(body)
         except ValueError:

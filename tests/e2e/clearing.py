@@ -16,9 +16,9 @@ def clear(stage: DemoAccount) -> None:
                 if role["Path"].startswith("/anyscale/") or TAG in [tag["Key"] for tag in role["Tags"]]:
                     delete_role(stage, role)
         stage.s3.delete_bucket_policy(Bucket=BUCKET)
-        stage.s3_of_research.delete_bucket_policy(Bucket=RESEARCH_BUCKET)
-    stage.new_letters()
-    stage.new_records()
+        stage.research_s3.delete_bucket_policy(Bucket=RESEARCH_BUCKET)
+    stage.new_emails()
+    stage.new_alerts()
 
 
 def delete_role(account: DemoAccount, role: Any) -> None:

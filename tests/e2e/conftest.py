@@ -33,7 +33,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, assembly: Path) -> Iterator[
         account = DemoAccount(aws)
         lines: list[str] = []
         account.deploy(lines.append, assembly)
-        account.furnish()
+        account.create_resources()
         yield account
 
 

@@ -36,9 +36,9 @@ def test_a_repair_is_told_by_e_mail_in_slack_and_to_machines_once_each(account: 
     role = break_one(account)
     wait_until(lambda: in_slack(account, role), "The message in Slack")
     account.settle()
-    (letter,) = account.new_letters()
+    (letter,) = account.new_emails()
     (message,) = in_slack(account, role)
-    (record,) = account.new_records()
+    (record,) = account.new_alerts()
     assert role in letter.subject
     assert record["role"]["name"] == role
     headline = record["headline"]
@@ -53,7 +53,7 @@ def test_a_slack_that_is_out_of_order_holds_up_no_repair_and_gets_the_message_wh
     account.aws.slack_answers({"status": 500, "text": "server_error"})
     role = break_one(account)
     wait_until(lambda: account.trusts_ec2(role), "The repair")
-    wait_until(account.has_new_letters, "The e-mail")
+    wait_until(account.has_new_emails, "The e-mail")
     assert in_slack(account, role) == []
     wait_until(lambda: in_slack(account, role), "The second try")
     assert len(in_slack(account, role)) == 1
@@ -74,7 +74,7 @@ def terse(account: DemoAccount, assembly: Path, tmp_path: Path) -> Iterator[Demo
     deployed = account.settings
     account.redeploy(print, tmp_path / "terse", {**SETTINGS, "digest": {"alone": 1, "minutes": 1}})
     account.settle()
-    account.new_letters()
+    account.new_emails()
     yield account
     deploy(account.aws, print, app=str(assembly / "cdk.out"), output=tmp_path / "again")
     account.settings = deployed
@@ -82,17 +82,17 @@ def terse(account: DemoAccount, assembly: Path, tmp_path: Path) -> Iterator[Demo
 
 def test_a_storm_is_told_in_digests_and_machines_get_every_record(terse: DemoAccount) -> None:
     account = terse
-    account.new_records()
+    account.new_alerts()
     with account.aws.delay_events():  # all of them are told within one window, however slow the machine is
         roles = [break_one(account) for _ in range(6)]
         time.sleep(60 - time.time() % 60)  # into a window of its own: in this one something may have been told already
     wait_until(lambda: all(account.trusts_ec2(role) for role in roles), "The repairs")
     wait_until(lambda: in_slack(account, "5 roles"), "The digest")
     account.settle()
-    alone, digest = account.new_letters()
+    alone, digest = account.new_emails()
     assert sum(role in alone.subject for role in roles) == 1
     assert "nothing for you to do" in digest.body.splitlines()[0]
     told = [role for role in roles if role not in alone.subject]
     assert all(role in digest.body for role in told)
     assert len(in_slack(account, "5 roles")) == 1
-    assert {record["role"]["name"] for record in account.new_records()} == set(roles)
+    assert {record["role"]["name"] for record in account.new_alerts()} == set(roles)

@@ -114,14 +114,14 @@ def test_a_repair_by_hand_is_recorded_told_undone_and_made_again_when_the_role_i
 ) -> None:
     role = at_rest(account, EC2_TRUST)
     break_unheard(account, role)
-    account.new_letters()
+    account.new_emails()
     # On AWS the event of a write comes seconds after it. If it came before the command has told of the write, which is
     # done within moments of it, the reconciler would tell of it as well: rather twice than never.
     with account.aws.delay_events():
         assert "AnyscaleRemediatorEC2Trust" in typed(account, "apply", "--yes", role)
     assert account.trusts_ec2(role)
     account.settle()
-    assert [letter.subject for letter in account.new_letters()] == [f"Anyscale role {role}: repaired ({CLOUD})"]
+    assert [letter.subject for letter in account.new_emails()] == [f"Anyscale role {role}: repaired ({CLOUD})"]
     (change,) = changes(account, role)
     assert (change["kind"], change["state"]) == ("repair", "completed")
     assert [cause["actor"] for cause in change["causes"]] == [f"arn:aws:iam::{ACCOUNT}:user/alice"]
@@ -191,11 +191,11 @@ def test_the_page_for_others_and_what_instances_need_are_printed(account: DemoAc
 def test_a_test_alert_arrives_wherever_alerts_do(account: DemoAccount) -> None:
     told = typed(account, "test-alert")
     assert EMAIL in told
-    wait_until(account.has_new_letters, "The test")
+    wait_until(account.has_new_emails, "The test")
     account.settle()
-    (letter,) = account.new_letters()
+    (letter,) = account.new_emails()
     assert "a test" in letter.subject
-    assert [record["outcome"] for record in account.new_records()] == ["test"]
+    assert [record["outcome"] for record in account.new_alerts()] == ["test"]
     assert "user/alice" in json.dumps(account.latest_slack_message())
 
 

@@ -17,7 +17,7 @@ from demo import story
 from demo.account import DemoAccount
 from demo.embedded import EmbeddedAws
 from demo.playground import STATE
-from demo.story import ACTS, Act, ActFailed
+from demo.story import STEPS, Step, StepFailed
 
 pytestmark = pytest.mark.embedded
 
@@ -25,18 +25,18 @@ PROJECT = Path(__file__).parents[2]
 
 
 def test_every_act_of_the_demo_goes_as_told(account: DemoAccount) -> None:
-    for act in ACTS:  # one after the other: they go on with what those before them have left
-        act.play(account)
+    for step in STEPS:  # in order: each step builds on the ones before it
+        step.run(account)
 
 
 def test_an_act_that_fails_ends_the_demo_with_an_error_and_leaves_nothing_running(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(_: object) -> None:
-        raise ActFailed("The role was not repaired.")
+        raise StepFailed("The role was not repaired.")
 
     monkeypatch.setattr(story, "set_up", lambda aws, output: aws)
-    monkeypatch.setattr(story, "ACTS", (Act("a failure", fail),))
+    monkeypatch.setattr(story, "STEPS", (Step("a failure", fail),))
     assert story.main() == 1
     assert "The role was not repaired." in capsys.readouterr().err
 
@@ -54,7 +54,7 @@ def playground() -> Iterator[str]:
 
 
 def test_every_command_that_the_playground_prints_works(playground: str) -> None:
-    printed = re.findall(r"^  ((?:aws|remediator|source) .+?)(?:  # ends with (\d): .+)?$", playground, re.MULTILINE)
+    printed = re.findall(r"^  ((?:aws|remediator|source) .+?)(?:  # exits with (\d): .+)?$", playground, re.MULTILINE)
     assert len(printed) == 22
     names = {command.split()[1] for command, _ in printed if command.startswith("remediator ")}
     assert names == {"status", "plan", "history", "undo", "pause", "resume", "report", "test-alert"}
@@ -82,7 +82,7 @@ def test_every_command_that_the_playground_prints_works(playground: str) -> None
     again = subprocess.run(
         [sys.executable, "-m", "demo.playground"], cwd=PROJECT, check=True, capture_output=True, text=True
     )
-    assert "running already" in again.stdout
+    assert "already running" in again.stdout
 
 
 def typed(command: str, code: str) -> str:

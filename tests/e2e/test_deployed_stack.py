@@ -49,7 +49,7 @@ def healthy(account: DemoAccount) -> str:
     """An enrolled role that needs nothing."""
     name = create(account, EC2_TRUST)
     account.settle()
-    account.new_letters()
+    account.new_emails()
     return name
 
 
@@ -58,7 +58,7 @@ def test_a_role_without_trust_and_grant_is_repaired_when_it_is_tagged(account: D
     wait_until(lambda: account.trusts_ec2(role) and account.is_granted(role), "The repair")
     assert account.trust(role)["Statement"][0]["Principal"] == {"Service": "lambda.amazonaws.com"}
     account.settle()
-    (letter,) = account.new_letters()
+    (letter,) = account.new_emails()
     assert letter.subject == f"Anyscale role {role}: repaired ({CLOUD})"
     assert "user/alice" in letter.body
 
@@ -76,7 +76,7 @@ def test_a_replaced_trust_policy_is_repaired(account: DemoAccount) -> None:
     account.as_terraform.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(LAMBDA_TRUST))
     wait_until(lambda: account.trusts_ec2(role), "The repair")
     account.settle()
-    (letter,) = account.new_letters()
+    (letter,) = account.new_emails()
     assert "assumed-role/terraform/apply-42" in letter.body
 
 
@@ -111,7 +111,7 @@ def test_untagging_ends_the_enrolment(account: DemoAccount) -> None:
     account.as_alice.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(LAMBDA_TRUST))
     account.settle()
     assert account.trust(role) == LAMBDA_TRUST
-    assert account.new_letters() == []
+    assert account.new_emails() == []
 
 
 @pytest.mark.parametrize(
@@ -126,9 +126,9 @@ def test_a_refused_role_is_reported_and_untouched(
     account: DemoAccount, what: str, path: str, trust: object, tags: Any
 ) -> None:
     role = create(account, trust, path=path, tags=tags, granted=False)
-    wait_until(account.has_new_letters, "The report")
+    wait_until(account.has_new_emails, "The report")
     account.settle()
-    assert {letter.subject.split(": ")[1].split(" ")[0] for letter in account.new_letters()} == {"refused"}
+    assert {letter.subject.split(": ")[1].split(" ")[0] for letter in account.new_emails()} == {"refused"}
     assert account.trust(role) == trust
     assert account.inline(role) == {}
 
@@ -138,7 +138,7 @@ def test_a_role_without_the_tag_is_left_alone(account: DemoAccount) -> None:
     account.settle(1.5)
     assert account.trust(role) == LAMBDA_TRUST
     assert account.inline(role) == {}
-    assert account.new_letters() == []
+    assert account.new_emails() == []
 
 
 def test_a_storm_of_changes_to_one_role_ends_in_a_repaired_role_with_one_statement_of_ours(
@@ -179,7 +179,7 @@ def test_a_record_of_another_account_and_a_failed_call_reach_nobody(account: Dem
     account.iam.tag_role(RoleName=role, Tags=ENROL)  # as root, whose record is the only one that counts
     wait_until(lambda: account.trusts_ec2(role), "The repair")
     account.settle()
-    account.new_letters()
+    account.new_emails()
     before = received(account)
     detail = {
         "eventSource": "iam.amazonaws.com",
@@ -198,7 +198,7 @@ def test_a_record_of_another_account_and_a_failed_call_reach_nobody(account: Dem
     account.aws.publish("aws.iam", "AWS API Call via CloudTrail", of_another)
     account.settle()
     assert ignored(account, "it belongs to account 999999999999") == 1
-    assert account.new_letters() == []
+    assert account.new_emails() == []
 
 
 def test_without_the_permission_to_write_the_repair_fails_and_the_alert_names_the_permission(
@@ -208,9 +208,9 @@ def test_without_the_permission_to_write_the_repair_fails_and_the_alert_names_th
     with without(account, "iam:UpdateAssumeRolePolicy", of="Reconciler"):
         account.as_alice.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(LAMBDA_TRUST))
         # Told when the denial can no longer come from a tag that IAM does not know of yet.
-        wait_until(account.has_new_letters, "The alert")
+        wait_until(account.has_new_emails, "The alert")
         account.settle()
-        (letter,) = account.new_letters()
+        (letter,) = account.new_emails()
         assert "repair failed" in letter.subject
         assert "iam:UpdateAssumeRolePolicy failed with AccessDenied" in letter.body
         assert account.trust(role) == LAMBDA_TRUST
@@ -266,16 +266,16 @@ def test_a_new_default_version_of_a_managed_policy_and_a_boundary_are_looked_at_
     for role in (attached, bounded):
         account.as_alice.tag_role(RoleName=role, Tags=ENROL)
     account.settle()
-    assert account.new_letters() == []
+    assert account.new_emails() == []
     account.as_alice.create_policy_version(PolicyArn=arn, PolicyDocument=other)
     account.settle()
-    assert account.new_letters() == []
+    assert account.new_emails() == []
 
     account.as_alice.set_default_policy_version(PolicyArn=arn, VersionId="v2")
 
     wait_until(lambda: OWN_POLICY_NAME in account.inline(attached), "The repair")
     account.settle()
-    subjects = {letter.subject for letter in account.new_letters()}
+    subjects = {letter.subject for letter in account.new_emails()}
     assert subjects == {
         f"Anyscale role {attached}: repaired ({CLOUD})",
         f"Anyscale role {bounded}: needs a person ({CLOUD})",
@@ -288,7 +288,7 @@ def test_a_role_that_was_taken_out_of_its_instance_profile_is_put_back(account: 
     account.as_alice.remove_role_from_instance_profile(InstanceProfileName=role, RoleName=role)
     wait_until(lambda: account.instance_profile(role) == profile, "The repair")
     account.settle()
-    (letter,) = account.new_letters()
+    (letter,) = account.new_emails()
     assert f'"Arn": "{profile}"' in letter.body
 
 
@@ -309,7 +309,7 @@ def named_in_research(account: DemoAccount, count: int) -> list[str]:
     roles = sorted(create_for_research(account) for _ in range(count))
     wait_until(lambda: account.named_roles() == roles, "The grant")
     account.settle()
-    account.new_letters()
+    account.new_emails()
     return roles
 
 
@@ -329,18 +329,18 @@ def test_roles_that_need_a_bucket_at_the_same_moment_are_all_named_in_one_statem
     assert account.named_roles() == roles
     assert statement_sids(account) == [BUCKET_POLICY_SID]
     assert all(account.inline(role) == {} for role in roles)
-    subjects = sorted(letter.subject for letter in account.new_letters())
+    subjects = sorted(letter.subject for letter in account.new_emails())
     assert subjects == [f"Anyscale role {role}: repaired ({RESEARCH})" for role in roles]
 
 
 def test_a_deleted_bucket_policy_of_another_region_is_repaired_for_all_its_roles_together(account: DemoAccount) -> None:
     roles = named_in_research(account, 3)
 
-    account.alice_s3_of_research.delete_bucket_policy(Bucket=RESEARCH_BUCKET)
+    account.alice_research_s3.delete_bucket_policy(Bucket=RESEARCH_BUCKET)
 
     wait_until(lambda: account.named_roles() == roles, "The repair")
     account.settle()
-    letters = account.new_letters()
+    letters = account.new_emails()
     assert len(letters) == len(roles)
     assert all("DeleteBucketPolicy by" in letter.body and "user/alice" in letter.body for letter in letters)
 
@@ -367,15 +367,15 @@ def test_somebody_elses_statement_for_a_role_that_exists_no_more_is_left_to_a_pe
     role = account.iam.get_role(RoleName=gone)["Role"]
     reading = allow("s3:GetObject", f"arn:aws:s3:::{RESEARCH_BUCKET}/*", Principal={"AWS": role["Arn"]})
     theirs = policy_document({"Sid": "Theirs", **reading})
-    account.alice_s3_of_research.put_bucket_policy(Bucket=RESEARCH_BUCKET, Policy=json.dumps(theirs))
+    account.alice_research_s3.put_bucket_policy(Bucket=RESEARCH_BUCKET, Policy=json.dumps(theirs))
     account.settle()
     account.as_alice.delete_role(RoleName=gone)
 
     create_for_research(account)
 
-    wait_until(account.has_new_letters, "The alert")
+    wait_until(account.has_new_emails, "The alert")
     account.settle()
-    (letter,) = account.new_letters()
+    (letter,) = account.new_emails()
     assert "needs a person" in letter.subject
     assert f"Statement `Theirs` of the bucket policy names {role['RoleId']}" in letter.body
     assert statement_sids(account) == ["Theirs"]
@@ -393,7 +393,7 @@ def test_an_event_that_the_forwarder_may_not_send_is_kept_where_the_rule_leaves_
     deny = json.dumps(policy_document({"Effect": "Deny", "Action": "events:PutEvents", "Resource": "*"}))
     account.iam.put_role_policy(RoleName=role, PolicyName="Experiment", PolicyDocument=deny)
     try:
-        account.alice_s3_of_research.delete_bucket_policy(Bucket=RESEARCH_BUCKET)
+        account.alice_research_s3.delete_bucket_policy(Bucket=RESEARCH_BUCKET)
 
         def kept() -> Any:
             return sqs.receive_message(QueueUrl=forwarder["UndeliveredEventsUrl"]).get("Messages")
@@ -434,9 +434,9 @@ def test_the_writer_writes_only_where_the_configuration_asks_for_it(account: Dem
     account.settle()
     credentials = session_of(account, "Reconciler")
     iam, s3 = (account.aws.client(service, credentials) for service in ("iam", "s3"))
-    s3_of_research = account.aws.client("s3", credentials, region=RESEARCH_REGION)
+    research_s3 = account.aws.client("s3", credentials, region=RESEARCH_REGION)
     policy = json.dumps(account.bucket_policy())
-    s3_of_research.put_bucket_policy(Bucket=RESEARCH_BUCKET, Policy=policy, ExpectedBucketOwner=ACCOUNT)
+    research_s3.put_bucket_policy(Bucket=RESEARCH_BUCKET, Policy=policy, ExpectedBucketOwner=ACCOUNT)
     name = unique("node")
     iam.create_instance_profile(InstanceProfileName=name, Path=ROLE_PATH)
     writes: tuple[Callable[[], object], ...] = (
@@ -475,10 +475,10 @@ def test_the_sweep_finds_all_that_events_missed_and_nothing_else(account: DemoAc
     account.sweep_now()
     wait_until(lambda: unsettled(account) == 0, "The end of what other tests have left open")
     account.settle()
-    account.new_letters()
+    account.new_emails()
     with account.aws.lose_events():
         account.as_terraform.update_assume_role_policy(RoleName=broken, PolicyDocument=json.dumps(LAMBDA_TRUST))
-        account.alice_s3_of_research.delete_bucket_policy(Bucket=RESEARCH_BUCKET)
+        account.alice_research_s3.delete_bucket_policy(Bucket=RESEARCH_BUCKET)
     before = account.trust(untouched), account.inline(untouched)
 
     account.sweep_now()
@@ -486,7 +486,7 @@ def test_the_sweep_finds_all_that_events_missed_and_nothing_else(account: DemoAc
     wait_until(lambda: account.trusts_ec2(broken) and account.named_roles() == [trainer], "The repair")
     account.settle()
     assert (account.trust(untouched), account.inline(untouched)) == before
-    letters = account.new_letters()
+    letters = account.new_emails()
     assert {letter.subject for letter in letters} == {
         f"Anyscale role {broken}: repaired ({CLOUD})",
         f"Anyscale role {trainer}: repaired ({RESEARCH})",
@@ -514,7 +514,7 @@ def test_a_deployment_that_changes_the_grant_side_moves_every_grant_at_once(
         account.settle()
         assert all(RESEARCH_BUCKET in json.dumps(account.inline(role)) for role in roles)
         # The sweep may tell of what earlier tests have left, too.
-        subjects = {letter.subject for letter in account.new_letters()}
+        subjects = {letter.subject for letter in account.new_emails()}
         assert {each for each in subjects if any(role in each for role in roles)} == {
             f"Anyscale role {role}: repaired ({RESEARCH})" for role in roles
         }

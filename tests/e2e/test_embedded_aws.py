@@ -320,7 +320,7 @@ def test_an_e_mail_is_delivered_to_those_who_subscribed_and_whose_filter_it_pass
         MessageAttributes={"outcome": {"DataType": "String", "StringValue": "repaired"}},
     )
 
-    letters = [letter for letter in embedded_aws.letters() if letter["to"] in (all_of_it, failures)]
+    letters = [letter for letter in embedded_aws.emails() if letter["to"] in (all_of_it, failures)]
     assert letters == [{"to": all_of_it, "subject": "A role was repaired", "body": "We repaired a role."}]
 
 
@@ -539,7 +539,7 @@ def test_one_that_outlives_its_caller_is_found_and_stopped_by_another(tmp_path: 
     assert found
     assert found.server_pid == int(told.stdout)
     assert found.client("sts").get_caller_identity()["Account"] == ACCOUNT
-    with pytest.raises(EmbeddedAwsError, match=rf"runs on {tmp_path} already"):
+    with pytest.raises(EmbeddedAwsError, match=rf"already runs on {tmp_path}"):
         EmbeddedAws(tmp_path).start()
     found.stop()
 
@@ -548,7 +548,7 @@ def test_one_that_outlives_its_caller_is_found_and_stopped_by_another(tmp_path: 
 
 
 def test_a_start_that_fails_says_why(embedded_aws: EmbeddedAws, tmp_path: Path) -> None:
-    with pytest.raises(EmbeddedAwsError, match=r"(?s)stopped while it was starting.*Address already in use"):
+    with pytest.raises(EmbeddedAwsError, match=r"(?s)stopped during startup.*Address already in use"):
         EmbeddedAws(tmp_path, port=embedded_aws.port).start()
 
 

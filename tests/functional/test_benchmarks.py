@@ -89,7 +89,7 @@ def test_the_published_figures_hold_all_measurements_and_what_they_were_made_on(
 
 def test_an_event_of_a_role_that_is_not_enrolled_costs_one_read_and_nothing_else() -> None:
     scenes = {scene["scene"]: scene for scene in measured("repair")["scenes"]}
-    for name in ("not enrolled", "deleted since"):
+    for name in ("not enrolled", "already deleted"):
         assert scenes[name]["calls"] == ["iam:GetRole"]
     assert scenes["enrolled and clean"]["writes"] == 0
     assert scenes["trust repaired"]["writes"] == 1
@@ -160,12 +160,12 @@ def test_the_plots_are_those_of_the_published_figures_and_each_is_shown() -> Non
 
 
 def test_a_table_without_a_place_in_the_page_is_an_error_that_says_what_to_write() -> None:
-    with pytest.raises(ValueError, match="no place for the table 'calls': write <!-- calls"):
+    with pytest.raises(ValueError, match="no place for the table 'calls': add <!-- calls"):
         plots.with_tables("# Evidence\n", {"calls": "| |"})
 
 
 def test_the_plots_are_well_formed_and_escape_what_they_are_given() -> None:
-    drawn = bars("a < b & c", "ms", [Bar("<x>", 3, 2, 4), Bar("y", 1, beside=True)], aim=("aim", 2))
+    drawn = bars("a < b & c", "ms", [Bar("<x>", 3, 2, 4), Bar("y", 1, baseline=True)], aim=("aim", 2))
     assert [each.text for each in ET.fromstring(drawn).iter() if each.text and "<" in each.text] == [  # noqa: S314 - our own text
         "a < b & c",
         "a < b & c",

@@ -61,7 +61,7 @@ def test_a_start_that_fails_shows_how_the_server_ended_and_the_end_of_its_log(
     (tmp_path / "server.log").write_text("No space left.\n")
     monkeypatch.setattr(EmbeddedAws, "_launch", launch)
 
-    with pytest.raises(EmbeddedAwsError, match=r"(?s)stopped while it was starting \(exit code 3\).*No space left"):
+    with pytest.raises(EmbeddedAwsError, match=r"(?s)stopped during startup \(exit code 3\).*No space left"):
         EmbeddedAws(tmp_path).start()
 
 

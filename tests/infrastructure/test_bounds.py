@@ -191,7 +191,7 @@ def test_however_many_patterns_there_are_what_they_allow_is_not_denied(count: in
     cloud = {"buckets": buckets, "roles": roles, "grant": "bucket-policy", "instanceProfile": "repair"}
     settings = parse_settings({"clouds": {"many": cloud}})
     stack, role = a_role()
-    allow_declared(role, RECONCILER, settings, ours=OURS)
+    allow_declared(role, RECONCILER, settings, own_resources=OURS)
     template = Template.from_stack(stack)
     statements = [
         listed(statement)

@@ -152,6 +152,6 @@ def test_packages_that_cannot_be_installed_are_reported_with_the_installers_word
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("aws-lambda-powertools==3.37.0 --hash=sha256:" + "0" * 64 + "\n")
     monkeypatch.setattr(bundle, "REQUIREMENTS", requirements)
-    with pytest.raises(BundleError, match=r"could not be installed:\n.*"):
+    with pytest.raises(BundleError, match=r"Could not install .*:\n.*"):
         build_bundle(SETTINGS, tmp_path / "bundles")
     assert list((tmp_path / "bundles").iterdir()) == []

@@ -423,7 +423,7 @@ def test_where_no_cloud_repairs_nothing_may_be_written() -> None:
         }
     )
     stack, role = a_role()
-    allow_declared(role, RECONCILER, settings, ours=OURS)
+    allow_declared(role, RECONCILER, settings, own_resources=OURS)
     (policy,) = Template.from_stack(stack).find_resources("AWS::IAM::Policy").values()
     statements = [listed(statement) for statement in resolved(policy["Properties"]["PolicyDocument"]["Statement"])]
     actions = {action for each in statements if each["Effect"] == "Allow" for action in each["Action"]}
@@ -457,7 +457,7 @@ def test_fifty_clouds_whose_buckets_have_a_key_each_fit_into_a_role(
     }
     settings = parse_settings({"clouds": clouds, **({"account": account} if account else {})})
     stack, role = a_role()
-    allow_declared(role, RECONCILER, settings, ours=OURS)
+    allow_declared(role, RECONCILER, settings, own_resources=OURS)
     template = Template.from_stack(stack)
     for kind, longest, most in (("AWS::IAM::Policy", 8_500, 1), ("AWS::IAM::ManagedPolicy", 6_144, 10)):
         found = [resolved(policy["Properties"]["PolicyDocument"]) for policy in template.find_resources(kind).values()]
@@ -471,9 +471,9 @@ def test_more_patterns_than_a_role_can_hold_are_refused_with_what_to_do() -> Non
     settings = parse_settings({"clouds": {"wide": {"buckets": buckets, "roles": patterns}}})
     _, role = a_role()
     with pytest.raises(
-        SettingsError, match=r"make 1\d managed policies .* holds 10; use fewer or broader role patterns"
+        SettingsError, match=r"need 1\d managed policies .* limit is 10; use fewer or broader role patterns"
     ):
-        allow_declared(role, RECONCILER, settings, ours=OURS)
+        allow_declared(role, RECONCILER, settings, own_resources=OURS)
 
 
 def a_role() -> tuple[Stack, iam.Role]:

@@ -1,8 +1,8 @@
-# ruff: noqa: SLF001 - ministack offers no other way in; its version is pinned, and tests/e2e hold what is used here
-"""The letter box: what SNS sends as e-mail, which ministack only logs.
+# ruff: noqa: SLF001 - ministack has no public API for this; its version is pinned, and tests/e2e cover these names
+"""The mailbox: keeps the e-mails that SNS sends, which ministack only logs.
 
-On AWS a person has to confirm a subscription from the first e-mail; in here nobody has to. The footer with the link
-to unsubscribe is left out. https://docs.aws.amazon.com/sns/latest/dg/sns-email-notifications.html
+On AWS, the recipient must confirm a subscription in the first e-mail; here it is not necessary. The footer with the
+unsubscribe link is omitted. https://docs.aws.amazon.com/sns/latest/dg/sns-email-notifications.html
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _delivered: list[dict[str, str]] = []
 
 
 def install() -> None:
-    """Keep every e-mail from now on."""
+    """Make ministack keep every e-mail."""
     fan_out = sns._fanout
 
     def fan_out_and_keep(
@@ -44,5 +44,5 @@ def install() -> None:
 
 
 def delivered() -> list[dict[str, str]]:
-    """All e-mails so far, oldest first: ``to``, ``subject`` and ``body``."""
+    """Return all e-mails so far, oldest first, each with ``to``, ``subject`` and ``body``."""
     return list(_delivered)
