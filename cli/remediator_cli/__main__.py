@@ -1,8 +1,19 @@
-"""``python -m remediator_cli``: the command line from a checkout, without installing it."""
+"""``python -m remediator_cli``, and what the installed command ``remediator`` starts."""
 
 from __future__ import annotations
 
-from remediator_cli.app import main
+import sys
+
+
+def main() -> None:
+    """Import and run the program; an interrupt while it is imported ends it as quietly as any later one."""
+    try:
+        from remediator_cli.app import main as run  # noqa: PLC0415  # importing takes time, in which Ctrl-C may come
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
 
 if __name__ == "__main__":
     main()

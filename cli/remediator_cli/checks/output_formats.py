@@ -67,7 +67,7 @@ RULES: Mapping[str, str] = {
 class CheckFormat(Enum):
     """The form of what a check prints."""
 
-    TABLE = "table"
+    TEXT = "text"
     """Text for people."""
     JSON = "json"
     """One JSON object a role, each on a line of its own, in the form of docs/check.schema.json."""

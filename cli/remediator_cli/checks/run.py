@@ -18,7 +18,7 @@ from remediator_cli.iac.declared import DeclaredChange, NotReadable
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.json_lines import NotOpened, label_of, opened
 from remediator_cli.terminal.options import account_digits
-from remediator_cli.terminal.output import complain, put, tell
+from remediator_cli.terminal.output import print_error, print_text, put
 from remediator_cli.terminal.settings_file import needed_settings
 
 LARGEST_FILE = 512 * 1024 * 1024
@@ -44,14 +44,6 @@ Account = Annotated[
         help="The account to deploy to, where neither the file nor the settings name it.",
     ),
 ]
-PolicyTypeOption = Annotated[
-    CheckFormat,
-    typer.Option(
-        "--format",
-        help="Text for people, JSON lines, SARIF 2.1.0 for code scanning, or annotations of GitHub Actions.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 All = Annotated[bool, typer.Option("--all", help="List the roles that are not enrolled, too.")]
 Strict = Annotated[bool, typer.Option("--strict", help="End with 3 where something is undecided, too.")]
 
@@ -68,13 +60,6 @@ class CheckOptions:
     form: CheckFormat
     show_all: bool
     is_strict: bool
-
-
-def output_option(form: CheckFormat, *, is_json: bool) -> CheckFormat:
-    """The form that is asked for. Raises BadParameter where two are."""
-    if is_json and form not in (CheckFormat.TABLE, CheckFormat.JSON):
-        raise typer.BadParameter(f"it says json, and --format says {form.value}", param_hint="--json")
-    return CheckFormat.JSON if is_json else form
 
 
 def run_check(
@@ -94,7 +79,7 @@ def run_check(
         try:
             change = understand(read_text(name, language), label)
         except NotReadable as error:
-            complain(label, str(error))
+            print_error(label, str(error))
             is_bad = True
             continue
         checks.extend(check_change(change, settings, account=options.account, language=language))
@@ -111,8 +96,8 @@ def _exit_code(checks: Sequence[RoleCheck], *, is_strict: bool) -> ExitCode:
 
 def _show(checks: Sequence[RoleCheck], files: Sequence[str], form: CheckFormat) -> None:
     match form:
-        case CheckFormat.TABLE:
-            tell(checks_table(checks, files))
+        case CheckFormat.TEXT:
+            print_text(checks_table(checks, files))
         case CheckFormat.JSON:
             put(json_lines(checks))
         case CheckFormat.SARIF:

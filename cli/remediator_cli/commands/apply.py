@@ -31,7 +31,6 @@ from remediator_cli.rendering.records import (
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import (
     DEFAULT_STACK,
-    AsJson,
     Region,
     RoleArgument,
     SettingsFile,
@@ -41,13 +40,12 @@ from remediator_cli.terminal.options import (
 )
 from remediator_cli.terminal.output import (
     OutputFormat,
-    complain,
     confirmed,
     decline,
-    output_format,
     present,
+    print_error,
+    print_text,
     record,
-    tell,
 )
 from remediator_cli.terminal.settings_file import BESIDE, needed_settings
 
@@ -66,19 +64,19 @@ _CONFLICT: Final = "contest"
 def apply(
     role: RoleArgument,
     yes: Yes = False,
-    json: AsJson = False,
+    form: OutputFormat = OutputFormat.TEXT,
     stack: Stack = DEFAULT_STACK,
     region: Region = None,
     settings: SettingsFile = None,
 ) -> None:
-    """Repair one role now, as the remediator would: recorded in the history, told to people, and to be undone.
+    """Repair one role now, as the remediator would.
 
-    Shows the diff and asks. A pause, the observe mode, a contest, the limit of writes and every guard hold it back, and
-    it says which. The configuration is cdk.json in the working directory, or --settings; it has to be the deployed one.
+    Shows the diff and asks first. The repair is recorded in the history, alerted, and can be undone. A pause, observe mode, a
+    conflict, the write limit and every guard apply, and are named. The configuration is cdk.json in the working directory,
+    or --settings; it must be the deployed one.
 
-    Writes with the credentials of the current profile, which need what the reconciler's role may do for this role.
+    Writes with your credentials, which need the permissions that the reconciler's role has for this role.
     """
-    form = output_format(json)
     named = named_role(role)
     configuration = needed_settings(settings)
     with aws.answered():
@@ -92,7 +90,7 @@ def apply(
         if not seen.proposed:
             _end_without_a_write(applying.role, seen, form)
         if held is not None:
-            complain(named.name, f"not repaired. {held.why}")
+            print_error(named.name, f"not repaired. {held.why}")
             record(form, lambda: apply_record(applying.role, seen, "held-back", why=held.why, hold_reason=held.by))
             raise typer.Exit(ExitCode.ERROR)
         if asks and not confirmed("Write it?"):
@@ -101,7 +99,7 @@ def apply(
     _say_results(outcome, form)
     told = _alert_people(applying, outcome)
     for reason in _why_not_repaired(outcome, told=told):
-        complain(outcome.role_name, f"not repaired ({outcome.kind}). {reason}")
+        print_error(outcome.role_name, f"not repaired ({outcome.kind}). {reason}")
     record(form, lambda: apply_record(applying.role, outcome, _result(outcome), hold_reason=_by(outcome), told=told))
     raise typer.Exit(ExitCode.OK if outcome.kind in _IN_ORDER else ExitCode.ERROR)
 
@@ -120,7 +118,7 @@ def _repaired(applying: Applying, seen: Outcome, form: OutputFormat) -> Outcome:
         return applying.repair()
     except TransientError as error:
         why = error.message
-        complain(seen.role_name, f"not repaired, and nothing is known to have been written. {why}")
+        print_error(seen.role_name, f"not repaired, and nothing is known to have been written. {why}")
         record(form, lambda: apply_record(applying.role, seen, "not-repaired", why=why))
         raise typer.Exit(ExitCode.ERROR) from error
 
@@ -138,10 +136,10 @@ def _by(outcome: Outcome) -> str | None:
 
 
 def _seen(outcome: Outcome) -> RenderableType:
-    held = {each.finding: each.because for each in outcome.blocked}
+    blocked = {each.finding: each for each in outcome.blocked}
     return Group(
         Text.assemble((plain(outcome.role_name), "bold"), f"  {plain(outcome.cloud or 'of no cloud')}"),
-        *(finding_text(finding, held.get(finding)) for finding in outcome.findings),
+        *(finding_text(finding, blocked.get(finding)) for finding in outcome.findings),
         *(write_text(write) for write in outcome.proposed),
     )
 
@@ -149,11 +147,11 @@ def _seen(outcome: Outcome) -> RenderableType:
 def _end_without_a_write(role: Role, outcome: Outcome, form: OutputFormat) -> NoReturn:
     name = role.arn.name
     if outcome.kind in _IN_ORDER:
-        tell(Text(f"Nothing is wrong with {name}; nothing was changed."), form)
+        print_text(Text(f"Nothing is wrong with {name}; nothing was changed."), form)
         record(form, lambda: apply_record(role, outcome, "nothing-to-do"))
         raise typer.Exit(ExitCode.OK)
     why = outcome.why or "What is wrong is for a person: no write of ours repairs it."
-    complain(name, f"not repaired ({outcome.kind}). {why}")
+    print_error(name, f"not repaired ({outcome.kind}). {why}")
     record(form, lambda: apply_record(role, outcome, "not-repaired", why=why))
     raise typer.Exit(ExitCode.ERROR)
 
@@ -182,13 +180,13 @@ def _say_results(outcome: Outcome, form: OutputFormat) -> None:
         what = plain(str(result.write.document))
         match result:
             case Applied(change_id=change_id):
-                tell(Text(f"Written: {what}, recorded as {change_id}."), form)
+                print_text(Text(f"Written: {what}, recorded as {change_id}."), form)
             case Unconfirmed(why=why):
-                complain(outcome.role_name, f"{what}: written, but not seen to take effect. {why}")
+                print_error(outcome.role_name, f"{what}: written, but not seen to take effect. {why}")
             case NotApplied(why=why, is_lost=True):
-                complain(outcome.role_name, f"{what}: it is not known whether it was written. {why}")
+                print_error(outcome.role_name, f"{what}: it is not known whether it was written. {why}")
             case NotApplied(why=why):
-                complain(outcome.role_name, f"{what}: not written. {why}")
+                print_error(outcome.role_name, f"{what}: not written. {why}")
             case _ as never:
                 assert_never(never)
 
@@ -211,9 +209,9 @@ def _why_not_repaired(outcome: Outcome, *, told: bool) -> Iterator[str]:
 def _alert_people(applying: Applying, outcome: Outcome) -> bool:
     """Whether people were told, and that was remembered; what was written is done, whatever becomes of the alert."""
     try:
-        applying.tell(outcome)
+        applying.notify(outcome)
     except AwsError as error:
-        complain(
+        print_error(
             outcome.role_name,
             f"people could not be told: {error}. What was written is told when the remediator looks at the role the "
             "next time"

@@ -14,11 +14,8 @@ from remediator_cli.checks.run import (
     Account,
     All,
     CheckOptions,
-    Json,
-    PolicyTypeOption,
     Read,
     Strict,
-    output_option,
     read_text,
     run_check,
 )
@@ -28,13 +25,13 @@ from remediator_cli.iac.cloudformation_template import read_previous_template, r
 from remediator_cli.iac.declared import Declared, DeclaredChange, NotReadable
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import SettingsFile
-from remediator_cli.terminal.output import complain
+from remediator_cli.terminal.output import print_error
 
 EXAMPLES = """
 remediator check-cloudformation template.yaml
 remediator check-cloudformation --settings cdk.json --before deployed.yaml template.yaml
 remediator check-cloudformation --strict --parameter Environment=production template.yaml
-remediator check-cloudformation --settings cdk.json --format sarif cdk.out/*.template.json > roles.sarif
+remediator check-cloudformation --settings cdk.json --output sarif cdk.out/*.template.json > roles.sarif
 """
 
 
@@ -71,22 +68,21 @@ def check_cloudformation(
         typer.Option("--region", metavar="REGION", show_default=False, help="The Region that AWS::Region stands for."),
     ] = None,
     account: Account = None,
-    form: PolicyTypeOption = CheckFormat.TABLE,
-    as_json: Json = False,
+    form: CheckFormat = CheckFormat.TEXT,
     show_all: All = False,
     strict: Strict = False,
 ) -> None:
-    """Say which enrolled roles a CloudFormation template would break, before it is deployed.
+    """Check which enrolled roles a CloudFormation template would break.
 
-    Works out the functions of the template as far as they are known, and judges with the configuration of a deployment
-    (cdk.json in the working directory, or --settings). Needs no credentials and no network. Ends with 3 where a role
-    would break, or where the remediator would undo the deployment each time.
+    Resolves the functions of the template as far as their values are known, and reads the configuration of a deployment
+    (cdk.json in the working directory, or --settings). Needs no credentials and no network. Exits with 3 if a role would
+    break, or if the remediator would undo each deployment.
     """
     if before is not None and len(templates) > 1:
         raise typer.BadParameter("it can be compared with one template only", param_hint="--before")
     given = _pairs(parameter, "--parameter"), _pairs(stack_tag, "--stack-tag")
     read = partial(_reader, before=before, region=region, given=given)
-    options = CheckOptions(settings, account, output_option(form, is_json=as_json), show_all, strict)
+    options = CheckOptions(settings, account, form, show_all, strict)
     raise typer.Exit(run_check(templates, read, Language.CLOUDFORMATION, options))
 
 
@@ -108,7 +104,7 @@ def _former(name: str, deployment: StackDeployment) -> tuple[Declared, frozenset
     try:
         return read_previous_template(read_text(name, Language.CLOUDFORMATION), name, deployment)
     except NotReadable as error:
-        complain(name, str(error))
+        print_error(name, str(error))
         raise typer.Exit(ExitCode.BAD_INPUT) from error
 
 

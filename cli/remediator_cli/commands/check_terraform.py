@@ -13,11 +13,8 @@ from remediator_cli.checks.run import (
     Account,
     All,
     CheckOptions,
-    Json,
-    PolicyTypeOption,
     Read,
     Strict,
-    output_option,
     run_check,
 )
 from remediator_cli.checks.state import Language
@@ -28,7 +25,7 @@ from remediator_cli.terminal.options import SettingsFile
 
 EXAMPLES = """
 remediator check-terraform plan.json
-remediator check-terraform --settings cdk.json --strict --format github plan.json
+remediator check-terraform --settings cdk.json --strict --output github plan.json
 remediator check-terraform --settings cdk.json --json --all plan.json | jq .verdict
 terraform show -json tfplan | remediator check-terraform --settings cdk.json -
 """
@@ -44,18 +41,17 @@ def check_terraform(
     *,
     settings: SettingsFile = None,
     account: Account = None,
-    form: PolicyTypeOption = CheckFormat.TABLE,
-    json: Json = False,
+    form: CheckFormat = CheckFormat.TEXT,
     show_all: All = False,
     strict: Strict = False,
 ) -> None:
-    """Say which enrolled roles a Terraform plan would break, before it is applied.
+    """Check which enrolled roles a Terraform plan would break.
 
-    Reads what terraform show -json prints for a plan, and judges with the configuration of a deployment (cdk.json in
-    the working directory, or --settings). Needs no credentials and no network. Ends with 3 where a role would break, or
-    where the remediator would undo the apply each time.
+    Reads the output of terraform show -json for a plan, and the configuration of a deployment (cdk.json in the working
+    directory, or --settings). Needs no credentials and no network. Exits with 3 if a role would break, or if the remediator
+    would undo each apply.
     """
-    options = CheckOptions(settings, account, output_option(form, is_json=json), show_all, strict)
+    options = CheckOptions(settings, account, form, show_all, strict)
     raise typer.Exit(run_check(plans, _reader, Language.TERRAFORM, options))
 
 

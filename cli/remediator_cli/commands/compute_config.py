@@ -14,7 +14,7 @@ from remediator.errors import NotFoundError, RemediatorError
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.denials import reported_once
 from remediator_cli.deployment.one_role import read_role
-from remediator_cli.terminal.options import AsJson, RoleArgument, named_role
+from remediator_cli.terminal.options import RoleArgument, named_role
 from remediator_cli.terminal.output import OutputFormat, put, record
 
 EXAMPLES = """
@@ -33,14 +33,13 @@ def compute_config(
             metavar="NAME", show_default=False, help="Which of the role's instance profiles, if it is in several."
         ),
     ] = None,
-    json: AsJson = False,
+    form: OutputFormat = OutputFormat.TEXT,
 ) -> None:
-    """Print the advanced configuration of an Anyscale compute configuration that names a role's instance profile.
+    """Print the compute configuration that names a role's instance profile.
 
-    It takes the ARN of an instance profile; the ARN of the role does not work.
+    Anyscale's advanced configuration takes the ARN of an instance profile; the ARN of the role does not work.
 
-    Calls iam:ListInstanceProfilesForRole and iam:GetInstanceProfile with the credentials of the current profile, and
-    iam:GetRole for a ROLE that is given by its ARN.
+    Calls iam:ListInstanceProfilesForRole and iam:GetInstanceProfile, and iam:GetRole for a role that is given by its ARN.
     """
     named = named_role(role)
     with aws.answered():
@@ -52,7 +51,7 @@ def compute_config(
             raise RemediatorError(f"there is no role {named.name} in the account of your credentials") from error
     chosen = chosen_instance_profile(named.name, profiles, instance_profile)
     text = compute_configuration(chosen.arn)
-    if json:
+    if form is OutputFormat.JSON:
         record(OutputFormat.JSON, lambda: _record(named.name, chosen, text))
     else:
         put(f"{text}\n")

@@ -20,8 +20,8 @@ from remediator_cli.deployment.one_role import foresee, read_role
 from remediator_cli.rendering.fleet import surveyed_record, surveyed_text
 from remediator_cli.rendering.records import enrollment_record, tag_record
 from remediator_cli.terminal.exits import ExitCode
-from remediator_cli.terminal.options import AsJson, RoleArgument, SettingsFile, Yes, named_role
-from remediator_cli.terminal.output import OutputFormat, agreed, complain, output_format, record, tell
+from remediator_cli.terminal.options import RoleArgument, SettingsFile, Yes, named_role
+from remediator_cli.terminal.output import OutputFormat, agreed, print_error, print_text, record
 from remediator_cli.terminal.settings_file import needed_settings, own_account
 
 EXAMPLES = """
@@ -34,18 +34,16 @@ def enroll(
     role: RoleArgument,
     cloud: Annotated[str, typer.Argument(metavar="CLOUD", show_default=False, help="A cloud of the configuration.")],
     yes: Yes = False,
-    json: AsJson = False,
+    form: OutputFormat = OutputFormat.TEXT,
     settings: SettingsFile = None,
 ) -> None:
-    """Set the tag that enrols a role in a cloud, after showing what the remediator will make of it; asks first.
+    """Enroll a role in a cloud by setting its enrollment tag.
 
-    A role that a guard would refuse is not tagged, and the guard is named. The configuration is cdk.json in the working
-    directory, or --settings. Doing it twice changes nothing the second time.
+    Shows what the remediator will do with the role, and asks first. A role that a guard would refuse is not tagged, and the
+    guard is named. The configuration is cdk.json in the working directory, or --settings. Repeating it changes nothing.
 
-    Calls iam:TagRole on the role, beside what `remediator plan` reads and iam:GetRole, with the credentials of the
-    current profile.
+    Calls iam:TagRole on the role, iam:GetRole, and what `remediator plan` reads.
     """
-    form = output_format(json)
     named = named_role(role)
     configuration = needed_settings(settings)
     named_cloud(cloud, configuration)
@@ -76,18 +74,18 @@ class _Enrolling:
         seen: list[RenderableType] = [surveyed_text(foreseen)]
         if was == self.cloud:
             seen.append(Text(f"{name} is enrolled in {self.cloud} already; nothing was changed."))
-            tell(Group(*seen), self.form)
+            print_text(Group(*seen), self.form)
             self._record("already-enrolled", foreseen)
             return
         if was is not None:
             seen.append(Text(f"Its tag names {plain(was)} now. What was granted for that stays.", style="yellow"))
         if not agreed(self.form, Group(*seen), f"Enrol {name} in {self.cloud}?", yes=yes):
-            complain(name, "nothing was changed")
+            print_error(name, "nothing was changed")
             self._record("declined", foreseen, why="Nobody said yes.")
             raise typer.Exit(ExitCode.ERROR)
         EnrollmentTag(behind, key).set(name, self.cloud)
         for line in _said(name, self.cloud, self.settings):
-            tell(Text(line), self.form)
+            print_text(Text(line), self.form)
         self._record("enrolled", foreseen)
 
     @property

@@ -24,8 +24,8 @@ from remediator_cli.rendering.documents import changed_text
 from remediator_cli.rendering.layout import indented
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.json_lines import Fault, read_json_lines
-from remediator_cli.terminal.options import AsJsonLines, files_or_standard_input
-from remediator_cli.terminal.output import OutputFormat, complain, lines_or_text, show
+from remediator_cli.terminal.options import files_or_standard_input
+from remediator_cli.terminal.output import OutputFormat, print_error, show
 
 _STYLES: dict[str, str] = {
     TrustVerdict.OK: "green",
@@ -49,7 +49,7 @@ _SIDES = {
 
 EXAMPLES = """
 remediator evaluate roles.jsonl
-remediator evaluate --human roles.jsonl
+remediator evaluate --output text roles.jsonl
 remediator evaluate --check *.jsonl > verdicts.jsonl
 jq -c . role.json | remediator evaluate
 """
@@ -60,19 +60,17 @@ def evaluate(
         list[str] | None,
         typer.Argument(metavar="FILE", show_default=False, help="Cases as JSON lines; - or none: standard input."),
     ] = None,
-    as_json: AsJsonLines = False,
-    human: Annotated[bool, typer.Option("--human", help="Print tables with reasons and diffs for people.")] = False,
+    form: OutputFormat = OutputFormat.JSON,
     check: Annotated[
         bool, typer.Option("--check", help="End with 3 where a role is not usable as it is, for use in CI.")
     ] = False,
 ) -> None:
-    """Judge roles that are described in files: may EC2 assume them, may they use their bucket, what would be repaired?
+    """Evaluate roles that are described in files.
 
-    Reads one case a line and prints one answer a line, in the same order. Needs no credentials and no network.
-
-    A line that cannot be read is reported on standard error, the others are answered, and the exit code is 2.
+    Answers whether EC2 can assume each role, whether it can use its bucket, and what would be repaired. Reads one case per
+    line and prints one answer per line, in the same order. Needs no credentials and no network. A line that cannot be read
+    is reported on standard error; the others are answered, and the exit code is 2.
     """
-    form = lines_or_text(as_json, human)
     code = evaluate_files(files_or_standard_input(files, "cases"), form)
     if code is ExitCode.FOUND and not check:
         code = ExitCode.OK
@@ -84,18 +82,18 @@ def evaluate_files(names: Sequence[str], form: OutputFormat) -> ExitCode:
     code = ExitCode.OK
     for line in read_json_lines(names):
         if isinstance(line, Fault):
-            complain(line.place, line.why)
+            print_error(line.place, line.why)
             code = ExitCode.BAD_INPUT
             continue
         try:
             evaluation = evaluate_case(read_case(line.value))
             record = evaluation_record(evaluation)
         except MalformedCase as error:
-            complain(line.place, str(error))
+            print_error(line.place, str(error))
             code = ExitCode.BAD_INPUT
             continue
         except Exception as error:  # noqa: BLE001  # one line that we stumble over shall cost no other
-            complain(line.place, f"met a fault of this program: {type(error).__name__}: {error}")
+            print_error(line.place, f"met a fault of this program: {type(error).__name__}: {error}")
             code = ExitCode.ERROR
             continue
         show(form, record, partial(evaluation_table, evaluation))

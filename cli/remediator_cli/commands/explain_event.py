@@ -19,13 +19,13 @@ from remediator_cli.rendering.layout import facts
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.json_lines import Fault
 from remediator_cli.terminal.json_values import read_json_values
-from remediator_cli.terminal.options import AsJsonLines, SettingsFile, account_digits, files_or_standard_input
-from remediator_cli.terminal.output import OutputFormat, complain, lines_or_text, show
+from remediator_cli.terminal.options import SettingsFile, account_digits, files_or_standard_input
+from remediator_cli.terminal.output import OutputFormat, print_error, show
 from remediator_cli.terminal.settings_file import given_settings
 
 EXAMPLES = """
 remediator explain-event event.json
-remediator explain-event --human --settings cdk.json event.json
+remediator explain-event --output text --settings cdk.json event.json
 aws cloudtrail lookup-events --max-results 20 | remediator explain-event
 gunzip -c *.json.gz | remediator explain-event | jq 'select(.ignored == null)'
 """
@@ -36,8 +36,7 @@ def explain_event(
         list[str] | None,
         typer.Argument(metavar="FILE", show_default=False, help="Events or records; - or none: standard input."),
     ] = None,
-    json: AsJsonLines = False,
-    human: Annotated[bool, typer.Option("--human", help="Print text for people.")] = False,
+    form: OutputFormat = OutputFormat.JSON,
     settings: SettingsFile = None,
     account: Annotated[
         str | None,
@@ -49,14 +48,13 @@ def explain_event(
         ),
     ] = None,
 ) -> None:
-    """Say what an event means to the remediator: which role, policy, bucket or key it concerns, or why it is ignored.
+    """Explain what an event means to the remediator.
 
-    Reads events of EventBridge, records and log files of CloudTrail, answers of lookup-events and of sqs
-    receive-message, and lists of these. Prints one answer a record. Needs no credentials and no network.
-
-    What cannot be read is reported on standard error, the rest is answered, and the exit code is 2.
+    Names the role, policy, bucket or key that the event concerns, or the reason why it is ignored. Reads EventBridge events,
+    CloudTrail records and log files, the output of lookup-events and of sqs receive-message, and lists of these. Prints one
+    answer per record. Needs no credentials and no network. What cannot be read is reported on standard error; the rest is
+    answered, and the exit code is 2.
     """
-    form = lines_or_text(json, human)
     names = files_or_standard_input(files, "events")
     raise typer.Exit(explain_files(names, form, account=account, settings=given_settings(settings)))
 
@@ -76,15 +74,15 @@ def _answer(
     found: FoundRecord | Fault, form: OutputFormat, *, account: str | None, settings: Settings | None
 ) -> ExitCode:
     if isinstance(found, Fault):
-        complain(found.place, found.why)
+        print_error(found.place, found.why)
         return ExitCode.BAD_INPUT
     try:
         explanation = explain(found, account=account, settings=settings)
     except MalformedEvent as error:
-        complain(found.place, f"{error}; the router leaves such an event in the dead-letter queue of the intake")
+        print_error(found.place, f"{error}; the router leaves such an event in the dead-letter queue of the intake")
         return ExitCode.BAD_INPUT
     except Exception as error:  # noqa: BLE001  # one record that we stumble over shall cost no other
-        complain(found.place, f"met a fault of this program: {type(error).__name__}: {error}")
+        print_error(found.place, f"met a fault of this program: {type(error).__name__}: {error}")
         return ExitCode.ERROR
     show(form, explanation_record(explanation), partial(explanation_text, explanation))
     return ExitCode.OK

@@ -13,13 +13,13 @@ from remediator.core.enrollment.guardrails import Guarded, PolicyType, bootstrap
 from remediator.errors import RemediatorError
 from remediator.settings import DEFAULT_ENROLLMENT_TAG, HOME_REGION, PARTITION, Settings
 from remediator_cli.terminal.options import SettingsFile
-from remediator_cli.terminal.output import put
+from remediator_cli.terminal.output import OutputFormat, put
 from remediator_cli.terminal.settings_file import given_settings
 
 EXAMPLES = """
 remediator guardrails --settings cdk.json
 remediator guardrails --settings cdk.json --approver 'arn:aws:iam::111122223333:role/platform/*'
-remediator guardrails --settings cdk.json --form iam --deployer arn:aws:iam::111122223333:role/ci
+remediator guardrails --settings cdk.json --type iam --deployer arn:aws:iam::111122223333:role/ci
 """
 
 _PRINCIPAL = re.compile(r"arn:aws:iam::([0-9]{12}|\*):(root|(role|user)/[\w+=,.@/*?-]*[\w+=,.@-][\w+=,.@/*?-]*)")
@@ -55,16 +55,15 @@ def guardrails(
             help="Who deploys, and may touch our resources, instead of the CDK's bootstrap roles; may be repeated.",
         ),
     ] = None,
-    form: Annotated[PolicyTypeOption, typer.Option("--form", help="A service control policy, or an IAM policy.")] = (
-        PolicyTypeOption.SCP
-    ),
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object that holds the policy and what it was made from.")
-    ] = False,
+    policy_type: Annotated[
+        PolicyTypeOption, typer.Option("--type", help="A service control policy, or an IAM policy.")
+    ] = PolicyTypeOption.SCP,
+    form: OutputFormat = OutputFormat.TEXT,
 ) -> None:
-    """Print a policy, ready to be pasted, that lets only chosen principals set our tags and touch our resources.
+    """Print a policy that protects the remediator's tags and resources.
 
-    It grants nothing. Needs no credentials and no network.
+    Only the named principals can then set these tags and change these resources. The policy grants nothing. Needs no
+    credentials and no network.
     """
     configuration = given_settings(settings)
     approvers = tuple(approver or (configuration.approvers if configuration else ()))
@@ -77,13 +76,13 @@ def guardrails(
     _must_be_principals(principals, "--approver")
     _must_be_principals(tuple(deployer or ()), "--deployer")
     guarded = _guarded(principals, tuple(deployer or ()), configuration)
-    text = guardrails_text(guarded, PolicyType[form.name])
+    text = guardrails_text(guarded, PolicyType[policy_type.name])
     if text is None:
         raise RemediatorError(
-            f"the policy would be longer than the {PolicyType[form.name].value:,} characters that it may have. Name "
+            f"the policy would be longer than the limit of {PolicyType[policy_type.name].value:,} characters. Name "
             "fewer approvers or deployers, by patterns such as arn:aws:iam::111122223333:role/platform/*"
         )
-    put(f"{json_text.dumps(_record(guarded, form, text))}\n" if json else f"{text}\n")
+    put(f"{json_text.dumps(_record(guarded, policy_type, text))}\n" if form is OutputFormat.JSON else f"{text}\n")
 
 
 def _guarded(approvers: tuple[str, ...], deployers: tuple[str, ...], settings: Settings | None) -> Guarded:

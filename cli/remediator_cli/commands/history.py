@@ -16,17 +16,19 @@ from remediator.core.events.sweep import is_sweep
 from remediator.core.history.change import Change, ChangeKind, ChangeState, split_change_id
 from remediator.core.model.plain_text import plain
 from remediator.core.policy.arn import RoleArn
+from remediator.core.policy.reading import Absent
 from remediator.errors import MalformedRecord, RemediatorError
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.stack_outputs import Deployment, find_deployment
 from remediator_cli.rendering.documents import changed_text
 from remediator_cli.rendering.layout import facts
 from remediator_cli.rendering.records import document_record, role_of_change
+from remediator_cli.terminal.command import suggested
 from remediator_cli.terminal.options import DEFAULT_STACK, Region, RoleOption, SettingsFile, Stack, named_role
-from remediator_cli.terminal.output import OutputFormat, output_format, show, tell
+from remediator_cli.terminal.output import OutputFormat, print_text, show
 
 _MOST: Final = 10_000
-"""How many changes can be listed at most."""
+"""How many changes can be listed at limit."""
 
 _STYLES = {
     ChangeState.COMPLETED: "green",
@@ -39,7 +41,7 @@ _STYLES = {
 
 EXAMPLES = """
 remediator history
-remediator history head-node --most 5
+remediator history head-node --limit 5
 remediator history head-node/20260304T100020000000Z-1a2b3c4d
 remediator history --json | jq 'select(.state == "unconfirmed")'
 """
@@ -52,18 +54,21 @@ def history(
             metavar="[ROLE|CHANGE]", show_default=False, help="A role by its name or ARN, or the id of a change."
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
-    most: Annotated[int, typer.Option("--most", metavar="N", min=1, max=_MOST, help="How many at most.")] = 50,
+    form: OutputFormat = OutputFormat.TEXT,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=_MOST, help="The maximum number of changes.")
+    ] = 50,
     stack: Stack = DEFAULT_STACK,
     region: Region = None,
     settings: SettingsFile = None,
 ) -> None:
-    """List the changes that were made to a role, or to all, newest first; or show one change with its diff.
+    """List the changes that the remediator made, or show one.
 
-    Calls cloudformation:DescribeStacks, dynamodb:Query and dynamodb:GetItem with the credentials of the current
-    profile, and sts:GetCallerIdentity for a ROLE that is given by its ARN.
+    Lists the changes of one role or of all, newest first. A single change is shown with its diff.
+
+    Calls cloudformation:DescribeStacks, dynamodb:Query and dynamodb:GetItem; iam:GetRole for a role without changes,
+    and sts:GetCallerIdentity for a role that is given by its ARN.
     """
-    form = output_format(json)
     is_change = what is not None and "/" in what and not what.startswith("arn:")
     if is_change and what is not None:
         try:
@@ -76,7 +81,7 @@ def history(
         if is_change and what is not None:
             _show_change(deployment, what, form)
         else:
-            _list_changes(deployment, named, most, form)
+            _list_changes(deployment, named, limit, form)
 
 
 def _changes_of(deployment: Deployment, arn: RoleArn) -> tuple[Change, ...]:
@@ -103,25 +108,35 @@ def _changes_of(deployment: Deployment, arn: RoleArn) -> tuple[Change, ...]:
 def _show_change(deployment: Deployment, change_id: str, form: OutputFormat) -> None:
     change = deployment.history().read_change(change_id)
     if change is None:
-        raise RemediatorError(
-            f"there is no change {change_id} in the history (any more). `remediator history` lists those there are"
-        )
+        raise RemediatorError(f"the history has no change {change_id}. To list the changes: {suggested('history')}")
     show(form, change_record(change, with_documents=True), partial(change_text, change))
 
 
-def _list_changes(deployment: Deployment, named: RoleOption | None, most: int, form: OutputFormat) -> None:
+def _list_changes(deployment: Deployment, named: RoleOption | None, limit: int, form: OutputFormat) -> None:
     role_name = None if named is None else named.name
     if named is None or named.arn is None:
-        changes = deployment.history().list_changes(role_name, most=most)
+        changes = deployment.history().list_changes(role_name, most=limit)
     else:
-        changes = _changes_of(deployment, named.arn)[:most]
+        changes = _changes_of(deployment, named.arn)[:limit]
     if form is OutputFormat.JSON:
         for change in changes:
             show(form, change_record(change), Text)
     elif changes:
-        tell(history_table(changes))
+        print_text(history_table(changes))
+    elif role_name is None:
+        print_text(Text("No changes are recorded."))
     else:
-        tell(Text(f"No change{f' of {role_name}' if role_name else ''} is recorded."))
+        _must_exist(deployment, role_name)
+        print_text(Text(f"No changes of {role_name} are recorded."))
+
+
+def _must_exist(deployment: Deployment, role_name: str) -> None:
+    """Raises RemediatorError where a role without changes does not exist either: its name is probably misspelled."""
+    if isinstance(deployment.account.iam().read_role(role_name), Absent):
+        raise RemediatorError(
+            f"no changes of {role_name} are recorded, and the account has no such role. To list all changes: "
+            f"{suggested('history')}"
+        )
 
 
 def change_record(change: Change, *, with_documents: bool = False) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from remediator.settings import Settings
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.stack_outputs import find_deployment
 from remediator_cli.rendering.records import writes_record
-from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack
-from remediator_cli.terminal.output import OutputFormat, output_format, record, tell
+from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack
+from remediator_cli.terminal.output import OutputFormat, print_text, record
 
 EXAMPLES = """
 remediator pause
@@ -28,19 +28,18 @@ def pause(
         list[str] | None,
         typer.Argument(metavar="[CLOUD]…", show_default=False, help="Only the writes for these clouds; none: all."),
     ] = None,
-    json: AsJson = False,
+    form: OutputFormat = OutputFormat.TEXT,
     stack: Stack = DEFAULT_STACK,
     region: Region = None,
     settings: SettingsFile = None,
 ) -> None:
-    """Stop all writes, or those for some clouds as well as for those that are paused already, within a minute.
+    """Pause all writes of the remediator, or those for some clouds.
 
-    Roles are looked at, and reported, as in observe mode. `remediator resume` lets the writes go on.
+    The pause is in force within a minute. Clouds that are paused already stay paused. Roles are still checked and reported,
+    as in observe mode. `remediator resume` ends the pause.
 
-    Calls cloudformation:DescribeStacks, ssm:GetParameter and ssm:PutParameter with the credentials of the current
-    profile; with --json also sts:GetCallerIdentity.
+    Calls cloudformation:DescribeStacks, ssm:GetParameter and ssm:PutParameter; for JSON also sts:GetCallerIdentity.
     """
-    form = output_format(json)
     asked = Pause(clouds=frozenset(clouds)) if clouds else Pause(everything=True)
     if parse_pause(pause_text(asked)).clouds != asked.clouds:
         raise typer.BadParameter("there can be no cloud of that name", param_hint="CLOUD")
@@ -50,9 +49,9 @@ def pause(
         account = deployment.account.number(deployment.region) if form is OutputFormat.JSON else ""
         before, after = deployment.pause_switch().pause(asked)
         unchecked = bool(asked.clouds) and deployment.settings is None and not after.everything
-        tell(Text(f"{plain(after.why)} It takes effect within a minute."), form)
+        print_text(Text(f"{plain(after.why)} It takes effect within a minute."), form)
         if unchecked:
-            tell(Text("Whether there are such clouds was not checked: --settings cdk.json does."), form)
+            print_text(Text("Whether there are such clouds was not checked: --settings cdk.json does."), form)
         record(form, lambda: writes_record(account, deployment, "paused", before, after, checked=not unchecked))
 
 

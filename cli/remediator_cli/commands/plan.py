@@ -18,8 +18,8 @@ from remediator_cli.deployment.fleet import Fleet, assess_fleet
 from remediator_cli.deployment.scan_policy import scan_policy
 from remediator_cli.rendering.fleet import fleet_record, fleet_text
 from remediator_cli.terminal.exits import ExitCode, PlanExitCode
-from remediator_cli.terminal.options import AsJson, RoleOption, SettingsFile, named_role
-from remediator_cli.terminal.output import complain, output_format, put, show
+from remediator_cli.terminal.options import RoleOption, SettingsFile, named_role
+from remediator_cli.terminal.output import OutputFormat, print_error, put, show
 from remediator_cli.terminal.settings_file import needed_settings
 
 EXAMPLES = """
@@ -60,16 +60,16 @@ def plan(
         ),
     ] = None,
     settings: SettingsFile = None,
-    json: AsJson = False,
+    form: OutputFormat = OutputFormat.TEXT,
     print_policy: Annotated[
         bool, typer.Option("--print-policy", help="Print the read-only IAM policy that this command needs, and end.")
     ] = False,
 ) -> None:
-    """Show what would be done: every enrolled and nearly enrolled role, what is wrong with it, and the exact diffs.
+    """Show what the remediator would do with every role.
 
-    Looks at the account behind the current profile with the configuration of a deployment (cdk.json in the working
-    directory, or --settings). Only reads, and needs no deployment. Ends with 2 where something would be written or
-    needs a person.
+    Lists every enrolled role and every misconfigured enrollment, what is wrong with it, and the exact diffs. Reads the
+    account of your credentials with the configuration of a deployment (cdk.json in the working directory, or --settings).
+    Only reads, and needs no deployment. Exits with 2 if something would be written or requires manual action.
     """
     with _ending_with_error():
         configuration = needed_settings(settings)
@@ -80,7 +80,7 @@ def plan(
     with aws.answered():
         fleet = assess_fleet(aws.account(), configuration, frozenset(each.name for each in named))
     _must_be_meant(named, fleet)
-    show(output_format(json), fleet_record(fleet, configuration), partial(fleet_text, fleet, configuration))
+    show(form, fleet_record(fleet, configuration), partial(fleet_text, fleet, configuration))
     raise typer.Exit(_evaluated(fleet))
 
 
@@ -99,13 +99,13 @@ def _must_be_meant(named: tuple[RoleOption, ...], fleet: Fleet) -> None:
 
 def _evaluated(fleet: Fleet) -> PlanExitCode:
     if fleet.denied:
-        complain(
+        print_error(
             "plan",
             f"your credentials may not call {', '.join(fleet.denied)}, so that what needs it was taken for unreadable. "
             "`remediator plan --print-policy` prints what they need",
         )
     for each in fleet.survey.unjudged:
-        complain(each.name or "a role without a name", f"could not be judged: {each.why}")
+        print_error(each.name or "a role without a name", f"could not be judged: {each.why}")
     if fleet.survey.unjudged:
         return PlanExitCode.ERROR
     return PlanExitCode.DRIFT if fleet.survey.needs_something else PlanExitCode.CLEAN

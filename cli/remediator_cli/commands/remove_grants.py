@@ -30,16 +30,15 @@ from remediator_cli.rendering.layout import indented
 from remediator_cli.rendering.records import document_record, recorded
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.exits import ExitCode
-from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
+from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack, Yes, named_role
 from remediator_cli.terminal.output import (
     OutputFormat,
-    complain,
     confirmed,
     decline,
-    output_format,
     present,
+    print_error,
+    print_text,
     record,
-    tell,
 )
 from remediator_cli.terminal.settings_file import BESIDE, needed_settings, own_account
 
@@ -64,20 +63,19 @@ def remove_grants(
         ),
     ] = None,
     yes: Yes = False,
-    json: AsJson = False,
+    form: OutputFormat = OutputFormat.TEXT,
     stack: Stack = DEFAULT_STACK,
     region: Region = None,
     settings: SettingsFile = None,
 ) -> None:
-    """Take back what the remediator owns in roles and buckets. CLUSTERS LOSE THEIR ACCESS.
+    """Remove everything that the remediator has granted. CLUSTERS LOSE THEIR ACCESS.
 
-    That is its inline policy, its statement in trust policies and in the policies of the configured buckets, and empty
-    instance profiles that it has created. Everything else in these documents stays as it is. Shows the diffs and asks.
+    Removes its inline policy, its statements in trust policies and in the policies of the configured buckets, and empty
+    instance profiles that it created. Everything else in these documents stays. Shows the diffs and asks first.
 
-    The remediator would put it back: it has to be paused (`remediator pause`), the roles unenrolled, or its stack
-    deleted. With a deployment each write is recorded in its history.
+    A running remediator would restore the grants: pause it (`remediator pause`), unenroll the roles, or delete its stack
+    first. With a deployment, each write is recorded in its history.
     """
-    form = output_format(json)
     named = tuple(named_role(each, param_hint="--role") for each in role or ())
     configuration = needed_settings(settings)
     with aws.answered():
@@ -157,7 +155,7 @@ def _why_it_comes_back(found: FoundGrants, deployment: Deployment | None, settin
     if deployment is None:
         return ""
     if other := deployment.other_configuration(settings):
-        complain("remove-grants", f"{other} Only the buckets of the one given are looked at")
+        print_error("remove-grants", f"{other} Only the buckets of the one given are looked at")
     paused = parse_pause(deployment.pause_switch().read())
     running = sorted({cloud for removal in found.removals for cloud in removal.clouds if not paused.holds(cloud)})
     if not running:
@@ -198,12 +196,12 @@ def _left_text(left: Retained) -> RenderableType:
 
 def _say(removal: Removal, result: Removed | NotRemoved, form: OutputFormat) -> None:
     if isinstance(result, NotRemoved):
-        complain(_name(removal), f"not taken back. {result.why}")
+        print_error(_name(removal), f"not taken back. {result.why}")
         return
     as_what = f", recorded as {result.change.change_id}" if result.change is not None else ""
-    tell(Text(f"Taken back: {plain(_name(removal))}{as_what}."), form)
+    print_text(Text(f"Taken back: {plain(_name(removal))}{as_what}."), form)
     if result.trouble:
-        complain(_name(removal), result.trouble)
+        print_error(_name(removal), result.trouble)
 
 
 def _name(removal: Removal) -> str:

@@ -24,7 +24,7 @@ from remediator_cli.report.page import report_page
 from remediator_cli.report.past import Past, read_past
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack
-from remediator_cli.terminal.output import OutputFormat, complain, put, show, tell
+from remediator_cli.terminal.output import OutputFormat, print_error, put, show
 from remediator_cli.terminal.settings_file import BESIDE, needed_settings
 
 _STANDARD_OUTPUT: Final = Path("-")
@@ -44,23 +44,21 @@ def report(
     days: Annotated[
         int, typer.Option("--days", metavar="N", min=1, max=400, help="How many days of history, today included.")
     ] = 30,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the same as one JSON object; FILE is not needed.")
-    ] = False,
+    form: OutputFormat = OutputFormat.TEXT,
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
     stack: Stack = DEFAULT_STACK,
     region: Region = None,
     settings: SettingsFile = None,
 ) -> None:
-    """Write one page of HTML: how each enrolled or nearly enrolled role stands, why, and what would be written.
+    """Write an HTML report on every role and on the history.
 
-    Looks at the account behind the current profile with the configuration of a deployment (cdk.json in the working
-    directory, or --settings), as `remediator plan` does. Where the remediator is deployed, its history tells of
-    repairs, of who breaks roles, and of contests. Only reads.
+    Shows the state of each enrolled role and each misconfigured enrollment, the reason, and what would be written. Reads the
+    account like `remediator plan`, with cdk.json in the working directory, or --settings. With a deployment, the report also
+    shows repairs, the principals that break roles, and conflicts. Only reads.
 
     Calls what `remediator plan` calls, and cloudformation:DescribeStacks, dynamodb:Query and dynamodb:GetItem.
     """
-    _must_be_writable(file, json=json, force=force)
+    _must_be_writable(file, json=form is OutputFormat.JSON, force=force)
     configuration = needed_settings(settings)
     with aws.answered():
         made = _looked_at(configuration, stack, region, settings or BESIDE, days)
@@ -70,10 +68,7 @@ def report(
         return
     if file is not None:
         write_whole(file, report_page(made), force=force)
-    if json:
-        show(OutputFormat.JSON, report_record(made), Text)
-    else:
-        tell(Text(_summary(made, file)))
+    show(form, report_record(made), lambda: Text(_summary(made, file)))
 
 
 def _must_be_writable(file: Path | None, *, json: bool, force: bool) -> None:
@@ -101,7 +96,7 @@ def _past(
     try:
         deployment = find_deployment(stack, region, settings)
         if other := deployment.other_configuration(deployment.settings):
-            complain("report", f"{other} How the roles stand is said by the one given")
+            print_error("report", f"{other} How the roles stand is said by the one given")
         return read(deployment), ""
     except NotDeployed as error:
         return None, str(error)
@@ -111,15 +106,15 @@ def _past(
 
 def _complain(made: Report) -> None:
     if made.fleet.denied:
-        complain(
+        print_error(
             "report",
             f"your credentials may not call {', '.join(made.fleet.denied)}, so that what needs it was taken for "
             "unreadable. `remediator plan --print-policy` prints what they need",
         )
     if made.without_past:
-        complain("report", f"without history: {made.without_past}")
+        print_error("report", f"without history: {made.without_past}")
     for each in made.fleet.survey.unjudged:
-        complain(each.name or "a role without a name", f"could not be judged: {each.why}")
+        print_error(each.name or "a role without a name", f"could not be judged: {each.why}")
 
 
 def _summary(made: Report, file: Path | None) -> str:

@@ -19,8 +19,8 @@ from remediator_cli.deployment import aws
 from remediator_cli.deployment.one_role import read_role
 from remediator_cli.deployment.stack_outputs import Deployment, find_deployment
 from remediator_cli.rendering.records import conflict_record, role_record, tag_record, writes_record
-from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes, named_role
-from remediator_cli.terminal.output import OutputFormat, agreed, decline, output_format, record, tell
+from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack, Yes, named_role
+from remediator_cli.terminal.output import OutputFormat, agreed, decline, print_text, record
 
 EXAMPLES = """
 remediator resume head-node
@@ -36,17 +36,16 @@ def resume(
         ),
     ] = None,
     yes: Yes = False,
-    json: AsJson = False,
+    form: OutputFormat = OutputFormat.TEXT,
     stack: Stack = DEFAULT_STACK,
     region: Region = None,
     settings: SettingsFile = None,
 ) -> None:
-    """Let a role be repaired again that is contested, or that was set to observe; or end the pause of all writes.
+    """End a pause, or let a role be repaired again.
 
-    With a ROLE its contest ends, and its tag anyscale:remediation is set to repair; the remediator then looks at it at
-    once. Without one, everything that is paused goes on, which is asked for first; a sweep then looks at every role.
+    With a ROLE, its conflict ends and its tag anyscale:remediation is set to repair; the remediator then checks it within
+    seconds. Without a ROLE, every pause ends after a confirmation, and a sweep checks every role.
     """
-    form = output_format(json)
     named = None if role is None else named_role(role)
     with aws.answered():
         deployment = find_deployment(stack, region, settings)
@@ -62,17 +61,17 @@ def _resume_role(deployment: Deployment, role: Role, form: OutputFormat) -> None
     match result:
         case Resumed(conflict=conflict, tag=tag):
             if conflict is not None:
-                tell(Text(_conflict_ended(conflict)), form)
+                print_text(Text(_conflict_ended(conflict)), form)
             was = "" if tag is None else f"; it was {plain(tag)}"
-            tell(Text(f"The tag {MODE_TAG} of {name} is set to {Mode.REPAIR}{was}."), form)
-            tell(
+            print_text(Text(f"The tag {MODE_TAG} of {name} is set to {Mode.REPAIR}{was}."), form)
+            print_text(
                 Text(
                     "The remediator looks at the role at once, and repairs what the configuration of its cloud allows."
                 ),
                 form,
             )
         case None:
-            tell(Text(f"There is nothing to resume: {name} is neither contested nor held back by its tag."), form)
+            print_text(Text(f"There is nothing to resume: {name} is neither contested nor held back by its tag."), form)
         case NotResumed():
             pass
         case _ as never:
@@ -92,13 +91,13 @@ def _resume_writes(deployment: Deployment, form: OutputFormat, *, yes: bool) -> 
     switch = deployment.pause_switch()
     paused = parse_pause(switch.read())
     if paused == Pause():
-        tell(Text("There is nothing to resume: no writes are paused."), form)
+        print_text(Text("There is nothing to resume: no writes are paused."), form)
         record(form, lambda: writes_record(account, deployment, "nothing-to-resume", paused, paused))
         return
     if not agreed(form, Text(paused.why), "Let all writes go on?", yes=yes):
         decline(switch.name, form, lambda: writes_record(account, deployment, "declined", paused, paused))
     switch.write(RUNNING)
-    tell(Text("Writes go on. A sweep looks at every enrolled role now."), form)
+    print_text(Text("Writes go on. A sweep looks at every enrolled role now."), form)
     record(form, lambda: writes_record(account, deployment, "resumed", paused, Pause()))
 
 

@@ -1,4 +1,4 @@
-"""``remediator status``: whether the remediator is well, and what needs a person."""
+"""``remediator status``: whether the remediator is healthy, and what requires an operator."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from remediator_cli.deployment.stack_outputs import find_deployment
 from remediator_cli.rendering.layout import facts
 from remediator_cli.rendering.records import pause_record
 from remediator_cli.terminal import clock
+from remediator_cli.terminal.command import suggested
 from remediator_cli.terminal.exits import ExitCode
-from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack
-from remediator_cli.terminal.output import OutputFormat, complain, show
+from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack
+from remediator_cli.terminal.output import OutputFormat, print_error, show
 from remediator_cli.terminal.settings_file import BESIDE
 
 EXAMPLES = """
@@ -32,28 +33,29 @@ remediator status --json | jq -r '.needs_person[]'
 
 
 def status(
-    json: AsJson = False,
+    form: OutputFormat = OutputFormat.TEXT,
     stack: Stack = DEFAULT_STACK,
     region: Region = None,
     settings: SettingsFile = None,
 ) -> None:
-    """Say on one screen whether the remediator is well: pause, sweeps, queues, contests, open incidents, alarms.
+    """Show whether the remediator is healthy, and what requires an operator.
 
-    The first line says whether anything needs a person; if so, it ends with 3. What your credentials may not read is
-    left out and named, and it ends with 1 then unless what it could read needs a person. The modes of the clouds are
-    those of cdk.json in the working directory, or of --settings. Whether alerts arrive: `remediator test-alert`.
+    Covers pause, sweeps, queues, conflicts, open incidents and alarms. Exits with 3 if anything requires an operator.
+    Roles that are refused or observed on purpose are listed, but do not count. What your credentials cannot read is
+    left out and named; the exit code is then 1, unless something requires an operator. The modes of the clouds come
+    from cdk.json in the working directory, or from --settings. To test the alerts, use `remediator test-alert`.
 
     Calls cloudformation:DescribeStacks, ssm:GetParameter, dynamodb:Query, dynamodb:GetItem, sqs:GetQueueAttributes,
-    cloudwatch:GetMetricStatistics and cloudwatch:DescribeAlarms with the credentials of the current profile.
+    cloudwatch:GetMetricStatistics and cloudwatch:DescribeAlarms.
     """
     with aws.answered():
         deployment = find_deployment(stack, region, settings or (BESIDE if BESIDE.is_file() else None))
         if other := deployment.other_configuration(deployment.settings):
-            complain("status", f"{other} The modes of the clouds are those of the one given")
+            print_error("status", f"{other} The modes of the clouds are those of the given one")
         found = read_status(deployment, deployment.settings, clock.now())
-    show(OutputFormat.JSON if json else OutputFormat.HUMAN, status_record(found), partial(status_text, found))
+    show(form, status_record(found), partial(status_text, found))
     for _, why in found.denied:
-        complain("status", why)
+        print_error("status", why)
     if found.troubles:
         raise typer.Exit(ExitCode.FOUND)
     raise typer.Exit(ExitCode.ERROR if found.denied else ExitCode.OK)
@@ -62,9 +64,9 @@ def status(
 _T = TypeVar("_T")
 
 _MOST_TROUBLES: Final = 12
-"""How much people are shown of what needs them: more does not fit a screen."""
+"""How many lines are shown: more do not fit on a screen."""
 _UNREAD: Final = "could not be read"
-"""What stands where AWS denied a call; standard error names it."""
+"""Shown where AWS denied a call; standard error names it."""
 _NO_CHANGE: Final = "unknown, as no change is recorded"
 
 
@@ -115,27 +117,27 @@ def _is_paused(status: Status, cloud: str) -> bool | None:
 
 
 def status_text(status: Status) -> RenderableType:
-    """First whether anything needs a person, then what, then the facts."""
+    """First whether anything requires an operator, then what, then the facts."""
     troubles = status.troubles
     rows = ((name, Text(plain(value))) for name, value in _facts(status))
     first = _first_line(len(troubles), is_whole=not status.denied)
-    return Group(first, *_shown(troubles), Text(), facts(rows, style="dim"))
+    return Group(first, *_shown(troubles), *_shown(status.information, "dim"), Text(), facts(rows, style="dim"))
 
 
 def _first_line(count: int, *, is_whole: bool) -> Text:
     if count == 0 and not is_whole:
-        return Text("Not everything could be read; in what could be, nothing needs a person.", style="yellow")
+        return Text("Not everything could be read. Nothing that could be read requires action.", style="yellow")
     if count == 0:
-        return Text("All is well; nothing for you to do.", style="green")
-    needs = "1 thing needs" if count == 1 else f"{count} things need"
-    return Text(f"{needs} a person:", style="bold red")
+        return Text("Healthy. No action needed.", style="green")
+    problems = "1 problem requires" if count == 1 else f"{count} problems require"
+    return Text(f"{problems} an operator:", style="bold red")
 
 
-def _shown(troubles: tuple[str, ...]) -> Iterator[Text]:
-    for trouble in troubles[:_MOST_TROUBLES]:
-        yield Text(f"- {plain(trouble)}")
-    if len(troubles) > _MOST_TROUBLES:
-        yield Text(f"- and {len(troubles) - _MOST_TROUBLES} more: remediator status --json")
+def _shown(lines: tuple[str, ...], style: str = "") -> Iterator[Text]:
+    for line in lines[:_MOST_TROUBLES]:
+        yield Text(f"- {plain(line)}", style=style)
+    if len(lines) > _MOST_TROUBLES:
+        yield Text(f"- and {len(lines) - _MOST_TROUBLES} more: {suggested('status --json')}", style=style)
 
 
 def _facts(status: Status) -> Iterator[tuple[str, str]]:
@@ -149,13 +151,13 @@ def _facts(status: Status) -> Iterator[tuple[str, str]]:
     yield "open", _UNREAD if status.roles is None else _counted(len(status.roles) + status.more_roles)
     yield (
         "alarms",
-        _UNREAD if status.alarms is None else (", ".join(alarm.name for alarm in status.alarms) or "none is on"),
+        _UNREAD if status.alarms is None else (", ".join(alarm.name for alarm in status.alarms) or "none"),
     )
 
 
 def _of_clouds(status: Status) -> Iterator[tuple[str, str]]:
     if status.clouds is None:
-        yield "clouds", "unknown: name the configuration with --settings"
+        yield "clouds", "unknown; use --settings"
     for number, (name, mode) in enumerate(status.clouds or ()):
         yield "" if number else "clouds", f"{name}  {mode}{', paused' if _is_paused(status, name) else ''}"
 

@@ -15,9 +15,10 @@ from remediator_cli.deployment.stack_outputs import Deployment, find_deployment
 from remediator_cli.deployment.subscriptions import Subscriptions
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.exits import ExitCode
-from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack
-from remediator_cli.terminal.output import complain, output_format, show
+from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack
+from remediator_cli.terminal.output import OutputFormat, print_error, show
 
+RUN = "send_test_alert"
 EXAMPLES = """
 remediator test-alert
 remediator test-alert --settings cdk.json
@@ -26,19 +27,18 @@ remediator test-alert --json | jq .unconfirmed
 
 
 def send_test_alert(
-    json: AsJson = False,
+    form: OutputFormat = OutputFormat.TEXT,
     stack: Stack = DEFAULT_STACK,
     region: Region = None,
     settings: SettingsFile = None,
 ) -> None:
-    """Send a test the way that every alert takes, and say where it should arrive within a minute.
+    """Send a test alert through every channel.
 
-    Ends with 1 where it reaches nobody, where an address has not confirmed its subscription, and, with --settings,
-    where somebody who is configured is not subscribed.
+    Says where it should arrive within a minute. Exits with 1 if it reaches no one, if an address has not confirmed its
+    subscription, or, with --settings, if a configured recipient is not subscribed.
 
-    Calls cloudformation:DescribeStacks, sts:GetCallerIdentity, sns:ListSubscriptionsByTopic and sns:Publish with the
-    credentials of the current profile, which must be allowed to use the topic's key as well (kms:GenerateDataKey,
-    kms:Decrypt).
+    Calls cloudformation:DescribeStacks, sts:GetCallerIdentity, sns:ListSubscriptionsByTopic and sns:Publish. Your
+    credentials must be allowed to use the topic's key (kms:GenerateDataKey, kms:Decrypt).
     """
     with aws.answered():
         deployment = find_deployment(stack, region, settings)
@@ -49,7 +49,7 @@ def send_test_alert(
         notice = test_system_notice(deployment.account_id, sender.arn or sender.kind, now)
         topic.publish(notice)
     show(
-        output_format(json),
+        form,
         {
             "id": notice.notification_id,
             "time": now.isoformat(),
@@ -63,7 +63,7 @@ def send_test_alert(
     )
     complaints = tuple(_complaints(subscriptions, deployment))
     for place, why in complaints:
-        complain(place, why)
+        print_error(place, why)
     if complaints:
         raise typer.Exit(ExitCode.ERROR)
 

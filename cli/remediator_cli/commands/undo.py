@@ -28,8 +28,8 @@ from remediator_cli.rendering.documents import changed_text, diff_text
 from remediator_cli.rendering.records import document_record, recorded, role_of_change
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.exits import ExitCode
-from remediator_cli.terminal.options import DEFAULT_STACK, AsJson, Region, SettingsFile, Stack, Yes
-from remediator_cli.terminal.output import OutputFormat, agreed, complain, decline, output_format, record, tell
+from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack, Yes
+from remediator_cli.terminal.output import OutputFormat, agreed, decline, print_error, print_text, record
 
 EXAMPLES = """
 remediator undo head-node/20260304T100020000000Z-1a2b3c4d
@@ -42,20 +42,18 @@ def undo(
         str, typer.Argument(metavar="CHANGE", show_default=False, help="The id of a change, as the history lists it.")
     ],
     yes: Yes = False,
-    json: AsJson = False,
+    form: OutputFormat = OutputFormat.TEXT,
     stack: Stack = DEFAULT_STACK,
     region: Region = None,
     settings: SettingsFile = None,
 ) -> None:
-    """Put back what was there before a change, and set the role to observe, so that it is not repaired again at once.
+    """Undo one change, and set the role to observe.
 
-    Shows the diff and asks. If the document is not what the change left any more, nothing is done, and it is shown by
-    what it differs.
+    Shows the diff and asks first. The document becomes what it was before the change. In observe mode later drift is
+    reported, not repaired. If the document has changed since, nothing is written, and the difference is shown.
 
-    Writes with the credentials of the current profile, which must be allowed to tag the role and to write the document
-    that was changed.
+    Writes with your credentials, which must be allowed to tag the role and to write the document.
     """
-    form = output_format(json)
     try:
         split_change_id(change)
     except MalformedRecord as error:
@@ -111,23 +109,23 @@ def _plan(change: Change, planned: Write) -> Group:
 
 
 def _say_refused(change_id: str, refused: UndoRefused, form: OutputFormat) -> None:
-    complain(change_id, f"not undone. {refused.why}")
+    print_error(change_id, f"not undone. {refused.why}")
     if refused.diff:
-        tell(diff_text(refused.diff), form)
+        print_text(diff_text(refused.diff), form)
 
 
 def _say(change: Change, result: Undone | NotUndone, form: OutputFormat) -> None:
     if isinstance(result, Undone):
-        tell(Text(f"Undone, and recorded as {result.change.change_id}."), form)
-        tell(Text(f"The tag {MODE_TAG} now holds the remediator back. To end that:"), form)
-        tell(Text(f"  remediator resume {change.role_name}"), form)
+        print_text(Text(f"Undone, and recorded as {result.change.change_id}."), form)
+        print_text(Text(f"The tag {MODE_TAG} now holds the remediator back. To end that:"), form)
+        print_text(Text(f"  remediator resume {change.role_name}"), form)
         if result.trouble:
-            complain(change.change_id, result.trouble)
+            print_error(change.change_id, result.trouble)
         return
     resume = f" Its tag now holds the remediator back; `remediator resume {change.role_name}` ends that."
-    complain(change.change_id, f"{result.why}{resume if result.is_on_hold else ''}")
+    print_error(change.change_id, f"{result.why}{resume if result.is_on_hold else ''}")
     if result.diff:
-        tell(diff_text(result.diff), form)
+        print_text(diff_text(result.diff), form)
 
 
 def undo_record(

@@ -10,8 +10,8 @@ from remediator_cli.deployment import aws
 from remediator_cli.deployment.enrollment_tag import EnrollmentTag
 from remediator_cli.deployment.one_role import read_role
 from remediator_cli.rendering.records import enrollment_record, tag_record
-from remediator_cli.terminal.options import AsJson, RoleArgument, SettingsFile, Yes, named_role
-from remediator_cli.terminal.output import agreed, decline, output_format, record, tell
+from remediator_cli.terminal.options import RoleArgument, SettingsFile, Yes, named_role
+from remediator_cli.terminal.output import OutputFormat, agreed, decline, print_text, record
 from remediator_cli.terminal.settings_file import BESIDE, given_settings
 
 EXAMPLES = """
@@ -23,17 +23,16 @@ remediator unenroll --yes head-node
 def unenroll(
     role: RoleArgument,
     yes: Yes = False,
-    json: AsJson = False,
+    form: OutputFormat = OutputFormat.TEXT,
     settings: SettingsFile = None,
 ) -> None:
-    """Remove the tag that enrols a role, so that the remediator looks after it no longer; asks first.
+    """Remove the enrollment tag of a role.
 
-    What was repaired and granted stays; `remediator remove-grants` takes it back. Doing it twice changes nothing the
-    second time.
+    Asks first. The remediator then no longer manages the role. What was repaired and granted stays; `remediator
+    remove-grants` removes it. Repeating it changes nothing.
 
-    Calls iam:GetRole and iam:UntagRole on the role with the credentials of the current profile.
+    Calls iam:GetRole and iam:UntagRole on the role.
     """
-    form = output_format(json)
     named = named_role(role)
     configuration = given_settings(settings or (BESIDE if BESIDE.is_file() else None))
     key = configuration.enrollment_tag if configuration else DEFAULT_ENROLLMENT_TAG
@@ -42,7 +41,7 @@ def unenroll(
         found = read_role(behind, named)
         name, was = found.arn.name, found.tags.get(key)
         if was is None:
-            tell(Text(f"{name} does not carry the tag {key}; nothing was changed."), form)
+            print_text(Text(f"{name} does not carry the tag {key}; nothing was changed."), form)
             record(form, lambda: enrollment_record(found, tag_record(key, None, None), "not-enrolled", None))
             return
         seen = Text(f"{name} is enrolled in {plain(was)}. Without its tag nothing is repaired or told of it any more.")
@@ -51,6 +50,6 @@ def unenroll(
                 name, form, lambda: enrollment_record(found, tag_record(key, was, was), "declined", "Nobody said yes.")
             )
         EnrollmentTag(behind, key).remove(name)
-    tell(Text(f"The tag {key} of {name} is removed. What was granted stays. To take that back:"), form)
-    tell(Text(f"  remediator remove-grants --role {name}"), form)
+    print_text(Text(f"The tag {key} of {name} is removed. What was granted stays. To take that back:"), form)
+    print_text(Text(f"  remediator remove-grants --role {name}"), form)
     record(form, lambda: enrollment_record(found, tag_record(key, was, None), "unenrolled", None))

@@ -18,7 +18,7 @@ from remediator_cli.deployment.one_role import read_role
 from remediator_cli.deployment.stack_outputs import Deployment, NotDeployed
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.options import RoleOption
-from remediator_cli.terminal.output import complain
+from remediator_cli.terminal.output import print_error
 from remediator_cli.terminal.settings_file import own_account
 
 _RECONCILER_ROLE: Final = "ReconcilerRoleArn"
@@ -51,7 +51,7 @@ class Applying:
         """Write what is to be written, if nothing holds it back by now, and say what came of it."""
         return self._reconciled(_paused(self.deployment, self.settings))
 
-    def tell(self, outcome: Outcome) -> None:
+    def notify(self, outcome: Outcome) -> None:
         """Tell people by the alerts topic, as the reconciler does. Raises any AwsError."""
         notify(outcome, self._world(Pause()))
 
@@ -105,7 +105,7 @@ def begin_applying(deployment: Deployment, settings: Settings, named: RoleOption
 
 
 def _complain_of_open_change(change_id: str, error: AwsError) -> None:
-    complain(change_id, f"what came of it could not be recorded, and is found out with the next look: {error}")
+    print_error(change_id, f"what came of it could not be recorded, and is found out with the next look: {error}")
 
 
 def _paused(deployment: Deployment, settings: Settings) -> Pause:

@@ -15,6 +15,7 @@ from remediator.core.events.event import Actor
 from remediator.errors import AwsError, DeniedError, RemediatorError, TransientError
 from remediator.settings import HOME_REGION
 from remediator_cli.deployment.denials import denial
+from remediator_cli.terminal.command import CHOSEN
 
 if TYPE_CHECKING:
     import boto3
@@ -27,14 +28,14 @@ class NoAccess(RemediatorError):
     """AWS cannot be asked; the text says why, and what to do about it."""
 
 
-_UNKNOWN = "AWS does not know these credentials. Sign in again, or set AWS_PROFILE"
+_UNKNOWN = "AWS does not know these credentials. Sign in again, or use --profile"
 _EXPIRED = "the AWS credentials have expired. Sign in again (aws sso login)"
 _SIGNED_OUT = "the sign-in has expired. Sign in again (aws sso login)"
 _HINTS = {
-    "NoCredentialsError": "no AWS credentials were found. Set AWS_PROFILE, or sign in (aws sso login, aws configure)",
-    "PartialCredentialsError": "the AWS credentials are incomplete. Set AWS_PROFILE, or sign in again",
+    "NoCredentialsError": "no AWS credentials were found. Use --profile, or sign in (aws sso login, aws configure)",
+    "PartialCredentialsError": "the AWS credentials are incomplete. Use --profile, or sign in again",
     "NoRegionError": "no Region is set. Set AWS_REGION, or a region in the profile",
-    "ProfileNotFound": "the profile in AWS_PROFILE does not exist. `aws configure list-profiles` lists those that do",
+    "ProfileNotFound": "the AWS profile does not exist. `aws configure list-profiles` lists the existing ones",
     "ExpiredToken": _EXPIRED,
     "ExpiredTokenException": _EXPIRED,
     "RequestExpired": _EXPIRED,
@@ -46,6 +47,9 @@ _HINTS = {
     "SSOTokenLoadError": _SIGNED_OUT,
     "TokenRetrievalError": _SIGNED_OUT,
 }
+
+USER_AGENT = f"remediator/{__version__}"
+"""What CloudTrail records of calls that a command makes, besides the SDK."""
 
 _TRIES = 3
 _CONNECT_SECONDS = 2
@@ -84,6 +88,7 @@ class Account:
             retries={"mode": "standard", "total_max_attempts": tries},
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=answer_seconds,
+            user_agent_extra=USER_AGENT,
         )
         with _usable():
             make: Any = self.session.client
@@ -119,7 +124,7 @@ class Account:
         with calling("sts:GetCallerIdentity"):
             arn = str(self.client("sts", region).get_caller_identity()["Arn"])
         kind = arn.partition("::")[2].partition(":")[2].partition("/")[0]
-        return Actor(kind=_KINDS.get(kind, "Unknown"), arn=arn, user_agent=f"remediator/{__version__}")
+        return Actor(kind=_KINDS.get(kind, "Unknown"), arn=arn, user_agent=USER_AGENT)
 
     def number(self, region: str) -> str:
         """The account of these credentials, 12 digits."""
@@ -131,7 +136,7 @@ def account() -> Account:
     import boto3  # noqa: PLC0415  # only commands that ask AWS pay for it
 
     with _usable():
-        session = boto3.Session()
+        session = boto3.Session(profile_name=CHOSEN.get("profile"))
         if session.get_credentials() is None:
             raise NoAccess(_HINTS["NoCredentialsError"])
     return Account(session)

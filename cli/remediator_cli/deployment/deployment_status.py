@@ -1,20 +1,22 @@
-"""How a deployment is: what it says of itself, and what of that needs a person."""
+"""The state of a deployment, and what of it requires an operator."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from remediator.core.history.pause import Pause, parse_pause
-from remediator.core.history.role_record import RoleRecord
+from remediator.core.history.role_record import Incident, RoleRecord
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
+from remediator.core.repair.outcome import OutcomeKind
 from remediator.errors import DeniedError
 from remediator.settings import Settings
 from remediator_cli.deployment.aws import calling
 from remediator_cli.deployment.denials import denial
 from remediator_cli.deployment.stack_outputs import Deployment
+from remediator_cli.terminal.command import suggested
 
 if TYPE_CHECKING:
     from remediator.gateways.history import HistoryTable
@@ -22,22 +24,28 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 ALARM_PREFIX: Final = "AnyscaleRemediator-"
-"""What the names of all alarms of a deployment begin with."""
+"""The prefix of the names of all alarms."""
 NAMESPACE: Final = "AnyscaleRemediator"
-"""Of what the functions count."""
+"""The namespace of the metrics of the functions."""
 
 _MOST_ROLES: Final = 100
-"""Of how many roles with something open it is asked what that is: each takes a call."""
+"""How many roles with an open incident or conflict are read: each takes a call."""
 
 _SWEEPS_BACK: Final = timedelta(days=2)
-"""How far back the last sweep is looked for: a little more than the longest time between two of them."""
+"""How far back the last sweep is searched: a little more than the longest sweep interval."""
 _FIRST_SWEEP: Final = timedelta(hours=1)
-"""How long after a deployment there need not have been any sweep: it asks for one, which may be tried again."""
+"""How long after a deployment its first sweep can take, retries included."""
 _SWEEP_PERIOD: Final = 300
 """Seconds. A call answers at most 1,440 periods.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricStatistics.html
 """
+_STATES: Final[Mapping[str, str]] = {
+    OutcomeKind.REFUSED: "refused",
+    OutcomeKind.WOULD_REPAIR: "broken, not repaired",
+    OutcomeKind.MANUAL_ACTION: "manual action required",
+    OutcomeKind.FAILED: "repair failed",
+}
 _WAITING: Final = "QueueUrl"
 _DEAD: Final = "DeadLettersUrl"
 _UNDELIVERED: Final = "Undelivered"
@@ -45,7 +53,7 @@ _UNDELIVERED: Final = "Undelivered"
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """How many messages lie in a queue, of which ``name`` is ours; ``is_lost`` where nobody takes them out any more."""
+    """The number of messages in a queue, by our ``name`` of it; ``is_lost`` where no function consumes them."""
 
     name: str
     messages: int
@@ -54,7 +62,7 @@ class QueueDepth:
 
 @dataclass(frozen=True, slots=True)
 class AlarmOn:
-    """An alarm that is on, since when (with its zone), and what its description says."""
+    """An alarm that is on, since when (an aware time), and its description."""
 
     name: str
     since: datetime
@@ -63,16 +71,14 @@ class AlarmOn:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a deployment is.
+    """The state of a deployment.
 
-    ``at`` is when it was looked at. ``stack_state`` is what CloudFormation says of the stack, ``updated`` when it was
-    deployed the last time.
-    ``last_version`` is the version of the code that made the last change, Absent where there is none. ``last_sweep`` is
-    when the last sweep came to its end, to five minutes, Absent where none did within two days. ``roles`` are those of
-    which something is open, with what is remembered of them, ``more_roles`` how many there are besides. ``clouds`` are
-    the names and modes of the configuration that the caller named, None without one. ``pause``, ``queues``, ``roles``
-    and ``alarms`` are None where AWS denied to read them. ``denied`` are all such calls, each in a sentence after its
-    name.
+    ``at`` is when it was read. ``stack_state`` is CloudFormation's state of the stack, ``updated`` the time of the last
+    deployment. ``last_version`` is the version of the code that made the last change, Absent where there is none.
+    ``last_sweep`` is the end of the last sweep, to five minutes, Absent where none ended within two days. ``roles`` are
+    those with an open incident or conflict, with their records, and ``more_roles`` the number of further ones.
+    ``clouds`` are the names and modes of the given configuration, None without one. ``pause``, ``queues``, ``roles``
+    and ``alarms`` are None where AWS denied reading them. ``denied`` are these calls, each with a sentence.
     """
 
     at: datetime
@@ -93,7 +99,7 @@ class Status:
 
     @property
     def troubles(self) -> tuple[str, ...]:
-        """What needs a person, in sentences, the most urgent first; empty where nothing does."""
+        """What requires an operator, in sentences, the most urgent first; empty where nothing does."""
         return (
             *self._of_the_stack(),
             *(
@@ -101,7 +107,7 @@ class Status:
                 for alarm in self.alarms or ()
             ),
             *(
-                f"{_messages(queue.messages)} in {queue.name}: docs/runbook.md says how to have them tried again."
+                f"{_messages(queue.messages)} in {queue.name}. To retry them, see docs/runbook.md."
                 for queue in self.queues or ()
                 if queue.is_lost and queue.messages
             ),
@@ -110,36 +116,51 @@ class Status:
 
     def _of_the_stack(self) -> Iterator[str]:
         if "FAILED" in self.stack_state or "ROLLBACK" in self.stack_state:
-            yield f"The last deployment did not succeed ({self.stack_state}): deploy it again (npx cdk deploy --all)."
+            yield f"The last deployment failed ({self.stack_state}). Deploy again: npx cdk deploy --all"
         if self.pause is not None and self.pause.why:
-            yield f"{self.pause.why} `remediator resume` ends that."
+            yield f"{self.pause.why} To end the pause: {suggested('resume')}"
         if isinstance(self.last_sweep, Absent) and self.at - self.updated > _FIRST_SWEEP:
             yield (
-                "No sweep has come to its end within two days: read the end of the sweeper's log, and see whether the "
+                "No sweep has completed within two days. Read the end of the sweeper's log, and check whether the "
                 "schedule is enabled."
             )
 
     def _of_roles(self) -> Iterator[str]:
-        for name, role_record in self.roles or ():
-            if role_record.conflict is not None:
-                by = ", ".join(role_record.conflict.actors) or "somebody"
+        for name, record in self.roles or ():
+            if record.conflict is not None:
+                by = ", ".join(record.conflict.actors) or "an unknown principal"
                 yield (
-                    f"The role {name} is contested since {_minute(role_record.conflict.since)}: its repairs are undone "
-                    f"by {by}. `remediator resume {name}` when that is settled."
+                    f"{name}: conflict since {_minute(record.conflict.since)}, its repairs are undone by {by}. When "
+                    f"that is resolved: {suggested(f'resume {name}')}"
                 )
-            elif role_record.incident is not None:
-                yield (
-                    f"Something is wrong with the role {name} since {_minute(role_record.incident.opened)}, and is not "
-                    f"repaired by itself: remediator plan --role {name}"
-                )
+            elif record.incident is not None and not _is_intended(record.incident):
+                yield _of_incident(name, record.incident)
         if self.more_roles:
-            yield f"Something is open of {self.more_roles} more roles: `remediator plan` shows them all."
+            yield f"{self.more_roles} more roles have open problems. To list them: {suggested('plan')}"
+
+    @property
+    def information(self) -> tuple[str, ...]:
+        """Roles that are not repaired on purpose, in sentences: refused, or only observed."""
+        found = ((name, record.incident) for name, record in self.roles or () if record.conflict is None)
+        return tuple(_of_incident(name, each) for name, each in found if each is not None and _is_intended(each))
+
+
+def _is_intended(incident: Incident) -> bool:
+    """Whether configuration or tags keep the role from being repaired, so that no operator has to act now."""
+    return incident.outcome in (OutcomeKind.REFUSED, OutcomeKind.WOULD_REPAIR)
+
+
+def _of_incident(name: str, incident: Incident) -> str:
+    """The role, its state, what is wrong, since when, and the command that shows the rest."""
+    state = _STATES.get(incident.outcome, "open problem")
+    problem = f" {incident.problem.removesuffix('.')}," if incident.problem else ""
+    return f"{name}: {state},{problem} since {_minute(incident.opened)}. Details: {suggested(f'plan --role {name}')}"
 
 
 def read_status(deployment: Deployment, settings: Settings | None, now: datetime) -> Status:
-    """Ask AWS how the deployment is; ``now`` (with its zone) is the time.
+    """Read the state of the deployment; ``now`` (an aware time) is the time.
 
-    What it denies is left out, and named. Raises NotDeployed and any other AwsError.
+    What AWS denies is left out, and named. Raises NotDeployed and any other AwsError.
     """
     state, updated = _stack_state(deployment)
     denied = _Denied({})
@@ -271,7 +292,7 @@ def _alarms(deployment: Deployment) -> tuple[AlarmOn, ...]:
 
 
 def _messages(count: int) -> str:
-    return "1 message lies" if count == 1 else f"{count:,} messages lie"
+    return "1 message" if count == 1 else f"{count:,} messages"
 
 
 def _minute(at: datetime) -> str:

@@ -1,6 +1,6 @@
 """What a file of Terraform or CloudFormation says of roles, their policies and buckets at one time.
 
-What such a file does not tell, or will tell only once it is applied, is Unreadable, with the attribute by its name.
+What such a file does not contain, or only contains after it is applied, is Unreadable, with the attribute by its name.
 """
 
 from __future__ import annotations

@@ -167,8 +167,8 @@ def _details(surveyed: Surveyed) -> Iterator[RenderableType]:
             yield from (Text(plain(note)) for note in notes)
         case _:
             pass
-    held = {each.finding: each.because for each in judgement.plan.blocked}
-    yield from (finding_text(finding, held.get(finding)) for finding in judgement.findings)
+    blocked = {each.finding: each for each in judgement.plan.blocked}
+    yield from (finding_text(finding, blocked.get(finding)) for finding in judgement.findings)
     yield from (write_text(write) for write in judgement.plan.writes)
     yield from (write_text(write, removal=True) for write in judgement.plan.removals)
 

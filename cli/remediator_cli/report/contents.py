@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from remediator.core.enrollment.decide import Enrolled
 from remediator.core.history.role_record import RoleRecord
-from remediator.core.model.finding import REPAIRABLE, Finding
+from remediator.core.model.finding import REPAIRABLE, BlockedRepair, Finding
 from remediator.core.repair.outcome import OutcomeKind
 from remediator.flows.survey import Surveyed
 from remediator_cli.deployment.fleet import Fleet
@@ -121,15 +121,15 @@ class RoleReport:
 
     def explained(self, finding: Finding) -> tuple[str, ...]:
         """What a finding means, why it is so, what stands against its repair, and what a person can do about it."""
-        return explained(finding, self._held.get(finding, ()))
+        return explained(finding, self._blocked.get(finding))
 
     def needs_manual_action(self, finding: Finding) -> bool:
         """Whether a finding is not repaired automatically."""
-        return finding.code not in REPAIRABLE or finding in self._held
+        return finding.code not in REPAIRABLE or finding in self._blocked
 
     @property
-    def _held(self) -> Mapping[Finding, tuple[str, ...]]:
-        return {each.finding: each.because for each in self.surveyed.judgement.plan.blocked}
+    def _blocked(self) -> Mapping[Finding, BlockedRepair]:
+        return {each.finding: each for each in self.surveyed.judgement.plan.blocked}
 
 
 @dataclass(frozen=True, slots=True)

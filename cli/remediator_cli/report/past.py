@@ -1,4 +1,4 @@
-"""What the history tells of the last days: the repairs of each day, after whose calls, and what is still open."""
+"""The last days by the history: the repairs of each day, the calls before them, and what is still open."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from remediator.core.events.actors import tool_of
+from remediator.core.events.causes import causes_of
 from remediator.core.events.event import APPLY_CALL, TAGGING, Cause
 from remediator.core.events.sweep import is_sweep
 from remediator.core.history.change import Change, ChangeKind, ChangeState
@@ -17,16 +18,18 @@ from remediator_cli.deployment.stack_outputs import Deployment
 
 _AT_FIRST: Final = 1_000
 _AT_MOST: Final = 20_000
-"""How many changes are read: first a few, and if they do not reach back far enough, many."""
+"""How many changes are read: first a few; if they do not reach back far enough, many."""
 
 _MADE: Final = (ChangeState.COMPLETED, ChangeState.UNCONFIRMED)
-_BREAK_NOTHING: Final = TAGGING | {"CreateRole", APPLY_CALL}
-"""Calls that make the remediator look at a role that was not in order before, or was not yet looked after."""
+_BREAK_NOTHING: Final = TAGGING | {
+    *("CreateRole", "CreateBucket", "CreateInstanceProfile", "AddRoleToInstanceProfile", APPLY_CALL)
+}
+"""Calls after which a role is repaired that was not in order, or not managed, before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """Somebody after whose calls roles had to be repaired.
+    """A principal whose calls broke roles.
 
     ``principal`` is the ARN of the role or user, whatever its sessions are called. ``tools`` are what it worked with,
     as far as its calls say so, ``roles`` the names of the roles, both sorted. ``repairs`` counts the documents that
@@ -130,7 +133,9 @@ def _goes_on(changes: tuple[Change, ...], most: int, since: datetime) -> bool:
 
 
 def _breaking(change: Change) -> Iterator[Cause]:
-    return (cause for cause in change.causes if not is_sweep(cause) and cause.call not in _BREAK_NOTHING)
+    """The calls that can have led to what was repaired; one that only created or enrolled something broke nothing."""
+    able = causes_of(change.findings, change.causes)
+    return (cause for cause in able if cause.call not in _BREAK_NOTHING)
 
 
 def _breaker(principal: str, calls: list[tuple[Change, Cause]]) -> Breaker:

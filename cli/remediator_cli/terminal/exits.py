@@ -1,4 +1,4 @@
-"""What the exit codes of all commands mean."""
+"""The exit codes of all commands."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ class ExitCode(IntEnum):
     """The exit codes of ``remediator``."""
 
     OK = 0
-    """All was well."""
+    """Success."""
     ERROR = 1
-    """Something went wrong that the message on standard error explains."""
+    """An error; the message on standard error explains it."""
     BAD_INPUT = 2
-    """The call or a part of the input could not be understood; the rest of the input was answered."""
+    """The call or a part of the input is invalid; the rest of the input was processed."""
     FOUND = 3
-    """The command was asked to check, and found something wrong."""
+    """A check found something wrong."""
+    INTERRUPTED = 130
+    """Ctrl-C; the code that a shell reports for every interrupted program."""
     BROKEN_PIPE = 141
-    """The reader of the output went away; the code that a shell reports for every program this happens to."""
+    """The reader of the output is gone; the code that a shell reports for a broken pipe."""
 
 
 class PlanExitCode(IntEnum):
@@ -27,8 +29,8 @@ class PlanExitCode(IntEnum):
     """
 
     CLEAN = 0
-    """Nothing would be written, and nothing needs a person."""
+    """Nothing would be written, and no manual action is required."""
     ERROR = 1
-    """It could not be found out, or the call could not be understood."""
+    """The plan could not be made, or the call is invalid."""
     DRIFT = 2
-    """Something would be written, or needs a person."""
+    """Something would be written, or manual action is required."""

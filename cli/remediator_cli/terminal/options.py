@@ -40,8 +40,6 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 RoleArgument = Annotated[str, typer.Argument(metavar="ROLE", show_default=False, help="The role's name or its ARN.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-AsJsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, as without it.")]
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}", re.ASCII)
 _ROLE_NAME: Final = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)

@@ -1,4 +1,4 @@
-"""The one place that prints: JSON lines for programs, tables for people, complaints on standard error."""
+"""The one place that prints: JSON lines for programs, tables for readers, errors on standard error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from remediator.core.model.plain_text import plain
 from remediator.errors import RemediatorError
 from remediator_cli.terminal.exits import ExitCode
 
-_COMPLAINT_LIMIT = 1_000
+_ERROR_LIMIT = 1_000
+_UNWRAPPED = 10_000
+"""Columns: more than any line has."""
 
 
 class OutputFormat(Enum):
@@ -26,48 +28,36 @@ class OutputFormat(Enum):
 
     JSON = "json"
     """One JSON object a line, in ASCII."""
-    HUMAN = "human"
-    """Text for people: in colour on a terminal, as wide as it; else 80 columns, or as many as ``COLUMNS`` says."""
+    TEXT = "text"
+    """Text for readers: in color on a terminal, and as wide. Elsewhere no line is wrapped, unless COLUMNS is set."""
 
 
 class Unwritable(RemediatorError):
-    """Standard output takes nothing; the text says why."""
+    """Standard output cannot be written; the text says why."""
 
 
-def output_format(json: bool) -> OutputFormat:
-    """The form of a command whose results are for people, unless ``--json`` was given."""
-    return OutputFormat.JSON if json else OutputFormat.HUMAN
+def show(form: OutputFormat, record: Mapping[str, object], as_text: Callable[[], RenderableType]) -> None:
+    """Print one result immediately, so that the reader of a pipe does not wait for the last one.
 
-
-def lines_or_text(json: bool, human: bool) -> OutputFormat:
-    """The form of a command whose results are for programs, unless ``--human`` was given. Raises BadParameter."""
-    if json and human:
-        raise typer.BadParameter("--json and --human exclude each other: name one of them", param_hint="--human")
-    return OutputFormat.HUMAN if human else OutputFormat.JSON
-
-
-def show(form: OutputFormat, record: Mapping[str, object], for_people: Callable[[], RenderableType]) -> None:
-    """Print one result at once, so that a reader at the other end of a pipe need not wait for the last one.
-
-    ``record`` is printed in its order of keys; ``for_people`` makes the human form and is called for it only.
+    ``record`` is printed in its order of keys; ``as_text`` makes the text and is called for it only.
     """
-    put(_drawn(for_people()) if form is OutputFormat.HUMAN else json.dumps(record, allow_nan=False) + "\n")
+    put(_drawn(as_text()) if form is OutputFormat.TEXT else json.dumps(record, allow_nan=False) + "\n")
 
 
-def tell(renderable: RenderableType, form: OutputFormat = OutputFormat.HUMAN) -> None:
-    """Print something for people, at once; nothing where a program reads, which is told by the record."""
-    if form is OutputFormat.HUMAN:
+def print_text(renderable: RenderableType, form: OutputFormat = OutputFormat.TEXT) -> None:
+    """Print something for readers; nothing where a program reads, which gets the record."""
+    if form is OutputFormat.TEXT:
         put(_drawn(renderable))
 
 
 def record(form: OutputFormat, of_what: Callable[[], Mapping[str, object]]) -> None:
-    """Print the one JSON object of a command, at once; nothing where people read, who were told on the way."""
+    """Print the one JSON object of a command; nothing where the output is text."""
     if form is OutputFormat.JSON:
         put(json.dumps(of_what(), allow_nan=False) + "\n")
 
 
 def put(text: str) -> None:
-    """Print a text that is safe as it stands, at once; where nobody reads any more, the program ends quietly.
+    """Print a safe text immediately; where the reader of a pipe has gone, the program ends quietly.
 
     Raises Unwritable where standard output is closed, or the disk behind it is full.
     """
@@ -85,22 +75,22 @@ def put(text: str) -> None:
 
 
 def leave_output() -> None:
-    """Give up standard output: Python flushes it once more when it ends, and would complain then."""
+    """Give up standard output: Python flushes it when it ends, and would fail again."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def confirmed(question: str) -> bool:
-    """Ask a person on standard error, and read the answer; anything but yes, and nobody's answer, is no."""
+    """Ask on standard error, and read the answer; anything but yes, and no answer, is no."""
     _print_aside(f"{question} [y/N] ")
     answer = _answer()
     if not answer.endswith("\n"):
-        _print_aside("\n")  # what comes next begins on a line of its own
+        _print_aside("\n")  # the next output begins on its own line
     return answer.strip().casefold() in ("y", "yes")
 
 
 def agreed(form: OutputFormat, seen: RenderableType, question: str, *, yes: bool) -> bool:
-    """Show people what they are asked about, and ask them, unless they have said ``yes`` already.
+    """Show what is asked about, and ask, unless ``yes`` was given.
 
     Where a program reads standard output, it is shown on standard error, and only if it is asked about.
     """
@@ -110,37 +100,37 @@ def agreed(form: OutputFormat, seen: RenderableType, question: str, *, yes: bool
 
 def decline(place: str, form: OutputFormat, of_what: Callable[[], Mapping[str, object]]) -> NoReturn:
     """End a command that an operator did not agree to; ``of_what`` is its JSON object."""
-    complain(place, "nothing was changed")
+    print_error(place, "nothing was changed")
     record(form, of_what)
     raise typer.Exit(ExitCode.ERROR)
 
 
 def present(form: OutputFormat, seen: RenderableType, *, asks: bool) -> None:
-    """Show people something; where a program reads standard output, on standard error if they are asked about it."""
-    if form is OutputFormat.HUMAN:
-        tell(seen)
+    """Show something; where a program reads standard output, on standard error if it is asked about."""
+    if form is OutputFormat.TEXT:
+        print_text(seen)
     elif asks:
         _print_aside(_drawn(seen))
 
 
-def complain(place: str, why: str) -> None:
+def print_error(place: str, why: str) -> None:
     """Print what is wrong, and where (``roles.jsonl:3``), as one line on standard error.
 
     Foreign text in it can neither break the line nor reach the terminal as a control sequence.
     """
-    text = f"{place}: {why}"[: _COMPLAINT_LIMIT + 1]
-    _print_aside(f"{plain(text, _COMPLAINT_LIMIT)}\n")
+    text = f"{place}: {why}"[: _ERROR_LIMIT + 1]
+    _print_aside(f"{plain(text, _ERROR_LIMIT)}\n")
 
 
 def print_anything() -> None:
-    """Let every character be printed: what the terminal's encoding lacks comes out as an escape, never as an error."""
+    """Let every character be printed: what the terminal's encoding lacks is escaped, never an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def _print_aside(text: str) -> None:
-    """Print on standard error; where that takes nothing, there is nobody to tell."""
+    """Print on standard error; where that fails, there is no one left to inform."""
     if sys.stderr is not None:
         with suppress(OSError):
             sys.stderr.write(text)
@@ -148,7 +138,7 @@ def _print_aside(text: str) -> None:
 
 
 def _answer() -> str:
-    """One line of standard input; empty where that is closed, or holds no text."""
+    """One line of standard input; empty where it is closed, or is not text."""
     if sys.stdin is None:
         return ""
     try:
@@ -158,7 +148,9 @@ def _answer() -> str:
 
 
 def _drawn(renderable: RenderableType) -> str:
-    console = Console(highlight=False, markup=False, emoji=False)
+    # Identifiers and commands must stay whole where a file or a program reads them.
+    width = None if sys.stdout is None or sys.stdout.isatty() or "COLUMNS" in os.environ else _UNWRAPPED
+    console = Console(highlight=False, markup=False, emoji=False, width=width)
     with console.capture() as capture:
         console.print(renderable)
     return "\n".join(line.rstrip() for line in capture.get().split("\n"))

@@ -12,7 +12,7 @@ from remediator.settings import Settings
 from remediator.settings_check import parse_settings
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.json_lines import NotJson, parse_json
-from remediator_cli.terminal.output import complain
+from remediator_cli.terminal.output import print_error
 
 CONTEXT_KEY = "remediator"
 BESIDE: Final = Path("cdk.json")
@@ -51,7 +51,7 @@ def given_settings(path: Path | None) -> Settings | None:
         return read_settings(path)
     except SettingsError as error:
         for fault in error.faults:
-            complain(str(path), fault)
+            print_error(str(path), fault)
         raise typer.Exit(ExitCode.BAD_INPUT) from error
 
 

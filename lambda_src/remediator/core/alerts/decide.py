@@ -13,7 +13,11 @@ from enum import StrEnum
 from typing import Final
 
 from remediator.core.history.role_record import Incident, RoleRecord
+from remediator.core.model.plain_text import foreign
+from remediator.core.repair.finding_texts import problems_of
 from remediator.core.repair.outcome import ALERTED, Hold, Outcome, OutcomeKind
+
+_PROBLEM_LIMIT: Final = 200
 
 DAY: Final = timedelta(hours=24)
 REMINDER_AFTER: Final = timedelta(hours=23)
@@ -86,7 +90,14 @@ def _broken(outcome: Outcome, record: RoleRecord, now: datetime) -> AlertDecisio
     if outcome.kind is OutcomeKind.REPAIRED:
         return AlertDecision(reason, incident_id, replace(record, incident=None), now)
     known = reason is not AlertReason.NONE or _is_known(opened, mark)
-    incident = Incident(incident_id, mark, now if opened is None else opened.opened, alerted=known)
+    incident = Incident(
+        incident_id,
+        mark,
+        now if opened is None else opened.opened,
+        alerted=known,
+        outcome=outcome.kind,
+        problem=problems_of(outcome.worst_first) or foreign(outcome.why, _PROBLEM_LIMIT),
+    )
     alerts = record.alerts if reason is AlertReason.NONE else (*record.alerts, (mark, now))
     return AlertDecision(reason, incident_id, replace(record, incident=incident, alerts=alerts), now)
 

@@ -18,7 +18,7 @@ from remediator.core.history.change import ChangeState
 from remediator.core.history.conflict import resume_command
 from remediator.core.model.finding import Finding, FindingCode
 from remediator.core.model.plain_text import foreign
-from remediator.core.repair.finding_texts import FINDING_TEXTS
+from remediator.core.repair.finding_texts import FINDING_TEXTS, problems_of
 from remediator.core.repair.outcome import Hold, NotApplied, Outcome, OutcomeKind
 from remediator.errors import DeniedError, ThrottledError, TransientError
 
@@ -167,27 +167,13 @@ def _failed_subject(outcome: Outcome) -> tuple[str, str, str]:
 
 def _problems(outcome: Outcome) -> str:
     """What is wrong, as a predicate; what requires manual action comes before what could be repaired."""
-    problems = tuple(dict.fromkeys(problem_of(finding) for finding in _open(outcome)))
-    if not problems:
-        return "has an interrupted change to check"
-    return problems[0] if len(problems) == 1 else f"{problems[0]}, {len(problems) - 1} more"
+    return problems_of(_open(outcome)) or "has an interrupted change to check"
 
 
 def _open(outcome: Outcome) -> tuple[Finding, ...]:
     """The findings that are still open, the worst first."""
     proposed = tuple(dict.fromkeys(finding for write in outcome.proposed for finding in write.findings))
-    return (outcome.kind is OutcomeKind.WOULD_REPAIR and proposed) or _worst_first(outcome)
-
-
-def _worst_first(outcome: Outcome) -> tuple[Finding, ...]:
-    """The findings: a quarantine first, then what requires manual action, then what can be repaired."""
-    quarantine = (finding for finding in outcome.findings if finding.code is FindingCode.QUARANTINED)
-    return tuple(dict.fromkeys((*quarantine, *outcome.manual_findings, *outcome.findings)))
-
-
-def problem_of(finding: Finding) -> str:
-    """What is wrong, as a predicate: ``cannot use s3://acme-data``."""
-    return FINDING_TEXTS[finding.code].problem.replace("{subject}", foreign(finding.subject))
+    return (outcome.kind is OutcomeKind.WOULD_REPAIR and proposed) or outcome.worst_first
 
 
 def _first_line(outcome: Outcome, decision: AlertDecision, has_fix: bool) -> str:
@@ -304,7 +290,7 @@ def _manual(outcome: Outcome) -> str:
         if any(change.state is ChangeState.SUPERSEDED for change in outcome.recovered):
             return "A repair was interrupted, and another principal has changed the document since. Check it as below."
         return "A repair was interrupted, and whether it was in effect for a time is unknown. Check it as below."
-    finding = _worst_first(outcome)[0]
+    finding = outcome.worst_first[0]
     blocked = next((each.because for each in outcome.blocked if each.finding == finding), ())
     reason = next(iter((*blocked, *finding.because)), "")
     reason = f" Reason: {foreign(reason, _REASON_LIMIT).rstrip('.')}." if reason else ""

@@ -53,13 +53,16 @@ class Incident:
     """An open problem of the role.
 
     ``fingerprint`` identifies the problem; ``incident_id`` stays the same when the fingerprint changes. ``alerted``:
-    the problem was alerted as it is now.
+    the problem was alerted as it is now. ``outcome`` is the word for the outcome, and ``problem`` the problem in a few
+    words; both are empty in a record of an earlier version.
     """
 
     incident_id: str
     fingerprint: str
     opened: datetime
     alerted: bool
+    outcome: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,8 @@ def role_record_json(role_record: RoleRecord) -> str:
                 "fingerprint": incident.fingerprint,
                 "opened": incident.opened.isoformat(),
                 "told": incident.alerted,
+                "outcome": incident.outcome,
+                "problem": incident.problem,
             },
             "told": [[fingerprint, at.isoformat()] for fingerprint, at in role_record.alerts],
         }
@@ -163,4 +168,6 @@ def _incident(fields: Fields) -> Incident:
         fingerprint=fields.text("fingerprint"),
         opened=fields.time("opened"),
         alerted=fields.flag("told"),
+        outcome=fields.text("outcome", may_be_empty=True) if fields.has("outcome") else "",
+        problem=fields.text("problem", may_be_empty=True) if fields.has("problem") else "",
     )

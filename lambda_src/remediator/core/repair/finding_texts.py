@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from remediator.core.model.finding import FindingCode
+from remediator.core.model.finding import Finding, FindingCode
+from remediator.core.model.plain_text import foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,13 @@ FINDING_TEXTS: Mapping[FindingCode, FindingText] = MappingProxyType(
         FindingCode.TRUST_MISSING: FindingText(
             "cannot be assumed by EC2",
             "EC2 cannot assume the role: its trust policy does not allow EC2. Clusters cannot start.",
-            "Add the trust statement below to the role's trust policy.",
+            "Add a statement to the trust policy that allows ec2.amazonaws.com sts:AssumeRole.",
         ),
         FindingCode.TRUST_CONDITIONAL: FindingText(
             "can be assumed by EC2 only under a condition",
             "EC2 can assume the role only under a condition. Clusters may fail to start.",
-            "If the condition is not intended, remove it or add the unconditional trust statement below.",
+            "If the condition is not intended, remove it, or add a statement that allows ec2.amazonaws.com "
+            "sts:AssumeRole without a condition.",
         ),
         FindingCode.TRUST_BLOCKED: FindingText(
             "cannot be assumed by EC2",
@@ -50,7 +52,7 @@ FINDING_TEXTS: Mapping[FindingCode, FindingText] = MappingProxyType(
         FindingCode.GRANT_MISSING: FindingText(
             _CANNOT_USE_BUCKET,
             "The role cannot use the bucket: no policy grants the actions that Anyscale needs.",
-            "Grant the actions in a policy of the role or in the bucket policy; a policy is below.",
+            "Grant the actions in a policy of the role, or in the bucket policy.",
         ),
         FindingCode.GRANT_BLOCKED: FindingText(
             _CANNOT_USE_BUCKET,
@@ -91,7 +93,7 @@ FINDING_TEXTS: Mapping[FindingCode, FindingText] = MappingProxyType(
         FindingCode.KEY_MISSING: FindingText(
             _CANNOT_USE_KEY,
             "The role cannot use the KMS key of its bucket, so it can neither read nor write objects.",
-            "Grant the key actions in a policy of the role; a policy is below.",
+            "Grant the key actions in a policy of the role.",
         ),
         FindingCode.KEY_BLOCKED: FindingText(
             _CANNOT_USE_KEY,
@@ -106,7 +108,7 @@ FINDING_TEXTS: Mapping[FindingCode, FindingText] = MappingProxyType(
         FindingCode.KEY_BEYOND_ROLE: FindingText(
             _CANNOT_USE_KEY,
             "The role cannot use the KMS key of its bucket, and only the key policy can grant it.",
-            "Add the statement below to the key policy, or let the key policy delegate to IAM. The remediator never "
+            "Allow the role the actions in the key policy, or let the key policy delegate to IAM. The remediator never "
             "edits a key policy.",
         ),
         FindingCode.KEY_UNUSABLE: FindingText(
@@ -123,7 +125,7 @@ FINDING_TEXTS: Mapping[FindingCode, FindingText] = MappingProxyType(
         FindingCode.PROFILE_MISSING: FindingText(
             "has no instance profile",
             "No instance profile of the role's name contains the role. Anyscale uses that one by default.",
-            "Create the instance profile and add the role as below, or name another one in the compute configuration.",
+            "Create the instance profile and add the role, or name another one in the compute configuration.",
         ),
         FindingCode.PROFILE_OCCUPIED: FindingText(
             "has an instance profile that contains another role",
@@ -143,3 +145,14 @@ FINDING_TEXTS: Mapping[FindingCode, FindingText] = MappingProxyType(
         ),
     }
 )
+
+
+def problem_of(finding: Finding) -> str:
+    """What is wrong, as a predicate: ``cannot use s3://acme-data``."""
+    return FINDING_TEXTS[finding.code].problem.replace("{subject}", foreign(finding.subject))
+
+
+def problems_of(findings: Iterable[Finding]) -> str:
+    """What is wrong, as a predicate, with the number of further problems; empty where there is no finding."""
+    problems = tuple(dict.fromkeys(problem_of(finding) for finding in findings))
+    return problems[0] if len(problems) == 1 else f"{problems[0]}, {len(problems) - 1} more" if problems else ""

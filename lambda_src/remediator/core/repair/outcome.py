@@ -10,7 +10,7 @@ from remediator.core.events.event import Cause
 from remediator.core.events.request import ReconcileRequest
 from remediator.core.history.change import Change, ChangeState
 from remediator.core.history.role_record import Conflict, RoleRecord
-from remediator.core.model.finding import REPAIRABLE, BlockedRepair, Finding
+from remediator.core.model.finding import REPAIRABLE, BlockedRepair, Finding, FindingCode
 from remediator.core.model.write import Write
 from remediator.errors import AwsError
 
@@ -145,6 +145,12 @@ class Outcome:
         """The findings that no write of the remediator repairs."""
         blocked = {each.finding for each in self.blocked}
         return tuple(finding for finding in self.findings if finding.code not in REPAIRABLE or finding in blocked)
+
+    @property
+    def worst_first(self) -> tuple[Finding, ...]:
+        """The findings: a quarantine first, then what requires manual action, then what can be repaired."""
+        quarantine = (finding for finding in self.findings if finding.code is FindingCode.QUARANTINED)
+        return tuple(dict.fromkeys((*quarantine, *self.manual_findings, *self.findings)))
 
     @property
     def applied(self) -> tuple[Write, ...]:
