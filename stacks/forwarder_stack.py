@@ -21,7 +21,8 @@ UNDELIVERED_NAME: Final = f"{FORWARDER_PREFIX}Undelivered"
 class ForwarderStack(Stack):
     """Rules on the default event bus of a Region → the inbox bus of the home region.
 
-    Sending to a bus in another Region requires a role: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
+    Sending to a bus in another Region requires a role:
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, region: str) -> None:

@@ -71,7 +71,7 @@ BANNED: Final[Mapping[str, tuple[str, str]]] = {
     "enrol": (r"enrols?|enrolments?", "enroll, enrollment"),
     "double l": (r"(?:cancel|label|travel|model|signal)l(?:ed|ing)", "one l"),
     "British": (
-        r"judgements?|licences?|centres?|grey|catalogues?|defence|artefacts?|whilst|amongst",
+        r"assessments?|licences?|centres?|grey|catalogues?|defence|artefacts?|whilst|amongst",
         "American spelling",
     ),
 }

@@ -11,7 +11,7 @@ from remediator.core.history.pause import RUNNING, Pause, parse_pause
 from remediator.core.model.write import DocumentKind, Write
 from remediator.core.repair.outcome import OutcomeKind
 from remediator.errors import RemediatorError
-from remediator.flows.remove_grants import Removed, find_what_is_ours, remove
+from remediator.flows.remove_grants import Removed, find_grants, remove
 from remediator.flows.resume import NotResumed, resume
 from remediator.flows.undo import Undone, plan_undo, undo
 from remediator.gateways.account import AccountScan
@@ -134,7 +134,7 @@ def take_back_all(stage: Stage) -> None:
         behind, settings = deployment.account, stage.account.settings
         scan = AccountScan(behind.scan_client(), settings.enrollment_tag, also=lambda _arn, _tags: True)
         world = deployment.world(ACCOUNT, settings=settings, scan=scan)
-        found = find_what_is_ours(world, frozenset(), has_history=True)
+        found = find_grants(world, frozenset(), has_history=True)
         cause = replace(a_cause("RemoveGrants"), event_id=stage.time.isoformat())
         results = [
             remove(removal, cause, world, sequence=sequence, has_history=True)

@@ -11,7 +11,7 @@ import pytest
 from remediator.core.history.change import ChangeKind, ChangeState
 from remediator.core.repair.removal import Removal
 from remediator.errors import DeniedError, ThrottledError
-from remediator.flows.remove_grants import FoundGrants, NotRemoved, Removed, find_what_is_ours, remove
+from remediator.flows.remove_grants import FoundGrants, NotRemoved, Removed, find_grants, remove
 from remediator.gateways.account import AccountScan
 from remediator.settings import WriteLimit
 from tests.examples import ACCOUNT, BUCKET, EC2_STATEMENT, LAMBDA_STATEMENT, a_cause, bucket_grant, settings
@@ -25,7 +25,7 @@ OWN_POLICY = "AnyscaleRemediatorS3Access"
 
 def find(world: World, *names: str, history: bool = True) -> FoundGrants:
     scan = AccountScan(world.iam, TAG, also=lambda _arn, _tags: True)
-    return find_what_is_ours(world.given(scan=scan), frozenset(names), has_history=history)
+    return find_grants(world.given(scan=scan), frozenset(names), has_history=history)
 
 
 def take(world: World, taking: Removal, **overrides: Any) -> Removed | NotRemoved:

@@ -55,39 +55,39 @@ def test_a_role_that_lacks_trust_and_grant_is_shown_with_the_writes_that_repair_
 ) -> None:
     world.create_role(LAMBDA_STATEMENT)
     found = the_role(world)
-    assert (found.judgement.kind, found.needs_something) == (OutcomeKind.WOULD_REPAIR, True)
-    written = [str(step.document) for step in found.judgement.plan.writes]
+    assert (found.assessment.kind, found.needs_something) == (OutcomeKind.WOULD_REPAIR, True)
+    written = [str(step.document) for step in found.assessment.plan.writes]
     assert written == ["trust policy", "inline policy AnyscaleRemediatorS3Access"]
     assert (world.trust(), world.inline(), world.writes) == ([LAMBDA_STATEMENT], {}, [])
 
 
 def test_what_is_shown_is_what_the_reconciler_writes(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
-    planned = the_role(world).judgement.plan.writes
+    planned = the_role(world).assessment.plan.writes
     assert world.reconcile().applied == planned
-    assert the_role(world).judgement.kind is OutcomeKind.CLEAN
+    assert the_role(world).assessment.kind is OutcomeKind.CLEAN
 
 
 def test_a_role_in_order_needs_nothing(world: World) -> None:
     world.create_role(EC2_STATEMENT)
     world.grant(bucket_grant())
     found = the_role(world)
-    assert (found.judgement.kind, found.needs_something) == (OutcomeKind.CLEAN, False)
+    assert (found.assessment.kind, found.needs_something) == (OutcomeKind.CLEAN, False)
     assert survey_world(world).needs_something is False
 
 
 def test_a_role_that_was_set_to_off_needs_nothing(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT, tags={TAG: "production", "anyscale:remediation": "off"})
     found = the_role(world)
-    assert (found.judgement.kind, found.near, found.needs_something) == (OutcomeKind.OFF, None, False)
+    assert (found.assessment.kind, found.near, found.needs_something) == (OutcomeKind.OFF, None, False)
 
 
 def test_an_administrators_role_is_refused_and_nothing_is_planned(world: World) -> None:
     world.create_role(LAMBDA_STATEMENT)
     world.grant({"Effect": "Allow", "Action": "*", "Resource": "*"})
     found = the_role(world)
-    assert (found.judgement.kind, found.judgement.plan.writes) == (OutcomeKind.REFUSED, ())
-    assert found.judgement.refused is not None
+    assert (found.assessment.kind, found.assessment.plan.writes) == (OutcomeKind.REFUSED, ())
+    assert found.assessment.refused is not None
     assert found.needs_something
 
 
@@ -143,14 +143,14 @@ def test_of_some_names_only_those_are_shown_enrolled_or_not(world: World) -> Non
         world.create_role(LAMBDA_STATEMENT, name=name)
     world.create_role(LAMBDA_STATEMENT, name="another", tags={}, path="/elsewhere/")
     found = survey_world(world, "second", "another").roles
-    kinds = {each.judgement.scanned.role.arn.name: each.judgement.kind for each in found}
+    kinds = {each.assessment.scanned.role.arn.name: each.assessment.kind for each in found}
     assert kinds == {"second": OutcomeKind.WOULD_REPAIR, "another": OutcomeKind.NOT_ENROLLED}
 
 
 def test_all_pages_are_looked_at_and_each_is_told_of() -> None:
     seen: list[int] = []
     found = survey_stub(*(raw_role(f"node-{number}") for number in range(5)), pages=(2,), seen=seen)
-    assert ([each.judgement.kind for each in found.roles], found.scanned) == ([OutcomeKind.CLEAN] * 5, 5)
+    assert ([each.assessment.kind for each in found.roles], found.scanned) == ([OutcomeKind.CLEAN] * 5, 5)
     assert seen == [2, 4, 5]
 
 
@@ -166,14 +166,14 @@ def test_what_cannot_be_reached_for_now_leaves_the_role_unjudged_and_never_clean
     world.create_role(LAMBDA_STATEMENT, name="another", tags={TAG: "production", "anyscale:remediation": "off"})
     slow = Buckets({BUCKET: TransientError("s3:GetBucketPolicy", "SlowDown", "later")})
     found = survey_world(world, buckets=slow)
-    assert [each.judgement.scanned.role.arn.name for each in found.roles] == ["another"]
+    assert [each.assessment.scanned.role.arn.name for each in found.roles] == ["another"]
     assert [(each.name, each.cloud) for each in found.unjudged] == [(ROLE, "production")]
     assert "SlowDown" in found.unjudged[0].why
 
 
 def test_what_is_wrong_with_one_role_hides_no_other() -> None:
     found = survey_stub({**raw_role("broken"), "RolePolicyList": 7}, raw_role("node"))
-    assert [each.judgement.scanned.role.arn.name for each in found.roles] == ["node"]
+    assert [each.assessment.scanned.role.arn.name for each in found.roles] == ["node"]
     assert [each.name for each in found.unjudged] == ["broken"]
 
 
@@ -187,7 +187,7 @@ def test_a_fault_of_ours_with_one_role_is_told_and_hides_no_other(
     world.create_role(EC2_STATEMENT, name="another", tags={TAG: "research"})
     monkeypatch.setattr("remediator.flows.assess.diagnose", broken)
     found = survey_world(world)
-    assert [each.judgement.scanned.role.arn.name for each in found.roles] == ["another"]
+    assert [each.assessment.scanned.role.arn.name for each in found.roles] == ["another"]
     assert [(each.name, each.why) for each in found.unjudged] == [(ROLE, "KeyError: 'oops'")]
 
 

@@ -46,8 +46,9 @@ Event = dict[str, Any]
 def readings(value: Any) -> Iterator[Any]:
     """An event with one member in the place of each array of objects, in every combination.
 
-    EventBridge tries a pattern on each of them (https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-cwe-custom-actions.html
-    relies on it); moto's patterns do not know arrays of objects.
+    EventBridge tries a pattern on each of them
+    (https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-cwe-custom-actions.html relies on it); moto's
+    patterns do not know arrays of objects.
     """
     match value:
         case dict():

@@ -11,7 +11,7 @@ from remediator_cli.iac.declared import Declared, DeclaredChange, LostBucket, Pl
 
 
 def lost_buckets(change: DeclaredChange) -> dict[str, LostBucket]:
-    """The buckets that go away, or that may go away, by their names; none where nobody knows what was before."""
+    """The buckets that are, or may be, deleted, by name; none where the state before is unknown."""
     lost: dict[str, LostBucket] = {}
     for address, was in change.before.held.items() if change.before else ():
         if isinstance(was.name, Present):
@@ -30,7 +30,7 @@ def said_of_buckets(names: Iterable[str], file: Declared) -> list[Remark]:
             continue
         if lost.is_certain:
             verdict = Verdict.BREAKS
-            text = f"The bucket {name} would go away. The remediator cannot repair that and would ask a person."
+            text = f"The bucket {name} would be deleted, which the remediator cannot repair. Manual action is required."
         else:
             verdict, text = Verdict.UNDECIDED, f"Whether the bucket {name} stays as it is cannot be decided."
         listed.append(Remark(FindingCode.BUCKET_ABSENT, verdict, lost.place, text, (lost.because,)))
@@ -43,11 +43,11 @@ def agreed(one: bool | None, other: bool | None) -> bool | None:
 
 
 def _loss(was: PlannedBucket, name: str, now: PlannedBucket | None, after: Declared) -> LostBucket | None:
-    """What becomes of the bucket ``name``; None where it stays."""
+    """The effect on the bucket ``name``; None where it stays."""
     called = f"{was.place.address}, which is the bucket {name},"
-    anew = LostBucket(was.place, f"{called} would be deleted and created anew, without its objects", False)
+    again = LostBucket(was.place, f"{called} would be deleted and created again, without its objects", False)
     if now is not None and now.name == was.name:
-        return anew if now.is_new else _unsure(was, now)
+        return again if now.is_new else _unsure(was, now)
     stays = was.retention.if_removed if now is None else agreed(was.retention.if_replaced, now.retention.if_replaced)
     if stays:
         return None
@@ -57,7 +57,7 @@ def _loss(was: PlannedBucket, name: str, now: PlannedBucket | None, after: Decla
     if stays is None:
         return LostBucket(was.place, f"{happens}, unless it is retained, which is not known", False)
     is_elsewhere = any(each.name == was.name for each in after.held.values())
-    return anew if is_elsewhere else LostBucket(was.place, happens, True)
+    return again if is_elsewhere else LostBucket(was.place, happens, True)
 
 
 def _unsure(was: PlannedBucket, now: PlannedBucket) -> LostBucket | None:

@@ -1,4 +1,4 @@
-"""Judge what a file changes: every role that it holds, and the others that it touches."""
+"""Check what a file changes: every role in it, and the other roles that it affects."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_change(
 ) -> tuple[RoleCheck, ...]:
     """What becomes of each role that the file holds, before or after; ``account`` is the one to deploy to, if known.
 
-    Raises RemediatorError where a role carries the enrolment tag and nobody says which account it is in.
+    Raises RemediatorError where a role has the enrollment tag and its account is unknown.
     """
     account = account or settings.account or change.account
     if account is None and _needs_account(change, settings):
@@ -119,7 +119,7 @@ def _of_others(circumstances: CheckContext) -> Iterator[RoleCheck]:
         for key, policy in {**new, **old}.items():
             if key in old and key in new and is_same_policy(old[key].document, new[key].document):
                 continue
-            text = "The file changes a policy of a role and says nothing of the role, so that it cannot be judged."
+            text = "The file changes a policy of a role but does not contain the role, so it cannot be checked."
             said = Remark(ROLE_NOT_IN_FILE, Verdict.UNDECIDED, policy.place, text)
             yield RoleCheck(policy.place, name, None, (said,))
             break
@@ -161,7 +161,7 @@ def _of_changed_buckets(circumstances: CheckContext) -> Iterator[RoleCheck]:
             old, new = before.buckets.get(name), circumstances.after.buckets.get(name)
             changed = new or old
             if changed is not None and not is_same_policy(_policy(old), _policy(new)):
-                yield from _named_by_us(old, changed.place, cloud, declared, circumstances)
+                yield from _named_before(old, changed.place, cloud, declared, circumstances)
                 yield from _any_role(changed.place, cloud, circumstances)
 
 
@@ -169,10 +169,10 @@ def _policy(bucket: DeclaredBucket | None) -> Reading[PolicyDocument]:
     return Absent() if bucket is None else bucket.policy
 
 
-def _named_by_us(
+def _named_before(
     old: DeclaredBucket | None, place: Place, cloud: Cloud, declared: set[str], circumstances: CheckContext
 ) -> Iterator[RoleCheck]:
-    """The roles that our own statement in the bucket's former policy names."""
+    """The roles that the remediator's statement in the previous bucket policy names."""
     if old is None or not isinstance(old.policy, Present):
         return
     for arn in sorted(named_roles(old.policy.value, circumstances.account)):
@@ -191,8 +191,8 @@ def _any_role(place: Place, cloud: Cloud, circumstances: CheckContext) -> Iterat
         role = RoleArn.parse(f"arn:aws:iam::{circumstances.account}:role{path}/{name}")
     except MalformedArn:
         return
-    ours = granting(cloud)
-    own = DeclaredPolicy(place, OWN_POLICY_NAME, False, Absent() if ours is None else Present(ours))
+    own = granting(cloud)
+    own = DeclaredPolicy(place, OWN_POLICY_NAME, False, Absent() if own is None else Present(own))
     assumed = _assumed(role, cloud, place, (own,), circumstances)
     check = _check_twice(assumed, circumstances)
     if check.verdict not in FOUND:
@@ -238,7 +238,7 @@ def _check_twice(role: DeclaredRole, circumstances: CheckContext) -> RoleCheck:
 
 
 def _without_exceptions(circumstances: CheckContext) -> CheckContext:
-    """The same without each Deny in a bucket's policy that tells principals apart."""
+    """The same without each Deny in a bucket policy that distinguishes principals."""
     buckets = {
         name: replace(bucket, policy=_without_exception(bucket.policy))
         for name, bucket in circumstances.after.buckets.items()

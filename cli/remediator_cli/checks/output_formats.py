@@ -53,7 +53,7 @@ _LEVELS = {
 RULES: Mapping[str, str] = {
     **{str(code): FINDING_TEXTS[code].meaning for code in FindingCode},
     **{
-        f"{REFUSED}-{refusal}": "The remediator would refuse to look after a role that carries the enrolment tag."
+        f"{REFUSED}-{refusal}": "The remediator would refuse to manage a role with the enrollment tag."
         for refusal in Refusal
     },
     UNENROLLED: "The remediator does not, or no longer, look after the role.",

@@ -1,4 +1,4 @@
-"""Judge what becomes of one role, with the functions that the deployed remediator judges with."""
+"""Check the effect on one role, with the functions of the deployed remediator."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ _UNSURE = frozenset(
     }
 )
 _GIVEN_BY_OTHERS = frozenset({FindingCode.GRANT_MISSING, FindingCode.KEY_MISSING, FindingCode.PROFILE_MISSING})
-"""What may be missing from the file only, because somebody else gives it to the role."""
+"""What may be missing from the file only, because another file gives it to the role."""
 
 
-# Enrolment: whether the remediator looks after the role before and after.
+# Enrollment: whether the remediator manages the role before and after.
 
 
 def check_role(now: DeclaredRole, was: DeclaredRole | None, circumstances: CheckContext) -> RoleCheck:
-    """What becomes of a role; ``was`` is the same role before, None where there was none or nobody knows."""
+    """The effect on a role; ``was`` is the same role before, None where there was none or it is unknown."""
     try:
         role = role_of(now, circumstances)
     except MalformedArn as error:
@@ -88,7 +88,7 @@ def check_role(now: DeclaredRole, was: DeclaredRole | None, circumstances: Check
         case Refused() as refused:
             return _refused(now, former, refused)
         case NotEnrolled(why=why) if isinstance(former, Enrolled):
-            text = f"The role would no longer be enrolled in cloud {former.cloud.name}, and nobody would repair it."
+            text = f"The role would no longer be enrolled in cloud {former.cloud.name}, and would not be repaired."
             said = Remark(UNENROLLED, Verdict.BREAKS, now.place, text, (why,))
             return RoleCheck(now.place, called(now), former.cloud.name, (said,))
         case NotEnrolled(why=why) | Off(why=why):
@@ -100,7 +100,7 @@ def check_role(now: DeclaredRole, was: DeclaredRole | None, circumstances: Check
 
 def _enrollment(declared: DeclaredRole, role: Role, circumstances: CheckContext) -> Enrollment:
     if isinstance(declared.trust, Unreadable):
-        # It may let EC2 in, or not; that is told as such, and is no reason to pass over all the rest.
+        # It may let EC2 in; that is reported as undecided, and the rest is still checked.
         statement = ec2_trust_statement(role.arn.partition)
         role = replace(role, trust=Present(read_mapping({"Version": "2012-10-17", "Statement": [statement]})))
     return decide_enrollment(role, circumstances.settings, account=circumstances.account)
@@ -177,7 +177,7 @@ def _check_enrolled(
         prior=None if before is None else findings_of(before, desired),
     )
     lost = said_of_buckets((bucket.name for bucket in cloud.buckets), circumstances.after)
-    said = sorted_by_verdict((*_said_beside_strays(comparison), *lost))
+    said = sorted_by_verdict((*_reported_with_strays(comparison), *lost))
     return RoleCheck(now.place, called(now), cloud.name, tuple(said), _fix(comparison, said))
 
 
@@ -212,7 +212,7 @@ def _verdict(finding: Finding, prior: Finding | None, comparison: Comparison) ->
     if undecided is not None:
         return Verdict.UNDECIDED, *undecided
     if finding.code not in REPAIRABLE:
-        return Verdict.BREAKS, "The remediator cannot repair that and would ask a person.", ()
+        return Verdict.BREAKS, "The remediator cannot repair that; manual action would be required.", ()
     if comparison.enrolled.mode is not Mode.REPAIR:
         return Verdict.BREAKS, "The remediator only observes the role and would not repair it.", ()
     plan = plan_repair(comparison.subject.observed(), comparison.findings, comparison.desired)
@@ -250,7 +250,7 @@ def _is_no_worse(prior: Finding, finding: Finding) -> bool:
 
 
 def _is_known_to_all(finding: Finding, comparison: Comparison) -> bool:
-    """Whether nobody else can give it: the change creates the role, and the bucket's policy is in the file."""
+    """Whether no other file can give it: the change creates the role, and the bucket policy is in the file."""
     return (
         finding.code is FindingCode.GRANT_MISSING
         and comparison.was is None
@@ -268,8 +268,8 @@ class _Stray:
     kinds: frozenset[tuple[str, str]]
 
 
-def _said_beside_strays(comparison: Comparison) -> list[Remark]:
-    """What is said of the findings, as far as it does not depend on what nobody can tell the owner of yet."""
+def _reported_with_strays(comparison: Comparison) -> list[Remark]:
+    """The remarks on the findings that do not depend on documents of an unknown owner."""
     usual, strays = _kinds(comparison.findings), tuple(_strays(comparison))
     listed: list[Remark] = []
     for finding in comparison.findings:

@@ -1,4 +1,4 @@
-"""What the two checks have in common: their options, reading whole files, judging them, and how they end."""
+"""What the two checks have in common: options, reading files, checking them, and exit codes."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class CheckOptions:
 def run_check(
     files: Sequence[str], read: Callable[[str | None], Read], language: Language, options: CheckOptions
 ) -> ExitCode:
-    """Judge each file by itself and print what is said of its roles; a file that cannot be read costs no other.
+    """Check each file by itself and print the result for its roles; an unreadable file does not affect the others.
 
     ``read`` is given the account that the files are for. Raises RemediatorError where no settings are
     named and the working directory has none.

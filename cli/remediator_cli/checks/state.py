@@ -1,7 +1,7 @@
-"""From what a file declares to the state that the remediator's own functions look at.
+"""From what a file declares to the state that the remediator's own functions read.
 
-What a file does not tell of the account is taken as something that it does not change: it counts neither before nor
-after. So a role is judged by what is taken from it, and not by what the file happens not to know.
+What a file does not contain of the account counts as unchanged: it counts neither before nor after. A role is checked
+by what the file removes, and not by what the file does not contain.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from remediator_cli.iac.declared import Declared, DeclaredBucket, DeclaredPolicy
 
 _CONTEXT = EvaluationContext(network=Network.UNKNOWN)
 NAMELESS = "NAME-OF-THE-ROLE"
-"""Stands for the name of a role that AWS or the provider makes up."""
+"""The placeholder for the name of a role that AWS or the provider generates."""
 
 _VERSION = "2012-10-17"
 _LETS_ALL = read_mapping(
@@ -47,7 +47,7 @@ class Language(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """What all roles of a file are judged with; ``account`` is the account to deploy to."""
+    """The context in which all roles of a file are checked; ``account`` is the account to deploy to."""
 
     settings: Settings
     account: str
@@ -66,7 +66,7 @@ def key_of(policy: DeclaredPolicy) -> PolicyKey:
 
 
 def role_of(declared: DeclaredRole, circumstances: CheckContext) -> Role:
-    """The role by itself; what cannot be told of it yet is left out. Raises MalformedArn for an impossible name."""
+    """The role by itself, without what is not known yet. Raises MalformedArn for an impossible name."""
     name = declared.name.value if isinstance(declared.name, Present) else NAMELESS
     path = declared.path.value if isinstance(declared.path, Present) else "/"
     account = declared.account or circumstances.account
@@ -81,7 +81,7 @@ def role_of(declared: DeclaredRole, circumstances: CheckContext) -> Role:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A role as it is declared at one time, in the cloud that it shall be judged for.
+    """A role as it is declared at one time, in the cloud that it is checked for.
 
     ``unread`` are the policies that it has before and after and that the file does not show, ``is_boundary_kept`` says
     that its boundary is such a policy. Neither of them counts.
@@ -99,7 +99,7 @@ class Subject:
         """The policies of the role, and its boundary; one that the file does not show is Unreadable."""
         listed = [policy for policy in self.declared.policies if key_of(policy) not in self.unread]
         inline = tuple(
-            InlinePolicy(policy.name, self._shown_or_ours(policy)) for policy in listed if not policy.is_managed
+            InlinePolicy(policy.name, self._shown_or_own(policy)) for policy in listed if not policy.is_managed
         )
         attached = tuple(ManagedPolicy(policy.name, policy.document) for policy in listed if policy.is_managed)
         boundary: Reading[ManagedPolicy]
@@ -111,7 +111,7 @@ class Subject:
         return RolePolicies(Present(inline), Present(attached), boundary)
 
     def observed(self) -> Observed:
-        """All that the remediator would look at."""
+        """Everything that the remediator would read."""
         policies = self.policies()
         if self.is_boundary_kept and isinstance(policies.boundary, Present):
             lets_all = ManagedPolicy(policies.boundary.value.arn, Present(_LETS_ALL))
@@ -123,12 +123,12 @@ class Subject:
             profiles=None if self.cloud.instance_profile is InstanceProfileMode.IGNORE else self._profiles(),
         )
 
-    def _shown_or_ours(self, policy: DeclaredPolicy) -> Reading[PolicyDocument]:
-        """Our own policy is known even where only its name is told."""
+    def _shown_or_own(self, policy: DeclaredPolicy) -> Reading[PolicyDocument]:
+        """The remediator's own policy is known even where the file has its name only."""
         if policy.name != OWN_POLICY_NAME or not isinstance(policy.document, Unreadable):
             return policy.document
-        ours = granting(self.cloud)
-        return policy.document if ours is None else Present(ours)
+        own = granting(self.cloud)
+        return policy.document if own is None else Present(own)
 
     def _bucket_or_none(self, bucket: BucketSettings) -> Reading[Bucket]:
         lost = self.file.lost.get(bucket.name)
@@ -203,7 +203,7 @@ def subject_of(
 
 
 def granting(cloud: Cloud) -> PolicyDocument | None:
-    """Our own policy for all buckets and keys of a cloud."""
+    """The remediator's own policy for all buckets and keys of a cloud."""
     keys = (bucket.key for bucket in cloud.buckets if bucket.key is not None)
     return own_policy(Absent(), OwnGrant.of((bucket.name for bucket in cloud.buckets), keys), PARTITION)
 
@@ -228,7 +228,7 @@ def _leaving_it_to_iam(role: RoleArn) -> PolicyDocument:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """An enrolled role after the change, and what was wrong before it; ``prior`` is None where nobody knows."""
+    """An enrolled role after the change, and what was wrong before; ``prior`` is None where that is unknown."""
 
     subject: Subject
     enrolled: Enrolled
@@ -244,12 +244,12 @@ class Comparison:
 
     @property
     def circumstances(self) -> CheckContext:
-        """What all roles of the file are judged with."""
+        """The context in which all roles of the file are checked."""
         return self.subject.circumstances
 
 
 def findings_of(subject: Subject, desired: Desired) -> tuple[Finding, ...]:
-    """What is wrong with a role; nothing is broken by a leftover of ours."""
+    """What is wrong with a role; a leftover grant of the remediator breaks nothing."""
     found = diagnose(subject.observed(), _CONTEXT, desired)
     return tuple(each for each in found if each.code is not FindingCode.GRANT_LEFTOVER)
 

@@ -13,7 +13,7 @@ class Verdict(StrEnum):
     """What becomes of a role when the file is applied, the worst first."""
 
     BREAKS = "breaks"
-    """It loses something that a cluster needs, or the remediator's care, and nobody gives it back."""
+    """It loses something that a cluster needs, or its enrollment, and nothing restores it."""
     REPAIRED_BY_US = "repaired-by-us"
     """It loses something that the remediator adds again: after each time that the file is applied."""
     UNDECIDED = "undecided"

@@ -1,4 +1,4 @@
-"""``remediator apply``: one repair now, by the hand of a person."""
+"""``remediator apply``: one repair now, by an operator."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from remediator_cli.rendering.records import (
     finding_records,
     role_record,
 )
+from remediator_cli.terminal.command import suggested
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import (
     DEFAULT_STACK,
@@ -47,7 +48,7 @@ from remediator_cli.terminal.output import (
     print_text,
     record,
 )
-from remediator_cli.terminal.settings_file import BESIDE, needed_settings
+from remediator_cli.terminal.settings_file import DEFAULT_FILE, needed_settings
 
 EXAMPLES = """
 remediator apply head-node
@@ -55,10 +56,10 @@ remediator apply --yes --settings cdk.json head-node
 """
 
 _IN_ORDER = frozenset({OutcomeKind.CLEAN, OutcomeKind.REPAIRED})
-"""Nothing is wrong (any more); repaired without a write is what was interrupted before, and had been written."""
+"""Nothing is wrong; repaired without a write is what an interrupted reconcile had written."""
 
 _CONFLICT: Final = "contest"
-"""What holds back a repair that somebody keeps undoing; the other words are those of ``Hold``."""
+"""The word for a repair that stops because of a conflict; the other words are those of ``Hold``."""
 
 
 def apply(
@@ -71,19 +72,19 @@ def apply(
 ) -> None:
     """Repair one role now, as the remediator would.
 
-    Shows the diff and asks first. The repair is recorded in the history, alerted, and can be undone. A pause, observe mode, a
-    conflict, the write limit and every guard apply, and are named. The configuration is cdk.json in the working directory,
-    or --settings; it must be the deployed one.
+    Shows the diff and asks first. The repair is recorded in the history, alerted, and can be undone. A pause, observe
+    mode, a conflict, the write limit and every guard apply, and are named. The configuration is cdk.json in the working
+    directory, or --settings; it must be the deployed one.
 
     Writes with your credentials, which need the permissions that the reconciler's role has for this role.
     """
     named = named_role(role)
     configuration = needed_settings(settings)
     with aws.answered():
-        deployment = find_deployment(stack, region, settings or BESIDE)
+        deployment = find_deployment(stack, region, settings or DEFAULT_FILE)
         deployment.must_have(configuration)
         applying = begin_applying(deployment, configuration, named)
-        seen = applying.look()
+        seen = applying.preview()
         held = _on_hold(seen, applying) if seen.proposed else None
         asks = bool(seen.proposed) and held is None and not yes
         present(form, _seen(seen), asks=asks)
@@ -94,10 +95,12 @@ def apply(
             record(form, lambda: apply_record(applying.role, seen, "held-back", why=held.why, hold_reason=held.by))
             raise typer.Exit(ExitCode.ERROR)
         if asks and not confirmed("Write it?"):
-            decline(named.name, form, lambda: apply_record(applying.role, seen, "declined", why="Nobody said yes."))
+            decline(
+                named.name, form, lambda: apply_record(applying.role, seen, "declined", why="It was not confirmed.")
+            )
         outcome = _repaired(applying, seen, form)
     _say_results(outcome, form)
-    told = _alert_people(applying, outcome)
+    told = _notify(applying, outcome)
     for reason in _why_not_repaired(outcome, told=told):
         print_error(outcome.role_name, f"not repaired ({outcome.kind}). {reason}")
     record(form, lambda: apply_record(applying.role, outcome, _result(outcome), hold_reason=_by(outcome), told=told))
@@ -106,14 +109,14 @@ def apply(
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What holds a repair back: the word ``by``, and ``why`` in sentences that say how that ends."""
+    """Why a repair is on hold: the word ``by``, and ``why`` in sentences that say how it ends."""
 
     by: str
     why: str
 
 
 def _repaired(applying: Applying, seen: Outcome, form: OutputFormat) -> Outcome:
-    """What came of the repair; where nothing is known to have been written, the command ends."""
+    """The outcome of the repair; where nothing is known to have been written, the command ends."""
     try:
         return applying.repair()
     except TransientError as error:
@@ -124,14 +127,14 @@ def _repaired(applying: Applying, seen: Outcome, form: OutputFormat) -> Outcome:
 
 
 def _result(outcome: Outcome) -> str:
-    """One word for what the repair came to."""
+    """One word for the result of the repair."""
     if outcome.kind in _IN_ORDER:
         return "repaired"
     return "incomplete" if outcome.may_have_written else "not-repaired"
 
 
 def _by(outcome: Outcome) -> str | None:
-    """The word for what held the repair back when it was tried."""
+    """The word for the reason why the repair was on hold when it was tried."""
     return _CONFLICT if outcome.conflict is not None else outcome.hold
 
 
@@ -150,27 +153,25 @@ def _end_without_a_write(role: Role, outcome: Outcome, form: OutputFormat) -> No
         print_text(Text(f"Nothing is wrong with {name}; nothing was changed."), form)
         record(form, lambda: apply_record(role, outcome, "nothing-to-do"))
         raise typer.Exit(ExitCode.OK)
-    why = outcome.why or "What is wrong is for a person: no write of ours repairs it."
+    why = outcome.why or "Manual action is required: the remediator does not repair it."
     print_error(name, f"not repaired ({outcome.kind}). {why}")
     record(form, lambda: apply_record(role, outcome, "not-repaired", why=why))
     raise typer.Exit(ExitCode.ERROR)
 
 
 def _on_hold(outcome: Outcome, applying: Applying) -> _Held | None:
-    """What holds the repair back, as far as that is known before it is tried; None where nothing does."""
+    """Why the repair is on hold, as far as that is known before it is tried; None where it is not."""
     if outcome.hold is Hold.OBSERVE:
-        return _Held(
-            Hold.OBSERVE, "The role is only observed, by the mode of its cloud or by its tag anyscale:remediation."
-        )
+        return _Held(Hold.OBSERVE, "The role is in observe mode, by its cloud or by its tag anyscale:remediation.")
     if outcome.cloud is not None and applying.paused.holds(outcome.cloud):
-        return _Held(Hold.PAUSED, f"{applying.paused.why} `remediator resume` ends that.")
+        return _Held(Hold.PAUSED, f"{applying.paused.why} To end the pause: {suggested('resume')}")
     conflict = None if outcome.role_record is None else outcome.role_record.conflict
     if conflict is not None:
-        by = ", ".join(conflict.actors) or "somebody"
+        by = ", ".join(conflict.actors) or "an unknown principal"
         return _Held(
             _CONFLICT,
-            f"It is contested since {conflict.since:%Y-%m-%d %H:%M} UTC: its repairs are undone by {by}. `remediator "
-            f"resume {outcome.role_name}` ends that, when it is settled.",
+            f"The role is in conflict since {conflict.since:%Y-%m-%d %H:%M} UTC: its repairs are undone by {by}. When "
+            f"that is resolved: {suggested(f'resume {outcome.role_name}')}",
         )
     return None
 
@@ -182,9 +183,9 @@ def _say_results(outcome: Outcome, form: OutputFormat) -> None:
             case Applied(change_id=change_id):
                 print_text(Text(f"Written: {what}, recorded as {change_id}."), form)
             case Unconfirmed(why=why):
-                print_error(outcome.role_name, f"{what}: written, but not seen to take effect. {why}")
+                print_error(outcome.role_name, f"{what}: written, but not confirmed. {why}")
             case NotApplied(why=why, is_lost=True):
-                print_error(outcome.role_name, f"{what}: it is not known whether it was written. {why}")
+                print_error(outcome.role_name, f"{what}: whether it was written is unknown. {why}")
             case NotApplied(why=why):
                 print_error(outcome.role_name, f"{what}: not written. {why}")
             case _ as never:
@@ -192,31 +193,31 @@ def _say_results(outcome: Outcome, form: OutputFormat) -> None:
 
 
 def _why_not_repaired(outcome: Outcome, *, told: bool) -> Iterator[str]:
-    """Sentences for people; a contest is remembered with what people were ``told``, and without that not at all."""
+    """Sentences for the operator; a conflict is stored only together with its alert (``told``)."""
     if outcome.kind in _IN_ORDER or (outcome.results and outcome.refusal is None):
         return
     if outcome.conflict is not None:
         undone = f"Its repairs were undone too often, by {', '.join(outcome.conflict.actors)}"
         yield (
-            f"{undone}: it is contested now. `remediator resume {outcome.role_name}` ends that, when it is settled."
+            f"{undone}: the role is in conflict now. When that is resolved: {suggested(f'resume {outcome.role_name}')}"
             if told
-            else f"{undone}. That it is contested is not remembered yet: the remediator finds it out, and tells "
-            "people, when it looks at the role the next time."
+            else f"{undone}. The conflict is not stored yet: the remediator detects and reports it when it checks the "
+            "role the next time."
         )
     yield from filter(None, (outcome.why, *outcome.notes))
 
 
-def _alert_people(applying: Applying, outcome: Outcome) -> bool:
-    """Whether people were told, and that was remembered; what was written is done, whatever becomes of the alert."""
+def _notify(applying: Applying, outcome: Outcome) -> bool:
+    """Whether the alert was sent and recorded; a failed alert does not change what was written."""
     try:
         applying.notify(outcome)
     except AwsError as error:
         print_error(
             outcome.role_name,
-            f"people could not be told: {error}. What was written is told when the remediator looks at the role the "
-            "next time"
+            f"the alert could not be sent: {error}. The remediator reports the write when it checks the role the next "
+            "time"
             if error.operation.startswith("sns:")
-            else f"what people were told could not be remembered: {error}. They may be told of it again",
+            else f"the alert was sent but could not be recorded: {error}. It may be sent again",
         )
         return False
     return True
@@ -233,7 +234,7 @@ def apply_record(
 ) -> dict[str, Any]:
     """The members in their fixed order; all of them are always there.
 
-    ``told`` says whether people were told, and what they were told was remembered; it is None where that was not tried.
+    ``told`` says whether the alert was sent and recorded; it is None where that was not tried.
     """
     sentences = filter(None, (why or outcome.why, *outcome.notes))
     conflict = conflict_record(outcome.conflict)

@@ -75,8 +75,8 @@ def check_cloudformation(
     """Check which enrolled roles a CloudFormation template would break.
 
     Resolves the functions of the template as far as their values are known, and reads the configuration of a deployment
-    (cdk.json in the working directory, or --settings). Needs no credentials and no network. Exits with 3 if a role would
-    break, or if the remediator would undo each deployment.
+    (cdk.json in the working directory, or --settings). Needs no credentials and no network. Exits with 3 if a role
+    would break, or if the remediator would undo each deployment.
     """
     if before is not None and len(templates) > 1:
         raise typer.BadParameter("it can be compared with one template only", param_hint="--before")

@@ -48,8 +48,8 @@ def check_terraform(
     """Check which enrolled roles a Terraform plan would break.
 
     Reads the output of terraform show -json for a plan, and the configuration of a deployment (cdk.json in the working
-    directory, or --settings). Needs no credentials and no network. Exits with 3 if a role would break, or if the remediator
-    would undo each apply.
+    directory, or --settings). Needs no credentials and no network. Exits with 3 if a role would break, or if the
+    remediator would undo each apply.
     """
     options = CheckOptions(settings, account, form, show_all, strict)
     raise typer.Exit(run_check(plans, _reader, Language.TERRAFORM, options))

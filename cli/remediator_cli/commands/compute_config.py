@@ -39,7 +39,8 @@ def compute_config(
 
     Anyscale's advanced configuration takes the ARN of an instance profile; the ARN of the role does not work.
 
-    Calls iam:ListInstanceProfilesForRole and iam:GetInstanceProfile, and iam:GetRole for a role that is given by its ARN.
+    Calls iam:ListInstanceProfilesForRole and iam:GetInstanceProfile, and iam:GetRole for a role that is given by its
+    ARN.
     """
     named = named_role(role)
     with aws.answered():

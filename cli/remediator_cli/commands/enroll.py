@@ -1,4 +1,4 @@
-"""``remediator enroll``: have a role looked after."""
+"""``remediator enroll``: have a role managed."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ def enroll(
 ) -> None:
     """Enroll a role in a cloud by setting its enrollment tag.
 
-    Shows what the remediator will do with the role, and asks first. A role that a guard would refuse is not tagged, and the
-    guard is named. The configuration is cdk.json in the working directory, or --settings. Repeating it changes nothing.
+    Shows what the remediator will do with the role, and asks first. A role that a guard would refuse is not tagged, and
+    the guard is named. The configuration is cdk.json in the working directory, or --settings. Repeating it changes
+    nothing.
 
     Calls iam:TagRole on the role, iam:GetRole, and what `remediator plan` reads.
     """
@@ -57,7 +58,7 @@ def enroll(
 
 @dataclass(frozen=True, slots=True)
 class _Enrolling:
-    """A role that somebody wants to have enrolled in a cloud of the configuration."""
+    """A role that an operator wants to enroll in a cloud of the configuration."""
 
     role: Role
     cloud: str
@@ -65,7 +66,7 @@ class _Enrolling:
     form: OutputFormat
 
     def enroll(self, behind: aws.Account, *, yes: bool) -> None:
-        """Say what will be made of it, ask, and set the tag. Raises any AwsError."""
+        """Show the effect, ask, and set the tag. Raises any AwsError."""
         name, key, was = self.role.arn.name, self.settings.enrollment_tag, self._was
         foreseen = foresee(behind, self.role, self.settings, tags=tags_with(self.role, key, self.cloud))
         if refusal := why_not_enrolled(foreseen):
@@ -79,9 +80,9 @@ class _Enrolling:
             return
         if was is not None:
             seen.append(Text(f"Its tag names {plain(was)} now. What was granted for that stays.", style="yellow"))
-        if not agreed(self.form, Group(*seen), f"Enrol {name} in {self.cloud}?", yes=yes):
+        if not agreed(self.form, Group(*seen), f"Enroll {name} in {self.cloud}?", yes=yes):
             print_error(name, "nothing was changed")
-            self._record("declined", foreseen, why="Nobody said yes.")
+            self._record("declined", foreseen, why="It was not confirmed.")
             raise typer.Exit(ExitCode.ERROR)
         EnrollmentTag(behind, key).set(name, self.cloud)
         for line in _said(name, self.cloud, self.settings):
@@ -107,8 +108,8 @@ class _Enrolling:
 
 def _said(name: str, cloud: str, settings: Settings) -> tuple[str, ...]:
     tagged = f"{name} is enrolled in {cloud}: its tag {settings.enrollment_tag} is set."
-    said = f"{tagged} Where the remediator is deployed it looks at the role within seconds."
+    said = f"{tagged} A deployed remediator checks the role within seconds."
     if not settings.approvers:
         return (said,)
     allowed = ", ".join(map(str, settings.approvers))
-    return (said, f"It counts only if you are an approver. If you are not, one of these has to set the tag: {allowed}")
+    return (said, f"The tag counts only if you are an approver. Otherwise one of these must set it: {allowed}")

@@ -38,7 +38,7 @@ _STYLES: dict[str, str] = {
 _EDITS = {
     Edit.CREATED: "it does not exist yet",
     Edit.APPENDED: "one statement more at its end",
-    Edit.REPLACED: "our own statements, in their place",
+    Edit.REPLACED: "the remediator's statements, in their place",
     Edit.MERGED: "the smaller edit, because a new statement would not fit",
 }
 _SIDES = {
@@ -67,9 +67,9 @@ def evaluate(
 ) -> None:
     """Evaluate roles that are described in files.
 
-    Answers whether EC2 can assume each role, whether it can use its bucket, and what would be repaired. Reads one case per
-    line and prints one answer per line, in the same order. Needs no credentials and no network. A line that cannot be read
-    is reported on standard error; the others are answered, and the exit code is 2.
+    Answers whether EC2 can assume each role, whether it can use its bucket, and what would be repaired. Reads one case
+    per line and prints one answer per line, in the same order. Needs no credentials and no network. A line that cannot
+    be read is reported on standard error; the others are answered, and the exit code is 2.
     """
     code = evaluate_files(files_or_standard_input(files, "cases"), form)
     if code is ExitCode.FOUND and not check:
@@ -92,8 +92,8 @@ def evaluate_files(names: Sequence[str], form: OutputFormat) -> ExitCode:
             print_error(line.place, str(error))
             code = ExitCode.BAD_INPUT
             continue
-        except Exception as error:  # noqa: BLE001  # one line that we stumble over shall cost no other
-            print_error(line.place, f"met a fault of this program: {type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001  # one bad line must not affect the others
+            print_error(line.place, f"this is a bug in the program: {type(error).__name__}: {error}")
             code = ExitCode.ERROR
             continue
         show(form, record, partial(evaluation_table, evaluation))
@@ -118,20 +118,20 @@ def evaluation_table(evaluation: Evaluation) -> RenderableType:
 def _rows(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:
     yield "EC2 assume the role", evaluation.trust.verdict, "\n".join(_reasons(evaluation.trust))
     alike: dict[tuple[str, str], list[str]] = {}
-    for judgement in (*evaluation.grants, *evaluation.key):
-        because = "\n".join((*_reasons(judgement), *_policy_sets(judgement)))
-        alike.setdefault((judgement.verdict, because), []).append(judgement.action)
+    for each in (*evaluation.grants, *evaluation.key):
+        because = "\n".join((*_reasons(each), *_policy_sets(each)))
+        alike.setdefault((each.verdict, because), []).append(each.action)
     for (verdict, because), actions in alike.items():
         yield "\n".join(actions), verdict, because
 
 
-def _reasons(judgement: TrustEvaluation | GrantEvaluation) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(plain(reason) for reason in judgement.because))
+def _reasons(each: TrustEvaluation | GrantEvaluation) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(plain(reason) for reason in each.because))
 
 
-def _policy_sets(judgement: GrantEvaluation) -> Iterator[str]:
-    if judgement.fix_by:
-        yield f"An Allow in {' or in '.join(_SIDES[side] for side in sorted(judgement.fix_by))} would help."
+def _policy_sets(each: GrantEvaluation) -> Iterator[str]:
+    if each.fix_by:
+        yield f"An Allow in {' or in '.join(_SIDES[side] for side in sorted(each.fix_by))} would help."
 
 
 def _repair(evaluation: Evaluation) -> Iterator[RenderableType]:

@@ -50,10 +50,10 @@ def explain_event(
 ) -> None:
     """Explain what an event means to the remediator.
 
-    Names the role, policy, bucket or key that the event concerns, or the reason why it is ignored. Reads EventBridge events,
-    CloudTrail records and log files, the output of lookup-events and of sqs receive-message, and lists of these. Prints one
-    answer per record. Needs no credentials and no network. What cannot be read is reported on standard error; the rest is
-    answered, and the exit code is 2.
+    Names the role, policy, bucket or key that the event concerns, or the reason why it is ignored. Reads EventBridge
+    events, CloudTrail records and log files, the output of lookup-events and of sqs receive-message, and lists of
+    these. Prints one answer per record. Needs no credentials and no network. What cannot be read is reported on
+    standard error; the rest is answered, and the exit code is 2.
     """
     names = files_or_standard_input(files, "events")
     raise typer.Exit(explain_files(names, form, account=account, settings=given_settings(settings)))
@@ -81,8 +81,8 @@ def _answer(
     except MalformedEvent as error:
         print_error(found.place, f"{error}; the router leaves such an event in the dead-letter queue of the intake")
         return ExitCode.BAD_INPUT
-    except Exception as error:  # noqa: BLE001  # one record that we stumble over shall cost no other
-        print_error(found.place, f"met a fault of this program: {type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001  # one bad record must not affect the others
+        print_error(found.place, f"this is a bug in the program: {type(error).__name__}: {error}")
         return ExitCode.ERROR
     show(form, explanation_record(explanation), partial(explanation_text, explanation))
     return ExitCode.OK

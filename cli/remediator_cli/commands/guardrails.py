@@ -1,4 +1,4 @@
-"""``remediator guardrails``: a policy that protects our tags and our resources from everybody but chosen principals."""
+"""``remediator guardrails``: a policy that protects the remediator's tags and resources."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def guardrails(
             "--approver",
             metavar="ARN",
             show_default=False,
-            help="Who may set our tags and touch our resources, instead of the approvers in the settings; may be "
-            "repeated, may hold * and ?.",
+            help="A principal that may set the tags and change the resources, instead of the approvers in the settings; "
+            "may be repeated, and may contain * and ?.",
         ),
     ] = None,
     deployer: Annotated[
@@ -52,7 +52,7 @@ def guardrails(
             "--deployer",
             metavar="ARN",
             show_default=False,
-            help="Who deploys, and may touch our resources, instead of the CDK's bootstrap roles; may be repeated.",
+            help="A principal that deploys, instead of the CDK's bootstrap roles; may be repeated.",
         ),
     ] = None,
     policy_type: Annotated[
@@ -69,7 +69,7 @@ def guardrails(
     approvers = tuple(approver or (configuration.approvers if configuration else ()))
     if not approvers:
         raise RemediatorError(
-            "nobody is named who may pass. Name who enrols roles and looks after the remediator with --approver ARN, "
+            "no principal is named. Name those that enroll roles and operate the remediator with --approver ARN, "
             'or as "approvers" in the configuration that --settings names'
         )
     principals = tuple(str(each) for each in approvers)

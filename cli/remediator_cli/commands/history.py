@@ -172,7 +172,7 @@ def change_record(change: Change, *, with_documents: bool = False) -> dict[str, 
 
 
 def history_table(changes: Iterable[Change]) -> RenderableType:
-    """Each change with its id, its findings and its causes, beside its time in UTC."""
+    """Each change with its id, findings and causes, next to its time in UTC."""
     rows = ((f"{change.intended_at:%Y-%m-%d %H:%M:%S}", Text("\n").join(_lines(change))) for change in changes)
     return facts(rows, style="dim")
 

@@ -1,4 +1,4 @@
-"""``remediator pause``: stop all writes, or those for some clouds, at once."""
+"""``remediator pause``: pause all writes, or those for some clouds."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def pause(
 ) -> None:
     """Pause all writes of the remediator, or those for some clouds.
 
-    The pause is in force within a minute. Clouds that are paused already stay paused. Roles are still checked and reported,
-    as in observe mode. `remediator resume` ends the pause.
+    The pause is in force within a minute. Clouds that are paused already stay paused. Roles are still checked and
+    reported, as in observe mode. `remediator resume` ends the pause.
 
     Calls cloudformation:DescribeStacks, ssm:GetParameter and ssm:PutParameter; for JSON also sts:GetCallerIdentity.
     """

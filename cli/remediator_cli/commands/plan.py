@@ -68,8 +68,9 @@ def plan(
     """Show what the remediator would do with every role.
 
     Lists every enrolled role and every misconfigured enrollment, what is wrong with it, and the exact diffs. Reads the
-    account of your credentials with the configuration of a deployment (cdk.json in the working directory, or --settings).
-    Only reads, and needs no deployment. Exits with 2 if something would be written or requires manual action.
+    account of your credentials with the configuration of a deployment (cdk.json in the working directory, or
+    --settings). Only reads, and needs no deployment. Exits with 2 if something would be written or requires manual
+    action.
     """
     with _ending_with_error():
         configuration = needed_settings(settings)
@@ -86,7 +87,7 @@ def plan(
 
 def _must_be_meant(named: tuple[RoleOption, ...], fleet: Fleet) -> None:
     """Raises RemediatorError where an ARN that was given is that of another role than the one of that name here."""
-    found = {each.judgement.scanned.role.arn.name: each.judgement.scanned.role.arn for each in fleet.survey.roles}
+    found = {each.assessment.scanned.role.arn.name: each.assessment.scanned.role.arn for each in fleet.survey.roles}
     for each in named:
         if each.name in found:
             each.must_be(found[each.name])
@@ -101,11 +102,11 @@ def _evaluated(fleet: Fleet) -> PlanExitCode:
     if fleet.denied:
         print_error(
             "plan",
-            f"your credentials may not call {', '.join(fleet.denied)}, so that what needs it was taken for unreadable. "
+            f"your credentials may not call {', '.join(fleet.denied)}, so what needs it counts as unreadable. "
             "`remediator plan --print-policy` prints what they need",
         )
     for each in fleet.survey.unjudged:
-        print_error(each.name or "a role without a name", f"could not be judged: {each.why}")
+        print_error(each.name or "a role of unknown name", f"could not be checked: {each.why}")
     if fleet.survey.unjudged:
         return PlanExitCode.ERROR
     return PlanExitCode.DRIFT if fleet.survey.needs_something else PlanExitCode.CLEAN

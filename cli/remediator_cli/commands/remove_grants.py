@@ -1,4 +1,4 @@
-"""``remediator remove-grants``: take back what the remediator owns in roles and buckets, before it goes for good."""
+"""``remediator remove-grants``: remove what the remediator owns in roles and buckets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from remediator.core.model.write import DocumentKind
 from remediator.core.repair.removal import Removal
 from remediator.core.repair.write_blockers import Retained
 from remediator.errors import NotFoundError, RemediatorError
-from remediator.flows.remove_grants import FoundGrants, NotRemoved, Removed, find_what_is_ours, remove
+from remediator.flows.remove_grants import FoundGrants, NotRemoved, Removed, find_grants, remove
 from remediator.gateways.world import World
 from remediator.settings import Settings
 from remediator_cli.deployment import aws
@@ -40,7 +40,7 @@ from remediator_cli.terminal.output import (
     print_text,
     record,
 )
-from remediator_cli.terminal.settings_file import BESIDE, needed_settings, own_account
+from remediator_cli.terminal.settings_file import DEFAULT_FILE, needed_settings, own_account
 
 PAUSE_PARAMETER = "/anyscale-remediator/writes"
 """What every deployment calls the parameter that pauses it; it goes with the stack."""
@@ -73,13 +73,13 @@ def remove_grants(
     Removes its inline policy, its statements in trust policies and in the policies of the configured buckets, and empty
     instance profiles that it created. Everything else in these documents stays. Shows the diffs and asks first.
 
-    A running remediator would restore the grants: pause it (`remediator pause`), unenroll the roles, or delete its stack
-    first. With a deployment, each write is recorded in its history.
+    A running remediator would restore the grants: pause it (`remediator pause`), unenroll the roles, or delete its
+    stack first. With a deployment, each write is recorded in its history.
     """
     named = tuple(named_role(each, param_hint="--role") for each in role or ())
     configuration = needed_settings(settings)
     with aws.answered():
-        deployment = _deployment(stack, region or configuration.region, settings or BESIDE)
+        deployment = _deployment(stack, region or configuration.region, settings or DEFAULT_FILE)
         behind = aws.account()
         caller = behind.caller(configuration.region)
         account = own_account(caller.arn, configuration)
@@ -87,7 +87,7 @@ def remove_grants(
             read_role(behind, each)
         world = _world(behind, deployment, configuration, account)
         has_history = deployment is not None
-        found = find_what_is_ours(world, frozenset(each.name for each in named), has_history=has_history)
+        found = find_grants(world, frozenset(each.name for each in named), has_history=has_history)
         if found.unknown:
             raise RemediatorError(f"there is no role {', '.join(found.unknown)} in account {account}")
         recorded = partial(removal_record, account, None if deployment is None else deployment.stack, found)
@@ -98,8 +98,8 @@ def remove_grants(
         if why := _why_it_comes_back(found, deployment, configuration):
             record(form, lambda: recorded("running", why))
             raise RemediatorError(f"nothing was changed: {why}")
-        if not yes and not confirmed(f"Take back {_documents(len(found.removals))}?"):
-            decline("remove-grants", form, lambda: recorded("declined", "Nobody said yes."))
+        if not yes and not confirmed(f"Remove the grants in {_documents(len(found.removals))}?"):
+            decline("remove-grants", form, lambda: recorded("declined", "It was not confirmed."))
         at = clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         cause = Cause(event_id="what was granted", call="RemoveGrants", time=at, actor=caller)
         results = []
@@ -151,18 +151,18 @@ def _world(behind: aws.Account, deployment: Deployment | None, settings: Setting
 
 
 def _why_it_comes_back(found: FoundGrants, deployment: Deployment | None, settings: Settings) -> str:
-    """Why the remediator would repair what is taken back, and what to do; empty where it would not."""
+    """Why the remediator would restore what is removed, and what to do; empty where it would not."""
     if deployment is None:
         return ""
     if other := deployment.other_configuration(settings):
-        print_error("remove-grants", f"{other} Only the buckets of the one given are looked at")
+        print_error("remove-grants", f"{other} Only the buckets of the given one are read")
     paused = parse_pause(deployment.pause_switch().read())
     running = sorted({cloud for removal in found.removals for cloud in removal.clouds if not paused.holds(cloud)})
     if not running:
         return ""
     return (
-        f"the remediator runs, and would put back within seconds what is taken back in {', '.join(running)}. Pause it, "
-        "and wait a minute (remediator pause); or unenroll the roles first"
+        f"the remediator is running, and would restore within seconds what is removed in {', '.join(running)}. Pause "
+        "it, and wait a minute (remediator pause); or unenroll the roles first"
     )
 
 
@@ -178,15 +178,15 @@ def _shown(found: FoundGrants, deployment: Deployment | None, stack: str) -> Ren
     if deployment is None:
         parts.append(
             Text(
-                f"There is no stack {stack}, and so no history: what is taken back is recorded nowhere, and which "
+                f"There is no stack {stack}, and so no history: the removal is not recorded, and which "
                 "instance profiles the remediator has created is not known. If there is one, name it with --stack.",
                 style="yellow",
             )
         )
     if not found.removals:
-        parts.append(Text("There is nothing to take back."))
+        parts.append(Text("There is nothing to remove."))
     else:
-        parts.append(Text("Clusters that have no other grant lose their access at once.", style="bold red"))
+        parts.append(Text("Clusters that have no other grant lose their access immediately.", style="bold red"))
     return Group(*parts)
 
 
@@ -196,10 +196,10 @@ def _left_text(left: Retained) -> RenderableType:
 
 def _say(removal: Removal, result: Removed | NotRemoved, form: OutputFormat) -> None:
     if isinstance(result, NotRemoved):
-        print_error(_name(removal), f"not taken back. {result.why}")
+        print_error(_name(removal), f"not removed. {result.why}")
         return
     as_what = f", recorded as {result.change.change_id}" if result.change is not None else ""
-    print_text(Text(f"Taken back: {plain(_name(removal))}{as_what}."), form)
+    print_text(Text(f"Removed: {plain(_name(removal))}{as_what}."), form)
     if result.trouble:
         print_error(_name(removal), result.trouble)
 

@@ -1,4 +1,4 @@
-"""``remediator report``: how all roles of an account stand, on one page that can be handed on."""
+"""``remediator report``: the state of all roles of an account, on one page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from remediator_cli.report.past import Past, read_past
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack
 from remediator_cli.terminal.output import OutputFormat, print_error, put, show
-from remediator_cli.terminal.settings_file import BESIDE, needed_settings
+from remediator_cli.terminal.settings_file import DEFAULT_FILE, needed_settings
 
 _STANDARD_OUTPUT: Final = Path("-")
 
@@ -52,16 +52,16 @@ def report(
 ) -> None:
     """Write an HTML report on every role and on the history.
 
-    Shows the state of each enrolled role and each misconfigured enrollment, the reason, and what would be written. Reads the
-    account like `remediator plan`, with cdk.json in the working directory, or --settings. With a deployment, the report also
-    shows repairs, the principals that break roles, and conflicts. Only reads.
+    Shows the state of each enrolled role and each misconfigured enrollment, the reason, and what would be written.
+    Reads the account like `remediator plan`, with cdk.json in the working directory, or --settings. With a deployment,
+    the report also shows repairs, the principals that break roles, and conflicts. Only reads.
 
     Calls what `remediator plan` calls, and cloudformation:DescribeStacks, dynamodb:Query and dynamodb:GetItem.
     """
     _must_be_writable(file, json=form is OutputFormat.JSON, force=force)
     configuration = needed_settings(settings)
     with aws.answered():
-        made = _looked_at(configuration, stack, region, settings or BESIDE, days)
+        made = _read(configuration, stack, region, settings or DEFAULT_FILE, days)
     _complain(made)
     if file == _STANDARD_OUTPUT:
         put(report_page(made))
@@ -81,7 +81,7 @@ def _must_be_writable(file: Path | None, *, json: bool, force: bool) -> None:
         refuse_occupied(file, force=force)
 
 
-def _looked_at(configuration: Settings, stack: str, region: str | None, settings: Path, days: int) -> Report:
+def _read(configuration: Settings, stack: str, region: str | None, settings: Path, days: int) -> Report:
     now = clock.now()
     past, why = _past(stack, region, settings, partial(read_past, days=days, now=now))
     fleet = assess_fleet(aws.account(), configuration, frozenset())
@@ -92,11 +92,11 @@ def _looked_at(configuration: Settings, stack: str, region: str | None, settings
 def _past(
     stack: str, region: str | None, settings: Path, read: Callable[[Deployment], Past]
 ) -> tuple[Past | None, str]:
-    """What the history tells; without it, None and why that is so: the fleet can be looked at all the same."""
+    """The history; without it, None and the reason: the roles can be read anyway."""
     try:
         deployment = find_deployment(stack, region, settings)
         if other := deployment.other_configuration(deployment.settings):
-            print_error("report", f"{other} How the roles stand is said by the one given")
+            print_error("report", f"{other} The report uses the given one")
         return read(deployment), ""
     except NotDeployed as error:
         return None, str(error)
@@ -114,7 +114,7 @@ def _complain(made: Report) -> None:
     if made.without_past:
         print_error("report", f"without history: {made.without_past}")
     for each in made.fleet.survey.unjudged:
-        print_error(each.name or "a role without a name", f"could not be judged: {each.why}")
+        print_error(each.name or "a role of unknown name", f"could not be checked: {each.why}")
 
 
 def _summary(made: Report, file: Path | None) -> str:

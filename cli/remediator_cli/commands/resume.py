@@ -43,8 +43,8 @@ def resume(
 ) -> None:
     """End a pause, or let a role be repaired again.
 
-    With a ROLE, its conflict ends and its tag anyscale:remediation is set to repair; the remediator then checks it within
-    seconds. Without a ROLE, every pause ends after a confirmation, and a sweep checks every role.
+    With a ROLE, its conflict ends and its tag anyscale:remediation is set to repair; the remediator then checks it
+    within seconds. Without a ROLE, every pause ends after a confirmation, and a sweep checks every role.
     """
     named = None if role is None else named_role(role)
     with aws.answered():
@@ -65,13 +65,11 @@ def _resume_role(deployment: Deployment, role: Role, form: OutputFormat) -> None
             was = "" if tag is None else f"; it was {plain(tag)}"
             print_text(Text(f"The tag {MODE_TAG} of {name} is set to {Mode.REPAIR}{was}."), form)
             print_text(
-                Text(
-                    "The remediator looks at the role at once, and repairs what the configuration of its cloud allows."
-                ),
+                Text("The remediator checks the role now, and repairs what the configuration of its cloud allows."),
                 form,
             )
         case None:
-            print_text(Text(f"There is nothing to resume: {name} is neither contested nor held back by its tag."), form)
+            print_text(Text(f"There is nothing to resume: {name} is neither in conflict nor on hold by its tag."), form)
         case NotResumed():
             pass
         case _ as never:
@@ -83,7 +81,7 @@ def _resume_role(deployment: Deployment, role: Role, form: OutputFormat) -> None
 
 def _conflict_ended(conflict: Conflict) -> str:
     undone_by = "".join(f"\n  undone by {plain(actor)}" for actor in conflict.actors)
-    return f"The contest since {conflict.since:%Y-%m-%d %H:%M} UTC is ended.{undone_by}"
+    return f"The conflict since {conflict.since:%Y-%m-%d %H:%M} UTC is ended.{undone_by}"
 
 
 def _resume_writes(deployment: Deployment, form: OutputFormat, *, yes: bool) -> None:
@@ -97,7 +95,7 @@ def _resume_writes(deployment: Deployment, form: OutputFormat, *, yes: bool) -> 
     if not agreed(form, Text(paused.why), "Let all writes go on?", yes=yes):
         decline(switch.name, form, lambda: writes_record(account, deployment, "declined", paused, paused))
     switch.write(RUNNING)
-    print_text(Text("Writes go on. A sweep looks at every enrolled role now."), form)
+    print_text(Text("Writes have resumed. A sweep checks every enrolled role now."), form)
     record(form, lambda: writes_record(account, deployment, "resumed", paused, Pause()))
 
 

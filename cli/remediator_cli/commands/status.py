@@ -23,7 +23,7 @@ from remediator_cli.terminal.command import suggested
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack
 from remediator_cli.terminal.output import OutputFormat, print_error, show
-from remediator_cli.terminal.settings_file import BESIDE
+from remediator_cli.terminal.settings_file import DEFAULT_FILE
 
 EXAMPLES = """
 remediator status
@@ -49,7 +49,7 @@ def status(
     cloudwatch:GetMetricStatistics and cloudwatch:DescribeAlarms.
     """
     with aws.answered():
-        deployment = find_deployment(stack, region, settings or (BESIDE if BESIDE.is_file() else None))
+        deployment = find_deployment(stack, region, settings or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None))
         if other := deployment.other_configuration(deployment.settings):
             print_error("status", f"{other} The modes of the clouds are those of the given one")
         found = read_status(deployment, deployment.settings, clock.now())

@@ -69,7 +69,7 @@ def send_test_alert(
 
 
 def _text(subscriptions: Subscriptions) -> Text:
-    if not subscriptions.reach_anybody:
+    if not subscriptions.reach_anyone:
         return Text("A test was sent.")
     lines = [
         "A test was sent. Within a minute it should arrive",
@@ -94,13 +94,13 @@ def _complaints(subscriptions: Subscriptions, deployment: Deployment) -> Iterato
     for lacking in subscriptions.lacking(deployment.settings) if deployment.settings else ():
         why = (
             "this is configured and not subscribed, so that nothing arrives there. Deploy it (npx cdk deploy --all). "
-            f"An address that was unsubscribed, or not confirmed in time, has to be subscribed anew: {subscribe} "
+            f"An address that was unsubscribed, or not confirmed in time, must be subscribed again: {subscribe} "
             "--protocol email --notification-endpoint ADDRESS"
         )
         yield lacking, why
-    if not subscriptions.reach_anybody:
+    if not subscriptions.reach_anyone:
         why = (
-            "nobody hears of alerts. Name somebody in the configuration (emails, slackWebhookSecret, amazonQ) and "
+            "no one receives alerts. Name recipients in the configuration (emails, slackWebhookSecret, amazonQ) and "
             "deploy it (npx cdk deploy --all), or confirm what is subscribed"
         )
         yield deployment.stack, why

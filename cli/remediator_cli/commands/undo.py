@@ -159,5 +159,5 @@ def _said(planned: Write | UndoRefused, result: Undone | NotUndone | None) -> tu
     if isinstance(planned, UndoRefused):
         return "refused", planned.why
     if result is None:
-        return "declined", "Nobody said yes."
+        return "declined", "It was not confirmed."
     return ("undone", None) if isinstance(result, Undone) else ("not-undone", result.why)

@@ -12,7 +12,7 @@ from remediator_cli.deployment.one_role import read_role
 from remediator_cli.rendering.records import enrollment_record, tag_record
 from remediator_cli.terminal.options import RoleArgument, SettingsFile, Yes, named_role
 from remediator_cli.terminal.output import OutputFormat, agreed, decline, print_text, record
-from remediator_cli.terminal.settings_file import BESIDE, given_settings
+from remediator_cli.terminal.settings_file import DEFAULT_FILE, given_settings
 
 EXAMPLES = """
 remediator unenroll head-node
@@ -34,7 +34,7 @@ def unenroll(
     Calls iam:GetRole and iam:UntagRole on the role.
     """
     named = named_role(role)
-    configuration = given_settings(settings or (BESIDE if BESIDE.is_file() else None))
+    configuration = given_settings(settings or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None))
     key = configuration.enrollment_tag if configuration else DEFAULT_ENROLLMENT_TAG
     with aws.answered():
         behind = aws.account()
@@ -44,10 +44,12 @@ def unenroll(
             print_text(Text(f"{name} does not carry the tag {key}; nothing was changed."), form)
             record(form, lambda: enrollment_record(found, tag_record(key, None, None), "not-enrolled", None))
             return
-        seen = Text(f"{name} is enrolled in {plain(was)}. Without its tag nothing is repaired or told of it any more.")
+        seen = Text(f"{name} is enrolled in {plain(was)}. Without its tag, it is no longer repaired or reported.")
         if not agreed(form, seen, f"Remove the tag {key} of {name}?", yes=yes):
             decline(
-                name, form, lambda: enrollment_record(found, tag_record(key, was, was), "declined", "Nobody said yes.")
+                name,
+                form,
+                lambda: enrollment_record(found, tag_record(key, was, was), "declined", "It was not confirmed."),
             )
         EnrollmentTag(behind, key).remove(name)
     print_text(Text(f"The tag {key} of {name} is removed. What was granted stays. To take that back:"), form)

@@ -1,4 +1,4 @@
-"""One repair by the hand of a person, through the recorded flow of the reconciler."""
+"""One repair by an operator, through the recorded flow of the reconciler."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _RECONCILER_ROLE: Final = "ReconcilerRoleArn"
 
 @dataclass(frozen=True, slots=True)
 class Applying:
-    """A role of a deployment that somebody wants to have repaired now.
+    """A role of a deployment that an operator wants to repair now.
 
-    ``role`` is as it was when they asked. ``account`` has 12 digits, ``group`` is the bucket that all writers of the
-    role's documents share, None where they share none. ``paused`` says what must not be written, as it was then.
+    ``role`` and ``paused`` are as they were at the start. ``account`` has 12 digits. ``group`` is the bucket that all
+    writers of the role's documents share, None where they share none.
     """
 
     deployment: Deployment
@@ -40,19 +40,19 @@ class Applying:
     cause: Cause
     paused: Pause
 
-    def look(self) -> Outcome:
-        """What would be written, and why anything would not; no policy is.
+    def preview(self) -> Outcome:
+        """What would be written, and why anything would not; no policy is written.
 
-        What is still open in the history of the role is concluded all the same, as with every look.
+        Pending changes in the role's history are concluded, as in every reconcile.
         """
         return self._reconciled(Pause(everything=True))
 
     def repair(self) -> Outcome:
-        """Write what is to be written, if nothing holds it back by now, and say what came of it."""
+        """Write the repair, unless it is on hold, and give the outcome."""
         return self._reconciled(_paused(self.deployment, self.settings))
 
     def notify(self, outcome: Outcome) -> None:
-        """Tell people by the alerts topic, as the reconciler does. Raises any AwsError."""
+        """Publish the alert, as the reconciler does. Raises any AwsError."""
         notify(outcome, self._world(Pause()))
 
     def _reconciled(self, paused: Pause) -> Outcome:
@@ -64,13 +64,13 @@ class Applying:
             settings=self.settings,
             own_role_arn=self.deployment.outputs[_RECONCILER_ROLE],
             paused=paused,
-            on_unrecorded=_complain_of_open_change,
+            on_unrecorded=_report_pending_change,
             alerts=self.deployment.alerts_topic(),
         )
 
 
 def begin_applying(deployment: Deployment, settings: Settings, named: RoleOption) -> Applying:
-    """Find out who asks, which role it is, and what is paused.
+    """Determine the caller, the role, and what is paused.
 
     Raises NotDeployed for a stack of something else, RemediatorError where there is no such role, where it cannot be
     read, and where the ARN that was given is that of another one; and any AwsError.
@@ -104,8 +104,8 @@ def begin_applying(deployment: Deployment, settings: Settings, named: RoleOption
     )
 
 
-def _complain_of_open_change(change_id: str, error: AwsError) -> None:
-    print_error(change_id, f"what came of it could not be recorded, and is found out with the next look: {error}")
+def _report_pending_change(change_id: str, error: AwsError) -> None:
+    print_error(change_id, f"the result could not be recorded, and is determined by the next check: {error}")
 
 
 def _paused(deployment: Deployment, settings: Settings) -> Pause:

@@ -1,4 +1,4 @@
-"""The AWS account behind the current profile: clients for the commands that look at it, and errors that say what to do.
+"""The AWS account of the profile: clients for the commands that read it, and errors that say what to do.
 
 boto3 is imported where a client is made, so that commands that work on files start without it.
 """
@@ -117,7 +117,7 @@ class Account:
         )
 
     def caller(self, region: str) -> Actor:
-        """Whoever these credentials belong to.
+        """The principal of these credentials.
 
         https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
         """
@@ -164,7 +164,7 @@ def answered() -> Iterator[None]:
 
 @contextmanager
 def calling(operation: str) -> Iterator[None]:
-    """Make a call (``sns:Publish``): the SDK's errors become ours."""
+    """Make a call (``sns:Publish``): the SDK's errors become those of this product."""
     from remediator.gateways.aws_errors import translated  # noqa: PLC0415  # only commands that ask AWS pay for it
 
     with translated(operation):

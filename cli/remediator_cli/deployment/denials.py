@@ -1,4 +1,4 @@
-"""Calls that AWS denied: what could not be read shows as a finding, and whoever asks must know that it is their own."""
+"""Calls that AWS denied: the caller must see which of their own permissions are missing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DENIAL: Final = re.compile(
 
 
 def denial(error: DeniedError) -> str:
-    """A denied call in a sentence: the call, on what, which kind of policy said no, and to whom, as far as AWS tells.
+    """A denied call in a sentence: the call, on what, which kind of policy said no, and to whom, as far as AWS says.
 
     AWS's own message says the call twice. One that has another form is kept as it is.
     """

@@ -53,7 +53,7 @@ _UNDELIVERED: Final = "Undelivered"
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """The number of messages in a queue, by our ``name`` of it; ``is_lost`` where no function consumes them."""
+    """The number of messages in a queue, by its ``name``; ``is_lost`` where no function consumes them."""
 
     name: str
     messages: int
@@ -169,7 +169,7 @@ def read_status(deployment: Deployment, settings: Settings | None, now: datetime
     if pause is not None and settings is not None:
         pause = pause.under(settings)
     newest = denied.unless(lambda: history.list_changes(most=1))
-    unsettled = denied.unless(lambda: _pending(history))
+    pending = denied.unless(lambda: _pending(history))
     last_sweep = denied.unless(lambda: _last_sweep(deployment, now))
     queues = denied.unless(lambda: _queues(deployment))
     alarms = denied.unless(lambda: _alarms(deployment))
@@ -185,8 +185,8 @@ def read_status(deployment: Deployment, settings: Settings | None, now: datetime
         clouds=None if settings is None else tuple((cloud.name, cloud.mode) for cloud in settings.clouds),
         last_sweep=_reading(last_sweep, last_sweep or ()),
         queues=queues,
-        roles=None if unsettled is None else unsettled[0],
-        more_roles=0 if unsettled is None else unsettled[1],
+        roles=None if pending is None else pending[0],
+        more_roles=0 if pending is None else pending[1],
         alarms=alarms,
         denied=tuple(denied.calls.items()),
     )

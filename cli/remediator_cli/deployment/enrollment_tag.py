@@ -1,4 +1,4 @@
-"""The enrolment tag of a role: what setting it would mean, and setting and removing it."""
+"""The enrollment tag of a role: the effect of setting it, and setting and removing it."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def tags_with(role: Role, key: str, value: str) -> Mapping[str, str]:
 
 def why_not_enrolled(foreseen: Surveyed) -> str:
     """The guard that would refuse the role if it had the tag, with its reason; empty where none would."""
-    judgement = foreseen.judgement
-    refused = judgement.enrollment if isinstance(judgement.enrollment, Refused) else judgement.refused
+    assessment = foreseen.assessment
+    refused = assessment.enrollment if isinstance(assessment.enrollment, Refused) else assessment.refused
     return "" if refused is None else f"{refused.refusal}: {refused.why}"
 
 

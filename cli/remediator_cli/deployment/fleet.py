@@ -22,7 +22,7 @@ from remediator_cli.terminal.settings_file import own_account
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What came of an account (12 digits); ``denied`` are the calls that AWS denied on the way, by their names."""
+    """The roles of an account (12 digits); ``denied`` are the names of the calls that AWS denied."""
 
     account: str
     survey: Survey
@@ -30,7 +30,7 @@ class Fleet:
 
 
 def assess_fleet(behind: Account, settings: Settings, names: frozenset[str]) -> Fleet:
-    """Look at all roles of the account, or at those of some ``names``, with read-only calls; a bar shows how it goes.
+    """Assess all roles of the account, or those of some ``names``, with read-only calls; a bar shows the progress.
 
     Raises RemediatorError where the credentials are for another account than the configuration, and where there is no
     role of one of the names, and any AwsError of the scan.
@@ -54,7 +54,7 @@ def assess_fleet(behind: Account, settings: Settings, names: frozenset[str]) -> 
             buckets=S3Gateway(lambda region: denials.watched(behind.client("s3", region)), keys),
         )
         found = survey(world, names, on_roles=on_roles)
-    seen = {each.judgement.scanned.role.arn.name for each in found.roles} | {each.name for each in found.unjudged}
+    seen = {each.assessment.scanned.role.arn.name for each in found.roles} | {each.name for each in found.unjudged}
     if missing := sorted(names - seen):
         raise RemediatorError(f"there is no role {', '.join(missing)} in account {account}")
     return Fleet(account, found, tuple(denials.calls))
@@ -62,9 +62,9 @@ def assess_fleet(behind: Account, settings: Settings, names: frozenset[str]) -> 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, if that is a terminal: nobody knows beforehand how many roles an account has."""
+    """A bar on standard error, if that is a terminal; the number of roles is not known beforehand."""
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("asking for the roles of the account", total=None)
-        yield lambda count: bar.update(task, description=f"{count:,} roles looked at")
+        yield lambda count: bar.update(task, description=f"{count:,} roles read")

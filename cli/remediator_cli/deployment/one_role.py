@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class _OneRole:
-    """What a judge asks of a scan, for one role: the instance profile of its name is all that may be asked for."""
+    """What an assessor reads of a scan, for one role: only the instance profile of its name."""
 
     roles: IamGateway
     name: str
@@ -82,11 +82,11 @@ def foresee(behind: Account, role: Role, settings: Settings, *, tags: Mapping[st
             scan=cast("AccountScan", _OneRole(roles, name)),
         )
     )
-    judgement = assessor.assess_role(scanned)
-    if judgement is None:
-        assert assessor.unreached is not None  # noqa: S101 - it is why there is no judgement
+    assessment = assessor.assess_role(scanned)
+    if assessment is None:
+        assert assessor.unreached is not None  # noqa: S101 - it is why there is no assessment
         raise assessor.unreached
-    return Surveyed(judgement, None)
+    return Surveyed(assessment, None)
 
 
 def _must(reading: Reading[_T], what: str) -> _T:

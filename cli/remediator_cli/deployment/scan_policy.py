@@ -1,4 +1,4 @@
-"""The read-only IAM policy that looking at an account takes, made from what is declared for the sweeper."""
+"""The read-only IAM policy for reading an account, made from the permissions declared for the sweeper."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The deployed remediator, by the outputs of its stack: its history, what pauses its writes, and whom it tells."""
+"""The deployed remediator, by the outputs of its stack: history, pause switch, and subscriptions."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Deployment:
         return PauseSwitch(self.account, self.region, self._output(_PAUSE_PARAMETER))
 
     def other_configuration(self, settings: Settings | None) -> str:
-        """Says that it was deployed with another configuration, or does not tell.
+        """A sentence if it was deployed with another configuration, or if that is unknown.
 
         Empty where it was deployed with that one, or none was given.
         """
@@ -82,10 +82,10 @@ class Deployment:
             return ""
         if not deployed:
             return (
-                f"The stack {self.stack} in {self.region} was deployed by an earlier version, which does not tell with "
-                "which configuration. Deploy it again (npx cdk deploy --all)."
+                f"The stack {self.stack} in {self.region} was deployed by an earlier version, which does not record "
+                "its configuration. Deploy it again (npx cdk deploy --all)."
             )
-        return f"The stack {self.stack} in {self.region} was deployed with another configuration than the one given."
+        return f"The stack {self.stack} in {self.region} was deployed with another configuration than the given one."
 
     def must_have(self, settings: Settings) -> None:
         """Make sure that it was deployed with that configuration. Raises RemediatorError where that is not known."""
@@ -95,7 +95,7 @@ class Deployment:
         if not self.outputs.get(_CONFIGURATION):
             raise RemediatorError(other.removesuffix("."))
         raise RemediatorError(
-            f"{other} What one writes, the other would undo. Name the deployed one with --settings, or deploy this one "
+            f"{other} Each would undo the other's writes. Name the deployed one with --settings, or deploy this one "
             "first (npx cdk deploy --all)"
         )
 
@@ -107,7 +107,7 @@ class Deployment:
 
     @property
     def people_topic_arn(self) -> str:
-        """The topic of what people are told."""
+        """The people topic."""
         return self._output(_PEOPLE_TOPIC)
 
     def alerts_topic(self) -> AlertsTopic:
@@ -117,7 +117,7 @@ class Deployment:
         return AlertsTopic(self.account.client("sns", self.region), self._output(_ALERTS_TOPIC))
 
     def subscriptions(self) -> Subscriptions:
-        """Who is subscribed to what people are told. Raises any AwsError.
+        """The subscriptions of the people topic. Raises any AwsError.
 
         https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html
         """

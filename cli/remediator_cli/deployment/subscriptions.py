@@ -11,7 +11,7 @@ from remediator.settings import Settings
 _AMAZON_Q: Final = "https://global.sns-api.chatbot.amazonaws.com"
 """https://docs.aws.amazon.com/chatbot/latest/adminguide/chatbot-troubleshooting.html."""
 _PENDING: Final = "PendingConfirmation"
-"""What stands in the place of a subscription's ARN until it is confirmed.
+"""The value in place of a subscription's ARN until it is confirmed.
 
 https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html
 """
@@ -32,12 +32,12 @@ class Subscriptions:
     others: int
 
     @property
-    def reach_anybody(self) -> bool:
-        """Whether what is told reaches anybody now."""
+    def reach_anyone(self) -> bool:
+        """Whether alerts reach anyone now."""
         return bool(self.emails or self.amazon_q or self.slack_webhook or self.others)
 
     def lacking(self, settings: Settings) -> tuple[str, ...]:
-        """What is configured and not subscribed, confirmed or not, each by what stands in the configuration."""
+        """The configured recipients that are not subscribed, each as the configuration names it."""
         known = {address.lower() for address in (*self.emails, *self.unconfirmed)}
         return (
             *(address for address in settings.emails if address.lower() not in known),

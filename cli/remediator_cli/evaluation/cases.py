@@ -30,7 +30,7 @@ class MalformedCase(RemediatorError):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One role with its policies and its bucket, to be judged in the given surroundings; ``id`` is its name."""
+    """One role with its policies and its bucket, to be evaluated in the given context; ``id`` is its name."""
 
     id: str
     role: Role
@@ -64,7 +64,7 @@ def read_case(value: object) -> Case:
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    """A JSON object of the case, and where in the case it stands."""
+    """A JSON object of the case, and its place in the case."""
 
     members: Mapping[str, object]
     path: str
@@ -221,7 +221,7 @@ def _context_value(value: object, place: str) -> str:
 
 
 def _document(value: object, place: str) -> Reading[PolicyDocument]:
-    """A policy that must be there; what is no policy is unreadable, and judged as such."""
+    """A policy that must be there; what is no policy is unreadable, and evaluated as such."""
     if value is None:
         raise _unexpected(place, value, "a policy document")
     return read_policy(value)

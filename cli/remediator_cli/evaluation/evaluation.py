@@ -32,9 +32,9 @@ class Edit(StrEnum):
     CREATED = "created"
     """It does not exist yet."""
     APPENDED = "appended"
-    """A statement of ours at its end; the others stay as they are."""
+    """A statement of the remediator at its end; the others stay as they are."""
     REPLACED = "replaced"
-    """Our own statements, in their place; the others stay as they are."""
+    """The remediator's statements, in their place; the others stay as they are."""
     MERGED = "merged"
     """The smaller edit, where a new statement would not fit: EC2 joins the services of a plain statement."""
 
@@ -52,7 +52,7 @@ class CaseWrite:
 class NotRepaired:
     """Something wrong that the reconciler would leave as it is, and why.
 
-    ``statements`` are those that somebody else has to add, to the policy of the bucket or of its key, where they are
+    ``statements`` are those that another owner must add, to the policy of the bucket or of its key, where they are
     known.
     """
 
@@ -89,12 +89,12 @@ class Evaluation:
     @property
     def because(self) -> tuple[str, ...]:
         """Every reason once, after its verdict: trust first, then the bucket, then its key."""
-        judgements: tuple[TrustEvaluation | GrantEvaluation, ...] = (self.trust, *self.grants, *self.key)
-        return tuple(dict.fromkeys(f"{each.verdict}: {reason}" for each in judgements for reason in each.because))
+        evaluations: tuple[TrustEvaluation | GrantEvaluation, ...] = (self.trust, *self.grants, *self.key)
+        return tuple(dict.fromkeys(f"{each.verdict}: {reason}" for each in evaluations for reason in each.because))
 
 
 def evaluate_case(case: Case) -> Evaluation:
-    """Judge a case, and plan its repair with the functions that the reconciler plans with."""
+    """Evaluate a case, and plan its repair with the functions of the reconciler."""
     observed = Observed(case.role, case.policies, ((case.bucket.name, Present(case.bucket)),))
     findings = diagnose(observed, case.evaluation_context)
     plan = plan_repair(observed, findings)
@@ -112,17 +112,17 @@ def evaluate_case(case: Case) -> Evaluation:
 
 
 def _refusal(case: Case) -> str | None:
-    """Why the remediator would not touch this role, whatever its tags say; None where its policies tell no reason.
+    """Why the remediator would refuse this role, whatever its tags are; None where its policies give no reason.
 
     What depends on a deployment's configuration (patterns, accounts, a required boundary) is not known here.
     """
     role = case.role
     match role.trust:
         case Present(value=document):
-            power = sign_of_privilege(role, case.policies)
-            return sign_of_others(document, account=role.arn.account) or (None if power is None else power[1])
+            privilege = sign_of_privilege(role, case.policies)
+            return sign_of_others(document, account=role.arn.account) or (None if privilege is None else privilege[1])
         case Absent():
-            return "The role has no trust policy to look at."
+            return "The role has no trust policy."
         case Unreadable(why=why):
             return f"The role's trust policy cannot be read: {why}"
         case _ as never:

@@ -53,13 +53,13 @@ def explain(found: FoundRecord, *, account: str | None, settings: Settings | Non
     """
     detail = found.detail if isinstance(found.detail, dict) else {}
     own = _text(detail.get("recipientAccountId")) or _text((found.envelope or {}).get("account"))
-    ours = account or (settings and settings.account) or own
-    trigger = parse_event(_event(found, detail, ours), account=ours or "")
+    own_account = account or (settings and settings.account) or own
+    trigger = parse_event(_event(found, detail, own_account), account=own_account or "")
     explanation = Explanation(
         place=found.place,
         event_id=_text(detail.get("eventID")),
         call=_call(detail),
-        account=own or ours,
+        account=own or own_account,
         region=_text(detail.get("awsRegion")),
         concerns=_concerns(trigger),
         clouds=None,
@@ -121,25 +121,23 @@ def _followed(
 
 
 def _if_enrolled(settings: Settings | None) -> str:
-    tag = "the enrolment tag" if settings is None else f"the tag {settings.enrollment_tag}"
-    return f"If it carries {tag}, which is not known offline, the reconciler looks at it and repairs what it may."
+    tag = "the enrollment tag" if settings is None else f"the tag {settings.enrollment_tag}"
+    return f"If it carries {tag}, which is not known offline, the reconciler checks it and repairs what it may."
 
 
 def _swept(explanation: Explanation, trigger: SharedTrigger, settings: Settings | None) -> Explanation:
     if settings is None:
         if trigger.concern is Concern.ACCOUNT:
-            return replace(explanation, next="A sweep looks at every enrolled role.")
+            return replace(explanation, next="A sweep checks every enrolled role.")
         what = f"the {trigger.concern} {trigger.name}"
-        then = f"If {what} is in the configuration, a sweep looks at every enrolled role of its clouds."
+        then = f"If {what} is in the configuration, a sweep checks every enrolled role of its clouds."
         return replace(explanation, next=then)
     request = sweep_for(trigger, settings)
     if isinstance(request, Ignored):
         return replace(explanation, clouds=(), ignored=request.why)
     clouds = request.clouds or tuple(cloud.name for cloud in settings.clouds)
     many = "cloud" if len(clouds) == 1 else "clouds"
-    return replace(
-        explanation, clouds=clouds, next=f"A sweep looks at every enrolled role of the {many} {_and(clouds)}."
-    )
+    return replace(explanation, clouds=clouds, next=f"A sweep checks every enrolled role of the {many} {_and(clouds)}.")
 
 
 def _call(detail: Mapping[str, object]) -> str | None:

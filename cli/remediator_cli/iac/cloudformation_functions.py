@@ -46,7 +46,7 @@ _NAMED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class StackDeployment:
-    """What is known of a deployment beside its template; ``account`` and ``region`` are None where they are not.
+    """What is known of a deployment besides its template; ``account`` and ``region`` are None where they are not.
 
     ``former_parameters`` are the names of the parameters of the template before, None where there is none: the values
     may be given for them as well.
@@ -115,7 +115,7 @@ class Values:
         return None if value is NO_VALUE else value
 
     def arn_of(self, name: str) -> str:
-        """The ARN of a role, a managed policy or an instance profile; its logical id stands for a made up name."""
+        """The ARN of a role, a managed policy or an instance profile; its logical id replaces a generated name."""
         word, key = _NAMED.get(self.type_of(name), ("resource", ""))
         own, path = self.property(name, key), self.property(name, "Path")
         below = path if isinstance(path, str) and path else "/"

@@ -1,6 +1,6 @@
 """Read a CloudFormation template: what it says of roles, policies, buckets and instance profiles.
 
-Its functions are worked out as far as the template, the parameters and the account tell; the rest is unknown, and says
+Its functions are resolved as far as the template, the parameters and the account allow; the rest is unknown, and says
 what it depends on.
 """
 
@@ -101,7 +101,7 @@ def _check_resource(name: str, resource: object) -> None:
 
 
 _Owner: TypeAlias = str | OutsideRole | None
-"""A role by its logical id, or one of elsewhere; None for one that cannot be told."""
+"""A role by its logical id, or one of another stack; None for an unknown one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +329,7 @@ class _Template:
 
 
 def _items(value: object) -> list[object]:
-    """The items of a list; one unknown item where the list is unknown, one item where a text stands for it."""
+    """The items of a list; one unknown item where the list is unknown, one item where it is a text."""
     if isinstance(value, list):
         return value
     return [] if value is None or value is NO_VALUE else [value]

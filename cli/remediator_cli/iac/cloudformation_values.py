@@ -11,7 +11,7 @@ _LONGEST_TEXT = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A value that cannot be told before the template is deployed, and why.
+    """A value that is unknown before the template is deployed, and why.
 
     ``resource`` is the logical id where the value is what identifies a resource of this template.
     """

@@ -69,7 +69,7 @@ def _of_json(text: str) -> TemplateText:
     value = parse_json(text)
     body = value.get("TemplateBody") if isinstance(value, dict) and "Resources" not in value else value
     if isinstance(body, str):
-        # The template was YAML, whose lines are those of a file that nobody has.
+        # The template was YAML, whose lines are those of a file that is not at hand.
         return TemplateText(_value(_composed(body)), {})
     return TemplateText(value if body is None else body, _lines_of_json(text) if body is value else {})
 

@@ -49,7 +49,7 @@ class OutsideRole:
 class Retention:
     """Whether a resource is left as it is when the file no longer holds it, or replaces it by one of another name.
 
-    False where it is deleted, None where that cannot be told yet.
+    False where it is deleted, None where that is unknown.
     """
 
     if_removed: bool | None = False
@@ -147,7 +147,7 @@ class Declared:
     """All that a file says of one time.
 
     ``roles`` are by their addresses, ``buckets`` by the names of the buckets. ``stray_policies`` and ``stray_buckets``
-    belong to roles and buckets that cannot be told yet; ``elsewhere`` are policies of roles that are not in
+    belong to unknown roles and buckets; ``elsewhere`` are policies of roles that are not in
     the file, by the names of these roles. ``held`` are the buckets that the file looks after, by their addresses, and
     ``lost`` those that the change has taken away by then, by their names.
     """
@@ -166,7 +166,7 @@ class Declared:
 class DeclaredChange:
     """What a file changes.
 
-    ``before`` is None where the file says only what shall be, and nothing of what is. ``account`` is the account that
+    ``before`` is None where the file has only the state after, and not the one before. ``account`` is the account that
     the file itself names, None where it names none.
     """
 

@@ -98,7 +98,7 @@ class Moment:
     def owned(self, kind: str, attribute: str) -> dict[str | OutsideRole | None, list[PlannedResource]]:
         """The resources of a type by the role that they belong to, by its address where the plan holds it.
 
-        None stands for the role of those of which it cannot be told.
+        None is the role of those whose role is unknown.
         """
         if (kind, attribute) not in self._by_role:
             roles = [(role.address, self.name(role)) for role in self.of("aws_iam_role")]
@@ -118,7 +118,7 @@ class Moment:
         return self._by_role[kind, attribute]
 
     def belonging(self, kind: str, attribute: str, role: PlannedResource | None) -> list[PlannedResource]:
-        """The resources of a type that belong to a role, None standing for one that cannot be told."""
+        """The resources of a type that belong to a role; None is an unknown role."""
         return self.owned(kind, attribute).get(None if role is None else role.address, [])
 
     def texts(self, resources: Iterable[PlannedResource], attribute: str) -> frozenset[str]:

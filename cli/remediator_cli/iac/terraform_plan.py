@@ -127,7 +127,7 @@ def _profile(moment: Moment, profile: PlannedResource) -> DeclaredProfile:
 
 
 def _buckets(moment: Moment) -> tuple[dict[str, DeclaredBucket], tuple[DeclaredBucket, ...]]:
-    """The buckets with a policy, by their names, and those whose names cannot be told yet."""
+    """The buckets with a policy, by their names, and those whose names are unknown."""
     blocks = _blocks(moment)
     buckets: dict[str, DeclaredBucket] = {}
     strays: list[DeclaredBucket] = []
@@ -169,7 +169,7 @@ def _held(moment: Moment, bucket: PlannedResource) -> PlannedBucket:
 
 
 def _policy_within(moment: Moment, bucket: PlannedResource, given: frozenset[str]) -> Reading[PolicyDocument]:
-    """The policy that the bucket itself tells: one that it is given there, else the one that it was read to have.
+    """The policy in the bucket resource itself: one that is set there, else the one that was read.
 
     ``given`` are the buckets that got theirs from a resource of its own: where that is gone, so is the policy.
     """

@@ -24,7 +24,7 @@ _ATTACHED_LIST = ("aws_iam_role_policy_attachments_exclusive", "policy_arns")
 
 
 def policies_of(moment: Moment, role: PlannedResource | None) -> tuple[DeclaredPolicy, ...]:
-    """The policies of a role; or those of which it cannot be told yet to which role they belong."""
+    """The policies of a role; or those whose role is unknown."""
     inline = [_inline_policy(moment, each) for each in moment.belonging(_INLINE, "role", role)]
     attached = [_attachment(moment, each) for each in moment.belonging(_ATTACHMENT, "role", role)]
     attached += [_attachment(moment, each) for each in moment.of(_GROUP) if _is_attached(moment, each, role)]
@@ -103,8 +103,8 @@ def _listed_inline(moment: Moment, role: PlannedResource) -> Iterator[DeclaredPo
     kept = _kept(moment, role, *_INLINE_LIST)
     others = {policy.name: policy for policy in _inline_of_others(moment, role)}
     # Such a list gives no inline policy by itself: what only it names is there if it was there before.
-    told = kept if moment.former is None else _kept(moment.former, role, *_INLINE_LIST)
-    for name in told.names if told else ():
+    given = kept if moment.former is None else _kept(moment.former, role, *_INLINE_LIST)
+    for name in given.names if given else ():
         why = f"the plan does not hold the inline policy {name}"
         others.setdefault(name, DeclaredPolicy(moment.place(role), name, False, Unreadable(why)))
     yield from _left(moment, others, _given_elsewhere(moment, role, _INLINE, "name"), kept)
@@ -156,7 +156,7 @@ def _before(moment: Moment, role: PlannedResource) -> Members:
 
 
 def _hidden(moment: Moment, role: PlannedResource, attribute: str, *, is_managed: bool) -> DeclaredPolicy:
-    """Stands for what an attribute holds that is not known yet."""
+    """The placeholder for the unknown content of an attribute."""
     return DeclaredPolicy(moment.place(role), attribute, is_managed, Unreadable(role.why_unknown(attribute)))
 
 

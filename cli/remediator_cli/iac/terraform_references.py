@@ -27,7 +27,7 @@ class Plan:
     _instances: dict[tuple[str, str, str, bool], list[PlannedResource]] = field(default_factory=dict)
 
     def referenced(self, resource: PlannedResource, attribute: str, kind: str) -> PlannedResource | None:
-        """The one resource that an attribute is taken from, if it is of that type; None where that cannot be told."""
+        """The one resource that an attribute is taken from, if it is of that type; None where that is unknown."""
         expression = object_of(self.expressions(resource), attribute)
         found = list(self._sources(expression, resource.module, resource.index, _MOST_HOPS))
         is_one = len({each.address for each in found}) == 1
@@ -70,7 +70,7 @@ class Plan:
             yield from self._sources(called, parent, None, hops)
 
     def _chosen(self, key: tuple[str, str, str, bool], at: str | None, index: object) -> list[PlannedResource]:
-        """The resources of a type, a name and a module (managed, or data): one of them, where an index tells which."""
+        """The resources of a type, a name and a module (managed, or data): a single one, where there is an index."""
         if not self._instances:
             for each in self.resources:
                 self._instances.setdefault((each.type, each.name, each.module, each.is_managed), []).append(each)
@@ -89,7 +89,7 @@ class Plan:
 
 
 def _exact(references: list[str]) -> Iterator[str]:
-    """Beside "aws_iam_role.x.name" the format lists "aws_iam_role.x", which says the same less exactly."""
+    """Besides "aws_iam_role.x.name" the format lists "aws_iam_role.x", which is less exact."""
     for each in references:
         if not any(other.startswith((f"{each}.", f"{each}[")) for other in references):
             yield each

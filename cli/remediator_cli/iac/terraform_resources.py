@@ -87,7 +87,7 @@ def checked_plan(value: object) -> Members:
     if not _FORMAT.fullmatch(version):
         raise NotReadable(f"is a plan of format_version {version!r}; this command understands 0.x and 1.x")
     if value.get("errored") is True:
-        raise NotReadable("is a plan that failed and is not complete; mend what `terraform plan` complained about")
+        raise NotReadable("is an incomplete plan that failed; fix the error that `terraform plan` reported")
     return value
 
 

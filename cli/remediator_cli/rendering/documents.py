@@ -30,7 +30,7 @@ def changed_text(before: Json | None, after: Json | None) -> Padding:
 
 def write_text(write: Write, *, removal: bool = False) -> RenderableType:
     """A document that would be written, with its diff."""
-    verb = "would be taken back from" if removal else "would be written:"
+    verb = "would be removed from" if removal else "would be written:"
     heading = Text.assemble(f"{verb} ", (plain(str(write.document)), "bold"))
     note = [Text(plain(write.note))] if write.note else []
     return Group(heading, *note, changed_text(write.before, write.after))

@@ -21,6 +21,7 @@ from remediator_cli.rendering.documents import write_text
 from remediator_cli.rendering.findings import finding_text
 from remediator_cli.rendering.layout import indented
 from remediator_cli.rendering.records import blocked_repair_records, document_record, finding_records, role_record
+from remediator_cli.terminal.command import suggested
 
 _STYLES: Final = {
     OutcomeKind.CLEAN: "green",
@@ -31,7 +32,7 @@ _STYLES: Final = {
     OutcomeKind.MANUAL_ACTION: "red",
 }
 _COUNTED: Final = {
-    OutcomeKind.MANUAL_ACTION: "for a person",
+    OutcomeKind.MANUAL_ACTION: "manual action required",
     OutcomeKind.WOULD_REPAIR: "to be repaired",
     OutcomeKind.REFUSED: "refused",
     OutcomeKind.CLEAN: "clean",
@@ -55,11 +56,11 @@ def fleet_record(fleet: Fleet, settings: Settings) -> dict[str, Any]:
 
 
 def fleet_text(fleet: Fleet, settings: Settings) -> RenderableType:
-    """The summary first, then what needs a person or would be written, then what is nearly enrolled, then the rest."""
+    """The summary first, then what requires manual action or would be written, then misconfigured enrollments."""
     order = list(_COUNTED)
     shown = sorted(
         (each for each in fleet.survey.roles if not _is_untagged(each)),
-        key=lambda each: order.index(each.judgement.kind) if each.judgement.kind in order else len(order),
+        key=lambda each: order.index(each.assessment.kind) if each.assessment.kind in order else len(order),
     )
     return Group(
         _summary(fleet),
@@ -71,20 +72,20 @@ def fleet_text(fleet: Fleet, settings: Settings) -> RenderableType:
 
 def surveyed_record(surveyed: Surveyed) -> dict[str, Any]:
     """One role."""
-    judgement, near = surveyed.judgement, surveyed.near
-    enrollment, plan = judgement.enrollment, judgement.plan
+    assessment, near = surveyed.assessment, surveyed.near
+    enrollment, plan = assessment.enrollment, assessment.plan
     enrolled = enrollment if isinstance(enrollment, Enrolled) else None
-    refused = enrollment if isinstance(enrollment, Refused) else judgement.refused
+    refused = enrollment if isinstance(enrollment, Refused) else assessment.refused
     return {
-        "role": role_record(judgement.scanned.role),
+        "role": role_record(assessment.scanned.role),
         "cloud": surveyed.cloud,
-        "state": judgement.kind,
+        "state": assessment.kind,
         "mode": enrolled and enrolled.mode,
         "needs_something": surveyed.needs_something,
         "refusal": refused and refused.refusal,
         "why": surveyed.why or None,
         "nearly": near and {"what": near.nearness, "why": near.why, "cloud": near.cloud},
-        "findings": finding_records(judgement.findings),
+        "findings": finding_records(assessment.findings),
         "withheld": blocked_repair_records(plan.blocked),
         "writes": [
             *(_write_record(write, removal=False) for write in plan.writes),
@@ -96,8 +97,8 @@ def surveyed_record(surveyed: Surveyed) -> dict[str, Any]:
 
 def surveyed_text(surveyed: Surveyed) -> RenderableType:
     """One role: what would become of it, what is wrong with it, and the diffs."""
-    kind = surveyed.judgement.kind
-    title = Text.assemble((plain(surveyed.judgement.scanned.role.arn.name), "bold"), "  ", (kind, _STYLES[kind]))
+    kind = surveyed.assessment.kind
+    title = Text.assemble((plain(surveyed.assessment.scanned.role.arn.name), "bold"), "  ", (kind, _STYLES[kind]))
     if surveyed.cloud:
         title.append(plain(f"  cloud {surveyed.cloud}"))
     if surveyed.is_observed_only:
@@ -117,28 +118,28 @@ def _write_record(write: Write, *, removal: bool) -> dict[str, Any]:
 
 def _summary(fleet: Fleet) -> Text:
     found = fleet.survey
-    kinds = Counter(each.judgement.kind for each in found.roles)
+    kinds = Counter(each.assessment.kind for each in found.roles)
     mistakes = sum(map(_is_mistaken, found.roles))
     observed = sum(map(_is_only_observed, found.roles))
     kinds[OutcomeKind.WOULD_REPAIR] -= observed
     counted = (
         *((kinds[kind], words) for kind, words in _COUNTED.items()),
-        (observed, "broken, and only observed"),
-        (mistakes, "with a tag that does not enrol"),
-        (len(found.unjudged), "could not be judged"),
+        (observed, "broken, observed only"),
+        (mistakes, "with a misconfigured enrollment"),
+        (len(found.unjudged), "could not be checked"),
     )
-    said = ", ".join(f"{count} {words}" for count, words in counted if count) or "no role is enrolled, or nearly so"
+    said = ", ".join(f"{count} {words}" for count, words in counted if count) or "no role is enrolled"
     style = "yellow" if found.needs_something or found.unjudged else "green"
     roles = f"{found.scanned:,} role{'' if found.scanned == 1 else 's'}"
     return Text(f"Account {fleet.account}, {roles}: {said}.", style=style)
 
 
 def _is_only_observed(surveyed: Surveyed) -> bool:
-    return surveyed.judgement.kind is OutcomeKind.WOULD_REPAIR and surveyed.is_observed_only
+    return surveyed.assessment.kind is OutcomeKind.WOULD_REPAIR and surveyed.is_observed_only
 
 
 def _is_mistaken(surveyed: Surveyed) -> bool:
-    is_not_enrolled = surveyed.judgement.kind is OutcomeKind.NOT_ENROLLED
+    is_not_enrolled = surveyed.assessment.kind is OutcomeKind.NOT_ENROLLED
     return is_not_enrolled and surveyed.near is not None and surveyed.near.is_intended
 
 
@@ -146,8 +147,8 @@ def _notes(settings: Settings) -> Iterator[str]:
     if settings.approvers:
         allowed = ", ".join(map(str, settings.approvers))
         yield (
-            f"Whether an approver has enrolled a role stands in the history alone, and is not looked at here: roles "
-            f"that none of {allowed} has tagged since the remediator was deployed wait for that."
+            f"Only the history shows whether an approver enrolled a role; it is not read here. Roles that none of "
+            f"{allowed} has tagged since the remediator was deployed wait for an approver."
         )
 
 
@@ -156,21 +157,21 @@ def _is_untagged(surveyed: Surveyed) -> bool:
 
 
 def _details(surveyed: Surveyed) -> Iterator[RenderableType]:
-    judgement, near = surveyed.judgement, surveyed.near
+    assessment, near = surveyed.assessment, surveyed.near
     if why := near.why if near is not None else surveyed.why:
         yield Text(plain(why))
-    match judgement.enrollment:
+    match assessment.enrollment:
         case NotEnrolled() if near is not None and near.cloud is not None:
-            hint = f"To enrol it: remediator enroll {judgement.scanned.role.arn.name} {near.cloud}"
+            hint = f"To enroll it: {suggested(f'enroll {assessment.scanned.role.arn.name} {near.cloud}')}"
             yield Text(plain(hint), style="dim")
         case Enrolled(notes=notes):
             yield from (Text(plain(note)) for note in notes)
         case _:
             pass
-    blocked = {each.finding: each for each in judgement.plan.blocked}
-    yield from (finding_text(finding, blocked.get(finding)) for finding in judgement.findings)
-    yield from (write_text(write) for write in judgement.plan.writes)
-    yield from (write_text(write, removal=True) for write in judgement.plan.removals)
+    blocked = {each.finding: each for each in assessment.plan.blocked}
+    yield from (finding_text(finding, blocked.get(finding)) for finding in assessment.findings)
+    yield from (write_text(write) for write in assessment.plan.writes)
+    yield from (write_text(write, removal=True) for write in assessment.plan.removals)
 
 
 def _untagged_text(untagged: list[Surveyed]) -> Iterator[RenderableType]:
@@ -178,8 +179,9 @@ def _untagged_text(untagged: list[Surveyed]) -> Iterator[RenderableType]:
         return
     more = f", of which {_MOST_UNTAGGED} are shown" if len(untagged) > _MOST_UNTAGGED else ""
     yield Text()
-    yield Text(f"{len(untagged)} allowed by the configuration, but without the enrolment tag{more}:")
+    yield Text(f"{len(untagged)} allowed by the configuration, but without the enrollment tag{more}:")
     for each in untagged[:_MOST_UNTAGGED]:
-        cloud = each.near.cloud if each.near is not None else None
-        hint = f"  remediator enroll {each.judgement.scanned.role.arn.name} {cloud or 'CLOUD'}"
+        cloud = (each.near.cloud if each.near is not None else None) or "CLOUD"
+        name = each.assessment.scanned.role.arn.name
+        hint = f"  {suggested(f'enroll {name} {cloud}')}"
         yield Text(plain(hint), style="dim")

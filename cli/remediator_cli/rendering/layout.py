@@ -1,4 +1,4 @@
-"""How parts of what is printed for people stand to each other."""
+"""The arrangement of printed parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def indented(*parts: RenderableType, by: int = 2) -> Padding:
 
 
 def facts(rows: Iterable[tuple[str, Text]], *, style: str = "") -> Table:
-    """Names, in a style, each beside what there is to say; long texts are folded."""
+    """Names, in a style, each with its text; long texts are folded."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style=style)
     table.add_column(overflow="fold")

@@ -43,7 +43,7 @@ def finding_records(findings: Iterable[Finding]) -> list[dict[str, Any]]:
 
 
 def blocked_repair_records(blocked: Iterable[BlockedRepair]) -> list[dict[str, Any]]:
-    """Findings that are not repaired, with what stands against it."""
+    """Findings whose repair is blocked, with the reasons."""
     return [
         {"code": each.finding.code, "subject": each.finding.subject, "because": list(each.because)} for each in blocked
     ]
@@ -55,7 +55,7 @@ def recorded(change: Change | None) -> dict[str, Any] | None:
 
 
 def conflict_record(conflict: Conflict | None) -> dict[str, Any] | None:
-    """Since when it lasts, and who undoes our repairs; None where there is none."""
+    """Since when it lasts, and who undoes the repairs; None where there is none."""
     return None if conflict is None else {"since": conflict.since.isoformat(), "undone_by": list(conflict.actors)}
 
 
@@ -80,5 +80,5 @@ def writes_record(
 
 
 def enrollment_record(role: Role, tag: dict[str, Any], result: str, why: str | None) -> dict[str, Any]:
-    """What came of setting or removing the enrollment tag of a role."""
+    """The result of setting or removing the enrollment tag of a role."""
     return {"account": role.arn.account, "role": role_record(role), "result": result, "why": why, "tag": tag}

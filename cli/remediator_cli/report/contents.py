@@ -1,4 +1,4 @@
-"""What a report says: how each role stands, beside what the history tells of it."""
+"""The contents of a report: the state of each role, and its history."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from remediator_cli.report.past import Past
 
 
 class RoleStatus(StrEnum):
-    """How a role stands, the most urgent first."""
+    """The state of a role, the most urgent first."""
 
     CONFLICT = "contested"
-    """Somebody keeps undoing its repairs, so that nothing more is written."""
+    """Another principal keeps undoing its repairs, so nothing more is written."""
     MANUAL_ACTION = "needs-person"
     """Something is wrong that must not be repaired automatically."""
     WOULD_REPAIR = "would-repair"
     """It is broken, and would be repaired."""
     REFUSED = "refused"
-    """It carries the enrolment tag, but must not be touched."""
+    """It has the enrollment tag, but must not be managed."""
     MISCONFIGURED = "nearly-enrolled"
     """It is not enrolled, and may have been meant to be."""
     OFF = "off"
-    """Its own tag asks to leave it alone."""
+    """Its own tag turns remediation off."""
     USABLE = "usable"
     """Nothing is wrong with it."""
 
 
 STATUS_WORDS: Final = {
-    RoleStatus.CONFLICT: "contested",
-    RoleStatus.MANUAL_ACTION: "for a person",
+    RoleStatus.CONFLICT: "conflict",
+    RoleStatus.MANUAL_ACTION: "manual action required",
     RoleStatus.WOULD_REPAIR: "broken, to be repaired",
     RoleStatus.REFUSED: "refused",
-    RoleStatus.MISCONFIGURED: "nearly enrolled",
+    RoleStatus.MISCONFIGURED: "misconfigured enrollment",
     RoleStatus.OFF: "off",
     RoleStatus.USABLE: "usable",
 }
-"""What roles that stand in a way are called beside their number."""
+"""The words for roles in each state."""
 
 _STATUSES: Final = {
     OutcomeKind.MANUAL_ACTION: RoleStatus.MANUAL_ACTION,
@@ -57,12 +57,12 @@ _STATUSES: Final = {
     OutcomeKind.OFF: RoleStatus.OFF,
     OutcomeKind.CLEAN: RoleStatus.USABLE,
 }
-"""What a judgement can say of a role; that it is contested stands in the history alone."""
+"""The states by assessment; a conflict is in the history only."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoleReport:
-    """One role: what came of it, what is remembered of it, and how often it was repaired within the days reported.
+    """One role: its assessment, its record, and how often it was repaired within the reported days.
 
     ``memory`` is empty where nothing is open of it, or the history is not known. ``last_repair`` has its zone; it is
     None where there was none.
@@ -76,51 +76,51 @@ class RoleReport:
     @property
     def name(self) -> str:
         """The name of the role."""
-        return self.surveyed.judgement.scanned.role.arn.name
+        return self.surveyed.assessment.scanned.role.arn.name
 
     @property
     def arn(self) -> str:
         """The ARN of the role."""
-        return str(self.surveyed.judgement.scanned.role.arn)
+        return str(self.surveyed.assessment.scanned.role.arn)
 
     @property
     def standing(self) -> RoleStatus:
-        """How it stands. One that is contested and not enrolled any more stands as it is now."""
-        judgement = self.surveyed.judgement
+        """Its state. A role in conflict that is no longer enrolled has its present state."""
+        assessment = self.surveyed.assessment
         if (
             self.role_record.conflict is not None
-            and isinstance(judgement.enrollment, Enrolled)
-            and judgement.refused is None
+            and isinstance(assessment.enrollment, Enrolled)
+            and assessment.refused is None
         ):
             return RoleStatus.CONFLICT
-        return _STATUSES[judgement.kind]
+        return _STATUSES[assessment.kind]
 
     @property
     def cloud(self) -> str | None:
-        """The cloud in its enrolment tag; None where it has no such tag, or is off."""
+        """The cloud in its enrollment tag; None where it has no such tag, or is off."""
         return self.surveyed.cloud
 
     @property
     def why(self) -> str:
-        """Why it is refused, off or only nearly enrolled, in a sentence; empty for any other role."""
+        """Why it is refused, off or misconfigured, in a sentence; empty for any other role."""
         near = self.surveyed.near
         return self.surveyed.why if near is None else near.why
 
     @property
     def enrolling_cloud(self) -> str | None:
-        """The cloud that a role without the tag must have been meant for; None where that cannot be told."""
+        """The cloud that a role without the tag was probably meant for; None where that is unknown."""
         near = self.surveyed.near
         return near.cloud if near is not None and self.standing is RoleStatus.MISCONFIGURED else None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What else is to be said of it, in sentences."""
-        enrollment = self.surveyed.judgement.enrollment
+        enrollment = self.surveyed.assessment.enrollment
         said = enrollment.notes if isinstance(enrollment, Enrolled) else ()
         return (*said, "Observed only: nothing is written.") if self.surveyed.is_observed_only else said
 
     def explained(self, finding: Finding) -> tuple[str, ...]:
-        """What a finding means, why it is so, what stands against its repair, and what a person can do about it."""
+        """What a finding means, its reasons, what blocks its repair, and the remedy."""
         return explained(finding, self._blocked.get(finding))
 
     def needs_manual_action(self, finding: Finding) -> bool:
@@ -129,7 +129,7 @@ class RoleReport:
 
     @property
     def _blocked(self) -> Mapping[Finding, BlockedRepair]:
-        return {each.finding: each for each in self.surveyed.judgement.plan.blocked}
+        return {each.finding: each for each in self.surveyed.assessment.plan.blocked}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class Report:
 
     @property
     def counts(self) -> Mapping[RoleStatus, int]:
-        """How many roles stand in each way."""
+        """The number of roles in each state."""
         counted = Counter(each.standing for each in self.roles)
         return {standing: counted[standing] for standing in RoleStatus}
 
@@ -181,8 +181,8 @@ def make_report(
     roles = tuple(
         RoleReport(
             surveyed=each,
-            role_record=stored_record.get(each.judgement.scanned.role.arn.name, RoleRecord()),
-            repairs=len(repaired := times.get(each.judgement.scanned.role.arn.name, [])),
+            role_record=stored_record.get(each.assessment.scanned.role.arn.name, RoleRecord()),
+            repairs=len(repaired := times.get(each.assessment.scanned.role.arn.name, [])),
             last_repair=max(repaired, default=None),
         )
         for each in fleet.survey.roles

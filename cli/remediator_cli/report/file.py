@@ -1,4 +1,4 @@
-"""A file that is there as a whole or not at all, and that nobody loses by a slip of the keyboard."""
+"""A file that is written as a whole or not at all, and is not overwritten by mistake."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def refuse_occupied(path: Path, *, force: bool) -> None:
 
 
 def write_whole(path: Path, text: str, *, force: bool) -> None:
-    """Write a text as UTF-8: whoever reads the file sees the former one or the new one, never a part.
+    """Write a text as UTF-8: a reader sees the previous file or the new one, never a part.
 
     Raises RemediatorError as ``refuse_occupied`` does, and where it cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with _written(path):
         try:
-            beside.write_text(text, encoding="utf-8", newline="\n")
+            temporary.write_text(text, encoding="utf-8", newline="\n")
             refuse_occupied(path, force=force)
-            beside.replace(path)
+            temporary.replace(path)
         finally:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 _TEXT_LIMIT: Final = 2_000
 """Characters. Longer than any ARN, and than any sentence that is meant to be read."""
 _MEANINGS: Final = {
-    RoleStatus.CONFLICT: "Somebody keeps undoing their repairs, so that nothing more is written.",
+    RoleStatus.CONFLICT: "Another principal keeps undoing their repairs, so nothing more is written.",
     RoleStatus.MANUAL_ACTION: "Something is wrong that must not be repaired automatically.",
-    RoleStatus.WOULD_REPAIR: "What would be written stands with each.",
-    RoleStatus.REFUSED: "They carry the enrolment tag, but must not be touched.",
-    RoleStatus.MISCONFIGURED: "They are not looked after. Enrol those that clusters use.",
-    RoleStatus.OFF: "Their own tag asks to leave them alone.",
+    RoleStatus.WOULD_REPAIR: "Each shows what would be written.",
+    RoleStatus.REFUSED: "They have the enrollment tag, but must not be managed.",
+    RoleStatus.MISCONFIGURED: "They are not managed. Enroll those that clusters use.",
+    RoleStatus.OFF: "Their own tag turns remediation off.",
     RoleStatus.USABLE: "EC2 may assume them, and they reach their bucket.",
 }
 _DIFF_LINES: Final = {"+": "added", "-": "taken", "@": "place"}
@@ -93,14 +93,14 @@ def environment() -> Environment:
 
 
 def verbatim(text: str) -> Markup:
-    """A text of our own that a browser takes as it stands: a style sheet, a script.
+    """A text of this package that the browser takes as it is: a style sheet, a script.
 
     Raises ValueError for one that could end its element, or begin a comment in it.
     """
     from markupsafe import Markup  # noqa: PLC0415  # only a page pays for it
 
     if "</" in text or "<!--" in text:
-        raise ValueError("what stands in a page as it is may hold neither </ nor <!--")
+        raise ValueError("a text that a page contains verbatim must contain neither </ nor <!--")
     return Markup(text)  # noqa: S704  # it is a file of this package
 
 
@@ -127,7 +127,7 @@ def _notices(report: Report) -> Iterator[str]:
         yield f"The credentials may not call {denied}, so that what needs it was taken for unreadable."
     yield from report.plan["notes"]
     if report.past is None:
-        yield f"Without history: {report.without_past}. So repairs, who breaks roles, and contests are not known here."
+        yield f"Without history: {report.without_past}. Repairs, their causes, and conflicts are unknown."
 
 
 def _diff_lines(write: Write) -> Iterator[tuple[str | None, str]]:
@@ -176,8 +176,8 @@ def _breakers_said(past: Past, found: int) -> Iterator[str]:
     yield "By the role or user behind the calls after which something had to be repaired."
     if past.asked_for:
         yield (
-            f"Nobody broke what {_counted(past.asked_for, 'repair')} mended: the role had just been created, enrolled "
-            "or released, or a person asked."
+            f"No call broke what {_counted(past.asked_for, 'repair')} repaired: the role had just been created, "
+            "enrolled or released, or an operator applied the repair."
         )
     if swept := past.unexplained - past.asked_for:
         yield f"Of {_counted(swept, 'repair')} no call is known: a sweep found what was broken."

@@ -45,7 +45,7 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What the history of a deployment tells of the ``days`` days (UTC) up to ``today``.
+    """The history of a deployment over the ``days`` days (UTC) up to ``today``.
 
     ``changes`` are those of these days, newest first. ``is_cut`` says that there were more than are read, so that the
     oldest are missing. ``open`` are the roles of which something is open, with what is remembered of them.
@@ -88,12 +88,14 @@ class Past:
 
     @property
     def unexplained(self) -> int:
-        """How many repairs have no cause that could have broken anything: a sweep found them, or a person asked."""
+        """The number of repairs without a call that could have broken anything: a sweep found them, or an operator
+        asked."""
         return sum(next(_breaking(each), None) is None for each in self.repairs)
 
     @property
     def asked_for(self) -> int:
-        """How many of these have a call all the same: the role was created, enrolled or released, or a person asked."""
+        """The number of these that have a call anyway: the role was created, enrolled or released, or an operator
+        asked."""
         return sum(
             next(_breaking(each), None) is None and not all(is_sweep(cause) for cause in each.causes)
             for each in self.repairs

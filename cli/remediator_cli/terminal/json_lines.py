@@ -18,7 +18,7 @@ LONGEST_LINE = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class JsonLine:
-    """What one line holds; ``place`` says where it stands (``roles.jsonl:3``)."""
+    """What one line holds; ``place`` is its place (``roles.jsonl:3``)."""
 
     place: str
     value: object
@@ -104,7 +104,7 @@ def parse_json(text: str) -> object:
     """The one JSON value that a text holds.
 
     Raises NotJson for anything else, for a value that is nested too deeply and for an object with two equal keys:
-    nobody can say which of them was meant.
+    it is unknown which of them was meant.
     """
     with _understood(1):
         value: object = _DECODER.decode(text)

@@ -27,7 +27,7 @@ class _CutOff(Exception):
 def read_json_values(names: Sequence[str]) -> Iterator[JsonLine | Fault]:
     """Read the values of the files, one file after the other; ``-`` is standard input.
 
-    What stands on one line is answered as soon as that line was read; values that go over several lines are, when all
+    A value on one line is answered as soon as that line was read; values over several lines are answered when all
     of the file was. The place of a value is the line where it begins. What cannot be read is a fault, and reading goes
     on with the next line that begins with a brace or a bracket.
     """

@@ -15,7 +15,7 @@ from remediator_cli.terminal.json_lines import NotJson, parse_json
 from remediator_cli.terminal.output import print_error
 
 CONTEXT_KEY = "remediator"
-BESIDE: Final = Path("cdk.json")
+DEFAULT_FILE: Final = Path("cdk.json")
 """Where the configuration is looked for when no option names it: in the working directory."""
 
 
@@ -60,11 +60,11 @@ def needed_settings(path: Path | None) -> Settings:
 
     Raises RemediatorError where there is no such file. A wrong one ends the command with the exit code for bad input.
     """
-    found = given_settings(path or (BESIDE if BESIDE.is_file() else None))
+    found = given_settings(path or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None))
     if found is None:
         raise RemediatorError(
-            f"the configuration is needed, and there is no {BESIDE} in the working directory: name the cdk.json of the "
-            "deployment with --settings"
+            f"the configuration is missing: there is no {DEFAULT_FILE} in the working directory. Name the cdk.json of "
+            "the deployment with --settings"
         )
     return found
 

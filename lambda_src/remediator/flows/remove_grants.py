@@ -68,7 +68,7 @@ class NotRemoved:
     why: str
 
 
-def find_what_is_ours(world: World, names: frozenset[str], *, has_history: bool) -> FoundGrants:
+def find_grants(world: World, names: frozenset[str], *, has_history: bool) -> FoundGrants:
     """Look for it in all roles of the account and all buckets of the configuration, or for that of some ``names``.
 
     ``world.scan`` has to keep every role. Grants come first and the trust of EC2 after them, instance profiles last;

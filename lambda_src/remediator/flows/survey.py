@@ -22,18 +22,18 @@ _NEAR = frozenset({Refusal.UNKNOWN_CLOUD, Refusal.NOT_ALLOWED})
 class Surveyed:
     """What came of one role; ``near`` says what keeps it from being enrolled, None where nothing of that kind does."""
 
-    judgement: Assessment
+    assessment: Assessment
     near: MisconfiguredEnrollment | None
 
     @property
     def needs_something(self) -> bool:
         """Whether something would be written, or a person has to look at it."""
-        return self.judgement.kind in ALERTED or (self.near is not None and self.near.is_intended)
+        return self.assessment.kind in ALERTED or (self.near is not None and self.near.is_intended)
 
     @property
     def cloud(self) -> str | None:
         """The cloud in its enrolment tag; None where it has no such tag, or is off."""
-        match self.judgement.enrollment:
+        match self.assessment.enrollment:
             case Enrolled(cloud=cloud):
                 return cloud.name
             case Refused(cloud=name):
@@ -44,15 +44,15 @@ class Surveyed:
     @property
     def is_observed_only(self) -> bool:
         """Whether nothing is written because the mode of its cloud, or its own tag, says so."""
-        enrollment = self.judgement.enrollment
+        enrollment = self.assessment.enrollment
         return isinstance(enrollment, Enrolled) and enrollment.mode is Mode.OBSERVE
 
     @property
     def why(self) -> str:
         """Why it is not looked after, in a sentence; empty where it is."""
-        if self.judgement.refused is not None:
-            return self.judgement.refused.why
-        return "" if isinstance(self.judgement.enrollment, Enrolled) else self.judgement.enrollment.why
+        if self.assessment.refused is not None:
+            return self.assessment.refused.why
+        return "" if isinstance(self.assessment.enrollment, Enrolled) else self.assessment.enrollment.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def survey(world: World, names: frozenset[str], *, on_roles: Callable[[int], Non
         marker = page.next_marker
         if marker is None:
             break
-    surveyed.sort(key=lambda each: str(each.judgement.scanned.role.arn))
+    surveyed.sort(key=lambda each: str(each.assessment.scanned.role.arn))
     return Survey(scanned, tuple(surveyed), tuple(unjudged))
 
 
@@ -120,10 +120,10 @@ def _assessed(scanned: Scanned, assessor: Assessor) -> Assessment | UnreadableRo
     return assessor.unreadable(scanned, _OUTDATED) if is_outdated else found
 
 
-def _near(judgement: Assessment, settings: Settings) -> MisconfiguredEnrollment | None:
+def _near(assessment: Assessment, settings: Settings) -> MisconfiguredEnrollment | None:
     """Only of a role that would be enrolled if it were not for its tag or the patterns."""
-    role = judgement.scanned.role
-    match judgement.enrollment:
+    role = assessment.scanned.role
+    match assessment.enrollment:
         case NotEnrolled():
             return misconfigured_enrollment(role.arn, role.tags, settings)
         case Refused(refusal=refusal) if refusal in _NEAR:

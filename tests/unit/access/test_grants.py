@@ -44,8 +44,8 @@ def only(*args: object, **kwargs: object) -> str:
     return found.pop()
 
 
-def named(action: str, judgements: tuple[GrantEvaluation, ...]) -> GrantEvaluation:
-    return next(each for each in judgements if each.action == action)
+def named(action: str, assessments: tuple[GrantEvaluation, ...]) -> GrantEvaluation:
+    return next(each for each in assessments if each.action == action)
 
 
 def test_the_eight_actions_come_in_a_fixed_order() -> None:

@@ -185,9 +185,9 @@ def _is_granted_by_others(observed: Observed, bucket: Bucket, roles: Iterable[st
     after = granting_bucket_policy(bucket.policy, bucket.name, roles, observed.role.arn.partition)
     restored = replace(bucket, policy=Absent() if after is None else Present(after))
     return all(
-        judgement.verdict is GrantVerdict.ALLOWED
-        for judgement in evaluate_grants(observed.role, observed.policies, restored)
-        if judgement.action in REQUIRED_ACTIONS
+        assessment.verdict is GrantVerdict.ALLOWED
+        for assessment in evaluate_grants(observed.role, observed.policies, restored)
+        if assessment.action in REQUIRED_ACTIONS
     )
 
 

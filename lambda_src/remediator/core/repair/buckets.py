@@ -36,8 +36,8 @@ def _findings(
         case Unreadable(why=why):
             return (Finding(FindingCode.BUCKET_UNREADABLE, name, (why,)),)
         case Present(value=bucket):
-            judgements = evaluate_grants(observed.role, observed.policies, bucket, context)
-            return _grant_findings(name, [j for j in judgements if j.action in REQUIRED_ACTIONS])
+            assessments = evaluate_grants(observed.role, observed.policies, bucket, context)
+            return _grant_findings(name, [j for j in assessments if j.action in REQUIRED_ACTIONS])
         case _ as never:
             assert_never(never)
 
@@ -47,24 +47,24 @@ def _grant_findings(bucket: str, required: list[GrantEvaluation]) -> tuple[Findi
     if not hit:
         return ()
     code = _CODES[hit[0].verdict]
-    if code is FindingCode.GRANT_MISSING and not all("identity" in judgement.fix_by for judgement in hit):
+    if code is FindingCode.GRANT_MISSING and not all("identity" in assessment.fix_by for assessment in hit):
         code = FindingCode.GRANT_BEYOND_ROLE
-    return (Finding(code, bucket, reasons_of(hit), tuple(sorted(judgement.action for judgement in hit))),)
+    return (Finding(code, bucket, reasons_of(hit), tuple(sorted(assessment.action for assessment in hit))),)
 
 
-def worst_of(judgements: Iterable[GrantEvaluation]) -> tuple[GrantEvaluation, ...]:
+def worst_of(assessments: Iterable[GrantEvaluation]) -> tuple[GrantEvaluation, ...]:
     """Those with the worst verdict; empty where all is allowed.
 
     Where one required action is blocked or undecided, granting the others would not make the cluster work, and would
     pre-empt the person who has to look at it anyway.
     """
-    judged = tuple(judgements)
+    judged = tuple(assessments)
     for verdict in (GrantVerdict.BLOCKED, GrantVerdict.UNDECIDED, GrantVerdict.MISSING):
-        if hit := tuple(judgement for judgement in judged if judgement.verdict is verdict):
+        if hit := tuple(assessment for assessment in judged if assessment.verdict is verdict):
             return hit
     return ()
 
 
-def reasons_of(judgements: Iterable[GrantEvaluation]) -> tuple[str, ...]:
+def reasons_of(assessments: Iterable[GrantEvaluation]) -> tuple[str, ...]:
     """All their reasons, each once."""
-    return tuple(dict.fromkeys(reason for judgement in judgements for reason in judgement.because))
+    return tuple(dict.fromkeys(reason for assessment in assessments for reason in assessment.because))

@@ -64,11 +64,11 @@ def _may_use(observed: Observed, context: EvaluationContext, name: str, policy: 
     if isinstance(policy, Present) and not is_intact(policy.value, name, role.arn):
         return False
     verdicts = [
-        judgement.verdict
+        assessment.verdict
         for bucket_name, reading in observed.buckets
         if bucket_name == name and isinstance(reading, Present)
-        for judgement in evaluate_grants(role, observed.policies, replace(reading.value, policy=policy), context)
-        if judgement.action in REQUIRED_ACTIONS
+        for assessment in evaluate_grants(role, observed.policies, replace(reading.value, policy=policy), context)
+        if assessment.action in REQUIRED_ACTIONS
     ]
     return bool(verdicts) and all(verdict is GrantVerdict.ALLOWED for verdict in verdicts)
 

@@ -70,7 +70,7 @@ def _key_finding(
     code = _CODES[hit[0].verdict]
     if code is FindingCode.KEY_BLOCKED and _would_help(observed, buckets, evaluation_context):
         code = FindingCode.KEY_BEYOND_ROLE  # the more telling word for it
-    return (Finding(code, key.arn, reasons_of(hit), tuple(sorted({judgement.action for judgement in hit}))),)
+    return (Finding(code, key.arn, reasons_of(hit), tuple(sorted({assessment.action for assessment in hit}))),)
 
 
 def _state_finding(key: CustomerKey) -> Finding | None:

@@ -98,11 +98,11 @@ def evaluate_trust(role: Role, evaluation_context: EvaluationContext = Evaluatio
 
 def assess(role: Role, context: EvaluationContext) -> tuple[Finding, ...]:
     """What is wrong with the trust policy: one finding, or none."""
-    judgement = evaluate_trust(role, context)
-    if judgement.verdict is TrustVerdict.OK:
+    assessment = evaluate_trust(role, context)
+    if assessment.verdict is TrustVerdict.OK:
         return ()
-    because = tuple(dict.fromkeys(judgement.because))
-    return (Finding(_CODES[judgement.verdict], TRUST_SUBJECT, because, (ASSUME_ROLE,)),)
+    because = tuple(dict.fromkeys(assessment.because))
+    return (Finding(_CODES[assessment.verdict], TRUST_SUBJECT, because, (ASSUME_ROLE,)),)
 
 
 def _evaluate(document: PolicyDocument, role: Role, evaluation_context: EvaluationContext) -> TrustEvaluation:
