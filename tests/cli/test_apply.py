@@ -129,7 +129,7 @@ class TestIsHeldBack:
         running.account.pause("paused: production")
         answer = remediator("apply", "--yes", ROLE)
         assert (answer.code, running.inline()) == (1, [])
-        assert "not repaired. Writes for production are paused. `remediator resume` ends that." in answer.err
+        assert "not repaired. Writes for production are paused. To end the pause: remediator resume" in answer.err
 
     def test_by_a_pause_that_comes_while_it_asks(
         self, running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
@@ -147,7 +147,7 @@ class TestIsHeldBack:
         configure(mode="observe")
         answer = remediator("apply", "--yes", ROLE)
         assert (answer.code, running.inline()) == (1, [])
-        assert "not repaired. The role is only observed" in answer.err
+        assert "not repaired. The role is in observe mode" in answer.err
 
     def test_by_a_contest(self, running: Running, remediator: Remediator) -> None:
         finding = Finding(FindingCode.GRANT_MISSING, BUCKET)
@@ -155,7 +155,7 @@ class TestIsHeldBack:
         running.remember(RoleRecord(role_id="AROA", conflict=conflict))
         answer = remediator("apply", "--yes", ROLE)
         assert (answer.code, running.inline()) == (1, [])
-        assert "its repairs are undone by Terraform. `remediator resume head-node` ends that" in answer.err
+        assert "its repairs are undone by Terraform. When that is resolved: remediator resume head-node" in answer.err
 
     def test_by_a_contest_that_begins_with_it(
         self, running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
@@ -245,7 +245,7 @@ def test_what_was_written_is_said_though_people_could_not_be_told(
     monkeypatch.setattr(AlertsTopic, "publish", refuse)
     answer = remediator("apply", "--yes", ROLE)
     assert (answer.code, running.inline()) == (0, OWN)
-    assert "people could not be told: sns:Publish failed with AccessDenied" in answer.err
+    assert "the alert could not be sent: sns:Publish failed with AccessDenied" in answer.err
     assert running.account.history.read_role_record(ROLE).open_changes != ()
 
 
@@ -380,14 +380,14 @@ def test_a_contest_is_said_to_be_one_only_where_it_is_remembered(
         silent.setattr(AlertsTopic, "publish", refuse)
         answer = remediator("apply", "--yes", "--json", ROLE)
     assert (answer.code, running.inline()) == (1, [])
-    assert "not remembered yet" in answer.err
+    assert "not stored yet" in answer.err
     assert "remediator resume" not in answer.err
     assert (answer.record["contest"]["stored"], answer.record["held_back_by"]) == (False, "contest")
     assert running.account.history.read_role_record(ROLE).conflict is None
     answer = remediator("apply", "--yes", "--json", ROLE)
-    assert "it is contested now. `remediator resume head-node` ends that" in answer.err
+    assert "the role is in conflict now. When that is resolved: remediator resume head-node" in answer.err
     assert (answer.record["contest"]["stored"], answer.record["told"]) == (True, True)
-    assert "The contest since" in remediator("resume", ROLE).out
+    assert "The conflict since" in remediator("resume", ROLE).out
 
 
 def test_what_was_told_and_could_not_be_remembered_is_said_to_be_that(
@@ -399,4 +399,4 @@ def test_what_was_told_and_could_not_be_remembered_is_said_to_be_that(
     monkeypatch.setattr(HistoryTable, "close", lose)
     answer = remediator("apply", "--yes", ROLE)
     assert answer.code == 0
-    assert "what people were told could not be remembered: dynamodb:UpdateItem failed" in answer.err
+    assert "the alert was sent but could not be recorded: dynamodb:UpdateItem failed" in answer.err

@@ -234,4 +234,4 @@ def test_a_fault_of_ours_on_one_line_costs_no_other_and_is_no_traceback(
     answer = remediator("evaluate", stdin=lines(*(case(id=name) for name in ("first", "second", "third"))))
     assert [record["id"] for record in answer.records] == ["first", "third"]
     assert answer.code == 1
-    assert re.fullmatch(r"<stdin>:2: .*fault of this program: KeyError: 'surprise'\n", answer.err)
+    assert re.fullmatch(r"<stdin>:2: .*a bug in the program: KeyError: 'surprise'\n", answer.err)

@@ -107,7 +107,7 @@ def test_the_page_lists_the_verdicts_codes_forms_and_exit_codes_that_there_are()
     listed = set(re.findall(r"^\| `([^`]+)`", PAGE, re.MULTILINE))
     assert {verdict.value for verdict in Verdict} <= listed
     assert {UNENROLLED, ROLE_DELETED, ROLE_NOT_IN_FILE, ENROLLMENT_UNDECIDED} <= listed
-    assert {f"--format {form.value}" for form in CheckFormat} <= listed
+    assert {f"--output {form.value}" for form in CheckFormat} <= listed
     exits = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}
     assert exits == {ExitCode.OK, ExitCode.ERROR, ExitCode.BAD_INPUT, ExitCode.FOUND}
 

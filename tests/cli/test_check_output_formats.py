@@ -20,7 +20,7 @@ from remediator_cli.checks.output_formats import (
 )
 from remediator_cli.checks.verdicts import Remark, RoleCheck, Verdict
 from remediator_cli.iac.declared import Place
-from remediator_cli.terminal.output import tell
+from remediator_cli.terminal.output import print_text
 from tests.cli.plans import LAMBDA, Json, configuration, resource, role_values, text, usable, written
 from tests.cli.plans import plan as a_plan
 from tests.cli.terminal import ROOT, Remediator
@@ -181,7 +181,7 @@ def test_the_worst_is_said_first_and_is_the_verdict(broken: tuple[str, ...], rem
 
 
 def test_a_log_of_sarif_has_the_structure_of_its_specification(broken: tuple[str, ...], remediator: Remediator) -> None:
-    answer = remediator(*broken, "--format", "sarif")
+    answer = remediator(*broken, "--output", "sarif")
     assert answer.code == 3
     hostile = sarif_log([a_check(verdict, foreign=HOSTILE) for verdict in Verdict])
     for log in (json.loads(answer.out), json.loads(hostile), json.loads(sarif_log([]))):
@@ -225,8 +225,8 @@ def test_foreign_text_can_neither_end_an_annotation_nor_begin_another() -> None:
 
 
 def test_foreign_text_reaches_no_terminal_as_a_control_sequence(capsys: pytest.CaptureFixture[str]) -> None:
-    tell(checks_table([a_check(foreign=HOSTILE)], ["plan.json"]))
-    tell(checks_table([], [HOSTILE]))
+    print_text(checks_table([a_check(foreign=HOSTILE)], ["plan.json"]))
+    print_text(checks_table([], [HOSTILE]))
     printed = capsys.readouterr().out
     assert not {"\x1b", "\r", "\u202e"} & set(printed)
 
@@ -253,7 +253,7 @@ def test_json_lines_are_plain_ascii() -> None:
 
 def test_a_file_that_cannot_be_read_prints_no_empty_log(tmp_path: Path, remediator: Remediator) -> None:
     configured = written(tmp_path, "settings.json", configuration())
-    arguments = ("check-terraform", "--settings", configured, "--format", "sarif")
+    arguments = ("check-terraform", "--settings", configured, "--output", "sarif")
     assert remediator(*arguments, str(tmp_path / "none.json")).out == ""
     answer = remediator(*arguments, written(tmp_path, "plan.json", usable()))
     assert json.loads(answer.out)["runs"][0]["results"] == []

@@ -26,7 +26,7 @@ from remediator_cli.commands import check_terraform as command
 from remediator_cli.iac.aws_managed import aws_managed, published
 from remediator_cli.iac.terraform_plan import read_plan
 from remediator_cli.terminal.exits import ExitCode
-from remediator_cli.terminal.output import tell
+from remediator_cli.terminal.output import print_text
 from tests.cli.plans import (
     ACCOUNT,
     BUCKET,
@@ -940,7 +940,7 @@ def test_a_bucket_that_is_deleted_and_created_anew_is_undecided() -> None:
             (ROLE_NAME, {"bucket-absent": "undecided"}),
             (EVERY, {"bucket-absent": "undecided"}),
         ]
-        assert "created anew" in checks[0].said[0].because[0]
+        assert "created again" in checks[0].said[0].because[0]
 
 
 def test_a_bucket_whose_new_name_is_unknown_is_undecided() -> None:
@@ -1103,7 +1103,7 @@ def test_roles_that_are_not_enrolled_are_listed_on_request_only(
         (b'{"format_version":"1.0","values":{}}', "is a state and not a plan"),
         (b'{"version":4,"serial":1,"lineage":"x"}', "is a state and not a plan"),
         (b'{"format_version":"2.0"}', "'2.0'"),
-        (b'{"format_version":"1.2","errored":true}', "is a plan that failed"),
+        (b'{"format_version":"1.2","errored":true}', "is an incomplete plan that failed"),
         (b'{"format_version":"1.2","resource_changes":{}}', "resource_changes is not a list"),
         (b'{"format_version":"1.2","resource_changes":[{}]}', "resource_changes[0] lacks its address"),
         (b"{}", "has no format_version"),
@@ -1140,7 +1140,7 @@ def test_a_wrong_call_says_what_is_wrong(known: str, tmp_path: Path, remediator:
     path = written(tmp_path, "plan.json", usable())
     for arguments, said in (
         (("--settings", known, "--account", "1", path), "12 digits"),
-        (("--settings", known, "--json", "--format", "sarif", path), "--format says sarif"),
+        (("--settings", known, "--json", "--output", "sarif", path), "--json and --output sarif exclude each other"),
     ):
         answer = remediator("check-terraform", *arguments)
         assert (answer.code, answer.out) == (2, "")
@@ -1155,7 +1155,7 @@ def test_a_fault_of_the_program_is_one_line(
 
     monkeypatch.setattr(command, "read_plan", fail)
     answer = remediator("check-terraform", "--settings", known, written(tmp_path, "plan.json", usable()))
-    assert (answer.code, answer.err) == (1, "error: this is a fault of the program: KeyError: 'x'\n")
+    assert (answer.code, answer.err) == (1, "error: this is a bug in the program: KeyError: 'x'\n")
 
 
 # AWS's own policies.
@@ -1235,7 +1235,7 @@ def _has_an_answer(value: object) -> None:
     assert json_lines(checks).count("\n") == len(checks)
     json.loads(sarif_log(checks))
     assert all(line.startswith("::") for line in github_annotations(checks).splitlines())
-    tell(checks_table(checks, ["plan.json"]))
+    print_text(checks_table(checks, ["plan.json"]))
 
 
 @given(st.sampled_from(["assume_role_policy", "path", "name", "tags", "tags_all", "permissions_boundary"]))
@@ -1258,4 +1258,4 @@ def test_what_is_only_unknown_of_a_bucket_is_never_said_to_break(attribute: str,
 def test_the_forms_are_those_of_the_command(known: str, tmp_path: Path, remediator: Remediator) -> None:
     path = written(tmp_path, "plan.json", usable())
     for form in CheckFormat:
-        assert remediator("check-terraform", "--settings", known, "--format", form.value, path).code == 0
+        assert remediator("check-terraform", "--settings", known, "--output", form.value, path).code == 0

@@ -29,6 +29,7 @@ from jmespath.exceptions import JMESPathError  # type: ignore[import-untyped]  #
 from typer.exceptions import TyperException
 
 from remediator_cli.app import app
+from remediator_cli.terminal.command import load_command
 from tests.cli import test_check_documentation, test_documentation
 from tests.cli.terminal import ROOT
 from tests.cli.test_links import SPAN, Page, pages
@@ -295,7 +296,7 @@ def remediator_troubles(arguments: Sequence[str]) -> Iterator[str]:
         yield "no such command"
         return
     try:
-        group.commands[name].make_context(name, rest)
+        load_command(name).make_context(name, rest)
     except (TyperException, typer.Exit) as error:
         yield f"{error!r}"
 

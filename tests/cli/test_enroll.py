@@ -39,10 +39,10 @@ def create(
 
 def test_it_shows_what_will_be_done_asks_and_sets_the_tag(worker: Running, remediator: Remediator) -> None:
     answer = remediator("enroll", NEW, "production", stdin=b"y\n")
-    assert (answer.code, answer.err) == (0, f"Enrol {NEW} in production? [y/N] ")
+    assert (answer.code, answer.err) == (0, f"Enroll {NEW} in production? [y/N] ")
     assert answer.out.startswith(f"{NEW}  would-repair  cloud production\n")
     assert "would be written: trust policy" in answer.out
-    assert answer.out.endswith("looks at the role within seconds.\n")
+    assert answer.out.endswith("checks the role within seconds.\n")
     assert worker.tags(NEW) == {KEY: "production"}
     assert worker.inline(NEW) == []
 
@@ -129,7 +129,7 @@ def test_where_approvers_are_configured_it_says_whose_word_counts(worker: Runnin
     approver = f"arn:aws:iam::{ACCOUNT}:role/platform/*"
     write_settings({"approvers": [approver], "clouds": {"production": CLOUD}})
     answer = remediator("enroll", "--yes", NEW, "production")
-    assert f"one of these has to set the tag: {approver}" in " ".join(answer.out.split())
+    assert f"one of these must set it: {approver}" in " ".join(answer.out.split())
 
 
 def test_in_an_observed_cloud_it_says_that_nothing_is_written(worker: Running, remediator: Remediator) -> None:
@@ -200,7 +200,7 @@ class TestWithJson:
         assert (answer.code, answer.record["result"], worker.tags(NEW)) == (1, "declined", {})
         assert schema_errors("enrolment", answer.record) == []
         assert "would be written: trust policy" in answer.err
-        assert f"Enrol {NEW} in production? [y/N] " in answer.err
+        assert f"Enroll {NEW} in production? [y/N] " in answer.err
 
     def test_a_role_that_is_refused_is_one_with_the_guard(self, running: Running, remediator: Remediator) -> None:
         create(running, path="/elsewhere/")

@@ -404,6 +404,6 @@ def test_a_role_with_an_administrators_rights_would_be_left_alone(remediator: Re
 def test_json_says_what_is_so_without_it_and_excludes_the_form_for_people(remediator: Remediator) -> None:
     stdin = lines(case(id="1"), case(id="2"))
     assert remediator("evaluate", "--json", stdin=stdin) == remediator("evaluate", stdin=stdin)
-    answer = remediator("evaluate", "--json", "--human", stdin=stdin)
+    answer = remediator("evaluate", "--json", "--output=text", stdin=stdin)
     assert (answer.code, answer.out) == (2, "")
-    assert "--json and --human exclude each other" in " ".join(answer.err.replace("│", " ").split())
+    assert "--json and --output text exclude each other" in " ".join(answer.err.replace("│", " ").split())

@@ -183,7 +183,7 @@ def test_the_configuration_says_to_which_clouds_a_call_leads(
 ) -> None:
     record = remediator("explain-event", "--settings", cdk_json(), stdin=lines(load(name))).record
     assert (record["clouds"], record["ignored"]) == (clouds, None)
-    assert record["next"] == f"A sweep looks at every enrolled role {then}"
+    assert record["next"] == f"A sweep checks every enrolled role {then}"
 
 
 def test_a_bucket_or_key_that_is_not_configured_is_ignored_and_still_named(
@@ -203,7 +203,7 @@ def test_without_the_configuration_it_is_said_what_would_decide(remediator: Reme
     bucket, key, account, role, policy = remediator("explain-event", stdin=lines(*map(load, names))).records
     assert bucket["next"].startswith("If the bucket anyscale-production-data is in the configuration, a sweep looks at")
     assert key["next"].startswith(f"If the key {KEY} is in the configuration, a sweep looks at")
-    assert account["next"] == "A sweep looks at every enrolled role."
+    assert account["next"] == "A sweep checks every enrolled role."
     assert role["next"].startswith("The router reads the role head-node. If it carries the enrolment tag, which is not")
     assert policy["next"].startswith(f"The router reads each role that {POLICY} is attached to, or that it bounds. If")
 
@@ -451,14 +451,14 @@ def test_a_fault_of_ours_on_one_record_costs_no_other_and_is_no_traceback(
     answer = remediator("explain-event", stdin=lines(*[load("TagRole")] * 3))
     assert [record["place"] for record in answer.records] == ["<stdin>:1", "<stdin>:3"]
     assert answer.code == 1
-    assert answer.err == "<stdin>:2: met a fault of this program: KeyError: 'surprise'\n"
+    assert answer.err == "<stdin>:2: this is a bug in the program: KeyError: 'surprise'\n"
 
 
 EXPECTED = f"""\
 s3:PutBucketPolicy  {THREE[0]["detail"]["eventID"]}  111122223333
 us-west-2  <stdin>:1
 concerns  bucket anyscale-production-datasets
-next      A sweep looks at every enrolled role of the cloud production.
+next      A sweep checks every enrolled role of the cloud production.
 
 s3:PutBucketAcl  {THREE[2]["detail"]["eventID"]}  111122223333  us-east-1
 <stdin>:2
@@ -471,12 +471,12 @@ next     Nothing happens.
 
 def test_for_people_an_answer_is_a_few_lines(remediator: Remediator, cdk_json: Callable[..., str]) -> None:
     stdin = lines(THREE[0], THREE[2])
-    assert remediator("explain-event", "--human", "--settings", cdk_json(), stdin=stdin).out == EXPECTED
+    assert remediator("explain-event", "--output=text", "--settings", cdk_json(), stdin=stdin).out == EXPECTED
 
 
 @pytest.mark.parametrize("columns", [1, 40, 120])
 def test_every_fixture_fits_every_width(columns: int) -> None:
-    answer = run("explain-event", "--human", *map(str, FILES), variables={"COLUMNS": str(columns)})
+    answer = run("explain-event", "--output=text", *map(str, FILES), variables={"COLUMNS": str(columns)})
     assert (answer.code, answer.err) == (0, "")
     assert max(map(len, answer.out.splitlines())) <= columns
 
@@ -485,7 +485,7 @@ def test_foreign_text_is_neither_mark_up_nor_a_control_sequence(remediator: Reme
     hostile = "[red]x[/red] \x1b[31m\r\n\u202e:smile: " + "\ud800" + "[/]"
     event = load("TagRole")
     event["detail"].update(eventName=hostile, eventID=hostile, awsRegion=hostile, recipientAccountId=hostile)
-    for human in ((), ("--human",)):
+    for human in ((), ("--output=text",)):
         answer = remediator("explain-event", *human, stdin=lines(event))
         assert answer.code == 0
         assert not [char for char in answer.out if unicodedata.category(char)[0] == "C" and char != "\n"]
@@ -589,6 +589,6 @@ def test_every_answer_has_the_published_form(file: Path, remediator: Remediator,
 
 
 def test_json_excludes_the_form_for_people(remediator: Remediator) -> None:
-    answer = remediator("explain-event", "--json", "--human", str(FILES[0]))
+    answer = remediator("explain-event", "--json", "--output=text", str(FILES[0]))
     assert (answer.code, answer.out) == (2, "")
-    assert "--json and --human exclude each other" in " ".join(answer.err.replace("│", " ").split())
+    assert "--json and --output text exclude each other" in " ".join(answer.err.replace("│", " ").split())

@@ -18,6 +18,7 @@ from remediator import __version__
 from remediator.errors import RemediatorError
 from remediator_cli import commands
 from remediator_cli.commands import evaluate as command
+from remediator_cli.terminal.command import ENTRIES, load_command
 from remediator_cli.terminal.output import confirmed
 from stacks.bundle import build_bundle
 from tests.cases.case import FILES, HERE
@@ -53,7 +54,7 @@ def test_without_a_command_there_is_help(remediator: Remediator) -> None:
     assert "evaluate" in answer.out + answer.err
 
 
-@pytest.mark.parametrize("arguments", [("evalute",), ("evaluate", "--humn"), ("evaluate", "--human=x")])
+@pytest.mark.parametrize("arguments", [("evalute",), ("evaluate", "--outptu"), ("evaluate", "--output=x")])
 def test_a_wrong_call_ends_with_2_and_says_what_is_wrong(arguments: tuple[str, ...], remediator: Remediator) -> None:
     answer = remediator(*arguments)
     assert (answer.code, answer.out) == (2, "")
@@ -65,7 +66,7 @@ def test_a_wrong_call_ends_with_2_and_says_what_is_wrong(arguments: tuple[str, .
     ("error", "said"),
     [
         (RemediatorError("Name a region."), "error: Name a region.\n"),
-        (KeyError("x"), "error: this is a fault of the program: KeyError: 'x'\n"),
+        (KeyError("x"), "error: this is a bug in the program: KeyError: 'x'\n"),
     ],
 )
 def test_an_error_is_one_line_and_no_traceback(
@@ -121,7 +122,7 @@ def test_a_line_is_answered_before_the_next_one_comes() -> None:
         patience.cancel()
 
 
-@pytest.mark.parametrize("form", ["", "--human"])
+@pytest.mark.parametrize("form", ["", "--output=text"])
 def test_a_reader_that_goes_away_ends_the_program_quietly(form: str, tmp_path: Path) -> None:
     roles = tmp_path / "roles.jsonl"
     roles.write_bytes(lines(*[case()] * 2_000))
@@ -167,7 +168,7 @@ FULL = "No space left on device"
             f"plan --print-policy --settings {ROOT}/cdk.json >/dev/full",
             f"error: standard output cannot be written: {FULL}\n",
         ),
-        ("--version >/dev/full", f"error: the operating system says: {FULL}\n"),
+        ("--version >/dev/full", f"error: the operating system reports: {FULL}\n"),
         (f"{POLICY} >&-", "error: nothing can be printed: standard output is closed\n"),
         (f"{POLICY} >&- 2>&-", ""),
     ],
@@ -238,3 +239,52 @@ def test_what_can_be_the_name_of_no_role_is_a_wrong_call_before_aws_is_asked(
     assert (answer.code, answer.out) == (code, "")
     assert "Invalid value for" in answer.err
     assert "\x1b" not in answer.err
+
+
+def test_the_list_of_commands_is_that_of_the_modules_and_each_summary_begins_the_help() -> None:
+    assert sorted(ENTRIES) == [name.replace("_", "-") for name in MODULES]
+    for name, entry in ENTRIES.items():
+        assert (load_command(name).help or "").startswith(entry.summary), name
+
+
+def test_a_suggested_command_has_those_options_of_the_call_that_it_takes() -> None:
+    for name, entry in ENTRIES.items():
+        options = {option.removeprefix("--") for each in load_command(name).params for option in each.opts}
+        shared = {"settings", "stack", "region", "profile"} if "stack" in options else {"settings", "profile"}
+        assert entry.shared == options & shared, name
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "import remediator_cli.commands.status as s; s.aws.answered = stop",
+        "sys.meta_path.insert(0, type('Finder', (), {'find_spec': stop})())",
+    ],
+    ids=["while it runs", "while it is imported"],
+)
+def test_an_interrupt_ends_the_program_quietly(moment: str) -> None:
+    script = (
+        "import builtins, sys\n"
+        "from remediator_cli.__main__ import main\n"
+        "def stop(*_, **__): raise KeyboardInterrupt\n"
+        "builtins.stop = stop\n"
+        "sys.argv = ['remediator', 'status']\n"
+        f"{moment}\n"
+        "main()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, env=environment())
+    assert (ran.returncode, ran.stderr) == (130, "")
+
+
+def test_listing_the_commands_imports_neither_the_sdk_nor_a_command() -> None:
+    script = (
+        "import sys\n"
+        "sys.argv = ['remediator', '--help']\n"
+        "from remediator_cli.app import main\n"
+        "try: main()\n"
+        "finally: print(*sorted(sys.modules), file=sys.stderr)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment())
+    imported = set(ran.stderr.split())
+    assert not imported & {"boto3", "botocore", "yaml", "jinja2"}
+    assert not any(name.startswith("remediator_cli.commands.") for name in imported)

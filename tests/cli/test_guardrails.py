@@ -65,7 +65,7 @@ def test_it_needs_no_configuration(remediator: Remediator) -> None:
 
 
 def test_both_forms_say_the_same(configured: str, remediator: Remediator) -> None:
-    forms = [remediator("guardrails", "--settings", configured, "--form", form).out for form in ("scp", "iam")]
+    forms = [remediator("guardrails", "--settings", configured, "--type", form).out for form in ("scp", "iam")]
     assert json.loads(forms[0]) == json.loads(forms[1])
 
 
@@ -100,8 +100,8 @@ def test_too_many_who_may_pass_are_an_error_that_says_what_to_do(remediator: Rem
 
 @pytest.mark.parametrize("form", ["scp", "iam"])
 def test_json_holds_the_policy_and_what_it_was_made_from(form: str, configured: str, remediator: Remediator) -> None:
-    printed = remediator("guardrails", "--settings", configured, "--form", form).out
-    answer = remediator("guardrails", "--settings", configured, "--form", form, "--json")
+    printed = remediator("guardrails", "--settings", configured, "--type", form).out
+    answer = remediator("guardrails", "--settings", configured, "--type", form, "--json")
     assert (answer.code, answer.err, schema_errors("guardrails", answer.record)) == (0, "", [])
     assert answer.record["policy"] == json.loads(printed)
     assert answer.record["characters"] == len(printed.rstrip("\n"))

@@ -16,6 +16,8 @@ from remediator.core.events.sweep import sweep_cause
 from tests.cli.deployed import CAUSE, NOW, ROLE, Deployed
 from tests.cli.schemas import schema_errors
 from tests.cli.terminal import Remediator
+from tests.examples import LAMBDA_STATEMENT, policy
+from tests.functional.world import client
 
 OTHER = "head-node/20260304T100020000000Z-00000000"
 
@@ -34,7 +36,7 @@ def test_the_newest_comes_first_and_no_more_than_asked_for(deployed: Deployed, r
     for minutes in (1, 2, 3):
         deployed.repair_trust(at=NOW + timedelta(minutes=minutes))
     for arguments in ((), (ROLE,), (f"arn:aws:iam::111122223333:role/anyscale/production/{ROLE}",)):
-        listed = [record["time"] for record in remediator("history", *arguments, "--json", "--most", "3").records]
+        listed = [record["time"] for record in remediator("history", *arguments, "--json", "--limit", "3").records]
         assert listed == [f"2026-03-04T10:0{minutes}:20+00:00" for minutes in (3, 2, 1)]
 
 
@@ -79,18 +81,25 @@ def test_one_change_is_shown_with_its_diff(deployed: Deployed, remediator: Remed
 
 def test_a_sweep_is_told_as_such(deployed: Deployed, remediator: Remediator) -> None:
     deployed.repair_trust(at=NOW + timedelta(hours=1), cause=sweep_cause("sweep-1", NOW))
-    assert "found by a sweep" in remediator("history", "--most", "1").out
+    assert "found by a sweep" in remediator("history", "--limit", "1").out
 
 
-def test_nothing_is_said_to_be_nothing(deployed: Deployed, remediator: Remediator) -> None:
-    assert remediator("history", "worker").out == "No change of worker is recorded.\n"
+def test_a_role_without_changes_is_reported_as_such(deployed: Deployed, remediator: Remediator) -> None:
+    client("iam").create_role(RoleName="worker", AssumeRolePolicyDocument=json.dumps(policy(LAMBDA_STATEMENT)))
+    assert remediator("history", "worker").out == "No changes of worker are recorded.\n"
     assert remediator("history", "worker", "--json").out == ""
+
+
+def test_a_misspelled_role_is_an_error(deployed: Deployed, remediator: Remediator) -> None:
+    answer = remediator("history", "head-nod")
+    assert (answer.code, answer.out) == (1, "")
+    assert "no changes of head-nod are recorded, and the account has no such role" in answer.err
 
 
 def test_a_change_that_is_not_there_is_an_error(deployed: Deployed, remediator: Remediator) -> None:
     answer = remediator("history", OTHER)
     assert (answer.code, answer.out) == (1, "")
-    assert "there is no change" in answer.err
+    assert "the history has no change" in answer.err
 
 
 @pytest.mark.parametrize("what", ["head-node/1", "a/b/c", "arn:aws:iam::111122223333:user/alice"])
@@ -148,11 +157,11 @@ def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_na
 def test_of_a_name_that_two_roles_had_an_arn_says_which_is_meant(deployed: Deployed, remediator: Remediator) -> None:
     deployed.iam.delete_role(RoleName=ROLE)
     trust = json.dumps({"Version": "2012-10-17", "Statement": []})
-    deployed.iam.create_role(RoleName=ROLE, Path="/other/", AssumeRolePolicyDocument=trust)
+    client("iam").create_role(RoleName=ROLE, Path="/other/", AssumeRolePolicyDocument=trust)
     later = deployed.repair_trust(at=NOW + timedelta(hours=1))
     assert len(remediator("history", "--json", ROLE).records) == 2
     for change in (deployed.change, later):
-        assert remediator("history", "--json", "--most", "1", change.role_arn).record["change"] == change.change_id
+        assert remediator("history", "--json", "--limit", "1", change.role_arn).record["change"] == change.change_id
 
 
 def test_the_json_form_has_the_published_schema(deployed: Deployed, remediator: Remediator) -> None:

@@ -121,7 +121,7 @@ def test_a_role_with_a_misspelt_tag_is_shown_with_how_to_enrol_it(account: Deplo
     )
     answer = remediator("plan")
     assert answer.code == 2
-    assert "1 with a tag that does not enrol" in answer.out
+    assert "1 with a misconfigured enrollment" in answer.out
     assert "It has the tag 'Anyscale:Cluster-Role'" in answer.out
     assert "remediator enroll worker production" in answer.out
 
@@ -193,7 +193,7 @@ def test_what_cannot_be_reached_is_an_error_and_not_clean(
     monkeypatch.setattr("time.sleep", lambda _: None)
     answer = remediator("plan")
     assert answer.code == 1
-    assert f"{ROLE}: could not be judged: s3:GetBucketPolicy failed with SlowDown" in answer.err
+    assert f"{ROLE}: could not be checked: s3:GetBucketPolicy failed with SlowDown" in answer.err
 
 
 def test_without_credentials_it_says_what_to_set(
@@ -318,7 +318,7 @@ def test_each_role_is_counted_once(account: Deployed, remediator: Remediator) ->
 
 def test_what_is_only_observed_is_not_said_to_be_repaired(account: Deployed, remediator: Remediator) -> None:
     account.iam.tag_role(RoleName=ROLE, Tags=[{"Key": "anyscale:remediation", "Value": "observe"}])
-    assert remediator("plan").out.startswith(f"Account {ACCOUNT}, 1 role: 1 broken, and only observed.\n")
+    assert remediator("plan").out.startswith(f"Account {ACCOUNT}, 1 role: 1 broken, observed only.\n")
 
 
 @pytest.mark.parametrize(

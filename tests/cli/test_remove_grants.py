@@ -37,9 +37,9 @@ def granted(running: Running, remediator: Remediator) -> Running:
 
 def test_it_warns_shows_the_diffs_asks_and_takes_back_what_is_ours(granted: Running, remediator: Remediator) -> None:
     answer = remediator("remove-grants", stdin=b"y\n")
-    assert (answer.code, answer.err) == (0, "Take back these 2 documents? [y/N] ")
+    assert (answer.code, answer.err) == (0, "Remove the grants in these 2 documents? [y/N] ")
     said = " ".join(answer.out.split())
-    assert "Clusters that have no other grant lose their access at once." in said
+    assert "Clusters that have no other grant lose their access immediately." in said
     assert f"inline policy AnyscaleRemediatorS3Access of {ROLE} would be deleted" in said
     assert f"trust policy of {ROLE} would become" in said
     assert '- "Sid": "AnyscaleRemediatorEC2Trust",' in said
@@ -53,7 +53,7 @@ def test_it_is_recorded_with_whoever_does_it(granted: Running, remediator: Remed
     me = boto3.client("sts").get_caller_identity()["Arn"]
     assert {cause.actor.arn for each in newest for cause in each.causes} == {me}
     assert all(each.change_id in out.replace("\n", "") for each in newest)
-    assert f"{me} undid what was granted" in " ".join(remediator("history", "--most", "1").out.split())
+    assert f"{me} undid what was granted" in " ".join(remediator("history", "--limit", "1").out.split())
 
 
 @pytest.mark.parametrize("said", [b"", b"n\n"])
@@ -70,7 +70,7 @@ def test_while_the_remediator_would_put_it_back_nothing_is_changed(
     granted.account.pause(value)
     answer = remediator("remove-grants", "--yes")
     assert (answer.code, granted.inline()) == (1, ["AnyscaleRemediatorS3Access"])
-    assert "the remediator runs, and would put back within seconds what is taken back in production" in answer.err
+    assert "the remediator is running, and would restore within seconds what is removed in production" in answer.err
     assert "remediator pause" in answer.err
 
 
@@ -114,7 +114,7 @@ def test_where_there_is_nothing_of_ours_it_says_so(granted: Running, remediator:
     remediator("remove-grants", "--yes")
     answer = remediator("remove-grants")
     assert (answer.code, answer.err) == (0, "")
-    assert answer.out == "There is nothing to take back.\n"
+    assert answer.out == "There is nothing to remove.\n"
 
 
 def test_what_is_left_is_named_with_the_reason(granted: Running, remediator: Remediator) -> None:
@@ -146,7 +146,7 @@ def test_a_write_that_is_denied_is_named_and_the_others_are_made(
     deny(monkeypatch, "DeleteRolePolicy")
     answer = remediator("remove-grants", "--yes")
     assert (answer.code, granted.account.trust()) == (1, [LAMBDA_STATEMENT])
-    assert "not taken back. iam:DeleteRolePolicy failed with AccessDenied: no" in answer.err
+    assert "not removed. iam:DeleteRolePolicy failed with AccessDenied: no" in answer.err
     assert granted.inline() == ["AnyscaleRemediatorS3Access"]
 
 
@@ -193,7 +193,7 @@ class TestWithJson:
         assert schema_errors("remove-grants", answer.record) == []
         assert {each["taken_back"] for each in answer.record["takings"]} == {None}
         assert "AnyscaleRemediatorEC2Trust" in answer.err
-        assert "Take back these 2 documents? [y/N] " in answer.err
+        assert "Remove the grants in these 2 documents? [y/N] " in answer.err
 
     def test_it_says_that_the_remediator_runs(self, granted: Running, remediator: Remediator) -> None:
         granted.account.pause("running")

@@ -176,7 +176,7 @@ class TestTheCommand:
     ) -> None:
         running.remember(RoleRecord(role_id="AROA", conflict=conflict("Terraform, as ci")))
         answer = remediator("report", "roles.html")
-        assert (answer.code, answer.out, answer.err) == (0, "roles.html: 1 contested.\n", "")
+        assert (answer.code, answer.out, answer.err) == (0, "roles.html: 1 conflict.\n", "")
         said = Page(Path("roles.html").read_text(encoding="utf-8")).said
         assert "1 repair from 2026-02-03 to 2026-03-04, most on 2026-03-04: 1." in said
         assert f"arn:aws:iam::{ACCOUNT}:role/ci Terraform 1 {ROLE} 2026-03-04 10:00 UTC" in said
@@ -307,7 +307,7 @@ class TestTheCommand:
     ) -> None:
         deny(monkeypatch, "GetBucketPolicy")
         answer = remediator("report", "roles.html")
-        assert (answer.code, answer.out) == (0, "roles.html: 1 for a person.\n")
+        assert (answer.code, answer.out) == (0, "roles.html: 1 manual action required.\n")
         assert "your credentials may not call s3:GetBucketPolicy" in answer.err
         assert "The credentials may not call s3:GetBucketPolicy" in Path("roles.html").read_text()
 
@@ -431,7 +431,7 @@ class TestThePage:
     def test_says_what_is_wrong_what_it_means_and_what_can_be_done(self) -> None:
         said = Page(report_page(report_on(*one_of_each(), past=a_past(open_roles=CONFLICT)))).said
         for sentence in (
-            "EC2 may not assume the role: its trust policy does not name EC2, so clusters cannot start.",
+            "EC2 cannot assume the role: its trust policy does not allow EC2. Clusters cannot start.",
             "Undone by Terraform, as ci. Calls since then: 7.",
             "statement `KeepOut` of inline policy `p1` denies",
             "Change what is named above so that it lets this role through, if it is not intended.",

@@ -28,7 +28,7 @@ class TestARole:
         deployed.history.write_role_record(ROLE, role_record)
         answer = remediator("resume", ROLE)
         assert (answer.code, answer.err, deployed.mode()) == (0, "", "repair")
-        assert "The contest since 2026-03-04 10:00 UTC is ended.\n  undone by Terraform, as  [31mci\n" in answer.out
+        assert "The conflict since 2026-03-04 10:00 UTC is ended.\n  undone by Terraform, as  [31mci\n" in answer.out
         after = deployed.history.read_role_record(ROLE)
         assert (after.conflict, after.counted_from) == (None, NOW.replace(minute=12))
 

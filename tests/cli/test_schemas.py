@@ -9,9 +9,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-import typer
 
-from remediator_cli.app import app
+from remediator_cli.terminal.command import ENTRIES, load_command
 from tests.cli.schemas import schema, schema_errors
 from tests.cli.terminal import ROOT
 
@@ -23,9 +22,7 @@ SCHEMAS = sorted(path.name.removesuffix(".schema.json") for path in (ROOT / "doc
 
 def commands() -> dict[str, Any]:
     """The commands of the program, by their names."""
-    group = typer.main.get_command(app)
-    assert isinstance(group, typer.core.TyperGroup)
-    return dict(group.commands)
+    return {name: load_command(name) for name in ENTRIES}
 
 
 def objects(value: object) -> Iterator[dict[str, Any]]:

@@ -29,7 +29,14 @@ CONTEST = Conflict(
     findings=(Finding(FindingCode.TRUST_MISSING, "trust policy"),),
     actors=("Terraform, as arn:aws:sts::111122223333:assumed-role/ci/apply",),
 )
-INCIDENT = Incident("0123456789abcdef", "fedcba9876543210", NOW, alerted=True)
+INCIDENT = Incident(
+    "0123456789abcdef",
+    "fedcba9876543210",
+    NOW,
+    alerted=True,
+    outcome="needs-person",
+    problem="cannot use s3://data",
+)
 
 
 def test_where_all_is_well_the_first_line_says_so_and_it_ends_with_0(running: Running, remediator: Remediator) -> None:
@@ -38,7 +45,7 @@ def test_where_all_is_well_the_first_line_says_so_and_it_ends_with_0(running: Ru
     answer = remediator("status")
     assert (answer.code, answer.err) == (0, "")
     first, _, *facts = answer.out.rstrip().split("\n")
-    assert first == "All is well; nothing for you to do."
+    assert first == "Healthy. No action needed."
     assert [" ".join(line.split()) for line in facts] == [
         f"deployment AnyscaleRemediator in us-east-1, account {ACCOUNT}",
         "deployed 2026-03-01 09:30 UTC (UPDATE_COMPLETE)",
@@ -49,7 +56,7 @@ def test_where_all_is_well_the_first_line_says_so_and_it_ends_with_0(running: Ru
         "waiting intake 0, work 0",
         "given up nothing",
         "open nothing",
-        "alarms none is on",
+        "alarms none",
     ]
 
 
@@ -91,13 +98,13 @@ def failed_deployment(running: Running) -> None:
 @pytest.mark.parametrize(
     ("happens", "said"),
     [
-        (paused, "- Writes for production are paused. `remediator resume` ends that."),
-        (dead_letter, "- 1 message lies in work dead letters: docs/runbook.md says how to have them tried again."),
-        (undelivered, "- 1 message lies in undelivered events: docs/runbook.md says how to have them tried again."),
+        (paused, "- Writes for production are paused. To end the pause: remediator resume"),
+        (dead_letter, "- 1 message in work dead letters. To retry them, see docs/runbook.md."),
+        (undelivered, "- 1 message in undelivered events. To retry them, see docs/runbook.md."),
         (alarm, "What alerts-lost means."),
-        (conflict, f"- The role {ROLE} is contested since 2026-03-04 10:00 UTC: its repairs are undone by Terraform"),
-        (incident, f"- Something is wrong with the role {ROLE} since 2026-03-04 10:00 UTC"),
-        (failed_deployment, "- The last deployment did not succeed (UPDATE_ROLLBACK_COMPLETE)"),
+        (conflict, f"- {ROLE}: conflict since 2026-03-04 10:00 UTC, its repairs are undone by Terraform"),
+        (incident, f"- {ROLE}: manual action required, cannot use s3://data, since 2026-03-04 10:00 UTC"),
+        (failed_deployment, "- The last deployment failed (UPDATE_ROLLBACK_COMPLETE)"),
     ],
 )
 def test_what_needs_a_person_is_said_and_it_ends_with_3(
@@ -107,7 +114,7 @@ def test_what_needs_a_person_is_said_and_it_ends_with_3(
     happens(running)
     answer = remediator("status")
     assert (answer.code, answer.err) == (3, "")
-    assert answer.out.startswith("1 thing needs a person:\n- ")
+    assert answer.out.startswith("1 problem requires an operator:\n- ")
     assert said in " ".join(answer.out.split())
     record = remediator("status", "--json").record
     jsonschema.validate(record, SCHEMA)
@@ -118,7 +125,7 @@ def test_a_sweep_that_has_not_come_for_two_days_needs_a_person(running: Running,
     running.swept(NOW - timedelta(days=3))
     answer = remediator("status")
     assert answer.code == 3
-    assert "No sweep has come to its end within two days" in answer.out
+    assert "No sweep has completed within two days" in answer.out
 
 
 def test_a_message_that_waits_for_its_turn_needs_nobody(running: Running, remediator: Remediator) -> None:
@@ -147,7 +154,7 @@ def test_without_a_configuration_the_modes_are_unknown(running: Running, remedia
     (tmp_path / "cdk.json").unlink()
     running.swept()
     assert remediator("status", "--json").record["clouds"] is None
-    assert "name the configuration with --settings" in remediator("status").out
+    assert "use --settings" in remediator("status").out
 
 
 def test_much_that_needs_a_person_still_fits_a_screen(running: Running, remediator: Remediator) -> None:
@@ -157,7 +164,7 @@ def test_much_that_needs_a_person_still_fits_a_screen(running: Running, remediat
     for number in range(40):
         running.remember(RoleRecord(role_id="AROA", incident=INCIDENT), role=f"node-{number:02}")
     answer = remediator("status")
-    assert answer.out.startswith("41 things need a person:\n")
+    assert answer.out.startswith("41 problems require an operator:\n")
     assert "- and 29 more: remediator status --json" in answer.out
     assert answer.out.count("\n") < 50
 
@@ -185,7 +192,7 @@ def test_a_call_that_is_denied_hides_no_more_than_what_it_reads_and_is_named(
     answer = remediator("status")
     assert (answer.code, answer.err) == (1, f"status: your credentials may not call {action}: no\n")
     first, _, *facts = answer.out.rstrip().split("\n")
-    assert first == "Not everything could be read; in what could be, nothing needs a person."
+    assert first == "Not everything could be read. Nothing that could be read requires action."
     assert [line.split("  ")[0] for line in facts if line.endswith("  could not be read")] == list(unread)
     assert len(facts) == 10
     answer = remediator("status", "--json")
@@ -200,7 +207,7 @@ def test_what_needs_a_person_is_said_whatever_else_could_not_be_read(
         deny(monkeypatch, operation)
     answer = remediator("status")
     assert (answer.code, answer.err.count("\n")) == (3, 4)
-    assert answer.out.startswith("1 thing needs a person:\n- The alarm alerts-lost is on")
+    assert answer.out.startswith("1 problem requires an operator:\n- The alarm alerts-lost is on")
     record = remediator("status", "--json").record
     assert schema_errors("status", record) == []
     assert record["denied"] == [

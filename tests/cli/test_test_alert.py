@@ -149,7 +149,7 @@ def test_that_nobody_is_subscribed_is_an_error_that_says_how_to_name_somebody(
 ) -> None:
     answer = remediator("test-alert")
     assert (answer.code, answer.out) == (1, "A test was sent.\n")
-    assert answer.err.startswith(f"{STACK}: nobody hears of alerts. Name somebody in the configuration")
+    assert answer.err.startswith(f"{STACK}: no one receives alerts. Name recipients in the configuration")
     assert answer.err.count("\n") == 1
 
 
@@ -260,7 +260,7 @@ class TestSorting:
             listed([("email", ADDRESS, "Deleted"), ("https", AMAZON_Q, "PendingConfirmation")]), None
         )
         assert found == Subscriptions((), (), amazon_q=False, slack_webhook=False, others=0)
-        assert not found.reach_anybody
+        assert not found.reach_anyone
 
     def test_a_queue_of_somebody_else_is_not_taken_for_that_of_the_notifier(self) -> None:
         queue = ("sqs", "arn:aws:sqs:us-east-1:111122223333:theirs", "arn:aws:sns:x")

@@ -35,7 +35,7 @@ def test_it_is_recorded_with_whoever_the_credentials_belong_to(deployed: Deploye
     assert newest.change_id in out
     (cause,) = newest.causes
     assert (cause.actor.arn, cause.event_id, cause.time) == (me, deployed.change.change_id, "2026-03-04T10:12:20Z")
-    assert f"{me} undid {deployed.change.change_id}" in " ".join(remediator("history", "--most", "1").out.split())
+    assert f"{me} undid {deployed.change.change_id}" in " ".join(remediator("history", "--limit", "1").out.split())
 
 
 @pytest.mark.parametrize("answer", [b"", b"n\n", b"\n", b"yesterday\n"])
@@ -69,13 +69,13 @@ def test_what_goes_wrong_is_one_line_that_says_what_was_done(
     assert (answer.code, deployed.mode()) == (1, "observe")
     assert answer.err.count("\n") == 1
     assert "Nothing was undone. iam:UpdateAssumeRolePolicy failed with AccessDenied: not you" in answer.err
-    assert "Its tag now holds the remediator back; `remediator resume head-node` ends that." in answer.err
+    assert "The role is in observe mode; to let it be repaired: remediator resume head-node" in answer.err
 
 
 def test_a_change_that_is_not_there_is_an_error(deployed: Deployed, remediator: Remediator) -> None:
     answer = remediator("undo", "--yes", OTHER)
     assert (answer.code, answer.out) == (1, "")
-    assert "there is no change" in answer.err
+    assert "the history has no change" in answer.err
 
 
 def test_what_is_no_change_is_a_wrong_call(remediator: Remediator) -> None:

@@ -71,8 +71,8 @@ def test_every_command_that_the_playground_prints_works(playground: str) -> None
         assert ran.returncode == 0, f"{command}: {ran.stderr}"
         told += ran.stdout
         account.settle()  # what was broken must be there again to be broken again
-    assert "All is well; nothing for you to do." in told
-    assert "A sweep looks at every enrolled role now." in told
+    assert "Healthy. No action needed." in told
+    assert "A sweep checks every enrolled role now." in told
     mail = subprocess.run(
         [sys.executable, "-m", "demo.playground", "mail"], cwd=PROJECT, check=True, capture_output=True, text=True
     ).stdout
@@ -91,7 +91,7 @@ def typed(command: str, code: str) -> str:
     What only looks is typed again while it ends with another one: what was done before may still be under way.
     """
     if "CHANGE" in command:
-        looked_up = re.sub(r"undo (.+) CHANGE .*", r"history \1 --json --most 1", command)
+        looked_up = re.sub(r"undo (.+) CHANGE .*", r"history \1 --json --limit 1", command)
         newest = (
             f"$({looked_up} | {shlex.quote(sys.executable)} -c 'import json; print(json.loads(input())[\"change\"])')"
         )

@@ -191,8 +191,8 @@ def _any_role(place: Place, cloud: Cloud, circumstances: CheckContext) -> Iterat
         role = RoleArn.parse(f"arn:aws:iam::{circumstances.account}:role{path}/{name}")
     except MalformedArn:
         return
-    own = granting(cloud)
-    own = DeclaredPolicy(place, OWN_POLICY_NAME, False, Absent() if own is None else Present(own))
+    granted = granting(cloud)
+    own = DeclaredPolicy(place, OWN_POLICY_NAME, False, Absent() if granted is None else Present(granted))
     assumed = _assumed(role, cloud, place, (own,), circumstances)
     check = _check_twice(assumed, circumstances)
     if check.verdict not in FOUND:

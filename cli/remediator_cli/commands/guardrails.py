@@ -42,8 +42,8 @@ def guardrails(
             "--approver",
             metavar="ARN",
             show_default=False,
-            help="A principal that may set the tags and change the resources, instead of the approvers in the settings; "
-            "may be repeated, and may contain * and ?.",
+            help="A principal that may set the tags and change the resources, instead of the approvers in the "
+            "settings; may be repeated, and may contain * and ?.",
         ),
     ] = None,
     deployer: Annotated[

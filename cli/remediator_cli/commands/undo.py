@@ -27,6 +27,7 @@ from remediator_cli.deployment.stack_outputs import find_deployment
 from remediator_cli.rendering.documents import changed_text, diff_text
 from remediator_cli.rendering.records import document_record, recorded, role_of_change
 from remediator_cli.terminal import clock
+from remediator_cli.terminal.command import suggested
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack, Yes
 from remediator_cli.terminal.output import OutputFormat, agreed, decline, print_error, print_text, record
@@ -62,9 +63,7 @@ def undo(
         deployment = find_deployment(stack, region, settings)
         recorded = deployment.history().read_change(change)
         if recorded is None:
-            raise RemediatorError(
-                f"there is no change {change} in the history (any more). `remediator history` lists those there are"
-            )
+            raise RemediatorError(f"the history has no change {change}. To list the changes: {suggested('history')}")
         caller = deployment.account.caller(deployment.region)
         world = deployment.world(recorded.account)
         documents = partial(read_document, recorded.document, recorded.role_name, world)
@@ -104,7 +103,7 @@ def _plan(change: Change, planned: Write) -> Group:
         title,
         changed_text(planned.before, planned.after),
         *warning,
-        Text("First the role is set to observe, unless its tag holds the remediator back already."),
+        Text("First the role is set to observe, unless its tag stops repairs already."),
     )
 
 
@@ -117,12 +116,12 @@ def _say_refused(change_id: str, refused: UndoRefused, form: OutputFormat) -> No
 def _say(change: Change, result: Undone | NotUndone, form: OutputFormat) -> None:
     if isinstance(result, Undone):
         print_text(Text(f"Undone, and recorded as {result.change.change_id}."), form)
-        print_text(Text(f"The tag {MODE_TAG} now holds the remediator back. To end that:"), form)
-        print_text(Text(f"  remediator resume {change.role_name}"), form)
+        print_text(Text(f"The role is now in observe mode (tag {MODE_TAG}). To let it be repaired again:"), form)
+        print_text(Text(f"  {suggested(f'resume {change.role_name}')}"), form)
         if result.trouble:
             print_error(change.change_id, result.trouble)
         return
-    resume = f" Its tag now holds the remediator back; `remediator resume {change.role_name}` ends that."
+    resume = f" The role is in observe mode; to let it be repaired: {suggested(f'resume {change.role_name}')}"
     print_error(change.change_id, f"{result.why}{resume if result.is_on_hold else ''}")
     if result.diff:
         print_text(diff_text(result.diff), form)
