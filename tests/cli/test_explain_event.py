@@ -201,10 +201,12 @@ def test_a_bucket_or_key_that_is_not_configured_is_ignored_and_still_named(
 def test_without_the_configuration_it_is_said_what_would_decide(remediator: Remediator) -> None:
     names = ("DeleteBucket", "DisableKey", "DeleteAccountPublicAccessBlock", "TagRole", "SetDefaultPolicyVersion")
     bucket, key, account, role, policy = remediator("explain-event", stdin=lines(*map(load, names))).records
-    assert bucket["next"].startswith("If the bucket anyscale-production-data is in the configuration, a sweep looks at")
-    assert key["next"].startswith(f"If the key {KEY} is in the configuration, a sweep looks at")
+    assert bucket["next"].startswith("If the bucket anyscale-production-data is in the configuration, a sweep checks")
+    assert key["next"].startswith(f"If the key {KEY} is in the configuration, a sweep checks")
     assert account["next"] == "A sweep checks every enrolled role."
-    assert role["next"].startswith("The router reads the role head-node. If it carries the enrolment tag, which is not")
+    assert role["next"].startswith(
+        "The router reads the role head-node. If it carries the enrollment tag, which is not"
+    )
     assert policy["next"].startswith(f"The router reads each role that {POLICY} is attached to, or that it bounds. If")
 
 
@@ -469,9 +471,10 @@ next     Nothing happens.
 """
 
 
-def test_for_people_an_answer_is_a_few_lines(remediator: Remediator, cdk_json: Callable[..., str]) -> None:
+def test_an_answer_as_text_is_a_few_lines(cdk_json: Callable[..., str]) -> None:
     stdin = lines(THREE[0], THREE[2])
-    assert remediator("explain-event", "--output=text", "--settings", cdk_json(), stdin=stdin).out == EXPECTED
+    arguments = ("explain-event", "--output=text", "--settings", cdk_json())
+    assert run(*arguments, stdin=stdin, variables={"COLUMNS": "80"}).out == EXPECTED
 
 
 @pytest.mark.parametrize("columns", [1, 40, 120])

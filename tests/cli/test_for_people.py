@@ -67,7 +67,7 @@ def test_what_is_not_repaired_is_told_with_what_stands_in_the_way(remediator: Re
     assert "  - Statement 1 of the trust policy names AROADELETEDROLE000001" in out
     key = {"key_arn": KEY, "key_policy": document()}
     out = remediator("evaluate", "--output=text", stdin=lines(case(bucket={"encryption": key}))).out
-    assert "Not repaired: key-beyond-role. The role may not use the key of its bucket, and only" in words(out)
+    assert "Not repaired: key-beyond-role. The role cannot use the KMS key of its bucket, and only" in words(out)
     out = remediator("evaluate", "--output=text", stdin=lines(case(bucket={"account": OTHER_ACCOUNT}))).out
     assert "  - Its owner would have to add to the bucket policy:\n" in out
     shown = out[out.index("  [\n") : out.rindex("]") + 1]

@@ -17,7 +17,7 @@ from tests.examples import bucket_grant, policy
 __all__ = ["running"]
 
 OTHER = "was deployed with another configuration than the given one"
-UNTOLD = "was deployed by an earlier version, which does not tell with which configuration"
+UNTOLD = "was deployed by an earlier version, which does not record its configuration"
 
 
 @pytest.fixture

@@ -11,10 +11,12 @@ import pytest
 
 from remediator.core.history.role_record import Conflict, Incident
 from tests.cli.deployed import NOW, Deployed
-from tests.cli.running import Running
+from tests.cli.running import Running, running
 from tests.cli.terminal import Remediator
 from tests.examples import LAMBDA_STATEMENT, policy
 from tests.functional.world import client
+
+__all__ = ["running"]  # a fixture
 
 LONG = "head-node-" + "n" * 54
 """As long as IAM allows."""

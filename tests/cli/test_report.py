@@ -180,8 +180,8 @@ class TestTheCommand:
         said = Page(Path("roles.html").read_text(encoding="utf-8")).said
         assert "1 repair from 2026-02-03 to 2026-03-04, most on 2026-03-04: 1." in said
         assert f"arn:aws:iam::{ACCOUNT}:role/ci Terraform 1 {ROLE} 2026-03-04 10:00 UTC" in said
-        assert f"When that is settled: remediator resume {ROLE}" in said
-        assert "Would be written if it were not contested: inline policy AnyscaleRemediatorS3Access" in said
+        assert f"When that is resolved: remediator resume {ROLE}" in said
+        assert "Would be written without the conflict: inline policy AnyscaleRemediatorS3Access" in said
         assert (running.inline(), len(running.account.history.list_changes(most=10))) == ([], 1)
         assert sorted(path.name for path in Path().iterdir()) == ["cdk.json", "roles.html"]
 
@@ -434,7 +434,7 @@ class TestThePage:
             "EC2 cannot assume the role: its trust policy does not allow EC2. Clusters cannot start.",
             "Undone by Terraform, as ci. Calls since then: 7.",
             "statement `KeepOut` of inline policy `p1` denies",
-            "Change what is named above so that it lets this role through, if it is not intended.",
+            "If this is not intended, change the policy named above so that it does not block this role.",
             "names the cloud 'research', which is not configured",
             "remediator enroll nearly production",
             "the tag anyscale:remediation of the role is 'off'",
