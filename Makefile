@@ -112,6 +112,10 @@ playground-mail: setup ## print the alerts that it has sent
 playground-stop: setup ## stop it
 	@$(BIN)/python -m demo.playground stop
 
+.PHONY: picture
+picture: setup ## record the terminal session that the README shows (docs/images/session.svg)
+	@$(BIN)/python -m demo.picture
+
 .PHONY: bench
 bench: setup ## measure: repair, cold start, sweep, evaluation and a storm, each beside its floor
 	@mkdir -p .build
