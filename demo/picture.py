@@ -74,7 +74,8 @@ def record(account: DemoAccount, folder: Path) -> str:
     console.print("# The first lines of the alert by e-mail:", style="dim")
     console.print(Text(f"Subject: {email.subject}\n", "bold"))
     console.print(Text("\n".join(email.body.splitlines()[:EMAIL_LINES])))
-    return _FONT_FACE.sub("", console.export_svg(title="Anyscale role remediator", unique_id="session"))
+    svg = _FONT_FACE.sub("", console.export_svg(title="Anyscale role remediator", unique_id="session"))
+    return "".join(f"{line.rstrip()}\n" for line in svg.splitlines())
 
 
 def _enroll(account: DemoAccount) -> None:
