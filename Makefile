@@ -113,6 +113,10 @@ playground-mail: setup ## print the alerts of the playground
 playground-stop: setup ## stop the playground
 	@$(BIN)/python -m demo.playground stop
 
+.PHONY: picture
+picture: setup ## record the terminal session that the README shows (docs/images/session.svg)
+	@$(BIN)/python -m demo.picture
+
 .PHONY: bench
 bench: setup ## run all benchmarks: repair, cold start, sweep, evaluation and load
 	@mkdir -p .build

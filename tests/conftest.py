@@ -47,6 +47,7 @@ TOGETHER: Mapping[str, str] = {
     "e2e/test_deployed_stack.py": "stage of the functions",
     "e2e/test_demo.py": "stage of the functions",
     "e2e/test_command_line.py": "stage of the functions",
+    "e2e/test_picture.py": "stage of the functions",
     "e2e/test_alerts.py": "stage of the pages",
     "e2e/test_documented_recipes.py": "stage of the pages",
     "e2e/test_embedded_aws.py": "embedded AWS",
