@@ -275,7 +275,7 @@ def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_na
     assert (answer.code, answer.out, running.inline(), running.alerts()) == (1, "", [], [])
     assert f"{arn} was given" in answer.err
     assert (
-        f"is arn:aws:iam::{ACCOUNT}:role/anyscale/production/{ROLE}. Nothing was changed. Set AWS_PROFILE" in answer.err
+        f"is arn:aws:iam::{ACCOUNT}:role/anyscale/production/{ROLE}. Nothing was changed. Use --profile" in answer.err
     )
 
 

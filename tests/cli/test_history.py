@@ -91,9 +91,12 @@ def test_a_role_without_changes_is_reported_as_such(deployed: Deployed, remediat
 
 
 def test_a_misspelled_role_is_an_error(deployed: Deployed, remediator: Remediator) -> None:
-    answer = remediator("history", "head-nod")
-    assert (answer.code, answer.out) == (1, "")
-    assert "no changes of head-nod are recorded, and the account has no such role" in answer.err
+    for json_or_text in ((), ("--json",)):
+        answer = remediator("history", "head-nod", *json_or_text)
+        assert (answer.code, answer.out) == (1, "")
+        assert "no changes of head-nod are recorded, and the account has no such role" in answer.err
+        assert f"Did you mean {ROLE}?" in answer.err
+    assert "Did you mean" not in remediator("history", "worker").err
 
 
 def test_a_change_that_is_not_there_is_an_error(deployed: Deployed, remediator: Remediator) -> None:

@@ -330,5 +330,5 @@ def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_na
     answer = remediator("plan", "--role", arn)
     assert (answer.code, answer.out) == (1, "")
     assert f"{arn} was given" in answer.err
-    assert f"is {account.change.role_arn}. Nothing was changed. Set AWS_PROFILE" in answer.err
+    assert f"is {account.change.role_arn}. Nothing was changed. Use --profile" in answer.err
     assert remediator("plan", "--role", account.change.role_arn).code == 2
