@@ -387,6 +387,19 @@ class TestThePast:
         assert past.asked_for == (cause.call != SWEEP_CALL)
 
     @pytest.mark.parametrize(
+        "first", [replace(CAUSE, call="CreateRole"), replace(CAUSE, call="TagRole", enrolls="production")]
+    )
+    def test_the_calls_that_complete_a_new_role_break_nothing(self, first: Cause) -> None:
+        change = after(ALICE)
+        past = a_past(replace(change, causes=(first, *change.causes)))
+        assert (past.breakers, past.asked_for) == ((), 1)
+
+    def test_a_call_that_broke_a_role_together_with_another_tag_counts(self) -> None:
+        change = after(ALICE)
+        past = a_past(replace(change, causes=(replace(CAUSE, call="TagRole"), *change.causes)))
+        assert [each.principal for each in past.breakers] == [ALICE.arn]
+
+    @pytest.mark.parametrize(
         "fields",
         [
             {"state": ChangeState.NOT_WRITTEN},

@@ -164,7 +164,7 @@ def test_who_is_configured_and_not_subscribed_is_named(
     answer = remediator("test-alert", "--settings", str(written))
     assert answer.code == 1
     assert [line.partition(":")[0] for line in answer.err.splitlines()] == [ADDRESS, "amazonQ", "slackWebhookSecret"]
-    assert "this is configured and not subscribed" in answer.err
+    assert "this is configured but not subscribed" in answer.err
 
 
 def test_who_is_configured_and_subscribed_is_not_complained_of(
