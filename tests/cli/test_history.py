@@ -79,7 +79,7 @@ def test_one_change_is_shown_with_its_diff(deployed: Deployed, remediator: Remed
     assert (record["before"], record["after"]) == (deployed.change.before, deployed.change.after)
 
 
-def test_a_sweep_is_told_as_such(deployed: Deployed, remediator: Remediator) -> None:
+def test_a_sweep_is_named_as_the_cause(deployed: Deployed, remediator: Remediator) -> None:
     deployed.repair_trust(at=NOW + timedelta(hours=1), cause=sweep_cause("sweep-1", NOW))
     assert "found by a sweep" in remediator("history", "--limit", "1").out
 
@@ -148,7 +148,7 @@ def test_a_reader_of_json_gets_one_object_a_line(deployed: Deployed, remediator:
         ),
     ],
 )
-def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_name_here(
+def test_the_arn_of_another_account_or_path_never_names_the_local_role(
     arn: str, said: str, deployed: Deployed, remediator: Remediator
 ) -> None:
     answer = remediator("history", arn)
