@@ -39,7 +39,7 @@ def remediator(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
 
 @pytest.fixture
 def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
-    """A deployment, some minutes after it repaired a role; the clock stands still."""
+    """A deployment, some minutes after it repaired a role; the clock is fixed."""
     with mock_aws():
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
         monkeypatch.setattr(clock, "now", lambda: NOW.replace(minute=12))

@@ -1,4 +1,4 @@
-"""A deployment in an account in memory, for the commands that look at one."""
+"""A deployment in an account in memory, for the commands that use one."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Deployed:
         self._stacks[region, stack] = outputs
 
     def describe_stacks(self, region: str, stack: str) -> Any:
-        """What CloudFormation answers; moto's own needs packages that we do not have. An empty output is left out.
+        """What CloudFormation answers, without empty outputs; moto's own answer needs packages that are not installed.
 
         https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
         """
@@ -117,6 +117,6 @@ class Deployed:
 
 
 def _digest() -> dict[str, str]:
-    """The output that tells configurations apart: it was deployed with the one in the working directory, if any."""
+    """The output that identifies the configuration: it was deployed with the one in the working directory, if any."""
     path = Path("cdk.json")
     return {"ConfigurationDigest": settings_digest(read_settings(path))} if path.exists() else {}

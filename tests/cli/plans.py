@@ -1,4 +1,4 @@
-"""Terraform plans in the shape of ``terraform show -json``, and a configuration to judge them with."""
+"""Terraform plans in the shape of ``terraform show -json``, and a configuration to check them with."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Running:
         configure()
 
     def describe(self, answer: Any) -> Any:
-        """What CloudFormation says of the stack, beside its outputs."""
+        """What CloudFormation says of the stack, with its outputs."""
         times = {"CreationTime": DEPLOYED_AT, "LastUpdatedTime": DEPLOYED_AT}
         return {"Stacks": [{**stack, "StackStatus": self.state, **times} for stack in answer["Stacks"]]}
 

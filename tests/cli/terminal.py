@@ -64,7 +64,7 @@ def environment() -> dict[str, str]:
 
 def run(*arguments: str, stdin: bytes = b"", variables: Mapping[str, str] = MappingProxyType({})) -> Answer:
     """Run a command in a process of its own, with more variables in its environment."""
-    ran = subprocess.run(  # our own program
+    ran = subprocess.run(  # this program
         [*command(), *arguments], input=stdin, capture_output=True, check=False, env={**environment(), **variables}
     )
     return Answer(ran.returncode, ran.stdout.decode(), ran.stderr.decode())

@@ -40,7 +40,7 @@ __all__ = ["running"]
 OWN = ["AnyscaleRemediatorS3Access"]
 
 
-def test_it_shows_the_diff_asks_and_repairs_and_people_are_told(running: Running, remediator: Remediator) -> None:
+def test_it_shows_the_diff_asks_repairs_and_sends_an_alert(running: Running, remediator: Remediator) -> None:
     answer = remediator("apply", ROLE, stdin=b"y\n")
     assert (answer.code, answer.err) == (0, "Write it? [y/N] ")
     assert "would be written: inline policy AnyscaleRemediatorS3Access" in answer.out
@@ -50,9 +50,7 @@ def test_it_shows_the_diff_asks_and_repairs_and_people_are_told(running: Running
     assert (alert["outcome"], alert["role"]["name"]) == ("repaired", ROLE)
 
 
-def test_it_is_recorded_with_whoever_the_credentials_belong_to_and_can_be_undone(
-    running: Running, remediator: Remediator
-) -> None:
+def test_it_is_recorded_with_the_caller_and_can_be_undone(running: Running, remediator: Remediator) -> None:
     remediator("apply", "--yes", ROLE)
     newest, _ = running.account.history.list_changes(ROLE, most=10)
     assert (newest.kind, newest.state) == (ChangeKind.REPAIR, ChangeState.COMPLETED)
@@ -64,7 +62,7 @@ def test_it_is_recorded_with_whoever_the_credentials_belong_to_and_can_be_undone
 
 
 @pytest.mark.parametrize("said", [b"", b"n\n"])
-def test_without_a_yes_nothing_is_changed_and_nobody_is_told(
+def test_without_a_yes_nothing_is_changed_and_no_alert_is_sent(
     said: bytes, running: Running, remediator: Remediator
 ) -> None:
     answer = remediator("apply", ROLE, stdin=said)
@@ -124,7 +122,7 @@ def test_a_role_that_is_refused_between_two_writes_is_said_to_be(
     assert [alert["outcome"] for alert in running.alerts()] == ["refused"]
 
 
-class TestIsHeldBack:
+class TestIsOnHold:
     def test_by_a_pause(self, running: Running, remediator: Remediator) -> None:
         running.account.pause("paused: production")
         answer = remediator("apply", "--yes", ROLE)
@@ -149,7 +147,7 @@ class TestIsHeldBack:
         assert (answer.code, running.inline()) == (1, [])
         assert "not repaired. The role is in observe mode" in answer.err
 
-    def test_by_a_contest(self, running: Running, remediator: Remediator) -> None:
+    def test_by_a_conflict(self, running: Running, remediator: Remediator) -> None:
         finding = Finding(FindingCode.GRANT_MISSING, BUCKET)
         conflict = Conflict(since=NOW, until=NOW + timedelta(days=1), findings=(finding,), actors=("Terraform",))
         running.remember(RoleRecord(role_id="AROA", conflict=conflict))
@@ -157,7 +155,7 @@ class TestIsHeldBack:
         assert (answer.code, running.inline()) == (1, [])
         assert "its repairs are undone by Terraform. When that is resolved: remediator resume head-node" in answer.err
 
-    def test_by_a_contest_that_begins_with_it(
+    def test_by_a_conflict_that_begins_with_it(
         self, running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for minute in range(3):
@@ -188,9 +186,9 @@ class TestIsHeldBack:
 
 
 def test_a_role_that_is_not_there_is_an_error(running: Running, remediator: Remediator) -> None:
-    answer = remediator("apply", "--yes", "nobody")
+    answer = remediator("apply", "--yes", "missing")
     assert (answer.code, answer.out) == (1, "")
-    assert answer.err == "error: there is no role nobody in the account of your credentials\n"
+    assert answer.err == "error: there is no role missing in the account of your credentials\n"
 
 
 def test_a_write_that_is_denied_is_named(
@@ -216,7 +214,7 @@ def test_of_a_write_whose_answer_is_lost_it_is_not_said_that_it_was_not_made(
     assert newest.state is ChangeState.INTENDED
 
 
-def test_a_bucket_policy_that_may_not_be_written_is_named_and_told(
+def test_a_bucket_policy_that_cannot_be_written_is_named_and_alerted(
     running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(grant="bucket-policy")
@@ -236,7 +234,7 @@ def test_a_history_that_is_denied_is_named_and_nothing_is_written(
     assert "your credentials may not call dynamodb:GetItem: no" in answer.err
 
 
-def test_what_was_written_is_said_though_people_could_not_be_told(
+def test_a_write_is_reported_though_the_alert_failed(
     running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -249,7 +247,7 @@ def test_what_was_written_is_said_though_people_could_not_be_told(
     assert running.account.history.read_role_record(ROLE).open_changes != ()
 
 
-def test_a_stack_of_something_else_is_told_as_such(running: Running, remediator: Remediator) -> None:
+def test_a_stack_of_another_application_is_reported(running: Running, remediator: Remediator) -> None:
     running.account.deploy({"HistoryTableName": "x", "PauseParameterName": "y"}, stack="Theirs")
     answer = remediator("apply", "--yes", ROLE, "--stack", "Theirs")
     assert (answer.code, answer.out) == (1, "")
@@ -268,18 +266,18 @@ def test_without_credentials_it_says_what_to_set(
 @pytest.mark.parametrize(
     "arn", ["arn:aws:iam::999999999999:role/anyscale/production/head-node", f"arn:aws:iam::{ACCOUNT}:role/head-node"]
 )
-def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_name_here(
+def test_the_arn_of_another_account_or_path_never_names_the_local_role(
     arn: str, running: Running, remediator: Remediator
 ) -> None:
     answer = remediator("apply", "--yes", arn)
     assert (answer.code, answer.out, running.inline(), running.alerts()) == (1, "", [], [])
     assert f"{arn} was given" in answer.err
     assert (
-        f"is arn:aws:iam::{ACCOUNT}:role/anyscale/production/{ROLE}. Nothing was changed. Set AWS_PROFILE" in answer.err
+        f"is arn:aws:iam::{ACCOUNT}:role/anyscale/production/{ROLE}. Nothing was changed. Use --profile" in answer.err
     )
 
 
-def test_its_own_arn_stands_for_a_role(running: Running, remediator: Remediator) -> None:
+def test_a_role_can_be_named_by_its_arn(running: Running, remediator: Remediator) -> None:
     answer = remediator("apply", "--yes", f"arn:aws:iam::{ACCOUNT}:role/anyscale/production/{ROLE}")
     assert (answer.code, running.inline()) == (0, OWN)
 
@@ -352,7 +350,7 @@ class TestWithJson:
         )
         assert write["why"].startswith("s3:PutBucketPolicy failed with AccessDenied")
 
-    def test_a_write_that_is_denied_at_once_is_an_object_as_well(
+    def test_a_write_that_is_denied_immediately_is_an_object_as_well(
         self, running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         deny(monkeypatch, "PutRolePolicy")
@@ -361,7 +359,7 @@ class TestWithJson:
 
 
 def undo_it_too_often(running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a role repaired, and the repair undone, so often that the next one is a contest."""
+    """Repair a role, and undo the repair, so often that the next repair is a conflict."""
     for minute in range(3):
         monkeypatch.setattr(clock, "now", lambda minute=minute: NOW.replace(minute=20 + minute))
         assert remediator("apply", "--yes", ROLE).code == 0
@@ -372,7 +370,7 @@ def refuse(*_: object) -> None:
     raise DeniedError(PUBLISH, "AccessDenied", "not you")
 
 
-def test_a_contest_is_said_to_be_one_only_where_it_is_remembered(
+def test_a_conflict_is_reported_only_where_it_is_recorded(
     running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undo_it_too_often(running, remediator, monkeypatch)
@@ -390,7 +388,7 @@ def test_a_contest_is_said_to_be_one_only_where_it_is_remembered(
     assert "The conflict since" in remediator("resume", ROLE).out
 
 
-def test_what_was_told_and_could_not_be_remembered_is_said_to_be_that(
+def test_an_alert_that_could_not_be_recorded_is_reported(
     running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lose(*_: object) -> None:

@@ -195,7 +195,7 @@ def test_files_that_cannot_be_read_are_reported_and_the_others_answered(remediat
     ]
 
 
-def test_a_file_that_nobody_may_read_is_reported(
+def test_a_file_without_read_permission_is_reported(
     remediator: Remediator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(self: Path, mode: str) -> None:
@@ -213,7 +213,7 @@ def test_the_place_of_a_fault_is_the_file_and_the_line(remediator: Remediator, t
     assert (answer.code, answer.err) == (2, f"{file}:2: id is missing\n")
 
 
-def test_a_terminal_with_nothing_piped_in_is_told_what_to_do(
+def test_a_terminal_without_piped_input_is_an_error_with_a_remedy(
     remediator: Remediator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(options, "_is_terminal", lambda: True)
@@ -222,7 +222,7 @@ def test_a_terminal_with_nothing_piped_in_is_told_what_to_do(
     assert "name a file, or pipe cases in" in answer.err
 
 
-def test_a_fault_of_ours_on_one_line_costs_no_other_and_is_no_traceback(
+def test_a_bug_on_one_line_affects_no_other_and_is_no_traceback(
     remediator: Remediator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def faulty(value: Json) -> Case:

@@ -92,7 +92,7 @@ def test_a_usable_role_is_ok() -> None:
     assert only(template(role())).verdict is Verdict.OK
 
 
-def test_a_trust_without_ec2_is_undone_by_us_and_the_statement_to_add_stands_there() -> None:
+def test_a_trust_without_ec2_is_repaired_and_the_statement_to_add_is_shown() -> None:
     check = only(template(role(AssumeRolePolicyDocument=document(LAMBDA))))
     assert codes(check) == {"trust-missing": "repaired-by-us"}
     assert 'Service: "ec2.amazonaws.com"' in check.fix
@@ -187,7 +187,7 @@ def test_the_instance_profile_of_the_role_counts() -> None:
     assert codes(check) == {"profile-occupied": "breaks"}
 
 
-def test_tags_of_the_stack_enrol_as_well() -> None:
+def test_tags_of_the_stack_enroll_as_well() -> None:
     assert only(template(role(Tags=None))).verdict is Verdict.NOT_ENROLLED
     tags = {"anyscale:cluster-role": "production"}
     assert only(template(role(Tags=None)), stack_tags=tags).verdict is Verdict.OK
@@ -196,7 +196,7 @@ def test_tags_of_the_stack_enrol_as_well() -> None:
 # Compared with what is deployed.
 
 
-def test_compared_with_what_is_deployed_a_lost_grant_is_undone_by_us() -> None:
+def test_compared_with_the_deployed_template_a_lost_grant_is_repaired() -> None:
     check = only(template(role(Policies=None)), before=template(role()))
     assert codes(check) == {"grant-missing": "repaired-by-us"}
     check = only(template(role(Policies=None)), before=template(role(Policies=None)))
@@ -291,7 +291,7 @@ def test_a_bucket_that_goes_away_breaks_every_role_of_its_cloud_unless_it_is_ret
     assert lost(before, after, members) == verdicts
 
 
-def test_a_bucket_that_goes_away_is_told_where_no_role_is_in_the_template() -> None:
+def test_a_deleted_bucket_is_reported_without_a_role_in_the_template() -> None:
     (check,) = checked({"Resources": {}}, before={"Resources": {"Data": bucket()}})
     assert (check.role, check.cloud, codes(check)) == (EVERY, "production", {"bucket-absent": "breaks"})
     assert f"Data, which is the bucket {BUCKET}, would be deleted" in check.said[0].because
@@ -475,7 +475,7 @@ def test_texts_that_double_over_and_over_end() -> None:
     assert "longer than any" in answer.why
 
 
-def test_references_over_too_many_steps_are_told() -> None:
+def test_references_over_too_many_steps_are_reported() -> None:
     with pytest.raises(NotReadable, match="too many steps"):
         checked(template(role(Path={"Ref": "R0"}), **doubling(2_000)))
 
@@ -561,7 +561,7 @@ def test_the_line_of_a_resource_is_known_in_yaml_and_json() -> None:
         ("x" * (LARGEST_TEMPLATE + 1), "is larger than 1 MiB"),
     ],
 )
-def test_what_is_no_template_is_told_with_what_to_do(
+def test_a_file_that_is_no_template_is_reported_with_a_remedy(
     content: str, said: str, known: str, tmp_path: Path, remediator: Remediator
 ) -> None:
     path = tmp_path / "template.yaml"
@@ -616,7 +616,7 @@ def test_a_parameter_may_be_that_of_either_template(known: str, tmp_path: Path, 
         assert answer.err == f"{now}: has no parameter Evn, and neither has the template before; they have Env\n"
 
 
-def test_a_file_that_is_not_there_is_told_by_its_name(known: str, tmp_path: Path, remediator: Remediator) -> None:
+def test_a_missing_file_is_reported_by_its_name(known: str, tmp_path: Path, remediator: Remediator) -> None:
     missing = str(tmp_path / "no-such-template.yaml")
     answer = remediator("check-cloudformation", "--settings", known, missing)
     assert (answer.code, answer.out) == (ExitCode.BAD_INPUT, "")

@@ -1,4 +1,4 @@
-"""The commands in docs/checks.md do what stands there."""
+"""The commands in docs/checks.md do what the page says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the checks print: JSON in its published form, SARIF, annotations, and text that nobody can abuse."""
+"""What the checks print: JSON in its published form, SARIF, annotations, and text that cannot inject anything."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.cli.terminal import ROOT, Remediator
 
 SCHEMA: Json = json.loads((ROOT / "docs" / "check.schema.json").read_text(encoding="utf-8"))
 
-# What SARIF 2.1.0 asks of the objects that a log of ours has; sections 3.13 to 3.49 of the specification.
+# What SARIF 2.1.0 asks of the objects in such a log; sections 3.13 to 3.49 of the specification.
 TEXT = {"type": "object", "properties": {"text": {"type": "string", "minLength": 1}}, "required": ["text"]}
 INDEX = {"type": "integer", "minimum": 0}
 SARIF: Json = {

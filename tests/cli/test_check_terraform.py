@@ -104,14 +104,14 @@ def test_a_plan_that_changes_nothing_is_ok() -> None:
     assert (check.verdict, check.said, check.cloud) == (Verdict.OK, (), "production")
 
 
-def test_losing_the_trust_of_ec2_is_undone_by_us_and_the_statement_to_add_stands_there() -> None:
+def test_losing_the_trust_of_ec2_is_repaired_and_the_statement_to_add_is_shown() -> None:
     check = only(usable(role=role_values(assume_role_policy=text(LAMBDA))))
     assert codes(check) == {"trust-missing": "repaired-by-us"}
     assert "This apply will be undone by the remediator each time" in check.said[0].text
     assert 'Service = "ec2.amazonaws.com"' in check.fix
 
 
-def test_in_observe_mode_nobody_gives_the_trust_back() -> None:
+def test_in_observe_mode_a_lost_trust_stays_lost() -> None:
     check = only(usable(role=role_values(assume_role_policy=text(LAMBDA))), mode="observe")
     assert codes(check) == {"trust-missing": "breaks"}
     tagged = {**TAGS, "anyscale:remediation": "observe"}
@@ -126,20 +126,20 @@ def test_in_observe_mode_nobody_gives_the_trust_back() -> None:
         (text({**EC2, "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}}}), "trust-conditional"),
     ],
 )
-def test_what_only_a_person_can_mend_breaks(trust: str, code: str) -> None:
+def test_what_requires_manual_action_breaks(trust: str, code: str) -> None:
     check = only(usable(role=role_values(assume_role_policy=trust)))
     assert codes(check) == {code: "breaks"}
     assert check.said[0].place.address == ROLE
 
 
-def test_a_deleted_grant_is_undone_by_us_and_the_policy_is_to_blame() -> None:
+def test_a_deleted_grant_is_repaired_and_the_policy_is_to_blame() -> None:
     check = only(plan(kept(role_values()), resource(GRANT, grant_values(), None)))
     assert codes(check) == {"grant-missing": "repaired-by-us"}
     assert check.said[0].place.address == GRANT
     assert "aws_iam_role_policy" in check.fix
 
 
-def test_a_narrower_grant_is_told_by_the_actions_that_are_lost() -> None:
+def test_a_narrower_grant_is_reported_by_the_lost_actions() -> None:
     check = only(usable(grant=grant_values(bucket_access("s3:GetObject", "s3:ListBucket"))))
     assert codes(check) == {"grant-missing": "repaired-by-us"}
     assert check.said[0].actions == ("s3:DeleteObject", "s3:PutObject")
@@ -162,10 +162,10 @@ def test_a_deny_that_goes_together_with_the_grant_leaves_the_role_as_unusable_as
     assert codes(check) == {"grant-missing": "undecided"}
 
 
-def test_our_own_policy_in_code_of_others_is_restored_each_time() -> None:
-    ours = granting(parse_settings(configuration()).clouds[0])
-    assert ours is not None
-    was = {"name": OWN_POLICY_NAME, "role": ROLE_NAME, "policy": json.dumps(ours.raw)}
+def test_the_remediators_policy_in_other_code_is_restored_each_time() -> None:
+    own = granting(parse_settings(configuration()).clouds[0])
+    assert own is not None
+    was = {"name": OWN_POLICY_NAME, "role": ROLE_NAME, "policy": json.dumps(own.raw)}
     statements: Any = json.loads(was["policy"])["Statement"]
     statements[0]["Action"].append("s3:GetBucketTagging")
     check = only(plan(kept(role_values()), resource(GRANT, was, {**was, "policy": text(*statements)})))
@@ -206,7 +206,7 @@ def test_a_managed_policy_that_grants_less_is_to_blame() -> None:
     assert blamed(check) == {"grant-missing": MANAGED}
 
 
-def test_a_managed_policy_that_denies_is_to_blame_unless_it_is_attached_anew() -> None:
+def test_a_managed_policy_that_denies_is_to_blame_unless_it_is_newly_attached() -> None:
     policy = {"name": "data", "path": "/", "arn": MANAGED_ARN, "policy": text(bucket_access())}
     denying = {**policy, "policy": text(bucket_access(), DENY)}
     attachment = {"role": ROLE_NAME, "policy_arn": MANAGED_ARN}
@@ -238,8 +238,8 @@ def test_a_grant_that_others_gave_counts_and_stays() -> None:
 
 
 def test_inline_policies_that_the_role_itself_manages_are_all_that_it_has() -> None:
-    ours = {"name": OWN_POLICY_NAME, "policy": text(bucket_access())}
-    role = role_values(inline_policy=[ours])
+    own = {"name": OWN_POLICY_NAME, "policy": text(bucket_access())}
+    role = role_values(inline_policy=[own])
     check = only(plan(resource(ROLE, role, {**role, "inline_policy": []})))
     assert codes(check) == {"grant-missing": "repaired-by-us"}
     managing = references({ROLE: {"inline_policy": []}})
@@ -247,7 +247,7 @@ def test_inline_policies_that_the_role_itself_manages_are_all_that_it_has() -> N
     assert check.verdict is Verdict.OK
 
 
-def test_a_list_that_excludes_our_own_policy_is_undone_each_time() -> None:
+def test_a_list_that_excludes_the_remediators_policy_is_repaired_each_time() -> None:
     was = {"role_name": ROLE_NAME, "policy_names": [OWN_POLICY_NAME]}
     exclusive = resource("aws_iam_role_policies_exclusive.x", was, {**was, "policy_names": []})
     check = only(plan(kept(role_values()), exclusive))
@@ -293,7 +293,7 @@ def test_managed_policy_arns_that_are_partly_unknown_keep_the_verdict_open() -> 
         assert only(plan(kept(policy, MANAGED), change, **linked)).verdict is verdict
 
 
-def test_a_policy_that_is_attached_to_nobody_knows_whom_keeps_the_verdict_open() -> None:
+def test_a_policy_attached_to_an_unknown_role_keeps_the_verdict_open() -> None:
     policy = {"name": "data", "path": "/", "arn": MANAGED_ARN, "policy": text(bucket_access(), DENY)}
     group = {"name": "x", "policy_arn": MANAGED_ARN, "roles": [None]}
     change = resource("aws_iam_policy_attachment.x", None, group, unknown={"roles": [True]})
@@ -325,7 +325,7 @@ def test_a_resource_that_terraform_forgets_stays_as_it_is() -> None:
     assert only(plan(kept(role_values()), forgotten)).verdict is Verdict.OK
 
 
-def test_losing_the_instance_profile_is_told_by_what_the_cloud_does_about_it() -> None:
+def test_losing_the_instance_profile_depends_on_the_setting_of_the_cloud() -> None:
     profile = {"name": ROLE_NAME, "role": ROLE_NAME, "path": "/"}
     lost = plan(kept(role_values()), kept(grant_values(), GRANT), resource(PROFILE, profile, None))
     assert codes(only(lost, instanceProfile="repair")) == {"profile-missing": "repaired-by-us"}
@@ -410,7 +410,7 @@ def test_only_an_instance_profile_of_the_role_is_to_blame() -> None:
     assert blamed(check) == {"profile-occupied": PROFILE}
 
 
-# Enrolment.
+# Enrollment.
 
 
 def test_a_role_that_loses_its_tag_is_un_enrolled() -> None:
@@ -423,11 +423,11 @@ def test_a_role_that_never_had_the_tag_is_not_enrolled() -> None:
     assert check.verdict is Verdict.NOT_ENROLLED
 
 
-def test_the_provider_s_default_tags_enrol_as_well() -> None:
+def test_the_providers_default_tags_enroll_as_well() -> None:
     assert only(plan(kept(role_values(tags={})), kept(grant_values(), GRANT))).verdict is Verdict.OK
 
 
-def test_a_role_that_is_told_to_be_left_alone_is_somebody_s_decision() -> None:
+def test_setting_a_role_to_off_is_intended() -> None:
     tags = {**TAGS, "anyscale:remediation": "off"}
     assert only(usable(role=role_values(tags=tags, tags_all=tags))).verdict is Verdict.NOT_ENROLLED
 
@@ -497,7 +497,7 @@ def test_a_boundary_that_is_created_with_the_role_is_found_by_its_reference() ->
     assert codes(only(new, requiredBoundary=required)) == {"grant-blocked": "breaks"}
 
 
-def test_a_boundary_of_unknown_content_that_stays_is_in_nobody_s_way() -> None:
+def test_an_unchanged_boundary_of_unknown_content_blocks_nothing() -> None:
     limited = role_values(permissions_boundary=f"arn:aws:iam::{ACCOUNT}:policy/limits")
     assert only(plan(kept(limited), kept(grant_values(), GRANT))).verdict is Verdict.OK
     assert codes(only(plan(kept(limited), resource(GRANT, grant_values(), None)))) == {
@@ -527,7 +527,7 @@ def test_a_deleted_role_that_was_not_enrolled_is_not_spoken_of() -> None:
     assert only(plan(resource(ROLE, bare, None))).verdict is Verdict.NOT_ENROLLED
 
 
-def test_a_deleted_role_breaks_unless_it_was_told_to_be_left_alone_first() -> None:
+def test_a_deleted_role_breaks_unless_it_was_set_to_off_first() -> None:
     check = only(plan(resource(ROLE, role_values(), None), resource(GRANT, grant_values(), None)))
     assert (check.cloud, codes(check)) == ("production", {"role-deleted": "breaks"})
     retired = {**TAGS, "anyscale:remediation": "off"}
@@ -580,7 +580,7 @@ def test_an_unknown_trust_hides_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("attribute", ["tags_all", "path"])
-def test_what_enrolment_depends_on_and_is_unknown_is_undecided(attribute: str) -> None:
+def test_an_unknown_input_of_enrollment_is_undecided(attribute: str) -> None:
     after = role_values(tags={} if attribute == "tags_all" else TAGS)
     del after[attribute]
     check = only(plan(resource(ROLE, role_values(), after, unknown={attribute: True})))
@@ -610,7 +610,7 @@ def test_an_inline_policy_of_the_role_s_own_that_becomes_unknown_is_undecided() 
     assert f"inline_policy of {ROLE} is known only after apply" in str(check.said)
 
 
-def test_a_policy_of_unknown_content_that_is_attached_before_and_after_is_in_nobody_s_way() -> None:
+def test_an_unchanged_attachment_of_unknown_content_blocks_nothing() -> None:
     attachment = {"role": ROLE_NAME, "policy_arn": f"arn:aws:iam::{ACCOUNT}:policy/elsewhere"}
     same = plan(kept(role_values()), kept(grant_values(), GRANT), kept(attachment, ATTACHED))
     assert only(same).verdict is Verdict.OK
@@ -646,7 +646,7 @@ def test_a_policy_of_a_role_that_the_plan_does_not_hold_is_undecided() -> None:
     assert checked(plan(kept(grant_values(role="far-away"), GRANT))) == ()
 
 
-def test_a_role_that_is_only_looked_up_is_judged_as_well() -> None:
+def test_a_role_from_a_data_source_is_evaluated_as_well() -> None:
     values = role_values()
     prior = {"values": {"root_module": {"resources": [_looked_up("aws_iam_role", "node", values)]}}}
     check = only(plan(resource(GRANT, grant_values(), None), prior_state=prior))
@@ -664,7 +664,7 @@ def deferred(change: Json, reason: str = "resource_config_unknown") -> Json:
 
 
 @pytest.mark.parametrize("action", ["update", "delete", "create"])
-def test_a_role_whose_change_is_put_off_is_undecided_and_the_reason_stands_there(action: str) -> None:
+def test_a_role_whose_change_is_deferred_is_undecided_with_the_reason(action: str) -> None:
     was = None if action == "create" else role_values()
     now = None if action == "delete" else role_values(assume_role_policy=text(LAMBDA))
     check = only(plan(kept(grant_values(), GRANT), **deferred(resource(ROLE, was, now))))
@@ -673,7 +673,7 @@ def test_a_role_whose_change_is_put_off_is_undecided_and_the_reason_stands_there
     assert f"the plan puts the change of {ROLE} off (resource_config_unknown)" in check.said[0].because[0]
 
 
-def test_a_new_role_of_which_a_plan_that_puts_it_off_tells_little_is_undecided() -> None:
+def test_a_new_role_that_is_deferred_with_few_values_is_undecided() -> None:
     unknown = {"name": True, "tags": True, "tags_all": True, "assume_role_policy": True}
     check = only(plan(**deferred(resource(f"{ROLE}", None, {}, unknown=unknown), "instance_count_unknown")))
     assert codes(check) == {"enrollment-undecided": "undecided"}
@@ -703,7 +703,7 @@ def test_whatever_of_a_role_s_is_put_off_is_undecided_and_to_blame(address: str,
     assert blamed(check) == {code: address}
 
 
-def test_changes_that_are_put_off_and_are_no_changes_are_told() -> None:
+def test_malformed_deferred_changes_are_reported() -> None:
     wrong: tuple[Any, ...] = ({}, [{"reason": "x", "resource_change": {}}])
     for value in wrong:
         with pytest.raises(RemediatorError, match="deferred_changes"):
@@ -780,7 +780,7 @@ def test_each_instance_of_a_resource_refers_to_its_own(key: str) -> None:
     assert (second.role, second.verdict) == ("two", Verdict.UNDECIDED)
 
 
-def test_a_policy_of_a_role_that_nobody_can_tell_yet_keeps_the_verdict_open() -> None:
+def test_a_policy_of_a_role_not_known_yet_keeps_the_verdict_open() -> None:
     lost = resource(GRANT, grant_values(), {"name": "data", "policy": grant_values()["policy"]}, unknown={"role": True})
     check = only(plan(kept(role_values()), lost))
     assert codes(check) == {"grant-missing": "undecided"}
@@ -835,12 +835,12 @@ def test_a_deny_that_keeps_no_cluster_out_is_ok() -> None:
     assert checked(plan(resource(BUCKET_POLICY, bucket_policy(), bucket_policy(tls)))) == ()
 
 
-def test_a_bucket_policy_without_our_statement_is_undone_for_the_roles_that_it_named() -> None:
-    ours = bucket_policy_statement(BUCKET, (ROLE_ARN,), "aws")
-    check = only(plan(resource(BUCKET_POLICY, bucket_policy(ours), None)), grant="bucket-policy")
+def test_a_bucket_policy_without_the_remediators_statement_is_repaired_for_its_roles() -> None:
+    own = bucket_policy_statement(BUCKET, (ROLE_ARN,), "aws")
+    check = only(plan(resource(BUCKET_POLICY, bucket_policy(own), None)), grant="bucket-policy")
     assert (check.role, codes(check)) == (ROLE_NAME, {"grant-missing": "repaired-by-us"})
     assert check.said[0].place.address == BUCKET_POLICY
-    here = plan(kept(role_values()), resource(BUCKET_POLICY, bucket_policy(ours), None))
+    here = plan(kept(role_values()), resource(BUCKET_POLICY, bucket_policy(own), None))
     assert codes(only(here, grant="bucket-policy")) == {"grant-missing": "repaired-by-us"}
 
 
@@ -912,9 +912,9 @@ def test_a_bucket_that_goes_away_breaks_every_role_of_its_cloud(
     assert [(check.role, check.verdict) for check in checked(alone)] == [(EVERY, Verdict.BREAKS)]
 
 
-def test_a_bucket_that_goes_away_together_with_its_policy_is_told_once() -> None:
-    ours = bucket_policy_statement(BUCKET, (ROLE_ARN,), "aws")
-    gone = plan(resource(DATA, bucket_values(), None), resource(BUCKET_POLICY, bucket_policy(ours), None))
+def test_a_bucket_deleted_together_with_its_policy_is_reported_once() -> None:
+    own = bucket_policy_statement(BUCKET, (ROLE_ARN,), "aws")
+    gone = plan(resource(DATA, bucket_values(), None), resource(BUCKET_POLICY, bucket_policy(own), None))
     check = only(gone, grant="bucket-policy")
     assert (check.role, codes(check)) == (EVERY, {"bucket-absent": "breaks"})
 
@@ -930,7 +930,7 @@ def test_a_bucket_that_is_created_or_that_no_cloud_uses_is_not_spoken_of() -> No
     assert only(with_bucket(bucket_values(bucket="other"), None)).verdict is Verdict.OK
 
 
-def test_a_bucket_that_is_deleted_and_created_anew_is_undecided() -> None:
+def test_a_bucket_that_is_deleted_and_created_again_is_undecided() -> None:
     replaced = with_bucket(bucket_values(), bucket_values(), "delete", "create")
     moved = with_bucket(bucket_values(), None)
     moved["resource_changes"].append(resource("aws_s3_bucket.new", None, bucket_values()))
@@ -951,7 +951,7 @@ def test_a_bucket_whose_new_name_is_unknown_is_undecided() -> None:
     assert f"bucket of {DATA} is known only after apply" in checks[0].said[0].because[0]
 
 
-def test_what_else_becomes_of_a_role_whose_bucket_may_go_away_is_told_too() -> None:
+def test_other_effects_on_a_role_whose_bucket_may_go_away_are_reported_too() -> None:
     value = with_bucket(bucket_values(), bucket_values(), "delete", "create")
     value["resource_changes"][1] = resource(GRANT, grant_values(), None)
     assert codes(checked(value)[0]) == {"grant-missing": "repaired-by-us", "bucket-absent": "undecided"}
@@ -1003,7 +1003,7 @@ def test_a_plan_of_a_thousand_roles_takes_seconds() -> None:
 # The account.
 
 
-def test_the_account_is_taken_from_the_plan_where_nobody_names_it() -> None:
+def test_the_account_defaults_to_that_of_the_plan() -> None:
     unnamed = parse_settings({"clouds": configuration()["clouds"]})
     identity = _looked_up("aws_caller_identity", "current", {"account_id": ACCOUNT})
     values, unknown = new_role_values()
@@ -1039,7 +1039,7 @@ def test_the_exit_code_says_whether_something_was_found(known: str, tmp_path: Pa
     assert answer.err == f"{tmp_path / 'none.json'}: there is no such file\n"
 
 
-def test_a_file_that_is_not_there_is_told_by_its_name(known: str, tmp_path: Path, remediator: Remediator) -> None:
+def test_a_missing_file_is_reported_by_its_name(known: str, tmp_path: Path, remediator: Remediator) -> None:
     missing = str(tmp_path / "no-such-plan.json")
     answer = remediator("check-terraform", "--settings", known, missing)
     assert (answer.code, answer.out) == (ExitCode.BAD_INPUT, "")
@@ -1117,7 +1117,7 @@ def test_roles_that_are_not_enrolled_are_listed_on_request_only(
         (b"[" * 100_000, "nested too deeply"),
     ],
 )
-def test_what_is_no_plan_is_told_with_what_to_do(
+def test_a_file_that_is_no_plan_is_reported_with_a_remedy(
     content: bytes, said: str, known: str, tmp_path: Path, remediator: Remediator
 ) -> None:
     path = tmp_path / "plan.json"
@@ -1209,9 +1209,7 @@ def _rich() -> Json:
 
 @settings(max_examples=300)
 @given(st.integers(0, len(PLACES) - 1), st.data(), any_json)
-def test_whatever_stands_in_a_plan_there_is_a_verdict_or_a_clear_error(
-    place: int, data: st.DataObject, value: object
-) -> None:
+def test_every_plan_gets_a_verdict_or_a_clear_error(place: int, data: st.DataObject, value: object) -> None:
     broken = _rich()
     target = PLACES[place](broken)
     target[data.draw(st.sampled_from(sorted(target)))] = value

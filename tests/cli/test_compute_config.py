@@ -81,14 +81,14 @@ def test_a_role_in_no_instance_profile_is_an_error_that_says_how_to_make_one(iam
 
 
 def test_a_role_that_is_not_there_is_an_error(remediator: Remediator, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Nobody:  # moto lists the instance profiles of a role that does not exist
+    class Missing:  # moto lists the instance profiles of a role that does not exist
         def read_instance_profiles(self, role_name: str) -> InstanceProfiles:
             raise NotFoundError("iam:ListInstanceProfilesForRole", "NoSuchEntity", f"no role {role_name}")
 
-    monkeypatch.setattr(aws, "iam", Nobody)
-    answer = remediator("compute-config", "nobody")
+    monkeypatch.setattr(aws, "iam", Missing)
+    answer = remediator("compute-config", "missing")
     assert (answer.code, answer.out) == (1, "")
-    assert "there is no role nobody" in answer.err
+    assert "there is no role missing" in answer.err
 
 
 def test_what_is_no_arn_of_a_role_is_a_wrong_call(remediator: Remediator) -> None:
@@ -120,7 +120,7 @@ def test_what_could_not_be_read_is_no_answer() -> None:
 @pytest.mark.parametrize(
     "arn", [f"arn:aws:iam::999999999999:role/anyscale/{ROLE}", f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"]
 )
-def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_name_here(
+def test_the_arn_of_another_account_or_path_never_names_the_local_role(
     arn: str, iam: Any, remediator: Remediator
 ) -> None:
     put_into(iam, ROLE)
@@ -130,9 +130,7 @@ def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_na
     assert f"is arn:aws:iam::{ACCOUNT}:role/anyscale/{ROLE}" in answer.err
 
 
-def test_json_names_the_role_and_the_instance_profile_beside_what_is_printed_without_it(
-    iam: Any, remediator: Remediator
-) -> None:
+def test_json_also_names_the_role_and_the_instance_profile(iam: Any, remediator: Remediator) -> None:
     put_into(iam, "shared")
     answer = remediator("compute-config", "--json", ROLE)
     assert (answer.code, answer.err, schema_errors("compute-config", answer.record)) == (0, "", [])

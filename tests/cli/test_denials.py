@@ -1,4 +1,4 @@
-"""What is said of a call that AWS denied: everything that its message tells, and nothing twice."""
+"""What is said of a call that AWS denied: everything that its message says, and nothing twice."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_without_a_stack_it_says_where_it_looked_and_what_to_do(
 
 
 @commands
-def test_a_stack_of_something_else_is_told_as_such(
+def test_a_stack_of_another_application_is_reported(
     command: tuple[str, ...], deployed: Deployed, remediator: Remediator
 ) -> None:
     deployed.deploy({}, stack="Theirs")

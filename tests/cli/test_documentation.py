@@ -1,4 +1,4 @@
-"""The commands in docs/command-line.md do what stands there."""
+"""The commands in docs/command-line.md do what the page says."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ON_A_DEPLOYMENT = ("history", "undo", "resume", "pause", "test-alert")
 
 
 def documented(*, on_a_deployment: bool) -> Iterator[tuple[str, str]]:
-    """Each command that is shown with its output: those that look at a deployment, or those that do not."""
+    """Each command that is shown with its output: those that use a deployment, or those that do not."""
     for kind, text in BLOCKS:
         if kind == "console":
             typed, _, printed = text.removeprefix("$ ").partition("\n")
@@ -80,7 +80,7 @@ def test_what_is_documented_of_a_deployment_is_what_happens_one_after_the_other(
     monkeypatch.chdir(ROOT)
     channels = Channels(deployed)
     for protocol, endpoint in (("email", ADDRESS), ("https", AMAZON_Q)):
-        channels.tell(protocol, endpoint)
+        channels.subscribe(protocol, endpoint)
     for typed, printed in documented(on_a_deployment=True):
         answer = remediator(*shlex.split(typed)[1:])
         assert answer.err == "", typed

@@ -1,6 +1,6 @@
 """Every command that a Markdown file shows is run by a test, or a table here says why a test cannot run it.
 
-A shell reads the blocks, so that quotes, variables, loops and pipes mean what they mean to whoever pastes them.
+A shell reads the blocks, so that quotes, variables, loops and pipes mean what they mean to a reader who pastes them.
 Programs are not started: each call is noted with its arguments. Calls of ``aws`` are held to the models of the
 services, and tests/e2e/test_documented_recipes.py makes them on the embedded AWS.
 """
@@ -92,7 +92,7 @@ TABLE: Mapping[str, RunBy | NotRun] = {
     "make setup": NotRun("It installs what the tests run with."),
     "make test": NotRun("It is what runs this."),
     "make check": NotRun("`make test` begins with it."),
-    "make synth": NotRun("The tests synthesise by themselves.", "tests/infrastructure/test_app.py"),
+    "make synth": NotRun("The tests synthesize by themselves.", "tests/infrastructure/test_app.py"),
     "make bench*": NotRun("It takes minutes.", "tests/functional/test_benchmarks.py"),
     "make load*": NotRun("It takes minutes.", "tests/functional/test_benchmarks.py"),
     "make *": NotRun(
@@ -226,7 +226,7 @@ command_not_found_handle() {
   echo '{"Statement": []}' 2> /dev/null || true
 }
 """
-"""Each call is noted by one write, as both sides of a pipe run at once; and the other side may be gone already."""
+"""Each call is noted by one write, as both ends of a pipe run concurrently; and the other end may be gone already."""
 
 
 def calls(shown: Shown, folder: Path) -> list[tuple[str, ...]]:
@@ -273,7 +273,7 @@ def row(call: Sequence[str]) -> str | None:
 
 
 def troubles(call: Sequence[str], *, in_a_sentence: bool = False) -> Iterator[str]:
-    """What is wrong with a call of a program that is known here. In a sentence, a command may stand for its options."""
+    """What is wrong with a call of a program that is known here. In a sentence, a command may represent its options."""
     match call:
         case ("aws", service, command, *options):
             yield from (f"{' '.join(call)}: {why}" for why in aws_troubles(service, command, options, in_a_sentence))
@@ -392,9 +392,9 @@ def _value_troubles(option: str, value: str | None, shape: Any) -> Iterator[str]
 
 @pytest.mark.parametrize("pattern", TABLE)
 def test_what_the_table_names_exists_and_speaks_of_the_command(pattern: str) -> None:
-    told = TABLE[pattern]
-    named = told.test if isinstance(told, RunBy) else told.instead
-    assert named or isinstance(told, NotRun)
+    entry = TABLE[pattern]
+    named = entry.test if isinstance(entry, RunBy) else entry.instead
+    assert named or isinstance(entry, NotRun)
     if named:
         path, _, name = named.partition("::")
         text = (ROOT / path).read_text(encoding="utf-8")

@@ -116,9 +116,7 @@ def test_an_administrators_role_is_not_tagged(worker: Running, remediator: Remed
     assert "powerful: " in answer.err
 
 
-def test_a_role_that_is_set_to_off_is_tagged_and_said_to_be_left_alone(
-    running: Running, remediator: Remediator
-) -> None:
+def test_a_role_that_is_set_to_off_is_tagged_and_reported_as_skipped(running: Running, remediator: Remediator) -> None:
     create(running, tags={"anyscale:remediation": "off"})
     answer = remediator("enroll", "--yes", NEW, "production")
     assert (answer.code, running.tags(NEW)[KEY]) == (0, "production")
@@ -138,9 +136,9 @@ def test_in_an_observed_cloud_it_says_that_nothing_is_written(worker: Running, r
 
 
 def test_a_role_that_is_not_there_is_an_error(running: Running, remediator: Remediator) -> None:
-    answer = remediator("enroll", "--yes", "nobody", "production")
+    answer = remediator("enroll", "--yes", "missing", "production")
     assert (answer.code, answer.out) == (1, "")
-    assert answer.err == "error: there is no role nobody in the account of your credentials\n"
+    assert answer.err == "error: there is no role missing in the account of your credentials\n"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +172,7 @@ def test_without_credentials_it_says_what_to_set(
 @pytest.mark.parametrize(
     "arn", [f"arn:aws:iam::999999999999:role/anyscale/production/{NEW}", f"arn:aws:iam::{ACCOUNT}:role/{NEW}"]
 )
-def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_name_here(
+def test_the_arn_of_another_account_or_path_never_names_the_local_role(
     arn: str, worker: Running, remediator: Remediator
 ) -> None:
     answer = remediator("enroll", "--yes", arn, "production")

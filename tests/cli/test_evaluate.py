@@ -105,13 +105,13 @@ def test_the_repair_is_about_what_the_verdicts_say(answers: dict[str, Json]) -> 
         trust_is_wrong = record["ec2_trust"] != "ok"
         grant_is_wrong = any(record["s3"][action] != "allowed" for action in required)
         key_is_wrong = any(verdict != "allowed" for verdict in record.get("kms", {}).values())
-        told = {left["finding"].partition("-")[0] for left in repair["withheld"]} - {"quarantined"}
+        reported = {left["finding"].partition("-")[0] for left in repair["withheld"]} - {"quarantined"}
         for write in repair["writes"]:
             sids = {statement.get("Sid") for statement in write["after"]["Statement"]}
-            told |= {"trust"} if write["document"] == "trust policy" else set()
-            told |= {"grant"} if "AnyscaleRemediatorBucket" in sids else set()
-            told |= {"key"} if "AnyscaleRemediatorKeys" in sids else set()
-        assert told == {
+            reported |= {"trust"} if write["document"] == "trust policy" else set()
+            reported |= {"grant"} if "AnyscaleRemediatorBucket" in sids else set()
+            reported |= {"key"} if "AnyscaleRemediatorKeys" in sids else set()
+        assert reported == {
             kind
             for kind, is_wrong in (("trust", trust_is_wrong), ("grant", grant_is_wrong), ("key", key_is_wrong))
             if is_wrong
@@ -189,7 +189,7 @@ def test_a_missing_trust_and_a_missing_grant_are_repaired_by_one_document_each(r
     }
 
 
-def test_statements_of_ours_that_were_changed_are_put_back_in_their_place(remediator: Remediator) -> None:
+def test_changed_statements_of_the_remediator_are_restored_in_place(remediator: Remediator) -> None:
     (own,) = remediator("evaluate", stdin=lines(case(role={"inline": {}}))).record["repair"]["writes"]
     narrowed = copy.deepcopy(own["after"])
     narrowed["Statement"][1]["Action"].remove("s3:ListMultipartUploadParts")
@@ -208,7 +208,7 @@ def full_trust(size: int, *services: str) -> Json:
     return trust
 
 
-def test_the_smaller_edit_is_told_where_a_new_statement_would_not_fit(remediator: Remediator) -> None:
+def test_the_smaller_edit_is_reported_where_a_new_statement_would_not_fit(remediator: Remediator) -> None:
     trust = full_trust(2_000, "lambda.amazonaws.com")
     (write,) = conforms(remediator("evaluate", stdin=lines(case(role={"trust": trust}))).record)["repair"]["writes"]
     assert write["edit"] == "merged"
@@ -217,14 +217,14 @@ def test_the_smaller_edit_is_told_where_a_new_statement_would_not_fit(remediator
 
 
 def blocked(remediator: Remediator, line: Json) -> Json:
-    """The one thing that is withheld in a case in which nothing is written."""
+    """The one thing that is not repaired in a case without a write."""
     repair = conforms(remediator("evaluate", stdin=lines(line)).record)["repair"]
     assert repair["writes"] == []
     (left,) = repair["withheld"]
     return dict(left)
 
 
-def test_a_quota_is_told_with_its_numbers(remediator: Remediator) -> None:
+def test_a_quota_is_reported_with_its_numbers(remediator: Remediator) -> None:
     left = blocked(remediator, case(role={"trust": full_trust(2_040, "lambda.amazonaws.com")}))
     assert left["finding"] == "trust-missing"
     assert left["because"] == ["The trust policy would have 2,164 characters; the quota is 2,048 (ACLSizePerRole)."]
@@ -235,7 +235,7 @@ def test_a_quota_is_told_with_its_numbers(remediator: Remediator) -> None:
     assert left["because"][0].endswith("characters together; the quota is 10,240.")
 
 
-def test_a_stale_principal_is_told_with_its_id(remediator: Remediator) -> None:
+def test_a_stale_principal_is_reported_with_its_id(remediator: Remediator) -> None:
     stale = {**LAMBDA, "Principal": {"AWS": "AROADELETEDROLE000001"}}
     left = blocked(remediator, case(role={"trust": document(stale)}))
     assert "AROADELETEDROLE000001, the id of a role or user that no longer exists" in left["because"][0]
@@ -256,7 +256,7 @@ def test_nothing_is_written_on_a_role_that_belongs_to_aws(remediator: Remediator
         assert "AWSServiceRoleForX is a service-linked role" in left["because"][0]
 
 
-def test_a_boundary_and_a_deny_are_told_and_left(remediator: Remediator) -> None:
+def test_a_boundary_and_a_deny_are_reported_and_not_changed(remediator: Remediator) -> None:
     limit = {"arn": "arn:aws:iam::111111111111:policy/Limit", "document": document({**ACCESS, "Action": "ec2:*"})}
     left = blocked(remediator, case(role={"boundary": limit}))
     assert (left["finding"], left["subject"]) == ("grant-blocked", BUCKET)
@@ -269,7 +269,7 @@ def test_a_boundary_and_a_deny_are_told_and_left(remediator: Remediator) -> None
     assert left["because"][0].startswith("statement `Locked` of the bucket policy denies")
 
 
-def test_what_the_owner_of_another_accounts_bucket_has_to_add_is_told_and_works(remediator: Remediator) -> None:
+def test_the_statement_for_the_owner_of_another_accounts_bucket_is_shown_and_works(remediator: Remediator) -> None:
     theirs = case(bucket={"account": OTHER_ACCOUNT})
     left = blocked(remediator, theirs)
     assert left["finding"] == "grant-beyond-role"
@@ -284,13 +284,13 @@ def test_what_the_owner_of_another_accounts_bucket_has_to_add_is_told_and_works(
         ([], "key-beyond-role"),
     ],
 )
-def test_a_key_that_the_role_may_not_use_is_told(statements: list[Json], code: str, remediator: Remediator) -> None:
+def test_a_key_that_the_role_cannot_use_is_reported(statements: list[Json], code: str, remediator: Remediator) -> None:
     key = {"sse": "aws:kms", "key_arn": KEY, "key_policy": document(*statements)}
     left = blocked(remediator, case(bucket={"encryption": key}))
     assert (left["finding"], left["subject"], left["actions"]) == (code, KEY, list(KEY_ACTIONS))
 
 
-def test_a_key_that_is_left_to_iam_is_granted_in_our_policy(remediator: Remediator) -> None:
+def test_a_key_that_is_left_to_iam_is_granted_in_the_remediators_policy(remediator: Remediator) -> None:
     to_iam = {**EC2, "Principal": {"AWS": "111111111111"}, "Action": "kms:*", "Resource": "*"}
     broken = case(bucket={"encryption": {"sse": "aws:kms", "key_arn": KEY, "key_policy": document(to_iam)}})
     repair = conforms(remediator("evaluate", stdin=lines(broken)).record)["repair"]
@@ -301,7 +301,7 @@ def test_a_key_that_is_left_to_iam_is_granted_in_our_policy(remediator: Remediat
     assert statement["Condition"] == {"StringEquals": {"kms:ViaService": ["s3.us-west-2.amazonaws.com"]}}
 
 
-def test_what_the_key_policy_needs_is_told_and_works(remediator: Remediator) -> None:
+def test_the_statement_for_the_key_policy_is_shown_and_works(remediator: Remediator) -> None:
     broken = case(bucket={"encryption": {"sse": "aws:kms", "key_arn": KEY, "key_policy": document()}})
     left = blocked(remediator, broken)
     broken["bucket"]["encryption"]["key_policy"] = document(*left["statements"])
@@ -318,7 +318,7 @@ def test_a_key_policy_that_is_not_given_is_undecided_and_an_aws_managed_key_is_n
     assert "kms" not in remediator("evaluate", stdin=lines(managed)).record
 
 
-def test_a_role_that_others_may_assume_would_be_refused_and_the_repair_is_told_all_the_same(
+def test_a_role_that_others_can_assume_is_refused_and_the_repair_is_shown_anyway(
     remediator: Remediator,
 ) -> None:
     control = {"Effect": "Allow", "Principal": {"AWS": "525325868955"}, "Action": "sts:AssumeRole"}
@@ -328,7 +328,7 @@ def test_a_role_that_others_may_assume_would_be_refused_and_the_repair_is_told_a
 
 
 @pytest.mark.parametrize("trust", [None, [], 7, "not json", document(EC2) | {"Statement": "x"}])
-def test_a_trust_policy_that_is_none_is_judged_and_left(trust: object, remediator: Remediator) -> None:
+def test_an_invalid_trust_policy_is_evaluated_and_not_changed(trust: object, remediator: Remediator) -> None:
     record = conforms(remediator("evaluate", stdin=lines(case(role={"trust": trust}))).record)
     assert record["ec2_trust"] in {"missing", "undecided"}
     assert record["repair"]["writes"] == []
@@ -395,9 +395,9 @@ def test_several_files_and_standard_input_are_read_in_their_order(remediator: Re
     assert [record["id"] for record in answer.records] == ["1", "2", "3", "4"]
 
 
-def test_a_role_with_an_administrators_rights_would_be_left_alone(remediator: Remediator) -> None:
-    powerful = document({"Effect": "Allow", "Action": "iam:*", "Resource": "*"})
-    record = conforms(remediator("evaluate", stdin=lines(case(role={"inline": {"admin": powerful}}))).record)
+def test_a_role_with_administrator_privileges_is_refused(remediator: Remediator) -> None:
+    privileged = document({"Effect": "Allow", "Action": "iam:*", "Resource": "*"})
+    record = conforms(remediator("evaluate", stdin=lines(case(role={"inline": {"admin": privileged}}))).record)
     assert "as much as an administrator may" in record["repair"]["refused"]
 
 

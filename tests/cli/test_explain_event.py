@@ -30,7 +30,7 @@ FILES = sorted((ROOT / "tests" / "events").glob("*.json"))
 KEY = f"arn:aws:kms:us-west-2:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 POLICY = f"arn:aws:iam::{ACCOUNT}:policy/anyscale/bucket-access"
 CONFIGURATION: Json = {
-    "enrollmentTag": "our:role",
+    "enrollmentTag": "acme:role",
     "clouds": {
         "production": {
             "buckets": [
@@ -189,13 +189,13 @@ def test_the_configuration_says_to_which_clouds_a_call_leads(
 def test_a_bucket_or_key_that_is_not_configured_is_ignored_and_still_named(
     remediator: Remediator, cdk_json: Callable[..., str]
 ) -> None:
-    bucket, key = named("DeleteBucket", bucketName="somebody-elses"), load("DisableKey")
+    bucket, key = named("DeleteBucket", bucketName="acme-other"), load("DisableKey")
     key["detail"]["resources"][0]["ARN"] = KEY.replace("1234abcd", "dcba4321")
-    told, also_told = remediator("explain-event", "--settings", cdk_json(), stdin=lines(bucket, key)).records
-    assert told["concerns"] == {"bucket": "somebody-elses"}
-    assert (told["clouds"], told["ignored"]) == ([], "bucket somebody-elses is not in the configuration")
-    assert also_told["ignored"] == f"key {KEY.replace('1234abcd', 'dcba4321')} is not in the configuration"
-    assert told["next"] == also_told["next"] == NOTHING
+    first, second = remediator("explain-event", "--settings", cdk_json(), stdin=lines(bucket, key)).records
+    assert first["concerns"] == {"bucket": "acme-other"}
+    assert (first["clouds"], first["ignored"]) == ([], "bucket acme-other is not in the configuration")
+    assert second["ignored"] == f"key {KEY.replace('1234abcd', 'dcba4321')} is not in the configuration"
+    assert first["next"] == second["next"] == NOTHING
 
 
 def test_without_the_configuration_it_is_said_what_would_decide(remediator: Remediator) -> None:
@@ -216,19 +216,21 @@ def test_of_a_role_it_is_said_that_the_tag_decides_and_is_not_known(
     stdin = lines(load("PutRolePolicy"), load("DeleteInstanceProfile"))
     role, of_profile = remediator("explain-event", "--settings", cdk_json(), stdin=stdin).records
     assert role["clouds"] is None
-    assert "If it carries the tag our:role, which is not known offline" in role["next"]
+    assert "If it carries the tag acme:role, which is not known offline" in role["next"]
     assert "the role head-node, which has the name of the instance profile." in of_profile["next"]
 
 
-def test_an_event_of_a_region_without_a_rule_is_told_so(remediator: Remediator, cdk_json: Callable[..., str]) -> None:
+def test_an_event_of_a_region_without_a_rule_is_reported_as_such(
+    remediator: Remediator, cdk_json: Callable[..., str]
+) -> None:
     far, global_service = load("PutAccountPublicAccessBlock"), load("TagRole")
     far["detail"]["awsRegion"] = "eu-west-1"
     global_service["detail"]["awsRegion"] = "us-west-2"
-    told, also_told = remediator("explain-event", "--settings", cdk_json(), stdin=lines(far, global_service)).records
-    assert told["ignored"] == "no rule listens in eu-west-1, only in us-east-1 and us-west-2"
-    assert also_told["ignored"] == "no rule listens in us-west-2, only in us-east-1"
-    assert told["next"] == also_told["next"] == NOTHING
-    assert also_told["concerns"] == {"role": "head-node"}
+    first, second = remediator("explain-event", "--settings", cdk_json(), stdin=lines(far, global_service)).records
+    assert first["ignored"] == "no rule listens in eu-west-1, only in us-east-1 and us-west-2"
+    assert second["ignored"] == "no rule listens in us-west-2, only in us-east-1"
+    assert first["next"] == second["next"] == NOTHING
+    assert second["concerns"] == {"role": "head-node"}
 
 
 def test_the_account_is_the_one_asked_for_else_the_configured_one_else_the_records_own(
@@ -263,7 +265,7 @@ def test_failed_and_forged_events_are_explained(remediator: Remediator) -> None:
     assert other["ignored"].startswith("it was not published by AWS")
 
 
-def test_calls_that_nobody_asked_about_are_explained(remediator: Remediator) -> None:
+def test_unwatched_calls_are_explained(remediator: Remediator) -> None:
     notified = {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "awsRegion": "us-east-1"}]}
     (record,) = remediator("explain-event", stdin=lines(notified)).records
     assert record["call"] == "aws:s3:ObjectCreated:Put"
@@ -324,7 +326,7 @@ def test_what_cannot_be_read_is_reported_with_its_place_and_costs_no_other_its_a
     assert len(why) < 250
 
 
-def test_the_place_of_a_bad_record_in_a_log_file_is_told(remediator: Remediator) -> None:
+def test_the_place_of_a_bad_record_in_a_log_file_is_reported(remediator: Remediator) -> None:
     good = load("TagRole")["detail"]
     answer = remediator("explain-event", stdin=lines({"Records": [good, {**good, "requestParameters": None}, 7, good]}))
     assert [record["place"] for record in answer.records] == ["<stdin>:1 Records[0]", "<stdin>:1 Records[3]"]
@@ -359,7 +361,7 @@ def test_a_text_without_measure_is_passed_over(remediator: Remediator, monkeypat
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1"])
-def test_another_encoding_is_told_once(encoding: str, remediator: Remediator) -> None:
+def test_another_encoding_is_reported_once(encoding: str, remediator: Remediator) -> None:
     text = json.dumps(named("TagRole", roleName="Café"), indent=2, ensure_ascii=False)
     answer = remediator("explain-event", stdin=text.encode(encoding))
     assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
@@ -396,26 +398,26 @@ def test_a_configuration_that_is_wrong_is_a_wrong_call(
     assert answer.err.startswith(f"{file}: {said}")
 
 
-def test_every_fault_of_the_configuration_is_told(remediator: Remediator, cdk_json: Callable[..., str]) -> None:
+def test_every_fault_of_the_configuration_is_reported(remediator: Remediator, cdk_json: Callable[..., str]) -> None:
     answer = remediator("explain-event", "--settings", cdk_json(region="mars", emails=7), stdin=b"")
     assert answer.code == 2
     assert len(answer.err.splitlines()) == 2
 
 
 @pytest.mark.parametrize("name", ["missing.json", "."])
-def test_a_configuration_that_cannot_be_read_is_told(name: str, remediator: Remediator, tmp_path: Path) -> None:
+def test_a_configuration_that_cannot_be_read_is_reported(name: str, remediator: Remediator, tmp_path: Path) -> None:
     answer = remediator("explain-event", "--settings", f"{tmp_path}/{name}", stdin=b"")
     assert (answer.code, answer.out) == (2, "")
     assert ": the file cannot be read: " in answer.err
 
 
-def test_a_configuration_that_is_not_utf_8_is_told(remediator: Remediator, tmp_path: Path) -> None:
+def test_a_configuration_that_is_not_utf_8_is_reported(remediator: Remediator, tmp_path: Path) -> None:
     (tmp_path / "cdk.json").write_bytes(b"\xff")
     answer = remediator("explain-event", "--settings", str(tmp_path / "cdk.json"), stdin=b"")
     assert (answer.code, answer.err) == (2, f"{tmp_path / 'cdk.json'}: the file is not UTF-8\n")
 
 
-def test_the_configuration_may_stand_alone_and_the_one_of_this_repository_is_understood(
+def test_the_configuration_may_be_a_file_of_its_own_and_the_repositorys_is_understood(
     remediator: Remediator, tmp_path: Path
 ) -> None:
     alone = tmp_path / "remediator.json"
@@ -432,7 +434,7 @@ def test_an_account_has_twelve_digits(account: str, remediator: Remediator) -> N
     assert "12 digits" in answer.err
 
 
-def test_a_terminal_with_nothing_piped_in_is_told_what_to_do(
+def test_a_terminal_without_piped_input_is_an_error_with_a_remedy(
     remediator: Remediator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(options, "_is_terminal", lambda: True)
@@ -441,7 +443,7 @@ def test_a_terminal_with_nothing_piped_in_is_told_what_to_do(
     assert "name a file, or pipe events in" in answer.err
 
 
-def test_a_fault_of_ours_on_one_record_costs_no_other_and_is_no_traceback(
+def test_a_bug_on_one_record_affects_no_other_and_is_no_traceback(
     remediator: Remediator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def faulty(found: FoundRecord, **known: Any) -> Explanation:
@@ -549,7 +551,7 @@ def test_explaining_imports_no_sdk_and_opens_no_connection() -> None:
         "try: main()\n"
         "finally: print(*sorted(sys.modules), file=sys.stderr)\n"
     )
-    ran = subprocess.run(  # our own interpreter and script
+    ran = subprocess.run(  # this interpreter and a script
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment()
     )
     imported = {name.partition(".")[0] for name in ran.stderr.split()}

@@ -60,7 +60,7 @@ def test_the_smaller_edit_is_shown_with_its_reason(remediator: Remediator) -> No
     assert "EC2 joins the services of an existing statement, because one more does not fit." in out
 
 
-def test_what_is_not_repaired_is_told_with_what_stands_in_the_way(remediator: Remediator) -> None:
+def test_a_finding_that_is_not_repaired_is_shown_with_its_write_blocker(remediator: Remediator) -> None:
     stale = {**LAMBDA, "Principal": {"AWS": "AROADELETEDROLE000001"}}
     out = remediator("evaluate", "--output=text", stdin=lines(case(role={"trust": document(stale)}))).out
     assert "Not repaired: trust-missing. EC2 cannot assume the role" in out
@@ -74,7 +74,7 @@ def test_what_is_not_repaired_is_told_with_what_stands_in_the_way(remediator: Re
     assert {statement["Effect"] for statement in json.loads(shown)} == {"Allow"}
 
 
-def test_a_role_that_would_be_left_alone_is_told_so_where_it_is_broken(remediator: Remediator) -> None:
+def test_a_broken_role_that_would_be_refused_is_reported_as_such(remediator: Remediator) -> None:
     outside = {**LAMBDA, "Principal": {"AWS": OTHER_ACCOUNT}}
     out = remediator("evaluate", "--output=text", stdin=lines(case(role={"trust": document(outside)}))).out
     assert "leave this role alone: The statement 1 of the trust policy trusts 222222222222, which is" in words(out)
@@ -92,7 +92,7 @@ def test_every_case_fits_every_width(columns: int) -> None:
     assert not [line for line in answer.out.splitlines() if line != line.rstrip()]
 
 
-def test_without_a_terminal_there_is_no_colour_and_on_one_there_is() -> None:
+def test_only_a_terminal_gets_color() -> None:
     stdin = lines(BROKEN)
     assert "\x1b" not in run("evaluate", "--output=text", stdin=stdin).out
     assert "\x1b[" in run("evaluate", "--output=text", stdin=stdin, variables={"FORCE_COLOR": "1", "TERM": "xterm"}).out

@@ -97,7 +97,7 @@ def test_evaluating_imports_no_sdk_and_opens_no_connection() -> None:
         "try: main()\n"
         "finally: print(*sorted(sys.modules), file=sys.stderr)\n"
     )
-    ran = subprocess.run(  # our own interpreter and script
+    ran = subprocess.run(  # this interpreter and a script
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment()
     )
     imported = {name.partition(".")[0] for name in ran.stderr.split()}
@@ -127,7 +127,7 @@ def test_a_reader_that_goes_away_ends_the_program_quietly(form: str, tmp_path: P
     roles = tmp_path / "roles.jsonl"
     roles.write_bytes(lines(*[case()] * 2_000))
     pipe = f"{' '.join(program())} evaluate {form} {roles} | head -n 1; echo ${{PIPESTATUS[0]}} >&2"
-    ran = subprocess.run(  # our own program
+    ran = subprocess.run(  # this program
         ["/bin/bash", "-c", pipe], capture_output=True, text=True, check=True, env=environment()
     )
     assert ran.stdout.count("\n") == 1
@@ -174,7 +174,7 @@ FULL = "No space left on device"
     ],
 )
 def test_a_standard_output_that_takes_nothing_is_an_error_in_a_line(typed: str, said: str) -> None:
-    ran = subprocess.run(  # our own program
+    ran = subprocess.run(  # this program
         ["/bin/bash", "-c", f"{' '.join(program())} {typed}"],
         capture_output=True,
         text=True,
@@ -186,7 +186,7 @@ def test_a_standard_output_that_takes_nothing_is_an_error_in_a_line(typed: str, 
 
 @pytest.mark.parametrize("typed", ["evaluate <&-", "evaluate - <&-", "explain-event <&-", "explain-event - <&-"])
 def test_a_standard_input_that_is_closed_is_a_file_that_cannot_be_read(typed: str) -> None:
-    ran = subprocess.run(  # our own program
+    ran = subprocess.run(  # this program
         ["/bin/bash", "-c", f"{' '.join(program())} {typed}"],
         capture_output=True,
         text=True,

@@ -69,7 +69,7 @@ def test_both_forms_say_the_same(configured: str, remediator: Remediator) -> Non
     assert json.loads(forms[0]) == json.loads(forms[1])
 
 
-def test_nobody_who_may_pass_is_an_error_that_says_what_to_do(remediator: Remediator) -> None:
+def test_without_approvers_it_is_an_error_with_a_remedy(remediator: Remediator) -> None:
     for arguments in ((), ("--settings", str(ROOT / "cdk.json"))):
         answer = remediator("guardrails", *arguments)
         assert (answer.code, answer.out) == (1, "")

@@ -79,7 +79,7 @@ def test_one_change_is_shown_with_its_diff(deployed: Deployed, remediator: Remed
     assert (record["before"], record["after"]) == (deployed.change.before, deployed.change.after)
 
 
-def test_a_sweep_is_told_as_such(deployed: Deployed, remediator: Remediator) -> None:
+def test_a_sweep_is_named_as_the_cause(deployed: Deployed, remediator: Remediator) -> None:
     deployed.repair_trust(at=NOW + timedelta(hours=1), cause=sweep_cause("sweep-1", NOW))
     assert "found by a sweep" in remediator("history", "--limit", "1").out
 
@@ -91,9 +91,12 @@ def test_a_role_without_changes_is_reported_as_such(deployed: Deployed, remediat
 
 
 def test_a_misspelled_role_is_an_error(deployed: Deployed, remediator: Remediator) -> None:
-    answer = remediator("history", "head-nod")
-    assert (answer.code, answer.out) == (1, "")
-    assert "no changes of head-nod are recorded, and the account has no such role" in answer.err
+    for json_or_text in ((), ("--json",)):
+        answer = remediator("history", "head-nod", *json_or_text)
+        assert (answer.code, answer.out) == (1, "")
+        assert "no changes of head-nod are recorded, and the account has no such role" in answer.err
+        assert f"Did you mean {ROLE}?" in answer.err
+    assert "Did you mean" not in remediator("history", "worker").err
 
 
 def test_a_change_that_is_not_there_is_an_error(deployed: Deployed, remediator: Remediator) -> None:
@@ -145,7 +148,7 @@ def test_a_reader_of_json_gets_one_object_a_line(deployed: Deployed, remediator:
         ),
     ],
 )
-def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_name_here(
+def test_the_arn_of_another_account_or_path_never_names_the_local_role(
     arn: str, said: str, deployed: Deployed, remediator: Remediator
 ) -> None:
     answer = remediator("history", arn)

@@ -17,7 +17,7 @@ import remediator
 from remediator_cli.app import app
 from tests.cli.terminal import ROOT
 
-NOT_OURS = {"node_modules", "cdk.out", "build", "htmlcov"}
+GENERATED = {"node_modules", "cdk.out", "build", "htmlcov"}
 """Folders that others fill; so are those whose names begin with a dot."""
 
 FENCE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n.*?^\1[ \t]*$", re.MULTILINE | re.DOTALL)
@@ -81,7 +81,7 @@ class Page:
 def pages() -> tuple[Page, ...]:
     found = []
     for folder, inside, files in os.walk(ROOT):
-        inside[:] = sorted(name for name in inside if name not in NOT_OURS and not name.startswith("."))
+        inside[:] = sorted(name for name in inside if name not in GENERATED and not name.startswith("."))
         found += [Page((Path(folder) / name).relative_to(ROOT)) for name in sorted(files) if name.endswith(".md")]
     return tuple(found)
 

@@ -1,4 +1,4 @@
-"""A configuration that is not the deployed one: nothing is repaired by it, and whoever only looks is told."""
+"""A configuration that is not the deployed one: it repairs nothing, and commands that only read report it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.examples import bucket_grant, policy
 __all__ = ["running"]
 
 OTHER = "was deployed with another configuration than the given one"
-UNTOLD = "was deployed by an earlier version, which does not record its configuration"
+UNRECORDED = "was deployed by an earlier version, which does not record its configuration"
 
 
 @pytest.fixture
@@ -43,7 +43,9 @@ def test_nothing_is_repaired_by_it(running: Running, remediator: Remediator, oth
 
 
 @pytest.mark.parametrize("command", [("status",), ("report", "--json"), ("remove-grants", "--yes")])
-def test_whoever_looks_is_told(running: Running, remediator: Remediator, other: str, command: tuple[str, ...]) -> None:
+def test_commands_that_read_report_it(
+    running: Running, remediator: Remediator, other: str, command: tuple[str, ...]
+) -> None:
     running.account.pause("paused")
     running.account.iam.put_role_policy(
         RoleName=ROLE, PolicyName="AnyscaleRemediatorS3Access", PolicyDocument=json.dumps(policy(bucket_grant()))
@@ -59,11 +61,11 @@ def test_a_stack_that_does_not_say_with_which_it_was_deployed_is_to_be_deployed_
     answer = remediator("apply", "--yes", ROLE)
     assert (answer.code, answer.out, running.inline()) == (1, "", [])
     assert answer.err == (
-        f"error: The stack AnyscaleRemediator in us-east-1 {UNTOLD}. Deploy it again (npx cdk deploy --all)\n"
+        f"error: The stack AnyscaleRemediator in us-east-1 {UNRECORDED}. Deploy it again (npx cdk deploy --all)\n"
     )
-    told = remediator("status").err
-    assert UNTOLD in told
-    assert OTHER not in told
+    error = remediator("status").err
+    assert UNRECORDED in error
+    assert OTHER not in error
 
 
 def test_equal_configurations_have_one_digest_however_they_are_written_and_others_have_others() -> None:

@@ -1,4 +1,4 @@
-"""``remediator plan``: what would be done in an account, and the policy that looking at it takes."""
+"""``remediator plan``: what would be done in an account, and the policy that reading it requires."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def account(deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return deployed
 
 
-def mend(account: Deployed) -> None:
+def repair(account: Deployed) -> None:
     """Grant the role its bucket, so that nothing is wrong with it."""
     account.iam.put_role_policy(RoleName=ROLE, PolicyName="data", PolicyDocument=json.dumps(policy(bucket_grant())))
 
@@ -67,7 +67,7 @@ def test_what_is_documented_is_what_it_prints(account: Deployed, remediator: Rem
 
 
 def test_where_nothing_is_wrong_it_ends_with_0(account: Deployed, remediator: Remediator) -> None:
-    mend(account)
+    repair(account)
     answer = remediator("plan")
     assert (answer.code, answer.err) == (0, "")
     assert "1 clean" in answer.out
@@ -111,8 +111,10 @@ def test_every_state_has_the_published_schema(account: Deployed, remediator: Rem
     }
 
 
-def test_a_role_with_a_misspelt_tag_is_shown_with_how_to_enrol_it(account: Deployed, remediator: Remediator) -> None:
-    mend(account)
+def test_a_role_with_a_misspelled_tag_is_shown_with_the_enroll_command(
+    account: Deployed, remediator: Remediator
+) -> None:
+    repair(account)
     account.iam.create_role(
         RoleName="worker",
         Path="/anyscale/production/",
@@ -126,7 +128,7 @@ def test_a_role_with_a_misspelt_tag_is_shown_with_how_to_enrol_it(account: Deplo
     assert "remediator enroll worker production" in answer.out
 
 
-def test_nobody_is_told_to_enrol_a_role_of_the_remediator(account: Deployed, remediator: Remediator) -> None:
+def test_enrolling_a_role_of_the_remediator_is_never_suggested(account: Deployed, remediator: Remediator) -> None:
     configure(roles=["Anyscale*"])
     account.iam.create_role(RoleName=OWN_ROLE, AssumeRolePolicyDocument="{}")
     assert "remediator enroll" not in remediator("plan").out
@@ -141,9 +143,9 @@ def test_only_the_roles_that_are_named_are_shown(account: Deployed, remediator: 
 
 
 def test_a_role_that_is_not_there_is_an_error(account: Deployed, remediator: Remediator) -> None:
-    answer = remediator("plan", "--role", "nobody")
+    answer = remediator("plan", "--role", "missing")
     assert (answer.code, answer.out) == (1, "")
-    assert answer.err == f"error: there is no role nobody in account {ACCOUNT}\n"
+    assert answer.err == f"error: there is no role missing in account {ACCOUNT}\n"
 
 
 def test_without_a_configuration_it_says_what_to_name(
@@ -188,7 +190,7 @@ def test_a_bucket_that_is_denied_is_a_finding_and_the_call_is_named(
 def test_what_cannot_be_reached_is_an_error_and_not_clean(
     account: Deployed, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mend(account)
+    repair(account)
     answer_with(monkeypatch, "GetBucketPolicy", 503, "SlowDown")
     monkeypatch.setattr("time.sleep", lambda _: None)
     answer = remediator("plan")
@@ -205,9 +207,7 @@ def test_without_credentials_it_says_what_to_set(
     assert "no AWS credentials were found" in answer.err
 
 
-def test_where_approvers_are_configured_it_says_that_they_are_not_looked_at(
-    account: Deployed, remediator: Remediator
-) -> None:
+def test_with_approvers_it_says_that_approvals_are_not_checked(account: Deployed, remediator: Remediator) -> None:
     approver = f"arn:aws:iam::{ACCOUNT}:role/platform/*"
     write_settings({"approvers": [approver], "clouds": {"production": CLOUD}})
     assert f"none of {approver} has tagged" in " ".join(remediator("plan").out.split())
@@ -324,11 +324,11 @@ def test_what_is_only_observed_is_not_said_to_be_repaired(account: Deployed, rem
 @pytest.mark.parametrize(
     "arn", [f"arn:aws:iam::999999999999:role/anyscale/production/{ROLE}", f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"]
 )
-def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_name_here(
+def test_the_arn_of_another_account_or_path_never_names_the_local_role(
     arn: str, account: Deployed, remediator: Remediator
 ) -> None:
     answer = remediator("plan", "--role", arn)
     assert (answer.code, answer.out) == (1, "")
     assert f"{arn} was given" in answer.err
-    assert f"is {account.change.role_arn}. Nothing was changed. Set AWS_PROFILE" in answer.err
+    assert f"is {account.change.role_arn}. Nothing was changed. Use --profile" in answer.err
     assert remediator("plan", "--role", account.change.role_arn).code == 2

@@ -1,4 +1,4 @@
-"""``remediator remove-grants``: what is ours goes, after a warning and a yes, and not while it would come back."""
+"""``remediator remove-grants``: the remediator's grants go, after a confirmation, unless they would come back."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def granted(running: Running, remediator: Remediator) -> Running:
     return running
 
 
-def test_it_warns_shows_the_diffs_asks_and_takes_back_what_is_ours(granted: Running, remediator: Remediator) -> None:
+def test_it_warns_shows_the_diffs_asks_and_removes_the_remediators_grants(
+    granted: Running, remediator: Remediator
+) -> None:
     answer = remediator("remove-grants", stdin=b"y\n")
     assert (answer.code, answer.err) == (0, "Remove the grants in these 2 documents? [y/N] ")
     said = " ".join(answer.out.split())
@@ -46,7 +48,7 @@ def test_it_warns_shows_the_diffs_asks_and_takes_back_what_is_ours(granted: Runn
     assert (granted.inline(), granted.account.trust()) == ([], [LAMBDA_STATEMENT])
 
 
-def test_it_is_recorded_with_whoever_does_it(granted: Running, remediator: Remediator) -> None:
+def test_it_is_recorded_with_the_caller(granted: Running, remediator: Remediator) -> None:
     out = remediator("remove-grants", "--yes").out
     newest = granted.account.history.list_changes(ROLE, most=2)
     assert {(each.kind, each.state) for each in newest} == {(ChangeKind.UNDO, ChangeState.COMPLETED)}
@@ -110,7 +112,7 @@ def test_what_others_have_put_into_the_bucket_policy_stays(running: Running, rem
     assert running.bucket_policy()["Statement"] == [THEIRS]
 
 
-def test_where_there_is_nothing_of_ours_it_says_so(granted: Running, remediator: Remediator) -> None:
+def test_where_nothing_is_to_be_removed_it_says_so(granted: Running, remediator: Remediator) -> None:
     remediator("remove-grants", "--yes")
     answer = remediator("remove-grants")
     assert (answer.code, answer.err) == (0, "")
@@ -118,17 +120,17 @@ def test_where_there_is_nothing_of_ours_it_says_so(granted: Running, remediator:
 
 
 def test_what_is_left_is_named_with_the_reason(granted: Running, remediator: Remediator) -> None:
-    ours = [each for each in granted.account.trust() if each != LAMBDA_STATEMENT]
-    granted.account.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(policy(*ours)))
+    own = [each for each in granted.account.trust() if each != LAMBDA_STATEMENT]
+    granted.account.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(policy(*own)))
     answer = remediator("remove-grants", "--yes")
-    assert (answer.code, granted.account.trust()) == (0, ours)
+    assert (answer.code, granted.account.trust()) == (0, own)
     assert f"trust policy of {ROLE} is left as it is" in " ".join(answer.out.split())
 
 
 def test_a_role_that_is_not_there_is_an_error(granted: Running, remediator: Remediator) -> None:
-    answer = remediator("remove-grants", "--yes", "--role", "nobody")
+    answer = remediator("remove-grants", "--yes", "--role", "missing")
     assert (answer.code, answer.out) == (1, "")
-    assert "there is no role nobody in account" in answer.err
+    assert "there is no role missing in account" in answer.err
 
 
 def test_a_scan_that_is_denied_is_named(
@@ -162,7 +164,7 @@ def test_without_credentials_it_says_what_to_set(
 @pytest.mark.parametrize(
     "arn", [f"arn:aws:iam::999999999999:role/anyscale/production/{ROLE}", f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"]
 )
-def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_name_here(
+def test_the_arn_of_another_account_or_path_never_names_the_local_role(
     arn: str, granted: Running, remediator: Remediator
 ) -> None:
     answer = remediator("remove-grants", "--yes", "--role", arn)
@@ -172,7 +174,7 @@ def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_na
 
 
 class TestWithJson:
-    def test_it_says_what_was_taken_back_with_the_ids_of_the_changes(
+    def test_it_prints_what_was_removed_with_the_ids_of_the_changes(
         self, granted: Running, remediator: Remediator
     ) -> None:
         answer = remediator("remove-grants", "--json", "--yes")
@@ -201,7 +203,7 @@ class TestWithJson:
         assert (answer.code, answer.record["result"]) == (1, "running")
         assert schema_errors("remove-grants", answer.record) == []
 
-    def test_it_says_what_could_not_be_taken_back(
+    def test_it_prints_what_could_not_be_removed(
         self, granted: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         deny(monkeypatch, "DeleteRolePolicy")

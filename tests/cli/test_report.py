@@ -87,7 +87,7 @@ def a_past(
 
 
 def after(actor: Actor, *, call: str = "UpdateAssumeRolePolicy", role: str = ROLE, ago: int = 0, n: int = 0) -> Change:
-    """A repair after a call, some days ago; ``n`` tells those of one role and day from each other."""
+    """A repair after a call, some days ago; ``n`` distinguishes those of one role and day."""
     at = NOW - timedelta(days=ago)
     return a_change(
         at=at,
@@ -99,17 +99,17 @@ def after(actor: Actor, *, call: str = "UpdateAssumeRolePolicy", role: str = ROL
 
 
 def conflict(*actors: str) -> Conflict:
-    """A contest about the trust policy."""
+    """A conflict about the trust policy."""
     findings = (Finding(FindingCode.TRUST_MISSING, "trust policy"),)
     return Conflict(NOW, NOW + timedelta(days=1), findings, actors, events=7)
 
 
 def one_of_each() -> tuple[Any, ...]:
-    """Roles of which every one stands in another way; the contested one is only contested by its memory."""
+    """One role for each status; the conflict is only in the role record."""
     denied = {"Sid": "KeepOut", "Effect": "Deny", "Action": "s3:*", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
     return (
         raw_role("contested", LAMBDA_STATEMENT),
-        raw_role("for-a-person", inline=denied),
+        raw_role("manual", inline=denied),
         raw_role("broken", LAMBDA_STATEMENT, granted=False),
         raw_role("refused", tags={TAG: "research"}),
         raw_role("nearly", tags={"Anyscale:Cluster-Role": "production"}),
@@ -171,7 +171,7 @@ def schema_errors(record: Json) -> list[str]:
 
 
 class TestTheCommand:
-    def test_writes_a_page_on_every_role_with_what_the_history_tells_and_changes_nothing(
+    def test_writes_a_page_on_every_role_with_its_history_and_changes_nothing(
         self, running: Running, remediator: Remediator
     ) -> None:
         running.remember(RoleRecord(role_id="AROA", conflict=conflict("Terraform, as ci")))
@@ -214,9 +214,7 @@ class TestTheCommand:
         assert not Path("-").exists()
         assert remediator("report", "-", "--json").code == 2
 
-    def test_leaves_a_file_that_is_there_and_overwrites_it_when_told_to(
-        self, running: Running, remediator: Remediator
-    ) -> None:
+    def test_overwrites_an_existing_file_only_with_force(self, running: Running, remediator: Remediator) -> None:
         Path("roles.html").write_text("mine")
         answer = remediator("report", "roles.html")
         assert (answer.code, answer.out) == (1, "")
@@ -225,7 +223,7 @@ class TestTheCommand:
         assert remediator("report", "--force", "roles.html").code == 0
         assert Path("roles.html").read_text().startswith("<!doctype html>")
 
-    def test_a_file_that_came_while_the_account_was_looked_at_stays_as_well(
+    def test_a_file_that_appeared_while_the_account_was_read_stays_as_well(
         self, running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def made_meanwhile(made: Report) -> str:
@@ -320,7 +318,7 @@ class TestTheCommand:
         assert "no AWS credentials were found" in answer.err
         assert not Path("roles.html").exists()
 
-    def test_where_approvers_are_configured_the_page_says_that_they_are_not_looked_at(
+    def test_with_approvers_the_page_says_that_approvals_are_not_checked(
         self, running: Running, remediator: Remediator
     ) -> None:
         approver = f"arn:aws:iam::{ACCOUNT}:role/platform/*"
@@ -355,7 +353,7 @@ class TestThePast:
             ("2026-03-04", 0),
         ]
 
-    def test_who_breaks_roles_is_told_by_the_principal_whatever_its_sessions_are_called(self) -> None:
+    def test_who_breaks_roles_is_grouped_by_principal_across_sessions(self) -> None:
         past = a_past(
             after(TERRAFORM),
             after(replace(TERRAFORM, arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/ci/another"), role="worker", n=1),
@@ -366,7 +364,7 @@ class TestThePast:
             (ALICE.arn, ("the AWS CLI",), 1, (ROLE,)),
         ]
 
-    def test_one_repair_after_several_calls_of_somebody_counts_once(self) -> None:
+    def test_one_repair_after_several_calls_of_one_principal_counts_once(self) -> None:
         change = after(ALICE)
         past = a_past(replace(change, causes=(*change.causes, *change.causes)))
         assert [each.repairs for each in past.breakers] == [1]
@@ -381,10 +379,23 @@ class TestThePast:
             Cause("sweep", SWEEP_CALL, CAUSE.time, Actor(SWEEP_CALL, "arn:aws:lambda:us-east-1:1:function:sweeper")),
         ],
     )
-    def test_nobody_is_blamed_for_a_tag_a_new_role_asking_for_a_repair_or_a_sweep(self, cause: Cause) -> None:
+    def test_no_one_is_blamed_for_a_tag_a_new_role_apply_or_a_sweep(self, cause: Cause) -> None:
         past = a_past(replace(after(ALICE), causes=(cause,)))
         assert (past.breakers, past.unexplained, len(past.repairs)) == ((), 1, 1)
         assert past.asked_for == (cause.call != SWEEP_CALL)
+
+    @pytest.mark.parametrize(
+        "first", [replace(CAUSE, call="CreateRole"), replace(CAUSE, call="TagRole", enrolls="production")]
+    )
+    def test_the_calls_that_complete_a_new_role_break_nothing(self, first: Cause) -> None:
+        change = after(ALICE)
+        past = a_past(replace(change, causes=(first, *change.causes)))
+        assert (past.breakers, past.asked_for) == ((), 1)
+
+    def test_a_call_that_broke_a_role_together_with_another_tag_counts(self) -> None:
+        change = after(ALICE)
+        past = a_past(replace(change, causes=(replace(CAUSE, call="TagRole"), *change.causes)))
+        assert [each.principal for each in past.breakers] == [ALICE.arn]
 
     @pytest.mark.parametrize(
         "fields",
@@ -401,12 +412,12 @@ class TestThePast:
         assert (past.repairs, past.breakers, past.unexplained) == ((), (), 0)
 
 
-class TestHowARoleStands:
-    def test_each_role_stands_in_one_way(self) -> None:
+class TestTheStatusOfARole:
+    def test_each_role_has_one_status(self) -> None:
         report = report_on(*one_of_each(), past=a_past(open_roles=CONFLICT))
         assert {each.name: each.standing for each in report.roles} == {
             "contested": RoleStatus.CONFLICT,
-            "for-a-person": RoleStatus.MANUAL_ACTION,
+            "manual": RoleStatus.MANUAL_ACTION,
             "broken": RoleStatus.WOULD_REPAIR,
             "refused": RoleStatus.REFUSED,
             "nearly": RoleStatus.MISCONFIGURED,
@@ -416,12 +427,12 @@ class TestHowARoleStands:
         assert report.counts == dict.fromkeys(RoleStatus, 1)
         assert schema_errors(json.loads(json.dumps(report_record(report)))) == []
 
-    def test_a_contested_role_that_is_refused_or_not_enrolled_any_more_stands_as_it_is_now(self) -> None:
+    def test_a_role_in_conflict_that_is_refused_or_no_longer_enrolled_has_its_present_status(self) -> None:
         role_record = CONFLICT["contested"]
         report = report_on(*one_of_each(), past=a_past(open_roles={"refused": role_record, "nearly": role_record}))
         assert report.counts[RoleStatus.CONFLICT] == 0
 
-    def test_a_role_that_the_account_does_not_show_and_of_which_something_is_open_is_told_of(self) -> None:
+    def test_an_open_incident_of_a_role_that_no_longer_exists_is_listed(self) -> None:
         report = report_on(raw_role("usable"), past=a_past(open_roles={"gone": CONFLICT["contested"]}))
         assert [name for name, _ in report.open_elsewhere] == ["gone"]
         assert "Open in the history alone" in Page(report_page(report)).said
@@ -442,14 +453,14 @@ class TestThePage:
         ):
             assert sentence in said
 
-    def test_what_is_withheld_is_for_a_person_with_what_stands_in_the_way(self) -> None:
+    def test_a_blocked_repair_requires_manual_action_and_names_the_blocker(self) -> None:
         said = Page(report_page(report_on(raw_role("x", profiled=False)))).said
         assert "The configuration does not let us: `instanceProfile` of the cloud is not `repair`." in said
 
     def test_an_account_without_such_roles_says_so(self) -> None:
         assert "No role is enrolled, or nearly so." in Page(report_page(report_on())).said
 
-    def test_a_role_that_could_not_be_judged_is_on_it(self) -> None:
+    def test_a_role_that_could_not_be_checked_is_on_it(self) -> None:
         report = report_on(raw_role("usable"))
         unjudged = (UnreadableRole(None, "production", "its trust policy is no JSON"),)
         fleet = replace(report.fleet, survey=replace(report.fleet.survey, unjudged=unjudged))
@@ -515,23 +526,23 @@ class TestThePage:
         assert dict(page.attributes)["html"] == {"lang": "en"}
 
     @pytest.mark.parametrize("scheme", ["light", "dark", "print"])
-    def test_every_colour_of_a_text_stands_out_from_what_is_behind_it(self, scheme: str) -> None:
+    def test_every_text_color_has_enough_contrast(self, scheme: str) -> None:
         style = resources.files("remediator_cli.report").joinpath("report.css").read_text(encoding="utf-8")
         light, dark, paper = (
             dict(re.findall(r"--(\w+): #(\w{6});", block)) for block in re.findall(r":root \{(.*?)\}", style, re.DOTALL)
         )
-        colours = {"light": light, "dark": light | dark, "print": light | paper}[scheme]
+        colors = {"light": light, "dark": light | dark, "print": light | paper}[scheme]
         texts = ("text", "quiet", "link", "red", "amber", "green", "violet")
         pairs = [(text, behind) for text in texts for behind in ("page", "panel")]
         for text, behind in [*pairs, ("text", "added"), ("text", "taken")]:
-            assert contrast(colours[text], colours[behind]) >= 4.5, (text, behind)
+            assert contrast(colors[text], colors[behind]) >= 4.5, (text, behind)
 
 
 def contrast(one: str, other: str) -> float:
     """https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio"""
 
-    def luminance(colour: str) -> float:
-        parts = [int(colour[start : start + 2], 16) / 255 for start in (0, 2, 4)]
+    def luminance(color: str) -> float:
+        parts = [int(color[start : start + 2], 16) / 255 for start in (0, 2, 4)]
         linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
         return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
@@ -557,7 +568,7 @@ HOSTILE = st.one_of(
 
 
 def with_foreign_text(text: str) -> Report:
-    """A report in which one text stands wherever others decide what stands there."""
+    """A report with one text in every place that other principals control."""
     denied = {"Sid": text, "Effect": "Deny", "Action": "s3:*", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
     incident = Incident(text, text, NOW, alerted=False)
     actor = Actor("AssumedRole", text, issuer_arn=text, invoked_by=text, user_agent=text)
@@ -597,14 +608,14 @@ class TestForeignText:
                 ]
 
     @given(HOSTILE, st.sampled_from(["p", "b", "pre"]))
-    def test_is_read_back_as_it_was_whatever_it_stands_in(self, text: str, element: str) -> None:
+    def test_is_read_back_as_it_was_in_every_element(self, text: str, element: str) -> None:
         template = f'<div title="{{{{ text }}}}">|<{element}>{{{{ text }}}}<p>{{{{ text }}}}</p></{element}></div>'
         page = Page(environment().from_string(template).render(text=text))
         assert "".join(text for _, text in page.texts) == f"|{plain(text) * 2}"
         assert page.attributes[0] == ("div", {"title": plain(text)})
 
     @pytest.mark.parametrize("text", ["a { } </style>", "x = '<!-- <script>'"])
-    def test_of_our_own_that_would_end_its_element_is_refused(self, text: str) -> None:
+    def test_of_the_package_that_would_end_its_element_is_refused(self, text: str) -> None:
         with pytest.raises(ValueError, match="<!--"):
             verbatim(text)
 

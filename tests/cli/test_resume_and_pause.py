@@ -20,7 +20,7 @@ CDK = str(ROOT / "cdk.json")
 
 
 class TestARole:
-    def test_that_is_contested_is_repaired_again(self, deployed: Deployed, remediator: Remediator) -> None:
+    def test_in_conflict_is_repaired_again(self, deployed: Deployed, remediator: Remediator) -> None:
         conflict = Conflict(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ("Terraform, as \x1b[31mci",), 3)
         role_record = replace(
             deployed.history.read_role_record(ROLE), role_id=deployed.change.role_id, conflict=conflict
@@ -38,7 +38,7 @@ class TestARole:
         assert (answer.code, deployed.mode()) == (0, "repair")
         assert "The tag anyscale:remediation of head-node is set to repair; it was observe." in answer.out
 
-    def test_that_nothing_holds_back_is_said_to_need_nothing(self, deployed: Deployed, remediator: Remediator) -> None:
+    def test_that_is_not_on_hold_has_nothing_to_resume(self, deployed: Deployed, remediator: Remediator) -> None:
         answer = remediator("resume", ROLE)
         assert (answer.code, deployed.mode()) == (0, None)
         assert answer.out.startswith("There is nothing to resume:")
@@ -77,7 +77,7 @@ class TestWrites:
     ) -> None:
         assert (remediator("pause", name).code, deployed.paused) == (2, "running")
 
-    def test_go_on_when_a_person_says_yes(self, deployed: Deployed, remediator: Remediator) -> None:
+    def test_go_on_after_a_confirmation(self, deployed: Deployed, remediator: Remediator) -> None:
         deployed.pause("paused: production")
         answer = remediator("resume", stdin=b"y\n")
         assert (answer.code, answer.err, deployed.paused) == (0, "Let all writes go on? [y/N] ", "running")
@@ -91,7 +91,7 @@ class TestWrites:
         assert remediator("resume").out == "There is nothing to resume: no writes are paused.\n"
 
 
-def test_a_wrong_configuration_is_told_fault_by_fault(
+def test_a_wrong_configuration_is_reported_fault_by_fault(
     deployed: Deployed, remediator: Remediator, tmp_path: Path
 ) -> None:
     wrong = tmp_path / "cdk.json"
@@ -104,7 +104,7 @@ def test_a_wrong_configuration_is_told_fault_by_fault(
 @pytest.mark.parametrize(
     "arn", [f"arn:aws:iam::999999999999:role/anyscale/production/{ROLE}", f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"]
 )
-def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_name_here(
+def test_the_arn_of_another_account_or_path_never_names_the_local_role(
     arn: str, deployed: Deployed, remediator: Remediator
 ) -> None:
     remediator("undo", "--yes", deployed.change.change_id)

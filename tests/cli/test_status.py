@@ -1,4 +1,4 @@
-"""``remediator status``: whether anything needs a person, and what."""
+"""``remediator status``: the state of a deployment, and its problems."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.examples import ACCOUNT
 __all__ = ["running"]
 
 SCHEMA: Json = json.loads((ROOT / "docs" / "status.schema.json").read_text(encoding="utf-8"))
-CONTEST = Conflict(
+CONFLICT = Conflict(
     since=NOW,
     until=NOW + timedelta(days=1),
     findings=(Finding(FindingCode.TRUST_MISSING, "trust policy"),),
@@ -84,7 +84,7 @@ def alarm(running: Running) -> None:
 
 
 def conflict(running: Running) -> None:
-    running.remember(RoleRecord(role_id="AROA", conflict=CONTEST, incident=INCIDENT))
+    running.remember(RoleRecord(role_id="AROA", conflict=CONFLICT, incident=INCIDENT))
 
 
 def incident(running: Running) -> None:
@@ -107,7 +107,7 @@ def failed_deployment(running: Running) -> None:
         (failed_deployment, "- The last deployment failed (UPDATE_ROLLBACK_COMPLETE)"),
     ],
 )
-def test_what_needs_a_person_is_said_and_it_ends_with_3(
+def test_a_problem_is_listed_and_the_exit_code_is_3(
     happens: Any, said: str, running: Running, remediator: Remediator
 ) -> None:
     running.swept()
@@ -121,14 +121,14 @@ def test_what_needs_a_person_is_said_and_it_ends_with_3(
     assert len(record["needs_person"]) == 1
 
 
-def test_a_sweep_that_has_not_come_for_two_days_needs_a_person(running: Running, remediator: Remediator) -> None:
+def test_no_sweep_for_two_days_is_a_problem(running: Running, remediator: Remediator) -> None:
     running.swept(NOW - timedelta(days=3))
     answer = remediator("status")
     assert answer.code == 3
     assert "No sweep has completed within two days" in answer.out
 
 
-def test_a_message_that_waits_for_its_turn_needs_nobody(running: Running, remediator: Remediator) -> None:
+def test_a_waiting_message_is_no_problem(running: Running, remediator: Remediator) -> None:
     running.swept()
     running.sqs.send_message(QueueUrl=running.urls["WorkQueueUrl"], MessageBody="x")
     answer = remediator("status")
@@ -157,7 +157,7 @@ def test_without_a_configuration_the_modes_are_unknown(running: Running, remedia
     assert "use --settings" in remediator("status").out
 
 
-def test_much_that_needs_a_person_still_fits_a_screen(running: Running, remediator: Remediator) -> None:
+def test_many_problems_still_fit_a_screen(running: Running, remediator: Remediator) -> None:
     write_settings(
         {"clouds": {"production": {"buckets": [{"name": "data", "region": "us-east-1"}], "roles": ["nodes/*"]}}}
     )
@@ -199,7 +199,7 @@ def test_a_call_that_is_denied_hides_no_more_than_what_it_reads_and_is_named(
     assert (answer.code, answer.record["denied"], schema_errors("status", answer.record)) == (1, [action], [])
 
 
-def test_what_needs_a_person_is_said_whatever_else_could_not_be_read(
+def test_problems_are_listed_whatever_else_could_not_be_read(
     running: Running, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alarm(running)

@@ -1,4 +1,4 @@
-"""``remediator test-alert``: a test is sent the way of every alert, and whoever would not get it is told of."""
+"""``remediator test-alert``: a test is sent like every alert, and recipients that would not get it are reported."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CDK = str(ROOT / "cdk.json")
 
 
 class Channels:
-    """The topics of a deployment, and a machine that hears of every alert."""
+    """The topics of a deployment, and a queue that receives every alert."""
 
     def __init__(self, deployed: Deployed) -> None:
         self._sns = boto3.client("sns")
@@ -49,13 +49,13 @@ class Channels:
         arn = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         return url, arn
 
-    def tell(self, protocol: str, endpoint: str) -> None:
-        """Subscribe somebody to what people are told."""
+    def subscribe(self, protocol: str, endpoint: str) -> None:
+        """Subscribe an endpoint to the people topic."""
         self._sns.subscribe(TopicArn=self.people, Protocol=protocol, Endpoint=endpoint)
 
-    def tell_slack(self, deployed: Deployed) -> None:
+    def subscribe_slack(self, deployed: Deployed) -> None:
         """Subscribe the queue of the notifier, as a deployment with a webhook does."""
-        self.tell("sqs", self._slack_arn)
+        self.subscribe("sqs", self._slack_arn)
         deployed.deploy({**self.outputs, "SlackQueueUrl": self.slack})
 
     def published(self) -> list[str]:
@@ -89,7 +89,7 @@ def listed(subscriptions: Sequence[tuple[str, str, str]]) -> list[dict[str, str]
 def test_a_test_goes_the_way_of_every_alert_and_says_who_has_sent_it(
     channels: Channels, remediator: Remediator
 ) -> None:
-    channels.tell("email", ADDRESS)
+    channels.subscribe("email", ADDRESS)
     answer = remediator("test-alert", "--json")
     (record,) = channels.published()
     notice = parse_record(record)
@@ -104,10 +104,10 @@ def test_a_test_goes_the_way_of_every_alert_and_says_who_has_sent_it(
 def test_where_it_should_arrive_is_what_is_subscribed(
     deployed: Deployed, channels: Channels, remediator: Remediator
 ) -> None:
-    channels.tell("email", ADDRESS)
-    channels.tell("https", AMAZON_Q)
-    channels.tell("https", "https://pager.example.com/")
-    channels.tell_slack(deployed)
+    channels.subscribe("email", ADDRESS)
+    channels.subscribe("https", AMAZON_Q)
+    channels.subscribe("https", "https://pager.example.com/")
+    channels.subscribe_slack(deployed)
     answer = remediator("test-alert")
     assert (answer.code, answer.err) == (0, "")
     assert answer.out == (
@@ -144,9 +144,7 @@ def test_an_address_that_has_not_confirmed_is_named_with_what_to_do(
     assert len(channels.published()) == 1
 
 
-def test_that_nobody_is_subscribed_is_an_error_that_says_how_to_name_somebody(
-    channels: Channels, remediator: Remediator
-) -> None:
+def test_without_subscribers_it_is_an_error_with_a_remedy(channels: Channels, remediator: Remediator) -> None:
     answer = remediator("test-alert")
     assert (answer.code, answer.out) == (1, "A test was sent.\n")
     assert answer.err.startswith(f"{STACK}: no one receives alerts. Name recipients in the configuration")
@@ -156,7 +154,7 @@ def test_that_nobody_is_subscribed_is_an_error_that_says_how_to_name_somebody(
 def test_who_is_configured_and_not_subscribed_is_named(
     channels: Channels, remediator: Remediator, tmp_path: Path
 ) -> None:
-    channels.tell("email", "Other@example.com")
+    channels.subscribe("email", "Other@example.com")
     configuration = json.loads((ROOT / "cdk.json").read_text())["context"]["remediator"]
     slack = {"slackWebhookSecret": "slack", "amazonQ": {"workspace": "T07EA123LEP", "channel": "C07EZ1ABC23"}}
     written = tmp_path / "settings.json"
@@ -164,13 +162,13 @@ def test_who_is_configured_and_not_subscribed_is_named(
     answer = remediator("test-alert", "--settings", str(written))
     assert answer.code == 1
     assert [line.partition(":")[0] for line in answer.err.splitlines()] == [ADDRESS, "amazonQ", "slackWebhookSecret"]
-    assert "this is configured and not subscribed" in answer.err
+    assert "this is configured but not subscribed" in answer.err
 
 
 def test_who_is_configured_and_subscribed_is_not_complained_of(
     deployed: Deployed, channels: Channels, remediator: Remediator
 ) -> None:
-    channels.tell("email", ADDRESS)
+    channels.subscribe("email", ADDRESS)
     answer = remediator("test-alert", "--settings", CDK)
     assert (answer.code, answer.err) == (0, "")
 
@@ -178,7 +176,7 @@ def test_who_is_configured_and_subscribed_is_not_complained_of(
 def test_every_page_of_the_subscriptions_is_read(channels: Channels, remediator: Remediator) -> None:
     addresses = [f"team-{number:03}@example.com" for number in range(150)]
     for address in addresses:
-        channels.tell("email", address)
+        channels.subscribe("email", address)
     assert sorted(remediator("test-alert", "--json").record["emails"]) == addresses
 
 
@@ -216,7 +214,7 @@ def test_a_call_that_is_denied_is_named(
     assert answer.err.count("\n") == 1
 
 
-def test_a_key_that_may_not_be_used_is_told_as_sns_tells_it(
+def test_a_key_that_cannot_be_used_is_reported_in_the_words_of_sns(
     channels: Channels, remediator: Remediator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing(monkeypatch, answered("KMSAccessDenied"), "Publish")
@@ -227,7 +225,7 @@ def test_a_key_that_may_not_be_used_is_told_as_sns_tells_it(
 
 
 @pytest.mark.parametrize("output", ["AlertsTopicArn", "PeopleTopicArn"])
-def test_a_stack_without_the_topics_is_told_as_such(
+def test_a_stack_without_the_topics_is_reported(
     output: str, deployed: Deployed, channels: Channels, remediator: Remediator
 ) -> None:
     deployed.deploy({name: value for name, value in channels.outputs.items() if name != output})
@@ -262,7 +260,7 @@ class TestSorting:
         assert found == Subscriptions((), (), amazon_q=False, slack_webhook=False, others=0)
         assert not found.reach_anyone
 
-    def test_a_queue_of_somebody_else_is_not_taken_for_that_of_the_notifier(self) -> None:
+    def test_another_queue_is_not_taken_for_that_of_the_notifier(self) -> None:
         queue = ("sqs", "arn:aws:sqs:us-east-1:111122223333:theirs", "arn:aws:sns:x")
         for slack_queue in (SLACK_QUEUE, None):
             found = sort_subscriptions(listed([queue]), slack_queue)

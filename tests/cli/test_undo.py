@@ -27,7 +27,7 @@ def test_it_shows_the_diff_asks_and_puts_back_what_was_there(deployed: Deployed,
     assert (deployed.trust(), deployed.mode()) == ([LAMBDA_STATEMENT], "observe")
 
 
-def test_it_is_recorded_with_whoever_the_credentials_belong_to(deployed: Deployed, remediator: Remediator) -> None:
+def test_it_is_recorded_with_the_caller(deployed: Deployed, remediator: Remediator) -> None:
     out = remediator("undo", "--yes", deployed.change.change_id).out
     newest, _ = deployed.history.list_changes(ROLE, most=10)
     me = boto3.client("sts").get_caller_identity()["Arn"]

@@ -53,9 +53,9 @@ def test_the_tag_is_that_of_the_configuration_and_without_one_the_usual(
 
 
 def test_a_role_that_is_not_there_is_an_error(running: Running, remediator: Remediator) -> None:
-    answer = remediator("unenroll", "--yes", "nobody")
+    answer = remediator("unenroll", "--yes", "missing")
     assert (answer.code, answer.out) == (1, "")
-    assert answer.err == "error: there is no role nobody in the account of your credentials\n"
+    assert answer.err == "error: there is no role missing in the account of your credentials\n"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_without_credentials_it_says_what_to_set(
 @pytest.mark.parametrize(
     "arn", [f"arn:aws:iam::999999999999:role/anyscale/production/{ROLE}", f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"]
 )
-def test_the_arn_of_another_account_or_path_never_stands_for_the_role_of_that_name_here(
+def test_the_arn_of_another_account_or_path_never_names_the_local_role(
     arn: str, running: Running, remediator: Remediator
 ) -> None:
     answer = remediator("unenroll", "--yes", arn)

@@ -202,7 +202,7 @@ def test_a_test_alert_arrives_wherever_alerts_do(account: DemoAccount) -> None:
 def test_the_guardrails_let_only_approvers_enrol_and_pause(account: DemoAccount) -> None:
     typed(account, "guardrails", code=ExitCode.ERROR)
     approver, other = unique("approver"), unique("other")
-    printed = typed(account, "guardrails", "--form", "iam", "--approver", f"arn:aws:iam::{ACCOUNT}:user/{approver}")
+    printed = typed(account, "guardrails", "--type", "iam", "--approver", f"arn:aws:iam::{ACCOUNT}:user/{approver}")
     work = allow(["iam:*", "ssm:*"], "*")
     guarded = policy_document(work, *json.loads(printed)["Statement"])
     role = at_rest(account, EC2_TRUST, tags=None)

@@ -100,10 +100,12 @@ def apply(
             )
         outcome = _repaired(applying, seen, form)
     _say_results(outcome, form)
-    told = _notify(applying, outcome)
-    for reason in _why_not_repaired(outcome, told=told):
+    alerted = _notify(applying, outcome)
+    for reason in _why_not_repaired(outcome, alerted=alerted):
         print_error(outcome.role_name, f"not repaired ({outcome.kind}). {reason}")
-    record(form, lambda: apply_record(applying.role, outcome, _result(outcome), hold_reason=_by(outcome), told=told))
+    record(
+        form, lambda: apply_record(applying.role, outcome, _result(outcome), hold_reason=_by(outcome), alerted=alerted)
+    )
     raise typer.Exit(ExitCode.OK if outcome.kind in _IN_ORDER else ExitCode.ERROR)
 
 
@@ -192,15 +194,15 @@ def _say_results(outcome: Outcome, form: OutputFormat) -> None:
                 assert_never(never)
 
 
-def _why_not_repaired(outcome: Outcome, *, told: bool) -> Iterator[str]:
-    """Sentences for the operator; a conflict is stored only together with its alert (``told``)."""
+def _why_not_repaired(outcome: Outcome, *, alerted: bool) -> Iterator[str]:
+    """Sentences for the operator; a conflict is stored only together with its alert (``alerted``)."""
     if outcome.kind in _IN_ORDER or (outcome.results and outcome.refusal is None):
         return
     if outcome.conflict is not None:
         undone = f"Its repairs were undone too often, by {', '.join(outcome.conflict.actors)}"
         yield (
             f"{undone}: the role is in conflict now. When that is resolved: {suggested(f'resume {outcome.role_name}')}"
-            if told
+            if alerted
             else f"{undone}. The conflict is not stored yet: the remediator detects and reports it when it checks the "
             "role the next time."
         )
@@ -230,11 +232,11 @@ def apply_record(
     *,
     why: str = "",
     hold_reason: str | None = None,
-    told: bool | None = None,
+    alerted: bool | None = None,
 ) -> dict[str, Any]:
     """The members in their fixed order; all of them are always there.
 
-    ``told`` says whether the alert was sent and recorded; it is None where that was not tried.
+    ``alerted`` says whether the alert was sent and recorded; it is None where that was not tried.
     """
     sentences = filter(None, (why or outcome.why, *outcome.notes))
     conflict = conflict_record(outcome.conflict)
@@ -250,8 +252,8 @@ def apply_record(
         "findings": finding_records(outcome.findings),
         "withheld": blocked_repair_records(outcome.blocked),
         "writes": list(_writes(outcome)),
-        "contest": None if conflict is None else {**conflict, "stored": told is not False},
-        "told": told,
+        "contest": None if conflict is None else {**conflict, "stored": alerted is not False},
+        "told": alerted,
     }
 
 

@@ -65,7 +65,7 @@ def check_cloudformation(
     ] = None,
     region: Annotated[
         str | None,
-        typer.Option("--region", metavar="REGION", show_default=False, help="The Region that AWS::Region stands for."),
+        typer.Option("--region", metavar="REGION", show_default=False, help="The value of AWS::Region."),
     ] = None,
     account: Account = None,
     form: CheckFormat = CheckFormat.TEXT,

@@ -14,6 +14,7 @@ from remediator.errors import NotFoundError, RemediatorError
 from remediator_cli.deployment import aws
 from remediator_cli.deployment.denials import reported_once
 from remediator_cli.deployment.one_role import read_role
+from remediator_cli.terminal.command import suggested_aws
 from remediator_cli.terminal.options import RoleArgument, named_role
 from remediator_cli.terminal.output import OutputFormat, put, record
 
@@ -74,10 +75,13 @@ def chosen_instance_profile(role_name: str, profiles: InstanceProfiles, wanted: 
     """
     holding = _holding(profiles)
     if not holding:
+        create = suggested_aws(f"iam create-instance-profile --instance-profile-name {role_name}")
+        add = suggested_aws(
+            f"iam add-role-to-instance-profile --instance-profile-name {role_name} --role-name {role_name}"
+        )
         raise RemediatorError(
-            f"role {role_name} is in no instance profile, so that no instance can have it. Create one of its name: "
-            f"aws iam create-instance-profile --instance-profile-name {role_name} && aws iam "
-            f"add-role-to-instance-profile --instance-profile-name {role_name} --role-name {role_name}"
+            f"role {role_name} is in no instance profile, so no instance can use it. Create one of its name: "
+            f"{create} && {add}"
         )
     names = ", ".join(sorted(profile.name for profile in holding))
     for name in (wanted,) if wanted else (role_name,):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -27,8 +28,10 @@ from remediator_cli.terminal.command import suggested
 from remediator_cli.terminal.options import DEFAULT_STACK, Region, RoleOption, SettingsFile, Stack, named_role
 from remediator_cli.terminal.output import OutputFormat, print_text, show
 
+_COMPARED: Final = 1_000
+"""The number of changes whose role names a misspelled name is compared with, newest first."""
 _MOST: Final = 10_000
-"""How many changes can be listed at limit."""
+"""The maximum of ``--limit``."""
 
 _STYLES = {
     ChangeState.COMPLETED: "green",
@@ -93,7 +96,7 @@ def _changes_of(deployment: Deployment, arn: RoleArn) -> tuple[Change, ...]:
     if arn.account != account:
         raise RemediatorError(
             f"{arn} was given, and your credentials are for account {account}, as is the history of the stack "
-            f"{deployment.stack}. Set AWS_PROFILE to a profile of account {arn.account}, or give the role's name alone"
+            f"{deployment.stack}. Use --profile with a profile of account {arn.account}, or give the role's name alone"
         )
     found = deployment.history().list_changes(arn.name, most=_MOST)
     same = tuple(change for change in found if change.role_arn == str(arn))
@@ -118,24 +121,24 @@ def _list_changes(deployment: Deployment, named: RoleOption | None, limit: int, 
         changes = deployment.history().list_changes(role_name, most=limit)
     else:
         changes = _changes_of(deployment, named.arn)[:limit]
+    if not changes and role_name is not None:
+        _must_exist(deployment, role_name)
     if form is OutputFormat.JSON:
         for change in changes:
             show(form, change_record(change), Text)
-    elif changes:
-        print_text(history_table(changes))
-    elif role_name is None:
-        print_text(Text("No changes are recorded."))
     else:
-        _must_exist(deployment, role_name)
-        print_text(Text(f"No changes of {role_name} are recorded."))
+        of_role = "" if role_name is None else f" of {role_name}"
+        print_text(history_table(changes) if changes else Text(f"No changes{of_role} are recorded."))
 
 
 def _must_exist(deployment: Deployment, role_name: str) -> None:
     """Raises RemediatorError where a role without changes does not exist either: its name is probably misspelled."""
     if isinstance(deployment.account.iam().read_role(role_name), Absent):
+        known = {change.role_name for change in deployment.history().list_changes(most=_COMPARED)}
+        alike = get_close_matches(role_name, known, n=1)
         raise RemediatorError(
-            f"no changes of {role_name} are recorded, and the account has no such role. To list all changes: "
-            f"{suggested('history')}"
+            f"no changes of {role_name} are recorded, and the account has no such role. "
+            f"{f'Did you mean {alike[0]}? ' if alike else ''}To list all changes: {suggested('history')}"
         )
 
 

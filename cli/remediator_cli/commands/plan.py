@@ -19,7 +19,7 @@ from remediator_cli.deployment.scan_policy import scan_policy
 from remediator_cli.rendering.fleet import fleet_record, fleet_text
 from remediator_cli.terminal.exits import ExitCode, PlanExitCode
 from remediator_cli.terminal.options import RoleOption, SettingsFile, named_role
-from remediator_cli.terminal.output import OutputFormat, print_error, put, show
+from remediator_cli.terminal.output import OutputFormat, put, show
 from remediator_cli.terminal.settings_file import needed_settings
 
 EXAMPLES = """
@@ -93,20 +93,13 @@ def _must_be_meant(named: tuple[RoleOption, ...], fleet: Fleet) -> None:
             each.must_be(found[each.name])
         elif each.arn is not None and each.arn.account != fleet.account:
             raise RemediatorError(
-                f"{each.arn} was given, and your credentials are for account {fleet.account}. Set AWS_PROFILE to a "
-                f"profile of account {each.arn.account}"
+                f"{each.arn} was given, and your credentials are for account {fleet.account}. Use --profile "
+                f"with a profile of account {each.arn.account}"
             )
 
 
 def _evaluated(fleet: Fleet) -> PlanExitCode:
-    if fleet.denied:
-        print_error(
-            "plan",
-            f"your credentials may not call {', '.join(fleet.denied)}, so what needs it counts as unreadable. "
-            "`remediator plan --print-policy` prints what they need",
-        )
-    for each in fleet.survey.unjudged:
-        print_error(each.name or "a role of unknown name", f"could not be checked: {each.why}")
+    fleet.print_errors("plan")
     if fleet.survey.unjudged:
         return PlanExitCode.ERROR
     return PlanExitCode.DRIFT if fleet.survey.needs_something else PlanExitCode.CLEAN

@@ -29,6 +29,7 @@ from remediator_cli.rendering.documents import changed_text
 from remediator_cli.rendering.layout import indented
 from remediator_cli.rendering.records import document_record, recorded
 from remediator_cli.terminal import clock
+from remediator_cli.terminal.command import suggested
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack, Yes, named_role
 from remediator_cli.terminal.output import (
@@ -161,8 +162,8 @@ def _why_it_comes_back(found: FoundGrants, deployment: Deployment | None, settin
     if not running:
         return ""
     return (
-        f"the remediator is running, and would restore within seconds what is removed in {', '.join(running)}. Pause "
-        "it, and wait a minute (remediator pause); or unenroll the roles first"
+        f"the remediator is running, and would restore within seconds what is removed in {', '.join(running)}. "
+        f"Unenroll the roles first, or pause the remediator and wait a minute: {suggested('pause')}"
     )
 
 

@@ -62,7 +62,9 @@ def report(
     configuration = needed_settings(settings)
     with aws.answered():
         made = _read(configuration, stack, region, settings or DEFAULT_FILE, days)
-    _complain(made)
+    made.fleet.print_errors("report")
+    if made.without_past:
+        print_error("report", f"without history: {made.without_past}")
     if file == _STANDARD_OUTPUT:
         put(report_page(made))
         return
@@ -102,19 +104,6 @@ def _past(
         return None, str(error)
     except DeniedError as error:
         return None, f"the credentials may not call {error.operation}: {error.message}"
-
-
-def _complain(made: Report) -> None:
-    if made.fleet.denied:
-        print_error(
-            "report",
-            f"your credentials may not call {', '.join(made.fleet.denied)}, so that what needs it was taken for "
-            "unreadable. `remediator plan --print-policy` prints what they need",
-        )
-    if made.without_past:
-        print_error("report", f"without history: {made.without_past}")
-    for each in made.fleet.survey.unjudged:
-        print_error(each.name or "a role of unknown name", f"could not be checked: {each.why}")
 
 
 def _summary(made: Report, file: Path | None) -> str:

@@ -14,6 +14,7 @@ from remediator_cli.deployment import aws
 from remediator_cli.deployment.stack_outputs import Deployment, find_deployment
 from remediator_cli.deployment.subscriptions import Subscriptions
 from remediator_cli.terminal import clock
+from remediator_cli.terminal.command import suggested_aws
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack
 from remediator_cli.terminal.output import OutputFormat, print_error, show
@@ -83,19 +84,23 @@ def _text(subscriptions: Subscriptions) -> Text:
 
 def _complaints(subscriptions: Subscriptions, deployment: Deployment) -> Iterator[tuple[str, str]]:
     """What keeps alerts from arriving, and what to do about it, each after what it is about."""
-    subscribe = f"aws sns subscribe --region {deployment.region} --topic-arn {deployment.people_topic_arn}"
+
+    def subscribe(address: str) -> str:
+        return suggested_aws(
+            f"sns subscribe --region {deployment.region} --topic-arn {deployment.people_topic_arn} --protocol email "
+            f"--notification-endpoint {address}"
+        )
+
     for address in subscriptions.unconfirmed:
         why = (
-            "the subscription is not confirmed, so that nothing arrives there. Its owner has to follow the link in the "
-            f"mail that AWS has sent, within two days. To have it sent again: {subscribe} --protocol email "
-            f"--notification-endpoint {address}"
+            "the subscription is not confirmed, so no alert arrives there. Its owner must follow the link in the "
+            f"e-mail from AWS within two days. To send it again: {subscribe(address)}"
         )
         yield address, why
     for lacking in subscriptions.lacking(deployment.settings) if deployment.settings else ():
         why = (
-            "this is configured and not subscribed, so that nothing arrives there. Deploy it (npx cdk deploy --all). "
-            f"An address that was unsubscribed, or not confirmed in time, must be subscribed again: {subscribe} "
-            "--protocol email --notification-endpoint ADDRESS"
+            "this is configured but not subscribed, so no alert arrives there. Deploy it (npx cdk deploy --all). An "
+            f"address that was unsubscribed, or not confirmed in time, must subscribe again: {subscribe('ADDRESS')}"
         )
         yield lacking, why
     if not subscriptions.reach_anyone:

@@ -10,6 +10,7 @@ from remediator_cli.deployment import aws
 from remediator_cli.deployment.enrollment_tag import EnrollmentTag
 from remediator_cli.deployment.one_role import read_role
 from remediator_cli.rendering.records import enrollment_record, tag_record
+from remediator_cli.terminal.command import suggested
 from remediator_cli.terminal.options import RoleArgument, SettingsFile, Yes, named_role
 from remediator_cli.terminal.output import OutputFormat, agreed, decline, print_text, record
 from remediator_cli.terminal.settings_file import DEFAULT_FILE, given_settings
@@ -52,6 +53,6 @@ def unenroll(
                 lambda: enrollment_record(found, tag_record(key, was, was), "declined", "It was not confirmed."),
             )
         EnrollmentTag(behind, key).remove(name)
-    print_text(Text(f"The tag {key} of {name} is removed. What was granted stays. To take that back:"), form)
-    print_text(Text(f"  remediator remove-grants --role {name}"), form)
+    print_text(Text(f"The tag {key} of {name} is removed. What was granted stays. To remove the grants:"), form)
+    print_text(Text(f"  {suggested(f'remove-grants --role {name}')}"), form)
     record(form, lambda: enrollment_record(found, tag_record(key, was, None), "unenrolled", None))

@@ -17,6 +17,8 @@ from remediator.settings import Settings
 from remediator_cli.deployment.aws import Account
 from remediator_cli.deployment.denials import Denials
 from remediator_cli.terminal import clock
+from remediator_cli.terminal.command import suggested
+from remediator_cli.terminal.output import print_error
 from remediator_cli.terminal.settings_file import own_account
 
 
@@ -27,6 +29,17 @@ class Fleet:
     account: str
     survey: Survey
     denied: tuple[str, ...]
+
+    def print_errors(self, command: str) -> None:
+        """Print what could not be read, and what to do about it."""
+        if self.denied:
+            print_error(
+                command,
+                f"your credentials may not call {', '.join(self.denied)}, so what needs it counts as unreadable. To "
+                f"print the permissions that they need: {suggested('plan --print-policy')}",
+            )
+        for each in self.survey.unjudged:
+            print_error(each.name or "a role of unknown name", f"could not be checked: {each.why}")
 
 
 def assess_fleet(behind: Account, settings: Settings, names: frozenset[str]) -> Fleet:

@@ -178,8 +178,8 @@ def find_deployment(stack: str, region: str | None, settings: Path | None) -> De
             (found,) = behind.client("cloudformation", where).describe_stacks(StackName=stack)["Stacks"]
     except (RejectedError, NotFoundError) as error:
         raise NotDeployed(
-            f"there is no stack {stack} in {where}, in the account of your credentials: {error.message}. Set "
-            "AWS_PROFILE to the account of the deployment, name its home Region with --region, or deploy it (npx cdk "
+            f"there is no stack {stack} in {where}, in the account of your credentials: {error.message}. Use "
+            "--profile with the account of the deployment and --region with its home Region, or deploy it (npx cdk "
             "deploy --all)"
         ) from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}

@@ -18,6 +18,7 @@ from remediator.core.model.plain_text import document_diff, plain
 from remediator.core.model.write import Write
 from remediator_cli.report.contents import STATUS_WORDS, Report, RoleStatus
 from remediator_cli.report.past import Breaker, Past
+from remediator_cli.terminal.command import suggested
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -88,7 +89,7 @@ def environment() -> Environment:
         finalize=lambda value: value if isinstance(value, Markup) else plain(str(value), _TEXT_LIMIT),
     )
     made.filters |= {"number": _number, "counted": _counted, "diff_lines": _diff_lines, "first_names": _first_names}
-    made.globals["line_end"] = Markup("\n")
+    made.globals |= {"line_end": Markup("\n"), "suggested": suggested}
     return made
 
 

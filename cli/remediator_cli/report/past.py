@@ -135,8 +135,9 @@ def _goes_on(changes: tuple[Change, ...], most: int, since: datetime) -> bool:
 
 
 def _breaking(change: Change) -> Iterator[Cause]:
-    """The calls that can have led to what was repaired; one that only created or enrolled something broke nothing."""
-    able = causes_of(change.findings, change.causes)
+    """The calls that broke what was repaired; none where they created or enrolled the role."""
+    is_new = any(cause.call == "CreateRole" or cause.enrolls for cause in change.causes)
+    able = () if is_new else causes_of(change.findings, change.causes)
     return (cause for cause in able if cause.call not in _BREAK_NOTHING)
 
 

@@ -6,7 +6,7 @@ import functools
 import importlib
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from shlex import quote
@@ -77,9 +77,17 @@ ENTRIES: Final[Mapping[str, CommandEntry]] = MappingProxyType(
 
 def suggested(command: str) -> str:
     """A command to suggest (``plan --role head-node``), with those options of the running one that it has too."""
-    name = command.split(maxsplit=1)[0]
-    options = (f"--{option} {quote(value)}" for option, value in CHOSEN.items() if option in ENTRIES[name].shared)
-    return " ".join(("remediator", command, *options))
+    entry = ENTRIES[command.split(maxsplit=1)[0]]
+    return " ".join(("remediator", command, *_options(entry.shared)))
+
+
+def suggested_aws(command: str) -> str:
+    """A command of the AWS CLI to suggest (``sns subscribe``), with the profile of the running command."""
+    return " ".join(("aws", command, *_options(frozenset({"profile"}))))
+
+
+def _options(shared: frozenset[str]) -> Iterator[str]:
+    return (f"--{option} {quote(value)}" for option, value in CHOSEN.items() if option in shared)
 
 
 class LazyGroup(TyperGroup):

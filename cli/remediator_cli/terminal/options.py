@@ -81,7 +81,7 @@ class RoleOption:
         if self.arn not in (None, found):
             raise RemediatorError(
                 f"{self.arn} was given, and the role of that name in the account of your credentials is {found}. "
-                "Nothing was changed. Set AWS_PROFILE to the account of the role that you mean, or give the ARN of "
+                "Nothing was changed. Use --profile with the account of the intended role, or give the ARN of "
                 "this one, or its name alone"
             )
 

@@ -74,7 +74,7 @@ def own_account(arn: str, settings: Settings) -> str:
     account = arn.split(":")[4]
     if settings.account not in (None, account):
         raise RemediatorError(
-            f"your credentials are for account {account}, and the configuration is for {settings.account}. Set "
-            "AWS_PROFILE to a profile of that account"
+            f"your credentials are for account {account}, and the configuration is for {settings.account}. Use "
+            "--profile with a profile of that account"
         )
     return account

@@ -187,6 +187,8 @@ def test_at_most_five_actors_are_named() -> None:
         (Actor("IAMUser", "a", user_agent="AWS Internal"), "the AWS console"),
         (Actor("IAMUser", "a", user_agent="Mozilla/5.0 (X11)"), "the AWS console"),
         (Actor("IAMUser", "a", user_agent="Boto3/1.44.5 md/Botocore"), "a script (boto3)"),
+        (Actor("IAMUser", "a", user_agent="Boto3/1.44.5 md/Botocore remediator/0.9.0"), "the remediator CLI"),
+        (Actor("AssumedRole", "a", user_agent="Boto3/1.44.5 anyscale-role-remediator/0.9.0"), "a script (boto3)"),
         (Actor("AssumedRole", "a", invoked_by="cloudformation.amazonaws.com"), "CloudFormation"),
         (Actor("AssumedRole", "a", invoked_by="athena.amazonaws.com"), "athena.amazonaws.com"),
         (Actor("IAMUser", "a", user_agent="curl/8"), None),

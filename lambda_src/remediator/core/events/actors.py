@@ -13,7 +13,7 @@ _TOOLS = (
     (re.compile(r"\bpulumi", re.IGNORECASE), "Pulumi"),
     (re.compile(r"\baws-cli/"), "the AWS CLI"),
     (re.compile(r"console\.amazonaws\.com|signin\.amazonaws\.com|^AWS Internal|^Mozilla/"), "the AWS console"),
-    (re.compile(r"\bremediator/"), "the remediator CLI"),
+    (re.compile(r"(?<![\w-])remediator/"), "the remediator CLI"),
     (re.compile(r"\bBoto3/"), "a script (boto3)"),
 )
 _SERVICES = {"cloudformation.amazonaws.com": "CloudFormation", "sso.amazonaws.com": "IAM Identity Center"}
