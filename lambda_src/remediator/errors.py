@@ -5,7 +5,7 @@
     RemediatorError
     ├── SettingsError        the configuration is wrong; lists every fault at once
     ├── MalformedArn         a text is not the ARN it should be
-    ├── MalformedEvent       an event that may concern us cannot be read
+    ├── MalformedEvent       an event that may be relevant cannot be read
     ├── MalformedRequest     a queued request cannot be read
     ├── MalformedRecord      a record of the history cannot be read
     ├── MalformedAlert       what a topic carries is no message that this version understands
@@ -54,7 +54,7 @@ class MalformedArn(RemediatorError):
 
 
 class MalformedEvent(RemediatorError):
-    """An event that may concern us cannot be read; it belongs in the dead-letter queue, not in the bin."""
+    """An event that may be relevant cannot be read; it belongs in the dead-letter queue, not in the bin."""
 
 
 class MalformedRequest(RemediatorError):
@@ -66,7 +66,7 @@ class MalformedRecord(RemediatorError):
 
 
 class MalformedAlert(RemediatorError):
-    """What one of our topics carries is no message that this version understands; it is never dropped."""
+    """What one of the remediator's topics carries is no message that this version understands; it is never dropped."""
 
 
 class WritesCapped(RemediatorError):
@@ -92,7 +92,7 @@ class NotYetVisible(RemediatorError):
 
 
 class ChangedMeanwhile(RemediatorError):
-    """A document that was about to be written kept changing under our hands. Look again later."""
+    """A document that was about to be written kept changing under the remediator's hands. Look again later."""
 
 
 class UnusableSecret(RemediatorError):
@@ -145,7 +145,7 @@ class ThrottledError(TransientError):
 
 
 class DeniedError(AwsError):
-    """Our own credentials may not make this call."""
+    """The remediator's own credentials may not make this call."""
 
 
 class NotFoundError(AwsError):

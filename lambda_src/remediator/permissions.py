@@ -1,7 +1,7 @@
 """Which calls to AWS each function makes, and on what: the one declaration.
 
 The stack writes the IAM statements of the functions' roles from it, and tests hold both ends together. What the
-functions need of their queues, topic, key, traces and logs is granted by the stack beside those resources.
+functions need of their queues, topic, key, traces and logs is granted by the stack next to those resources.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Target(StrEnum):
     ANY_ROLE = "any role of the account"
     """Reading only: a role outside the allow list must be read to be refused with its reason."""
     ANY_INSTANCE_PROFILE = "any instance profile of the account"
-    ENROLLED_ROLES = "roles that carry the enrolment tag and that a cloud in repair mode allows"
+    ENROLLED_ROLES = "roles that carry the enrollment tag and that a cloud in repair mode allows"
     PASSED_ROLES = "roles that a cloud in repair mode allows and whose instance profiles it repairs, to EC2 only"
-    """Passing a role is not bound to its tags: IAM does not look at them there."""
+    """Passing a role is not bound to its tags: IAM does not check them there."""
     REPAIRED_INSTANCE_PROFILES = "instance profiles whose paths and names such a cloud allows for roles"
     ANY_MANAGED_POLICY = "any managed policy, of the account or of AWS"
     CUSTOMER_POLICIES = "any managed policy of the account"
@@ -46,7 +46,7 @@ class Target(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """That a function makes one call; ``action`` is the IAM action that authorises it (``iam:GetRole``).
+    """That a function makes one call; ``action`` is the IAM action that authorizes it (``iam:GetRole``).
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
     """

@@ -1,7 +1,7 @@
 """The configuration of a deployment: one frozen value, and the JSON in which the functions find it.
 
 ``remediator.settings_check`` reads what people write under the key ``remediator`` of ``cdk.json``. Synthesis puts the
-result beside the package in the functions' zip as ``remediator_settings.json``: 50 clouds of 5 buckets do not fit
+result next to the package in the functions' zip as ``remediator_settings.json``: 50 clouds of 5 buckets do not fit
 Lambda's environment (4 KB), a file needs no call at start-up, and the code and its configuration are deployed and
 rolled back together. The file has the keys that people write, with all defaults filled in. The functions trust it:
 synthesis has checked it, and only a deployment can change it.
@@ -34,7 +34,7 @@ DEFAULT_ENROLLMENT_TAG: Final = "anyscale:cluster-role"
 DEFAULT_HISTORY_DAYS: Final = 400
 
 MODE_TAG: Final = "anyscale:remediation"
-"""The tag by which a role narrows what the configuration permits; unlike the enrolment tag it is not configurable."""
+"""The tag by which a role narrows what the configuration permits; unlike the enrollment tag it is not configurable."""
 
 SETTINGS_FILE: Final = "remediator_settings.json"
 
@@ -43,18 +43,18 @@ class Mode(StrEnum):
     """What may be done about a finding on a cloud's roles."""
 
     REPAIR = "repair"
-    """Write the repair and tell people."""
+    """Write the repair and notify people."""
     OBSERVE = "observe"
     """Tell people what would be written; write nothing."""
 
 
 class GrantLocation(StrEnum):
-    """Where a missing grant is repaired. Access that exists on either side counts as it is."""
+    """Where a missing grant is repaired. Access that exists on either location counts as it is."""
 
     ROLE_POLICY = "role-policy"
-    """One inline policy of our own in the role."""
+    """One inline policy of the remediator's own in the role."""
     BUCKET_POLICY = "bucket-policy"
-    """One statement of our own in the policy of each bucket, naming the roles that need it."""
+    """One statement of the remediator's own in the policy of each bucket, naming the roles that need it."""
 
 
 class InstanceProfileMode(StrEnum):
@@ -83,9 +83,9 @@ class ArnPattern:
 
 
 class RolePattern(ArnPattern):
-    """Which roles a cloud may enrol, by the part of their ARN after ``role/``: ``anyscale/production/*``.
+    """Which roles a cloud may enroll, by the part of their ARN after ``role/``: ``anyscale/production/*``.
 
-    It means to us exactly what it means to IAM in a policy's Resource, because the permissions of the reconciler are
+    It means exactly what it means to IAM in a policy's Resource, because the permissions of the reconciler are
     made from it.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
@@ -94,7 +94,7 @@ class RolePattern(ArnPattern):
 
 
 class PrincipalPattern(ArnPattern):
-    """Whose call may enrol a role: the ARN of a role (with its path), a user or root.
+    """Whose call may enroll a role: the ARN of a role (with its path), a user or root.
 
     The session of a role counts as the role: ``arn:aws:iam::111122223333:role/platform/*``.
     """
@@ -127,9 +127,9 @@ class WriteLimit:
 
 @dataclass(frozen=True, slots=True)
 class ConflictLimit:
-    """When a role is contested: the same finding was repaired ``repairs`` times within ``minutes`` and is back.
+    """When a role is in conflict: the same finding was repaired ``repairs`` times within ``minutes`` and is back.
 
-    ``cool_down_minutes`` after that it is repaired again, unless a person resumes it sooner.
+    ``cool_down_minutes`` after that it is repaired again, unless an operator resumes it sooner.
     """
 
     repairs: int = 3
@@ -192,7 +192,7 @@ class Settings:
 
     ``region`` is the home region, ``account`` the account to deploy to (None: whichever the credentials lead to).
     ``enrollment_tag`` is the key of the tag whose value names a role's cloud. ``sweep_minutes`` is the time between two
-    sweeps. ``approvers`` are the principals whose tagging enrols a role; where there are none, everybody's does.
+    sweeps. ``approvers`` are the principals whose tagging enrolls a role; where there are none, everybody's does.
     ``history_days`` is how long the record of a change is kept. ``slack_webhook_secret`` is the name, or the whole ARN,
     of the secret that holds the URL of Slack's webhook, None where nothing is posted there. ``amazon_q`` is None where
     Amazon Q is told nothing.
@@ -250,7 +250,7 @@ class Settings:
 
 
 def load_settings(path: Path | None = None) -> Settings:
-    """Read the configuration that synthesis has written, by default the file beside the package.
+    """Read the configuration that synthesis has written, by default the file next to the package.
 
     Raises SettingsError where the file is missing, is not JSON or was not written by synthesis.
     """
@@ -336,5 +336,5 @@ def _object(value: Any, but: str = "") -> dict[str, object]:  # noqa: ANN401 - a
 
 
 def settings_digest(settings: Settings) -> str:
-    """What tells two configurations apart: 32 hexadecimal digits, the same for equal ones and for nothing else."""
+    """What distinguishes two configurations: 32 hexadecimal digits, the same for equal ones and for nothing else."""
     return hashlib.sha256(settings_json(settings).encode()).hexdigest()[:32]

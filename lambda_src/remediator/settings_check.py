@@ -99,7 +99,7 @@ def _clouds(value: object, place: str, *, account: str | None) -> _Faults:
         if not isinstance(name, str) or not _CLOUD_NAME.fullmatch(name):
             yield (
                 f"{place}: the cloud's name {_shown(name)} is not possible; allowed are 1 to 64 letters, digits and "
-                ". _ -, beginning with a letter or digit, because it is the value of the enrolment tag"
+                ". _ -, beginning with a letter or digit, because it is the value of the enrollment tag"
             )
         yield from _cloud(cloud, _key(place, str(name)), account)
     yield from _several_accounts(value, place, account)

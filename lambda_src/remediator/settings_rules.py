@@ -44,7 +44,7 @@ _PRINCIPAL = re.compile(
 
 
 def principal(text: str, account: str | None) -> str | None:
-    """Whose call enrols a role."""
+    """Whose call enrolls a role."""
     if text.startswith("arn:") and ":assumed-role/" in text:
         return "a session counts as its role: allowed is the role's ARN, arn:PARTITION:iam::ACCOUNT:role/PATH/NAME"
     match = _PRINCIPAL.fullmatch(text)
@@ -166,14 +166,14 @@ _TAG_KEY = re.compile(r"[A-Za-z0-9_.:/=+@-](?:[A-Za-z0-9 _.:/=+@-]{0,126}[A-Za-z
 
 def tag_key(text: str) -> str | None:
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules, in ASCII because the key also
-    stands in a condition of the reconciler's own policy.
+    is in a condition of the reconciler's own policy.
     """
     if not _TAG_KEY.fullmatch(text):
         return "allowed are 1 to 128 letters, digits and spaces (not at the ends) and . : / = + - @ _"
     if text.lower().startswith("aws:"):
         return 'tags that begin with "aws:" belong to AWS'
     if text.lower() == MODE_TAG:
-        return "this tag narrows the mode of a role and cannot also enrol it"
+        return "this tag narrows the mode of a role and cannot also enroll it"
     if text.lower() == "anyscale-cloud-id":
         return "Anyscale's control-plane role carries this tag too, and EC2 must never be able to assume that role"
     return None

@@ -25,7 +25,7 @@ from remediator.gateways.world import World
 from remediator.settings import BucketSettings, Cloud, InstanceProfileMode
 
 NO_REPAIR: Final = RepairPlan((), ())
-"""The plan that writes nothing, and withholds nothing."""
+"""The plan that writes nothing, and blocks nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""From an event to queued requests: which roles does it concern, do they exist, do they ask for us?"""
+"""From an event to queued requests: which roles does it concern, do they exist, do they ask to be managed?"""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def dispatch(envelope: object, world: World) -> tuple[Dispatched, ...]:
         case SharedTrigger(concern=Concern.MANAGED_POLICY):
             return _dispatch_policy(trigger, world)
         case SharedTrigger(concern=Concern.BUCKET) if trigger.cause.actor.issuer_arn == world.own_role_arn:
-            # A repair reads back what it wrote; a sweep after each would look at every role for nothing.
+            # A repair reads back what it wrote; a sweep after each would check every role for nothing.
             return (Dropped(f"the policy of bucket {trigger.name} was written by ourselves"),)
         case SharedTrigger():
             swept = sweep_for(trigger, world.settings)
@@ -94,7 +94,7 @@ def _dispatch_policy(trigger: SharedTrigger, world: World) -> tuple[Dispatched, 
 
 
 def _dispatch_roles(triggers: tuple[RoleTrigger, ...], what: str, world: World) -> tuple[Dispatched, ...]:
-    """All that can be looked at are; then the first error of the others is raised, with how many they are."""
+    """All that can be checked are; then the first error of the others is raised, with how many they are."""
     dispatched: list[Dispatched] = []
     failed: list[RemediatorError] = []
     for trigger in triggers:
@@ -103,7 +103,7 @@ def _dispatch_roles(triggers: tuple[RoleTrigger, ...], what: str, world: World) 
         except RemediatorError as error:
             failed.append(error)
     if failed:
-        why = f"{len(failed)} of the {len(triggers)} {what} could not be looked at or queued"
+        why = f"{len(failed)} of the {len(triggers)} {what} could not be checked or queued"
         raise RemediatorError(f"{why}; the first because {failed[0]}") from failed[0]
     return tuple(dispatched)
 
@@ -141,7 +141,7 @@ def _role_of(trigger: RoleTrigger, world: World, *, fresh: bool) -> Role | None:
                 raise NotYetVisible(f"role {name} was just created or enrolled, but cannot be seen yet")
             return None
         case Unreadable(why=why):
-            raise RemediatorError(f"role {name} cannot be read, so that its enrolment is unknown: {why}")
+            raise RemediatorError(f"role {name} cannot be read, so that its enrollment is unknown: {why}")
         case Present(value=role):
             if fresh and _contradicts(trigger, role, (tag, MODE_TAG)):
                 raise NotYetVisible(f"the tags of role {name} were just changed, and cannot be seen yet")
@@ -151,7 +151,8 @@ def _role_of(trigger: RoleTrigger, world: World, *, fresh: bool) -> Role | None:
 
 
 def _with_what_it_asks_for(trigger: RoleTrigger, settings: Settings) -> Cause:
-    """The cause with the values that the call gave our two tags: by whose hand they were set must be known later."""
+    """The cause with the values that the call gave the remediator's two tags: by whose hand they were set must be known
+    later."""
     removed_value = "" if settings.enrollment_tag in trigger.untagged else None
     enrolls, mode = trigger.tagged.get(settings.enrollment_tag, removed_value), trigger.tagged.get(MODE_TAG)
     return replace(
@@ -168,7 +169,7 @@ def _was_deleted(trigger: RoleTrigger, role: Role) -> bool:
 
 
 def _contradicts(trigger: RoleTrigger, role: Role, keys: tuple[str, ...]) -> bool:
-    """Whether the role, as it was read, shows other tags than the event says it has by now."""
+    """Whether the role, as it was read, shows other tags than the event says it has now."""
     return any(
         (key in trigger.tagged and role.tags.get(key) != trigger.tagged[key])
         or (key in trigger.untagged and key in role.tags)

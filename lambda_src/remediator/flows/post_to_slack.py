@@ -1,4 +1,4 @@
-"""Post a message to Slack: to the URL read anew where the former one is refused, and as text where blocks are."""
+"""Post a message to Slack: to the URL read again where the former one is refused, and as text where blocks are."""
 
 from __future__ import annotations
 

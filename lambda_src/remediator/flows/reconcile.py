@@ -65,13 +65,14 @@ ATTEMPTS: Final = 3
 def reconcile(role_name: str, causes: tuple[Cause, ...], world: World, *, group: str | None) -> Outcome:
     """Reconcile one role of the account and give the outcome; doing it again writes nothing.
 
-    ``causes`` are the calls that triggered it, oldest first. Where all of them are our own writes, nothing is written.
-    ``group`` is the bucket of the request, whose group makes us the only writer of what the repair may write.
+    ``causes`` are the calls that triggered it, oldest first. Where all of them are the remediator's own writes, nothing
+    is written. ``group`` is the bucket of the request, whose group makes the remediator the only writer of what the
+    repair may write.
 
     Raises TransientError, ChangedMeanwhile and NotYetVisible where another try can help and nothing was written; where
-    something was, that is an outcome to notify of, and ``to_be_retried`` asks for the other try. Raises Misrouted
-    where others may write the same documents at the same time, and MalformedRecord, and any AwsError, where the stored
-    state of the role cannot be read: nothing is written then.
+    something was, that is an outcome to notify of, and ``to_be_retried`` asks for the other try. Raises Misrouted where
+    others may write the same documents at the same time, and MalformedRecord, and any AwsError, where the stored state
+    of the role cannot be read: nothing is written then.
     """
     run = _Reconciliation(role_name, causes, world, group, world.clock())
     try:
@@ -118,12 +119,12 @@ class _Reconciliation:
 
     @property
     def context(self) -> EvaluationContext:
-        """What conditions are judged by: the time of this reconcile."""
+        """What conditions are evaluated by: the time of this reconcile."""
         return EvaluationContext.at(self.now)
 
     @property
     def own(self) -> bool:
-        """Whether only our own writes triggered it."""
+        """Whether only the remediator's own writes triggered it."""
         issuer = self.world.own_role_arn
         return bool(self.causes) and all(cause.actor.issuer_arn == issuer for cause in self.causes)
 
@@ -227,7 +228,7 @@ class _Reconciliation:
         findings = diagnose(observed, self.context, desired)
         plan = plan_repair(observed, findings, desired)
         if unreached is not None:
-            # What our policies should say depends on all buckets; trust and the instance profile do not.
+            # What the remediator's policies should say depends on all buckets; trust and the instance profile do not.
             beside = tuple(each for each in plan.writes if each.document.kind in _BESIDE_BUCKETS)
             self._write(RepairPlan(beside, ()), observed, enrollment, findings)
             raise unreached
@@ -254,7 +255,8 @@ class _Reconciliation:
     def _write(
         self, plan: RepairPlan, observed: Observed, enrollment: Enrolled, findings: tuple[Finding, ...]
     ) -> tuple[Write, ...]:
-        """Make the writes of the plan unless something keeps us from it, and give those that were not made."""
+        """Make the writes of the plan unless something keeps the remediator from it, and give those that were not
+        made."""
         proposed = (*plan.writes, *plan.removals)
         self.hold, self.conflict = self._hold(enrollment), None
         if not proposed or self.hold is not None or self.own:
@@ -280,7 +282,7 @@ class _Reconciliation:
                 assert_never(never)
 
     def _conflict(self, findings: tuple[Finding, ...]) -> Conflict | None:
-        """The contest that keeps us from writing: the one that is going on, or one that begins now."""
+        """The conflict that keeps the remediator from writing: the one that is going on, or one that begins now."""
         own_role_arn, limit = self.world.own_role_arn, self.world.settings.contest
         if self.role_record.conflict is not None:
             return counted(self.role_record.conflict, self.causes, own_role_arn=own_role_arn)
@@ -360,7 +362,7 @@ class _Reconciliation:
         return self._ended(OutcomeKind.FAILED, why=why)
 
     def _ended(self, kind: OutcomeKind, role: Role | None = None, *, cloud: str | None = None, why: str) -> Outcome:
-        """The outcome for a role that is not ours to repair (any more), with what was written before that.
+        """The outcome for a role that is not the remediator's to repair (any more), with what was written before that.
 
         After a write, a refusal and a failure stay what they are, and a failure is tried again. Any other end becomes
         that of the writes, as no one would be notified of it otherwise.

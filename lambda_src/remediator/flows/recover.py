@@ -16,7 +16,8 @@ from remediator.flows.documents import read_document
 from remediator.gateways.world import World
 
 _UNDER_WAY: Final = timedelta(minutes=2)
-"""A person writes beside the reconciler, in no turn of its: either may be about to write what the other finds open."""
+"""An operator writes next to the reconciler, in no turn of its: either may be about to write what the other finds
+open."""
 
 _RECENT_CHANGES: Final = 20
 """How many changes of a role are searched for the repair that is still in its trust policy."""
@@ -25,7 +26,7 @@ _RECENT_CHANGES: Final = 20
 def recover(open_changes: Iterable[str], role: Role | None, world: World, *, by_hand: bool) -> tuple[Change, ...]:
     """Find out what became of a role's open changes, record it, and give those of which it is known now.
 
-    ``by_hand`` says that a person has us look, in no turn of the reconciler's.
+    ``by_hand`` says that an operator has the remediator look, in no turn of the reconciler's.
 
     One that was, or may have been, made stays open: people must be told of it first. It may be known for long what came
     of it, if only the telling was interrupted.
@@ -50,7 +51,7 @@ def recover(open_changes: Iterable[str], role: Role | None, world: World, *, by_
             history.conclude(change_id, state, why, now)
             change = replace(change, state=state, why=why, concluded_at=now)
         if change.kind is ChangeKind.UNDO or not change.may_have_taken_effect:
-            history.close(change_id)  # a person undid it and knows, or there is nothing to tell
+            history.close(change_id)  # an operator undid it and knows, or there is nothing to report
         recovered.append(change)
     return tuple(recovered)
 

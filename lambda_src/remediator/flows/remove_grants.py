@@ -39,7 +39,7 @@ _ORDER = (
 
 @dataclass(frozen=True, slots=True)
 class FoundGrants:
-    """What is ours: ``removals`` can be taken back, in this order, and ``left`` cannot.
+    """What belongs to the remediator: ``removals`` can be removed, in this order, and ``left`` cannot.
 
     ``unknown`` are the names that were asked for, and that no role of the account has.
     """
@@ -119,7 +119,7 @@ def _in_buckets(world: World, roles: Mapping[str, ScannedRole], names: frozenset
 
 
 def remove(removal: Removal, cause: Cause, world: World, *, sequence: int, has_history: bool) -> Removed | NotRemoved:
-    """Remove what is ours from one document; ``cause`` is who does it, ``sequence`` counts it.
+    """Remove what belongs to the remediator from one document; ``cause`` is who does it, ``sequence`` counts it.
 
     Without a history, and where no role is left to record it under, it is not recorded. Raises no AwsError: whatever
     happens, the result says what was done.
@@ -133,7 +133,7 @@ def remove(removal: Removal, cause: Cause, world: World, *, sequence: int, has_h
     except RemediatorError as error:
         if not recorder.changes:
             return NotRemoved(f"It could not be recorded, and nothing is written without a record: {error}")
-        return NotRemoved(f"It could not be looked at before it was to be written: {error}")
+        return NotRemoved(f"It could not be checked before it was to be written: {error}")
     trouble = trouble_of(recorder)
     if isinstance(result, Applied):
         return Removed(recorder.changes[-1] if recorder.is_kept else None, trouble)
@@ -151,7 +151,7 @@ def _roles(scan: AccountScan) -> Iterator[Scanned]:
 
 
 def _instance_profiles(world: World, names: frozenset[str]) -> Iterator[Removal | Retained]:
-    """The instance profiles that we have created, each once, as they are now."""
+    """The instance profiles that the remediator has created, each once, as they are now."""
     seen: set[str] = set()
     for listed in world.history.list_changes(most=_MOST_CHANGES):
         name = listed.document.name

@@ -1,4 +1,4 @@
-"""A person's word that a role may be repaired again."""
+"""An operator's word that a role may be repaired again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _OFF = "off"
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The role may be repaired again; ``contest`` is the one that ended, ``tag`` what its tag said, None where none."""
+    """The role may be repaired again; ``conflict`` is the one that ended, ``tag`` what its tag said, None where
+    none."""
 
     conflict: Conflict | None
     tag: str | None
@@ -35,9 +36,9 @@ class NotResumed:
 def resume(role_name: str, world: World) -> Resumed | NotResumed | None:
     """End a role's contest, and set its tag to repair, which has the remediator look at it at once.
 
-    None where it is neither contested nor set to observe: then nothing is changed. Repairs before that do not count
-    towards another contest. A role whose tag is ``off`` is left as it is: that it
-    must be left alone was somebody's decision, and not one that an undo or a contest takes. Raises TransientError, and
+    None where it is neither in conflict nor set to observe: then nothing is changed. Repairs before that do not count
+    towards another conflict. A role whose tag is ``off`` is left as it is: that it
+    must be skipped was a caller's decision, and not one that an undo or a conflict takes. Raises TransientError, and
     any other AwsError of the history, where nothing was changed.
     """
     match world.roles.read_role(role_name):
@@ -65,7 +66,7 @@ def _resume(role: Role, world: World) -> Resumed | NotResumed | None:
     try:
         world.roles.tag_role(name, MODE_TAG, Mode.REPAIR)
     except AwsError as error:
-        done = "its contest is ended, but " if conflict is not None else ""
+        done = "its conflict is ended, but " if conflict is not None else ""
         comes = "" if conflict is None or is_on_hold(role) else ". Without it, the role waits for the next sweep"
         return NotResumed(f"{done}the tag {MODE_TAG} of role {name} could not be set to {Mode.REPAIR}: {error}{comes}")
     return Resumed(conflict, tag)

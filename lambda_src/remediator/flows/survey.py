@@ -1,4 +1,4 @@
-"""Look at all roles of the account that are enrolled, or nearly so, and say what would be done; nothing is written."""
+"""Check all roles of the account that are enrolled, or nearly so, and say what would be done; nothing is written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from remediator.flows.assess import Assessment, Assessor
 from remediator.gateways.world import World
 from remediator.settings import Mode, Settings
 
-_OUTDATED = "one of its policies was detached and deleted while the account was looked at; look once more"
+_OUTDATED = "one of its policies was detached and deleted while the account was checked; check again"
 _NEAR = frozenset({Refusal.UNKNOWN_CLOUD, Refusal.NOT_ALLOWED})
 
 
@@ -32,7 +32,7 @@ class Surveyed:
 
     @property
     def cloud(self) -> str | None:
-        """The cloud in its enrolment tag; None where it has no such tag, or is off."""
+        """The cloud in its enrollment tag; None where it has no such tag, or is off."""
         match self.assessment.enrollment:
             case Enrolled(cloud=cloud):
                 return cloud.name
@@ -49,7 +49,7 @@ class Surveyed:
 
     @property
     def why(self) -> str:
-        """Why it is not looked after, in a sentence; empty where it is."""
+        """Why it is not managed, in a sentence; empty where it is."""
         if self.assessment.refused is not None:
             return self.assessment.refused.why
         return "" if isinstance(self.assessment.enrollment, Enrolled) else self.assessment.enrollment.why
@@ -69,12 +69,12 @@ class Survey:
 
     @property
     def needs_something(self) -> bool:
-        """Whether something would be written, or needs a person, as far as could be found out."""
+        """Whether something would be written, or needs an operator, as far as could be found out."""
         return any(each.needs_something for each in self.roles)
 
 
 def is_surveyed(settings: Settings, names: frozenset[str]) -> Callable[[RoleArn, Mapping[str, str]], bool]:
-    """Which roles without the enrolment tag a survey needs of the scan: those nearly enrolled, and those named."""
+    """Which roles without the enrollment tag a survey needs of the scan: those misconfigured, and those named."""
     return lambda arn, tags: arn.name in names or misconfigured_enrollment(arn, tags, settings) is not None
 
 

@@ -1,4 +1,4 @@
-"""Look at every enrolled role of the account, and queue those that need something; nothing is written here."""
+"""Check every enrolled role of the account, and queue those that need something; nothing is written here."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class _SweepInvocation:
     on_unreadable: Callable[[UnreadableRole], None]
     assessor: Assessor
     assessed: dict[str, _Assessed] = field(default_factory=dict)
-    """The roles that were judged here, by name."""
+    """The roles that were evaluated here, by name."""
     queued: set[str] = field(default_factory=set)
     """The names of those that were queued."""
 
@@ -135,9 +135,9 @@ class _SweepInvocation:
         return Swept(current, is_complete=False)
 
     def _pending_queued(self) -> SweepCounts:
-        """Queue the unsettled roles that are not queued yet; which they are is asked at the end, when most are.
+        """Queue the pending roles that are not queued yet; which they are is asked at the end, when most are.
 
-        A sweep because of events leaves out those that it has not judged: they are of other clouds, or gone.
+        A sweep because of events leaves out those that it has not evaluated: they are of other clouds, or gone.
         """
         sees_all = self.asked.scheduled or self.asked.thorough
         requests = tuple(
@@ -151,11 +151,11 @@ class _SweepInvocation:
     def _raise_for_what_was_not_reached(self) -> None:
         unreached = self.assessor.unreached
         if unreached is not None:
-            why = f"{unreached.message} (the sweep is incomplete: roles that need this were not judged)"
+            why = f"{unreached.message} (the sweep is incomplete: roles that need this were not evaluated)"
             raise TransientError(unreached.operation, unreached.code, why) from unreached
 
     def _page_swept(self, page: ScannedPage) -> SweepCounts | None:
-        """Judge the roles of a page and queue those that need something; None where the time is up before its end.
+        """Evaluate the roles of a page and queue those that need something; None where the time is up before its end.
 
         What was found until then is queued nevertheless. It is found once more when the page is begun again, and SQS
         knows it by its deduplication id.
@@ -211,13 +211,13 @@ class _SweepInvocation:
                 assert_never(never)
 
     def _unreadable(self, role: UnreadableRole) -> _Assessed:
-        """What comes of a role of which nothing certain can be said."""
+        """The result for a role of which nothing certain can be said."""
         cloud = None if role.cloud is None else self.world.settings.cloud(role.cloud)
         bucket = None if cloud is None else self.world.settings.shared_bucket(cloud)
         return _Assessed(role.name, role.cloud, _Verdict.UNREADABLE, bucket=bucket)
 
     def _distinguishes(self, assessment: Assessment) -> _Assessed | None:
-        """What the assessment means to a sweep; None for a role that carries no enrolment tag."""
+        """What the assessment means to a sweep; None for a role that carries no enrollment tag."""
         role = assessment.scanned.role
         match assessment.enrollment:
             case NotEnrolled():

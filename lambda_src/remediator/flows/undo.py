@@ -35,7 +35,7 @@ class NotUndone:
 
     ``change`` is the undo itself, as it is recorded; None where it did not come to that. ``diff`` shows by what the
     document differs from what the undone change left, where that is the reason. ``is_on_hold`` says whether the role
-    is set to observe by now.
+    is set to observe now.
     """
 
     why: str
@@ -73,7 +73,7 @@ def undo(change: Change, planned: Write, cause: Cause, world: World) -> Undone |
         if not recorder.changes:
             why = f"It could not be recorded, and nothing is written without a record: {error}"
             return NotUndone(f"Nothing was undone. {why}", is_on_hold=True)
-        why = f"What is there could not be looked at again before it was to be written: {error}"
+        why = f"What is there could not be checked again before it was to be written: {error}"
         return NotUndone(f"Nothing was undone. {why}", is_on_hold=True, change=recorder.changes[-1])
     return _result(result, recorder)
 

@@ -59,8 +59,8 @@ class Engine:
 
     ``needs_role`` says that the role of the occasion has to be the same one still, by its unique id, and
     ``is_enrolled_alike`` whether it is enrolled in the way that the write was planned for. ``tag_may_lag`` says that
-    the role may have been tagged so recently that IAM does not authorize us yet, ``role_may_lag`` that it may have been
-    created so recently that S3 does not know it yet.
+    the role may have been tagged so recently that IAM does not authorize the remediator yet, ``role_may_lag`` that it
+    may have been created so recently that S3 does not know it yet.
     """
 
     world: World
@@ -79,7 +79,7 @@ class Engine:
         """Record one write; carry it out if everything is as planned; see that it took effect.
 
         ``is_in_effect`` says of the document, as it was read back, whether it does what it was written for; by default
-        it has to be what was written. The record is made before the last look, so that as little time as possible lies
+        it has to be what was written. The record is made before the last read, so that as little time as possible lies
         between that and the write.
 
         Raises Changed where something is not as planned any more, NotFoundError where something has gone in the
@@ -100,7 +100,7 @@ class Engine:
             self.recorder.abandon(change, "The document, or the role, had changed before it was to be written.")
             raise
         except AwsError as error:
-            self.recorder.abandon(change, f"What is there could not be looked at before it was to be written: {error}")
+            self.recorder.abandon(change, f"What is there could not be checked before it was to be written: {error}")
             raise
         self.recorder.conclude(change, result)
         return replace(result, change_id=change.change_id)
@@ -187,7 +187,7 @@ class Engine:
             case ThrottledError():
                 return NotApplied(write, str(error), retried=True, error=error)
             case DeniedError():
-                # Our permission to write to the role hangs on the enrollment tag; IAM may not know of a recent one yet.
+                # Writing to the role depends on the enrollment tag; IAM may not know of a recent one yet.
                 by_tag = write.document.kind in _OF_THE_ROLE
                 return NotApplied(write, str(error), retried=by_tag and self.tag_may_lag, error=error)
             case RejectedError() if write.document.kind is DocumentKind.BUCKET_POLICY:
@@ -308,7 +308,7 @@ def _roles_in(profile: Json | None) -> frozenset[str]:
 def _may_be_in_effect(write: Write, refused: AwsError) -> bool:
     """Whether the document can be as it should be although AWS refused a call.
 
-    An instance profile may hold the role by now, or have been half written; what was to be deleted may be gone.
+    An instance profile may hold the role now, or have been half written; what was to be deleted may be gone.
     """
     is_gone = write.after is None and isinstance(refused, NotFoundError)
     return is_gone or write.document.kind is DocumentKind.INSTANCE_PROFILE

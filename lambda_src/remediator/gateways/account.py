@@ -1,4 +1,4 @@
-"""Scan the whole account for the roles that carry the enrolment tag, and for others that matter to who asks."""
+"""Scan the whole account for the roles that carry the enrollment tag, and for others that matter to who asks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One table from the error codes of AWS to our errors; the text of a message never decides anything.
+"""One table from the error codes of AWS to the remediator's errors; the text of a message never decides anything.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -32,7 +32,7 @@ from remediator.errors import (
 
 _T = TypeVar("_T")
 
-# Codes that mean the same stand together on a line.
+# Codes that mean the same are together on a line.
 # fmt: off
 _CODES: tuple[tuple[type[AwsError], tuple[str, ...]], ...] = (
     (ThrottledError, (
@@ -96,9 +96,9 @@ _TOO_MANY_REQUESTS = 429
 
 @contextmanager
 def translated(operation: str) -> Iterator[None]:
-    """Run one call of AWS, named like ``iam:GetRole``, and raise our AwsError for whatever it raises.
+    """Run one call of AWS, named like ``iam:GetRole``, and raise the remediator's AwsError for whatever it raises.
 
-    An unknown code is judged by its HTTP status (429 is throttling, 5xx transient), else it is an UnknownAwsError.
+    An unknown code is evaluated by its HTTP status (429 is throttling, 5xx transient), else it is an UnknownAwsError.
     """
     try:
         yield

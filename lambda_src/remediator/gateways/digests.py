@@ -25,7 +25,7 @@ _HELD: Final = "HELD#"
 _PLACED_FOR: Final = timedelta(days=1)
 """How long an alert that is published once more is known by its id."""
 _KEPT_FOR: Final = timedelta(days=30)
-"""Longer than a message lies in a dead-letter queue (14 days) and a person needs to send it back."""
+"""Longer than a message lies in a dead-letter queue (14 days) and an operator needs to send it back."""
 
 _LONGEST_DELAY: Final = timedelta(minutes=15)
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html (DelaySeconds)"""

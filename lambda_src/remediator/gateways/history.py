@@ -1,4 +1,4 @@
-"""The table of every change that we make, of what is remembered of roles, and of how much was written lately."""
+"""The table of every change that the remediator makes, of the role records, and of how much was written lately."""
 
 from __future__ import annotations
 
@@ -89,14 +89,14 @@ class HistoryTable:
             unchanged = "version = :read"
             values[":read"] = {"N": str(role_record.version)}
         if role_record.is_pending:
-            listed = f"{written}, unsettled = :yes, listed = :list, #at = :role"
+            listed = f"{written}, pending = :yes, listed = :list, #at = :role"
             values |= {":yes": {"BOOL": True}, **_listed(role_name)}
             is_written = self._table.update(key, listed, values, condition=unchanged) is not None
         else:
             last = f"{unchanged} AND attribute_not_exists(#open)"
             is_written = (
-                self._table.update(key, f"{written} REMOVE unsettled, listed, #at", values, condition=last) is not None
-                or self._table.update(key, f"{written} REMOVE unsettled", values, condition=unchanged) is not None
+                self._table.update(key, f"{written} REMOVE pending, listed, #at", values, condition=last) is not None
+                or self._table.update(key, f"{written} REMOVE pending", values, condition=unchanged) is not None
             )
         if not is_written:
             raise TransientError(
@@ -109,8 +109,8 @@ class HistoryTable:
         """Record a change that is about to be made, as open, and count it towards the limit of writes.
 
         It is counted first and by a call of its own: a transaction on the one counter would be in conflict with that of
-        every other role. What is counted and then not recorded lets less be written, never more. What a person undoes
-        is counted and never held back. Recording it is one transaction, which the SDK may send again without harm.
+        every other role. What is counted and then not recorded lets less be written, never more. An undo by an operator
+        counts and is never put on hold. Recording it is one transaction, which the SDK may send again without harm.
         Raises WritesCapped where no more may be written within this window.
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
         """
@@ -176,7 +176,7 @@ class HistoryTable:
         role_name, _ = split_change_id(change_id)
         role_record = _role_record_key(role_name)
         this: dict[str, AttributeValueTypeDef] = {":id": {"S": change_id}, ":this": {"SS": [change_id]}}
-        last = "contains(#open, :id) AND size(#open) = :one AND attribute_not_exists(unsettled)"
+        last = "contains(#open, :id) AND size(#open) = :one AND attribute_not_exists(pending)"
         closed = self._table.update(
             role_record, "DELETE #open :this REMOVE listed, #at", {**this, ":one": {"N": "1"}}, condition=last
         )
@@ -235,9 +235,9 @@ class HistoryTable:
         return tuple(_change(item) for item in found)
 
     def pending_roles(self) -> tuple[str, ...]:
-        """The roles that must be looked at even if nothing happens, by name: something is open of each.
+        """The roles that must be checked even if nothing happens, by name: something is open of each.
 
-        They are read from the index, which may be a moment behind, and may name a role that is settled by now.
+        They are read from the index, which may be a moment behind, and may name a role that is resolved now.
         """
         unsettled: Item = {":list": {"S": _UNSETTLED}}
         found = self._table.query("listed = :list", unsettled, IndexName=LISTING, ProjectionExpression="pk")

@@ -207,7 +207,7 @@ class IamGateway:
         https://docs.aws.amazon.com/IAM/latest/APIReference/API_TagRole.html
         """
         with translated("iam:TagRole"):
-            # It replaces no document, but one tag, which is ours: sent again, it says the same.
+            # It replaces no document, but one tag, which belongs to the remediator: sent again, it says the same.
             self._client.tag_role(RoleName=role_name, Tags=[{"Key": key, "Value": value}])
 
     def _inline_policies(self, role_name: str) -> Reading[tuple[InlinePolicy, ...]]:

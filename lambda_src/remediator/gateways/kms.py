@@ -56,7 +56,7 @@ class KmsGateway:
     def resolve(self, name: str, region: str) -> str | None:
         """The ARN of the key that an alias (its name or ARN) stands for in a Region, in one call.
 
-        None where there is no such alias, or where we may not see its key, as with keys that are not configured.
+        None where there is no such alias, or where the remediator may not read its key (one that is not configured).
         """
         try:
             with translated("kms:DescribeKey"):
@@ -73,7 +73,9 @@ class KmsGateway:
         name = read.value["KeyMetadata"].get("KeyState", "")
         state = _STATES.get(name)
         return (
-            Unreadable(f"KMS gives it as {name!r}, which is no state that we know") if state is None else Present(state)
+            Unreadable(f"KMS gives it as {name!r}, which is no state that the remediator knows")
+            if state is None
+            else Present(state)
         )
 
     def _policy(self, arn: str) -> Reading[PolicyDocument]:
@@ -85,7 +87,7 @@ class KmsGateway:
                 must_exist=True,
             )
         except NotFoundError as error:
-            # Every key has a policy, so that even "not found" means no more than that we cannot see it.
+            # Every key has a policy, so that even "not found" means no more than that the remediator cannot see it.
             return Unreadable(str(error))
         return read_policy(read.value["Policy"]) if isinstance(read, Present) else read
 

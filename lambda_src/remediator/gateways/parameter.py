@@ -30,7 +30,7 @@ class PauseParameter:
     def read(self) -> str:
         """The value of the parameter, as it is now or, at most a minute ago, was; one call in a minute at most.
 
-        A value that pauses anything is read anew after two seconds. Raises any AwsError; what was read before is never
+        A value that pauses anything is read again after two seconds. Raises any AwsError; what was read before is never
         taken instead.
         https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html
         """

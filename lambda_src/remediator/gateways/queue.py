@@ -105,7 +105,7 @@ class FailedDelivery:
 
 
 class ConsumedQueue:
-    """The queue that a function works off."""
+    """The queue that a function consumes."""
 
     def __init__(self, client: SQSClient, url: str) -> None:
         self._client = client

@@ -63,8 +63,8 @@ class S3Gateway:
             raise
         except AwsError as error:
             return Unreadable(
-                f"{error}. Either the bucket belongs to another account than ours or than {account}, or its Region is "
-                f"not {region}, or its policy, or ours, denies the read"
+                f"{error}. Either the bucket belongs to an unknown account, or its Region is "
+                f"not {region}, or its policy, or the remediator's, denies the read"
             )
         try:
             encryption = self._encryption(name, region, account, key)

@@ -40,7 +40,7 @@ class WebhookSecret:
         return self._url
 
     def refetch(self) -> WebhookUrl:
-        """The URL as it is now. Raises any AwsError, or UnusableSecret; then the next ``read`` looks again.
+        """The URL as it is now. Raises any AwsError, or UnusableSecret; then the next ``read`` retries.
 
         https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
         """

@@ -1,4 +1,4 @@
-"""One table of DynamoDB, call by call: conditions that do not hold are answers, and all else that fails our errors."""
+"""One table of DynamoDB, call by call: a condition that does not hold is an answer, any other failure an error."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def _wait(retry_after: str) -> int:
 
 
 def _why(error: Exception) -> str:
-    """What went wrong, in our words: those of the library hold the URL."""
+    """What went wrong, in the remediator's words: those of the library hold the URL."""
     match error:
         case SSLError() | ssl.SSLError():
             return f"TLS with Slack failed: {_tls_reason(error)}"

@@ -25,7 +25,7 @@ _NOTHING_PAUSED: Final = Pause()
 
 
 class _Missing:
-    """Stands for what a world was made without, and fails by its name where it is used."""
+    """Is for what a world was made without, and fails by its name where it is used."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -31,7 +31,7 @@ ENOUGH_MILLISECONDS: Final = 45_000
 buckets with keys where everything has to be written, a few of them slow, and waiting until each write is seen.
 
 Most roles need a dozen calls and a second. One that AWS keeps waiting longer is cut off by the function's timeout,
-which is a multiple of this, and is looked at again when the message's visibility timeout ends.
+which is a multiple of this, and is checked again when the message's visibility timeout ends.
 """
 
 

@@ -1,4 +1,4 @@
-"""The router: reads events, and queues a request for each role that asks for us, or for a sweep. It writes nothing."""
+"""The router: reads events, and queues a request for each enrolled role, or for a sweep. It writes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sweeper: looks at all enrolled roles, and queues those that need something. It repairs nothing."""
+"""The sweeper: checks all enrolled roles, and queues those that need something. It repairs nothing."""
 
 from __future__ import annotations
 
@@ -88,13 +88,13 @@ def _begin(event: consumer.Event, world: World) -> Sweep:
 
 def _log_unreadable(role: UnreadableRole) -> None:
     consumer.logger.warning(
-        "role could not be judged", role=role.name, cloud=role.cloud, why=role.why, exc_info=role.error
+        "role could not be evaluated", role=role.name, cloud=role.cloud, why=role.why, exc_info=role.error
     )
 
 
 def _log(swept: Swept, asked: Sweep) -> None:
     if swept.sweep.restarted and not asked.restarted:
-        consumer.logger.warning("AWS refused the marker of an unfinished sweep, which began anew")
+        consumer.logger.warning("AWS refused the marker of an unfinished sweep, which began again")
     counts = swept.sweep.counts
     if swept.is_complete:
         consumer.count(SweepsCompleted=1, **_metrics(counts))

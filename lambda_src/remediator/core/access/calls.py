@@ -1,4 +1,4 @@
-"""The calls that are judged, with what is known about their condition keys.
+"""The calls that are evaluated, with what is known about their condition keys.
 
 Three kinds: EC2 assumes the role; the role's session on an instance calls S3; S3 calls KMS for that session. Unless
 the surroundings say otherwise, the session calls S3 over HTTPS and through a NAT gateway, with the headers that the
@@ -20,7 +20,7 @@ from remediator.core.policy.context import Choice, Context, Gap, Prefixed, Span,
 from remediator.core.policy.principals import RoleSession
 
 EARLIEST = 1_735_689_600.0
-"""2025-01-01. There is no clock here; but no request that is judged was made before this code was written …"""
+"""2025-01-01. There is no clock here; but no request that is evaluated was made before this code was written …"""
 LATEST = 3_313_526_400.0
 """… and 2075-01-01: none will be made half a century after."""
 _LONGEST_CREDENTIALS = 86_400.0
@@ -52,7 +52,7 @@ def _absent(*starts: str) -> _Families:
     return tuple((start, Gap.ABSENT) for start in starts)
 
 
-# Keys that belong to other services, or to other ways of signing in, are in no request judged here.
+# Keys that belong to other services, or to other ways of signing in, are in no request evaluated here.
 _FOREIGN: _Families = _absent(
     *("aws:requesttag/", "aws::", "saml:", "cognito-identity.amazonaws.com:", "accounts.google.com:"),
     *("graph.facebook.com:", "www.amazon.com:", "token.actions.githubusercontent.com:", "oidc.eks."),
@@ -165,7 +165,9 @@ def ec2_assumes(role: Role, evaluation_context: EvaluationContext) -> Context:
     }
     for key, tag in role.tags.items():
         values[f"aws:resourcetag/{key.lower()}"] = values[f"iam:resourcetag/{key.lower()}"] = (tag,)
-    times = {key: value for key, value in _times(evaluation_context).items() if key in _NOW}  # EC2 has no token of ours
+    times = {
+        key: value for key, value in _times(evaluation_context).items() if key in _NOW
+    }  # EC2 has no token of the remediator
     return Context((_given(evaluation_context), values, times, _TO_STS), _STS_FAMILIES)
 
 

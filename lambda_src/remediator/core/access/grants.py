@@ -36,7 +36,7 @@ def evaluate_grants(
 ) -> tuple[GrantEvaluation, ...]:
     """Decide each of the eight actions that a cluster uses: five on all objects of the bucket, three on the bucket.
 
-    Objects are judged as a whole: a grant for a prefix is no grant, and a Deny on a prefix blocks.
+    Objects are evaluated as a whole: a grant for a prefix is no grant, and a Deny on a prefix blocks.
     """
     arn = f"arn:{role.arn.partition}:s3:::{bucket.name}"
     objects, itself = Resource(f"{arn}/", family=True), Resource(arn)
@@ -45,7 +45,7 @@ def evaluate_grants(
     sources = documents.sources()
     kinds = [(_OBJECT_ACTIONS, objects, other), (_BUCKET_ACTIONS, itself, other)]
     if tested(sources, LISTING_KEYS):
-        # Only requests to list carry these keys, so that ListBucket is judged apart.
+        # Only requests to list carry these keys, so that ListBucket is evaluated apart.
         kinds[1:] = [(REQUIRED_BUCKET_ACTIONS, itself, listing), (WANTED_BUCKET_ACTIONS, itself, other)]
     crosses = bucket.account != role.arn.account
     cut_off = cut_off_by_public_access_block(bucket) if crosses else (False, "")

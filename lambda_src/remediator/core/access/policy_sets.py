@@ -110,7 +110,7 @@ def cut_off_by_public_access_block(bucket: Bucket) -> tuple[Answer, str]:
     because = f"because {public[0].name} of the bucket policy makes the bucket public"
     text = f"keeps other accounts out of {bucket.name} (RestrictPublicBuckets), {because}"
     if block is None:
-        return None, f"Block Public Access was not looked at; it may be that it {text}"
+        return None, f"Block Public Access was not checked; it may be that it {text}"
     return True, f"Block Public Access {text}"
 
 

@@ -1,4 +1,4 @@
-"""Who may enrol a role: where the configuration names approvers, only their own call counts."""
+"""Who may enroll a role: where the configuration names approvers, only their own call counts."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def decide_approval(
     stored_record: Approval | None,
     approvers: tuple[PrincipalPattern, ...],
 ) -> Approval | Refused | None:
-    """The approval of a role's enrolment in ``cloud``; None where the configuration asks for none.
+    """The approval of a role's enrollment in ``cloud``; None where the configuration asks for none.
 
-    ``remembered`` is that of this very role, by its unique id. A call approves if it set the enrolment tag to this
+    ``remembered`` is that of this very role, by its unique id. A call approves if it set the enrollment tag to this
     cloud, was made by an approver, and is not older than the role: one for a predecessor of the same name is not.
     Whoever takes the tag away ends the approval: it must be given anew when the tag is set again.
     """

@@ -1,4 +1,4 @@
-"""Whether a role is ours to look after: a tag is a request, the configuration is the authority.
+"""Whether a role may be managed: a tag is a request, the configuration is the authority.
 
 Anybody with ``iam:TagRole`` could otherwise buy EC2 trust for an administrator's role.
 """
@@ -31,7 +31,7 @@ _UNIQUE_ID = re.compile(r"A(?:ROA|IDA|GPA|NPA|NVA|IPA|PKA|SCA)[A-Z0-9]{12,}", re
 
 
 class Refusal(StrEnum):
-    """Why a role that carries the enrolment tag is left alone."""
+    """Why a role that carries the enrollment tag is skipped."""
 
     UNKNOWN_CLOUD = "unknown-cloud"
     NOT_ALLOWED = "not-allowed"
@@ -48,21 +48,21 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NotEnrolled:
-    """The role does not carry the enrolment tag."""
+    """The role does not carry the enrollment tag."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Off:
-    """The role is enrolled, and its own tag asks to be left alone."""
+    """The role is enrolled, and its own tag asks to be skipped."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The role carries the enrolment tag, but must not be touched; ``cloud`` is the name in the tag."""
+    """The role carries the enrollment tag, but must not be touched; ``cloud`` is the name in the tag."""
 
     refusal: Refusal
     why: str
@@ -82,7 +82,8 @@ Enrollment: TypeAlias = NotEnrolled | Off | Refused | Enrolled
 
 
 def decide_enrollment(role: Role, settings: Settings, *, account: str) -> Enrollment:
-    """Say whether the role is enrolled, by its tags, its name and its trust policy; ``account`` is ours.
+    """Say whether the role is enrolled, by its tags, its name and its trust policy; ``account`` belongs to the
+    remediator.
 
     The tag names the cloud, the configuration must allow the role for that cloud, and the tag ``anyscale:remediation``
     may narrow what the configuration permits, never widen it.
@@ -104,7 +105,7 @@ def decide_enrollment(role: Role, settings: Settings, *, account: str) -> Enroll
 
 
 def _untagged(role: Role, key: str) -> str:
-    # IAM keeps the case of a tag's key, and so does the comparison; the log tells who got it nearly right.
+    # IAM keeps the case of a tag's key, and so does the comparison; the log says who got it nearly right.
     near = [other for other in role.tags if other.casefold() == key.casefold()]
     hint = f"; it has {near[0]!r}, which differs in case" if near else ""
     return f"the role does not carry the tag {key!r}{hint}"
@@ -153,7 +154,7 @@ def _by_trust(role: Role) -> tuple[Refusal, str] | None:
             sign = sign_of_others(document, account=role.arn.account)
             return None if sign is None else (Refusal.TRUSTS_OTHERS, sign)
         case Absent():
-            return Refusal.TRUST_UNREADABLE, "The role has no trust policy to look at."
+            return Refusal.TRUST_UNREADABLE, "The role has no trust policy to check."
         case Unreadable(why=why):
             return Refusal.TRUST_UNREADABLE, f"The role's trust policy cannot be read: {why}"
         case _ as never:
@@ -176,7 +177,7 @@ def _sign(statement: Statement, account: str) -> str | None:
         return None
     where = f"The {statement.name} of the trust policy"
     if statement.faults or statement.effect is None or statement.principals is None:
-        return f"{where} cannot be understood, so that nobody can say whom it trusts."
+        return f"{where} cannot be understood, so that it is unknown whom it trusts."
     if (trusted := _other_principals(statement.principals, account)) is not None:
         return f"{where} trusts {trusted}."
     if any(condition.key.casefold() == "sts:externalid" for condition in statement.conditions):

@@ -1,8 +1,9 @@
-"""Policies that keep everybody but chosen principals from setting our tags and from touching our resources.
+"""Policies that keep everybody but chosen principals from setting the remediator's tags and from touching the
+remediator's resources.
 
 They only deny, so that they can be attached as a service control policy or as an IAM policy, and grant nothing. They
-hold our resources by their names: a name cannot be changed, and a tag can be taken off. Only the key of the alerts has
-none, and is held by its tag.
+hold the remediator's resources by their names: a name cannot be changed, and a tag can be taken off. Only the key of
+the alerts has none, and is held by its tag.
 https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_syntax.html
 """
 
@@ -18,7 +19,7 @@ from remediator.core.enrollment.own_roles import STACK_PREFIX, own_roles_pattern
 from remediator.settings import MODE_TAG
 
 PARAMETERS: Final = "/anyscale-remediator/"
-"""The beginning of the names of our parameters."""
+"""The beginning of the names of the remediator's parameters."""
 
 _APPLICATION: Final = "anyscale-role-remediator"
 _BOOTSTRAP_ROLES: Final = ("cfn-exec-role", "deploy-role")
@@ -82,9 +83,9 @@ class PolicyType(Enum):
 class Guarded:
     """What is guarded, and who may pass.
 
-    ``approvers`` are the ARNs (with ``*`` and ``?``) of those who may set our tags and touch our resources,
-    ``deployers`` those of roles that deploy, which may only do the latter. ``account`` is the account of the
-    deployment, None where it is not known.
+    ``approvers`` are the ARNs (with ``*`` and ``?``) of those who may set the remediator's tags and touch the
+    remediator's resources, ``deployers`` those of roles that deploy, which may only do the latter. ``account`` is the
+    account of the deployment, None where it is not known.
     """
 
     enrollment_tag: str
@@ -113,7 +114,8 @@ def guardrails(guarded: Guarded) -> Mapping[str, Any]:
     """The policy as a JSON object.
 
     The keys of tags are compared in any case: to IAM a role has one tag of a key, however it is spelt, so that another
-    spelling would replace ours. https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#case-sensitivity
+    spelling would replace the remediator's.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#case-sensitivity
     """
     account = guarded.account or "*"
     approved = {"ArnNotLike": {"aws:PrincipalArn": list(guarded.approvers)}}

@@ -21,20 +21,20 @@ class MisconfigurationKind(StrEnum):
     """What keeps a role from being enrolled."""
 
     TAG_MISSPELT = "tag-misspelt"
-    """It has a tag whose key is nearly the enrolment tag's."""
+    """It has a tag whose key is nearly the enrollment tag's."""
     UNKNOWN_CLOUD = "unknown-cloud"
-    """Its enrolment tag names no cloud of the configuration."""
+    """Its enrollment tag names no cloud of the configuration."""
     NOT_ALLOWED = "not-allowed"
-    """Its enrolment tag names a cloud that does not allow the role."""
+    """Its enrollment tag names a cloud that does not allow the role."""
     UNTAGGED = "untagged"
     """A cloud allows it, and it does not carry the tag."""
 
 
 @dataclass(frozen=True, slots=True)
 class MisconfiguredEnrollment:
-    """That a role is nearly enrolled; ``why`` says in a sentence what stands in the way.
+    """That a role is misconfigured; ``why`` says in a sentence what blocks it.
 
-    ``cloud`` is the one that must have been meant, None where that cannot be told.
+    ``cloud`` is the one that must have been meant, None where that is unknown.
     """
 
     nearness: MisconfigurationKind
@@ -64,7 +64,7 @@ def misconfigured_enrollment(
 
 def _misspelt(arn: RoleArn, key: str, value: str, settings: Settings) -> MisconfiguredEnrollment:
     wanted = settings.enrollment_tag
-    why = f"It has the tag {key!r}, and the enrolment tag is {wanted!r}: every letter and its case count."
+    why = f"It has the tag {key!r}, and the enrollment tag is {wanted!r}: every letter and its case count."
     cloud = next((cloud for cloud in settings.clouds if _are_alike(cloud.name, value)), None)
     if cloud is None or cloud.allows(arn.path_and_name):
         return MisconfiguredEnrollment(MisconfigurationKind.TAG_MISSPELT, why, None if cloud is None else cloud.name)

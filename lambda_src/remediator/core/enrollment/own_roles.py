@@ -1,7 +1,7 @@
-"""Which roles are our own: the one answer for the functions, the command line and the stack's policies.
+"""Which roles are the remediator's own: the one answer for the functions, the command line and the stack's policies.
 
-Our stacks give their roles no names, so CloudFormation makes them: the name of the stack comes first. It may be cut
-short, but never to less than ``STACK_PREFIX``, with which the names of all our stacks begin.
+The remediator's stacks give their roles no names, so CloudFormation makes them: the name of the stack comes first. It
+may be cut short, but never to less than ``STACK_PREFIX``, with which the names of all the remediator's stacks begin.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#aws-resource-iam-role-return-values
 """
 
@@ -12,7 +12,7 @@ from typing import Final
 from remediator.core.policy.arn import RoleArn
 
 STACK_PREFIX: Final = "AnyscaleRemediator"
-"""What the names of all our stacks begin with, and so those of their roles."""
+"""What the names of all the remediator's stacks begin with, and so those of their roles."""
 
 
 def is_own_role(role: RoleArn) -> bool:
@@ -24,5 +24,5 @@ def is_own_role(role: RoleArn) -> bool:
 
 
 def own_roles_pattern(account: str) -> str:
-    """The pattern, for the Resource element of a policy, of the ARNs of all our roles in an account."""
+    """The pattern, for the Resource element of a policy, of the ARNs of all the remediator's roles in an account."""
     return f"arn:aws:iam::{account}:role/{STACK_PREFIX}*"

@@ -150,7 +150,7 @@ def refuse_by_policies(
 def _understood(documents: Documents) -> Documents:
     """The documents, where one that breaks the grammar counts as one that could not be read as well.
 
-    AWS saves no such policy, so that nobody can say what it takes it for.
+    AWS saves no such policy, so that it is unknown what it takes it for.
     """
     boundary = documents.boundary
     return replace(

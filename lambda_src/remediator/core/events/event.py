@@ -20,7 +20,7 @@ from remediator.errors import MalformedEvent
 DETAIL_TYPE = "AWS API Call via CloudTrail"
 
 APPLY_CALL = "Apply"
-"""What stands where the name of a call stands when a person has a role repaired with the command line."""
+"""What is where the name of a call is when an operator has a role repaired with the command line."""
 
 TAGGING = frozenset({"TagRole", "UntagRole"})
 """The calls that change nothing about a role but its tags."""
@@ -40,7 +40,7 @@ _INSTANCE_PROFILE_NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
 _BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}", re.ASCII)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
-# CloudTrail cuts userAgent and error texts here; nothing that we keep of an event needs to be longer.
+# CloudTrail cuts userAgent and error texts here; nothing that the remediator keeps of an event needs to be longer.
 _LONGEST_TEXT = 1_024
 # CloudTrail writes a truth value as one; who hands on "false" is understood as well.
 _NO = (False, "false")
@@ -61,7 +61,7 @@ class Actor:
 
     ``arn`` is the caller's ARN as CloudTrail gives it (a session's ARN for an assumed role). ``issuer_arn`` is the ARN
     of the role behind a session, with its path; None for users and root. ``invoked_by`` names the AWS service that
-    called on somebody's behalf (``cloudformation.amazonaws.com``), None otherwise.
+    called on a caller's behalf (``cloudformation.amazonaws.com``), None otherwise.
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
     """
 
@@ -94,7 +94,7 @@ class RoleTrigger:
     """An event that concerns one role.
 
     ``tagged`` holds the tags that the call set, by key, ``untagged`` the keys of those that it removed: only hints to
-    tell a read that is not yet consistent from the truth. ``namesake`` is the name of another role that the call may
+    report a read that is not yet consistent from the truth. ``namesake`` is the name of another role that the call may
     concern, because it has the name of the instance profile that the call changed; None where there is none.
     """
 
@@ -110,7 +110,7 @@ class RoleTrigger:
 class SharedTrigger:
     """An event that may concern more than one role: every one that uses what ``concern`` and ``name`` say.
 
-    ``name`` is the ARN of a managed policy or a key, the name of a bucket, which may be anybody's, or the account.
+    ``name`` is the ARN of a managed policy or a key, the name of a bucket, which may be any owner's, or the account.
     """
 
     account: str
@@ -121,7 +121,7 @@ class SharedTrigger:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """An event that means nothing to us, with the reason."""
+    """An event that means nothing to the remediator, with the reason."""
 
     why: str
 
@@ -167,7 +167,11 @@ def _not_ours(
     if not owners:
         raise MalformedEvent(f"{call.name} succeeded, but neither `account` nor `recipientAccountId` says where")
     other = next((owner for owner in owners if owner != account), None)
-    return None if other is None else Ignored(f"it belongs to account {_shown(other)}, and we look after {account}")
+    return (
+        None
+        if other is None
+        else Ignored(f"it belongs to account {_shown(other)}, and this deployment manages {account}")
+    )
 
 
 def _trigger(concern: Concern, detail: Mapping[str, object], account: str) -> Trigger:
@@ -254,7 +258,9 @@ def _key_arn(detail: Mapping[str, object]) -> str:
 def _cause(detail: Mapping[str, object]) -> Cause:
     event_id = detail.get("eventID")
     if not isinstance(event_id, str) or not event_id:
-        raise MalformedEvent(f"{detail['eventName']} has no `eventID`, so that it cannot be told from its duplicates")
+        raise MalformedEvent(
+            f"{detail['eventName']} has no `eventID`, so that it cannot be distinguished from its duplicates"
+        )
     time = detail.get("eventTime")
     if not isinstance(time, str) or parse_time(time) is None:
         raise MalformedEvent(f"{detail['eventName']} has no `eventTime` in the form 2026-01-31T12:00:00Z")
@@ -311,7 +317,7 @@ def _text(value: object) -> str | None:
 
 
 def _clip(text: str) -> str:
-    # JSON can spell half a character (a lone surrogate), which no message of ours could carry.
+    # JSON can spell half a character (a lone surrogate), which no message of the remediator could carry.
     return text[:_LONGEST_TEXT].encode("utf-8", "replace").decode()
 
 

@@ -1,4 +1,5 @@
-"""Our own messages and records, read strictly: what is missing or wrong in one is an error that names it."""
+"""The remediator's own messages and records, read strictly: what is missing or wrong in one is an error that names
+it."""
 
 from __future__ import annotations
 
@@ -63,7 +64,7 @@ class Fields:
         value = self._members[key]
         if not isinstance(value, str) or not (value or may_be_empty):
             raise TypeError(f"`{key}` must be a text")
-        value.encode()  # JSON can spell half a character, which no message of ours could carry
+        value.encode()  # JSON can spell half a character, which no message of the remediator could carry
         return value
 
     def text_or_none(self, key: str, *, may_be_empty: bool = False) -> str | None:

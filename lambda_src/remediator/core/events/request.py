@@ -1,4 +1,4 @@
-"""The message of the work queue: which role to reconcile, and what made us look."""
+"""The message of the work queue: which role to reconcile, and what triggered the check."""
 
 from __future__ import annotations
 

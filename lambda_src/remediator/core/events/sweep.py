@@ -75,7 +75,7 @@ def sweep_for(trigger: SharedTrigger, settings: Settings) -> SweepRequest | Igno
 class SweepCounts:
     """How many roles a sweep has seen, and what came of them; the counts of two parts of a sweep can be added.
 
-    A role that carries the enrolment tag counts once among ``clean``, ``drifted``, ``undecided``, ``refused``, ``off``
+    A role that carries the enrollment tag counts once among ``clean``, ``drifted``, ``undecided``, ``refused``, ``off``
     and ``unreadable``, if it is of a cloud that is swept. So does one that cannot be read at all, tag or no tag.
     """
 
@@ -87,7 +87,7 @@ class SweepCounts:
     drifted: int = 0
     """Something would be written, whether the mode allows it or not."""
     undecided: int = 0
-    """Nothing would be written, and a person, or a closer look than that of a sweep, has to decide."""
+    """Nothing would be written, and an operator, or a closer look than that of a sweep, has to decide."""
     refused: int = 0
     off: int = 0
     unreadable: int = 0
@@ -124,7 +124,7 @@ class Sweep:
     asked for it, among others. ``thorough`` says that of every role everything is told, including what was told before.
     ``causes`` are the events that asked for it, oldest first. ``marker`` is that of the page to go on with, None for
     the first one, and ``counts`` belong to the pages before it. ``restarted`` says that AWS refused a marker once, so
-    that it began anew.
+    that it began again.
     """
 
     sweep_id: str
@@ -145,13 +145,13 @@ class Sweep:
         return self.thorough or any(each.concerns(cloud) for each in self.causes)
 
     def cause_for(self, cloud: str | None) -> Cause:
-        """What a role of the cloud is looked at for: the latest call that concerns it, else the sweep itself."""
+        """What a role of the cloud is checked for: the latest call that concerns it, else the sweep itself."""
         calls = (each.cause for each in reversed(self.causes) if each.concerns(cloud))
         return next(calls, sweep_cause(self.sweep_id, self.started))
 
 
 SweepMessage: TypeAlias = SweepRequest | Sweep
-"""What stands in the sweep queue: what asks for a sweep, or one that has not come to its end."""
+"""What is in the sweep queue: what asks for a sweep, or one that has not come to its end."""
 
 
 def begin_sweep(requests: Iterable[SweepRequest], *, sweep_id: str, started: datetime, interval: timedelta) -> Sweep:
@@ -182,7 +182,7 @@ def is_first_of_day(time: datetime, interval: timedelta) -> bool:
 
 
 def sweep_cause(sweep_id: str, started: datetime) -> Cause:
-    """The cause of a look that no call asked for."""
+    """The cause of a check that no call asked for."""
     actor = Actor(kind=SWEEP_CALL, arn="the sweep of all roles")
     return Cause(sweep_id, SWEEP_CALL, started.astimezone(UTC).strftime(_TIME_FORM), actor)
 
@@ -280,7 +280,7 @@ def _sweep(message: Fields) -> Sweep:
 
 
 def _counts(counts: Fields) -> SweepCounts:
-    # A sweep that an earlier version left off did not count the unsettled ones.
+    # A sweep that an earlier version left off did not count the pending ones.
     names = (each.name for each in fields(SweepCounts) if each.name != "unsettled" or counts.has("unsettled"))
     return SweepCounts(**{name: counts.count(name) for name in names})
 

@@ -35,7 +35,7 @@ class Concern(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WatchedCall:
-    """One API call that can break, mend or enrol a role.
+    """One API call that can break, repair or enroll a role.
 
     ``event_source`` and ``name`` are as CloudTrail spells them, which is not always the name of the API operation.
     ``effect`` says in a few words what the call can do to a role.
@@ -65,11 +65,11 @@ def _kms(name: str, effect: str) -> WatchedCall:
 
 
 WATCHED_CALLS = (
-    _iam("CreateRole", Concern.ROLE, "enrols a role that is created with the tag; there is no TagRole for it"),
-    _iam("DeleteRole", Concern.ROLE, "ends an enrolment"),
+    _iam("CreateRole", Concern.ROLE, "enrolls a role that is created with the tag; there is no TagRole for it"),
+    _iam("DeleteRole", Concern.ROLE, "ends an enrollment"),
     _iam("UpdateAssumeRolePolicy", Concern.ROLE, "replaces the trust policy"),
-    _iam("TagRole", Concern.ROLE, "enrols a role, or changes its mode"),
-    _iam("UntagRole", Concern.ROLE, "ends an enrolment, or changes the mode"),
+    _iam("TagRole", Concern.ROLE, "enrolls a role, or changes its mode"),
+    _iam("UntagRole", Concern.ROLE, "ends an enrollment, or changes the mode"),
     _iam("PutRolePolicy", Concern.ROLE, "changes what the role may use"),
     _iam("DeleteRolePolicy", Concern.ROLE, "changes what the role may use"),
     _iam("AttachRolePolicy", Concern.ROLE, "changes what the role may use"),
@@ -116,14 +116,14 @@ UNWATCHED: Mapping[tuple[str, str], str] = MappingProxyType(
         (IAM, "DeletePolicyVersion"): "the default version of a managed policy cannot be deleted",
         (IAM, "UpdateRole"): "description and session duration do not matter to a cluster",
         (IAM, "UpdateRoleDescription"): "the description does not matter to a cluster",
-        (IAM, "TagInstanceProfile"): "the tags of an instance profile enrol nothing",
-        (IAM, "UntagInstanceProfile"): "the tags of an instance profile enrol nothing",
+        (IAM, "TagInstanceProfile"): "the tags of an instance profile enroll nothing",
+        (IAM, "UntagInstanceProfile"): "the tags of an instance profile enroll nothing",
         (IAM, "CreateServiceLinkedRole"): "a service-linked role belongs to its service and is never enrolled",
-        (S3, "PutBucketAcl"): "within an account access is decided by policies; ACLs are not judged",
+        (S3, "PutBucketAcl"): "within an account access is decided by policies; ACLs are not evaluated",
         (S3, "PutBucketTagging"): "a bucket comes from the configuration, never from its tags",
-        (KMS, "CreateGrant"): "grants on a key are not looked at",
-        (KMS, "RevokeGrant"): "grants on a key are not looked at",
-        (KMS, "RetireGrant"): "grants on a key are not looked at",
+        (KMS, "CreateGrant"): "grants on a key are not checked",
+        (KMS, "RevokeGrant"): "grants on a key are not checked",
+        (KMS, "RetireGrant"): "grants on a key are not checked",
         (KMS, "UpdateAlias"): "a key is configured by its ARN; a bucket that names it by an alias is left to the sweep",
         (KMS, "DeleteAlias"): "a key is configured by its ARN; a bucket that names it by an alias is left to the sweep",
     }

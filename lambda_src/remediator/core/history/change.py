@@ -38,9 +38,9 @@ class ChangeKind(StrEnum):
     REPAIR = "repair"
     """Something that was missing is added, or something of ours restored."""
     REMOVAL = "removal"
-    """What is ours on the former side is taken back."""
+    """What belongs to the remediator on the previous location is removed."""
     UNDO = "undo"
-    """A person puts back what was there before one of our changes."""
+    """An operator puts back what was there before one of the remediator's changes."""
 
 
 class ChangeState(StrEnum):
@@ -57,7 +57,8 @@ class ChangeState(StrEnum):
     SUPERSEDED = "superseded"
     """It was interrupted, and when we came back somebody had changed the document: whether it was made is not known."""
     UNKNOWN = "unknown"
-    """It was interrupted, and when we came back the document was as before: it was never made, or undone since."""
+    """It was interrupted, and when the remediator came back the document was as before: it was never made, or undone
+    since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,10 @@ class Change:
 
     ``change_id`` is how people name it (``head-node/20260304T100020123456Z-1a2b3c4d``). ``before`` is None where the
     document did not exist, ``after`` where it does not exist any more; both are JSON objects, those of an instance
-    profile made by us (``InstanceProfileName``, ``Path``, ``Roles``). ``findings`` are those that it repairs, without
-    their reasons. ``causes`` are the calls that made us look. ``code_version`` is the version of the code that made it.
-    ``intended_at`` and ``concluded_at`` have their zone; the latter is None as long as the state is INTENDED.
+    profile made by the remediator (``InstanceProfileName``, ``Path``, ``Roles``). ``findings`` are those that it
+    repairs, without their reasons. ``causes`` are the calls that triggered the check. ``code_version`` is the version
+    of the code that made it. ``intended_at`` and ``concluded_at`` have their zone; the latter is None as long as the
+    state is INTENDED.
     """
 
     change_id: str
@@ -175,7 +177,7 @@ def time_key(at: datetime) -> str:
 def settlement(change: Change, now: Reading[Json]) -> tuple[ChangeState, str]:
     """What became of an interrupted change, by what its document is now; with a sentence for people.
 
-    Raises nothing: where the document cannot be read, the change stays INTENDED, and is looked at again.
+    Raises nothing: where the document cannot be read, the change stays INTENDED, and is checked again.
     """
     match now:
         case Unreadable(why=why):

@@ -15,7 +15,7 @@ from remediator.settings import MODE_TAG, Mode
 
 _NOT_IN_EFFECT = {
     ChangeState.NOT_WRITTEN: "It was not written, so there is nothing to undo.",
-    ChangeState.INTENDED: "Whether it was made is not known yet. The remediator finds out when it looks at the role "
+    ChangeState.INTENDED: "Whether it was made is not known yet. The remediator finds out when it checks the role "
     "the next time, within one interval between two sweeps at the latest.",
 }
 

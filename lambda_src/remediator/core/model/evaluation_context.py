@@ -24,7 +24,7 @@ class Network(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EvaluationContext:
-    """What is known about the requests to judge, beyond the documents.
+    """What is known about the requests to evaluate, beyond the documents.
 
     ``organization`` is the id (``o-…``) of the organization of the role's account, None where unknown.
     ``service_control_policies`` are the SCPs level by level from the root down (each level is a tuple of documents),

@@ -23,7 +23,7 @@ class InstanceProfile:
 class InstanceProfiles:
     """The instance profiles of a role: those that hold it, and the one that has its name.
 
-    ``namesake`` is None where it was not looked at, because it holds the role, or to save a call.
+    ``namesake`` is None where it was not checked, because it holds the role, or to save a call.
     """
 
     holding: Reading[tuple[InstanceProfile, ...]]

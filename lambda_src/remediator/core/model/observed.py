@@ -1,4 +1,4 @@
-"""The observed state of one role: all that is looked at before anything is decided."""
+"""The observed state of one role: all that is checked before anything is decided."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The names that mark what is ours in a role and in the policy of a bucket; everything else is of others."""
+"""The names that mark what belongs to the remediator in a role and in the policy of a bucket; everything else is of
+others."""
 
 from __future__ import annotations
 

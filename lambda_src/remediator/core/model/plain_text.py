@@ -23,7 +23,7 @@ def plain(text: str, limit: int = SENTENCE_LIMIT) -> str:
 
 
 def foreign(text: str, limit: int = SENTENCE_LIMIT) -> str:
-    """Foreign text as it stands in an alert: on one line, and without what a chat takes for markup or a mention.
+    """Foreign text as it is in an alert: on one line, and without what a chat takes for markup or a mention.
 
     https://docs.slack.dev/messaging/formatting-message-text#special-mentions
     """

@@ -11,7 +11,7 @@ from remediator.core.model.role import InlinePolicy, Role
 
 @dataclass(frozen=True, slots=True)
 class ScannedRole:
-    """A role that carries the enrolment tag, with all that the scan shows of it.
+    """A role that carries the enrollment tag, with all that the scan shows of it.
 
     Of its managed policies the scan shows the ARNs in ``attached``, not the documents. ``profiles`` are the instance
     profiles that hold the role.
@@ -32,15 +32,15 @@ class ScannedRole:
 class UnreadableRole:
     """A role of which nothing certain can be said; ``why`` is for the log.
 
-    ``name`` is None where it has none that a role can have. ``cloud`` is the value of its enrolment tag, None where
-    that is unknown, too: then it may be anybody's.
+    ``name`` is None where it has none that a role can have. ``cloud`` is the value of its enrollment tag, None where
+    that is unknown, too: then it may be any owner's.
     """
 
     name: str | None
     cloud: str | None
     why: str
     error: Exception | None = field(default=None, compare=False)
-    """What kept us from saying something, where it was not foreseen."""
+    """What kept the remediator from saying something, where it was not foreseen."""
 
 
 Scanned: TypeAlias = ScannedRole | UnreadableRole
@@ -50,7 +50,7 @@ Scanned: TypeAlias = ScannedRole | UnreadableRole
 class ScannedPage:
     """One page of the scan.
 
-    ``roles`` are those that carry the enrolment tag, and those of which that cannot be said; ``scanned`` is how many
+    ``roles`` are those that carry the enrollment tag, and those of which that cannot be said; ``scanned`` is how many
     the page had. ``next_marker`` leads to the next page, None where this one was the last.
     """
 

@@ -67,7 +67,7 @@ def ec2_service_principal(partition: str) -> str:
 
 
 def service_by_s3(region: str, partition: str) -> str:
-    """What ``kms:ViaService`` says where S3 uses a key on somebody's behalf: ``s3.us-west-2.amazonaws.com``.
+    """What ``kms:ViaService`` says where S3 uses a key on a caller's behalf: ``s3.us-west-2.amazonaws.com``.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
     """

@@ -74,7 +74,7 @@ class Context:
     families: tuple[tuple[str, Value], ...] = ()
 
     def value(self, key: str) -> Value:
-        """What is known of one condition key; UNKNOWN for a key that nobody knows."""
+        """What is known of one condition key; UNKNOWN where it is not known."""
         key = key.lower()
         for layer in self.layers:
             known = layer.get(key)

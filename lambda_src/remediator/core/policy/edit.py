@@ -1,4 +1,4 @@
-"""Edits of a policy document that add, and leave everything that is not ours as it was.
+"""Edits of a policy document that add, and leave everything that is not the remediator's as it was.
 
 A document with faults is never edited: it comes back as it is.
 """
@@ -13,11 +13,12 @@ from remediator.core.policy.document import NEW_VERSION, PolicyDocument, read_ma
 def replace_own_statements(
     document: PolicyDocument | None, own_sids: frozenset[str], statements: Iterable[Mapping[str, object]]
 ) -> PolicyDocument | None:
-    """Make ``statements`` the only ones under our Sids, in a document or in a new one where there is none.
+    """Make ``statements`` the only ones under the remediator's Sids, in a document or in a new one where there is none.
 
-    A statement of the document that has the Sid of one of ours is replaced in its place (a second one with the same
-    Sid goes, as do those no longer wanted); those of ours that are not there yet come at the end. Doing it twice
-    changes nothing the second time. None where no statement would be left, because no policy can be empty.
+    A statement of the document that has one of the remediator's Sids is replaced in its place (a second one with
+    the same Sid goes, as do those no longer wanted); those of the remediator that are not there yet come at the end.
+    Doing it twice changes nothing the second time. None where no statement would be left, because no policy can be
+    empty.
     """
     waiting = {each["Sid"]: dict(each) for each in statements}
     if document is None:

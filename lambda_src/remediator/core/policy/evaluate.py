@@ -196,7 +196,7 @@ def _any_matches(patterns: tuple[str, ...], lowered: str) -> bool:
 
 
 def alike(sources: Iterable[Source], actions: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """The actions in groups that no statement of the documents tells apart, so that each group is weighed once."""
+    """The actions in groups that no statement of the documents says apart, so that each group is weighed once."""
     groups = [actions]
     for source in sources:
         for statement in source.document.statements:

@@ -1,4 +1,4 @@
-"""How far something holds: for no request, for some, for all, or nobody can say.
+"""How far something holds: for no request, for some, for all, or it is unknown.
 
 A verdict speaks about many requests at once (every object of a bucket, every instance of a cluster), and some facts
 about them are unknown. An extent bounds the answer from below and from above; from "never … always" nothing is known.

@@ -18,7 +18,7 @@ _CACHED = 4096
 
 
 class Wildcard(Enum):
-    """The two wildcards, told apart from the same characters meant literally (``${*}``, ``${?}``)."""
+    """The two wildcards, distinguished from the same characters meant literally (``${*}``, ``${?}``)."""
 
     STAR = "*"
     ANY = "?"

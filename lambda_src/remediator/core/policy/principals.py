@@ -24,7 +24,7 @@ class Named(IntEnum):
 
     ACCOUNT: through its account, which only lets the account's own policies decide. ROLE: as the role, whose
     permissions boundary still limits it. SESSION: as this very session or as everybody, which no boundary limits.
-    PERHAPS: an identifier of some account, and nobody can say which.
+    PERHAPS: an identifier of some account, and it is unknown which.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics-single-account.html
     """
 

@@ -1,4 +1,4 @@
-"""The three answers to "what is there?": it is present, it is absent, or we could not look.
+"""The three answers to "what is there?": it is present, it is absent, or the remediator could not look.
 
 "Could not look" is a value of its own, so that it can never be taken for "nothing there" by accident.
 """

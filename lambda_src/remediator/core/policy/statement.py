@@ -1,4 +1,4 @@
-"""One statement of a policy, parsed once so that evaluation never looks at raw JSON."""
+"""One statement of a policy, parsed once so that evaluation never checks raw JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The policy of a bucket: our own statement in it, whom it names, whom it should name, and what it is without us.
+"""The policy of a bucket: the remediator's own statement in it, whom it names, whom it should name, and what it is
+without us.
 
 It is one statement for all roles, under a fixed Sid. Everything else in the policy is of others.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html
@@ -58,7 +59,7 @@ _ACTIONS = (*REQUIRED_OBJECT_ACTIONS, *WANTED_OBJECT_ACTIONS, *REQUIRED_BUCKET_A
 
 
 def bucket_policy_statement(bucket: str, role_arns: Iterable[str], partition: str) -> dict[str, object]:
-    """Our statement in the policy of a bucket, given by name: these roles may do all that a cluster does.
+    """The remediator's statement in the policy of a bucket, given by name: these roles may do all that a cluster does.
 
     S3 applies each action to the kind of resource that it is for, so that one statement serves both kinds.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/security_iam_service-with-iam.html
@@ -76,10 +77,11 @@ def bucket_policy_statement(bucket: str, role_arns: Iterable[str], partition: st
 def granting_bucket_policy(
     current: Reading[PolicyDocument], bucket: str, role_arns: Iterable[str], partition: str
 ) -> PolicyDocument | None:
-    """The policy of the bucket with our statement for exactly these roles, and everything else as it was.
+    """The policy of the bucket with the remediator's statement for exactly these roles, and everything else as it was.
 
-    Without roles our statement goes, and None means that nothing is left, so that the policy should not exist. A
-    present document with faults comes back as it is. Raises ValueError where the present one could not be read.
+    Without roles the remediator's statement goes, and None means that nothing is left, so that the policy should not
+    exist. A present document with faults comes back as it is. Raises ValueError where the present one could not be
+    read.
     """
     arns = tuple(role_arns)
     statements = [bucket_policy_statement(bucket, arns, partition)] if arns else []
@@ -95,7 +97,7 @@ def granting_bucket_policy(
 
 
 def without_own_statements(observed: Observed) -> Observed:
-    """What is observed, less what our statements in the policies of its buckets grant the role."""
+    """What is observed, less what the remediator's statements in the policies of its buckets grant the role."""
     role = observed.role.arn
     return replace(
         observed,
@@ -112,7 +114,8 @@ def without_own_statements(observed: Observed) -> Observed:
 
 
 def assess(observed: Observed, counted: Observed, found: tuple[Finding, ...], desired: Desired) -> Iterable[Finding]:
-    """Whether our statements are as they should be, and whether they name the role where its own policy should grant.
+    """Whether the remediator's statements are as they should be, and whether they name the role where its own policy
+    should grant.
 
     ``counted`` is what is observed less what does not count as a grant any more; ``found`` is what is wrong with the
     use of the buckets: a missing grant restores our statement anyway, and any other bucket is for a person.
@@ -125,12 +128,15 @@ def assess(observed: Observed, counted: Observed, found: tuple[Finding, ...], de
             yield Finding(FindingCode.GRANT_ALTERED, bucket_policy_subject(name), (because,))
     for name, bucket in _present(observed).items():
         if desired.grant is GrantLocation.ROLE_POLICY and str(role) in _named(bucket, role):
-            because = "grants are put into the role now, and our statement in this policy still names the role"
+            because = (
+                "grants are put into the role now, and the remediator's statement in this policy still names the role"
+            )
             yield Finding(FindingCode.GRANT_LEFTOVER, bucket_policy_subject(name), (because,))
 
 
 def repair(observed: Observed, findings: tuple[Finding, ...], desired: Desired) -> Iterable[Planned]:
-    """The policy of each bucket that is missing the role in our statement, or in which our statement was changed."""
+    """The policy of each bucket that is missing the role in the remediator's statement, or in which the remediator's
+    statement was changed."""
     if desired.grant is not GrantLocation.BUCKET_POLICY:
         return
     role = observed.role.arn
@@ -150,11 +156,11 @@ def repair(observed: Observed, findings: tuple[Finding, ...], desired: Desired) 
 def remove_from_previous(
     observed: Observed, finding: Finding, not_granted: frozenset[str], desired: Desired
 ) -> tuple[Planned, ...]:
-    """The write that takes the role out of our statement in the policy that the finding is about."""
+    """The write that takes the role out of the remediator's statement in the policy that the finding is about."""
     if not desired.writes_bucket_policies:
         why = (
-            "The configuration does not let us write bucket policies. Set `formerGrant` of the cloud to bucket-policy "
-            "and deploy, or take the role out of our statement by hand."
+            "The configuration allows no writes to bucket policies. Set `formerGrant` of the cloud to bucket-policy "
+            "and deploy, or take the role out of the remediator's statement by hand."
         )
         return block_repairs((finding,), why)
     role = observed.role
@@ -165,7 +171,7 @@ def remove_from_previous(
 
 
 def _naming(role: Role, bucket: Bucket, roles: frozenset[str], finding: Finding) -> tuple[Planned, ...]:
-    """The policy in which our statement names exactly these roles."""
+    """The policy in which the remediator's statement names exactly these roles."""
     if isinstance(bucket.policy, Unreadable):
         return block_repairs((finding,), f"The bucket policy could not be read: {bucket.policy.why}")
     before = bucket.policy.value if isinstance(bucket.policy, Present) else None
@@ -176,7 +182,8 @@ def _naming(role: Role, bucket: Bucket, roles: frozenset[str], finding: Finding)
 
 
 def _is_granted_by_others(observed: Observed, bucket: Bucket, roles: Iterable[str]) -> bool:
-    """Whether the role may use the bucket when our statement in its policy, restored, names only these roles.
+    """Whether the role may use the bucket when the remediator's statement in its policy, restored, names only these
+    roles.
 
     A statement of ours that another principal changed may have let the role in without naming it.
     """
@@ -194,9 +201,11 @@ def _is_granted_by_others(observed: Observed, bucket: Bucket, roles: Iterable[st
 def removal(
     document: DocumentId, policy: Reading[PolicyDocument], names: frozenset[str], account: str, partition: str
 ) -> Write | Retained | None:
-    """The write that takes our statement out of a bucket policy, or out of that the roles of some ``names``.
+    """The write that takes the remediator's statement out of a bucket policy, or out of that the roles of some
+    ``names``.
 
-    ``account`` is the one of the roles. None where our statement is not there, or names none of these roles.
+    ``account`` is the one of the roles. None where the remediator's statement is not there, or names none of these
+    roles.
     """
     match policy:
         case Absent():
@@ -219,12 +228,13 @@ def removal(
 
 
 def roles_to_remove(policy: PolicyDocument, names: frozenset[str], account: str) -> frozenset[str]:
-    """The ARNs of the roles that our statement names; only those of some ``names`` where there are any."""
+    """The ARNs of the roles that the remediator's statement names; only those of some ``names`` where there are any."""
     return frozenset(arn for arn in named_roles(policy, account) if not names or RoleArn.parse(arn).name in names)
 
 
 def permanent_fix(role: RoleArn, findings: tuple[Finding, ...], buckets: tuple[str, ...]) -> Iterable[PermanentFix]:
-    """Our statement for the role alone, for the code that the policies of those of the ``buckets`` come from."""
+    """The remediator's statement for the role alone, for the code that the policies of those of the ``buckets`` come
+    from."""
     for bucket in subjects_of(findings, FindingCode.GRANT_MISSING):
         if bucket not in buckets:
             continue
@@ -232,13 +242,13 @@ def permanent_fix(role: RoleArn, findings: tuple[Finding, ...], buckets: tuple[s
         yield PermanentFix(
             f"# Add this to the Statement list of the policy (jsonencode) of the aws_s3_bucket_policy of {bucket}:\n"
             f"{hcl(statement)}",
-            f"# AWS::S3::BucketPolicy of {bucket}: add this to PolicyDocument.Statement, beside what is there\n"
+            f"# AWS::S3::BucketPolicy of {bucket}: add this to PolicyDocument.Statement, next to the existing ones\n"
             f"{yaml([statement])}",
         )
 
 
 def without_role(document: PolicyDocument, bucket: str, role: RoleArn) -> PolicyDocument:
-    """The policy as it would be if our statement did not name the role; for judging, never for writing.
+    """The policy as it would be if the remediator's statement did not name the role; for evaluation, never for writing.
 
     A document with faults, one without our statement and one that somebody turned into a Deny come back as they are.
     """
@@ -250,9 +260,9 @@ def without_role(document: PolicyDocument, bucket: str, role: RoleArn) -> Policy
 
 
 def named_roles(document: PolicyDocument, account: str) -> frozenset[str]:
-    """The ARNs of the roles of ``account`` that our statement names.
+    """The ARNs of the roles of ``account`` that the remediator's statement names.
 
-    Anything else that stands there is none of ours: the id of a deleted role (``AROA…``), a user, everybody.
+    Anything else that is there is none of the remediator's: the id of a deleted role (``AROA…``), a user, everybody.
     """
     return frozenset(
         name
@@ -264,7 +274,8 @@ def named_roles(document: PolicyDocument, account: str) -> frozenset[str]:
 
 
 def is_intact(document: PolicyDocument, bucket: str, role: RoleArn) -> bool:
-    """Whether our statement, if there is one, is as we write it: for roles of the account only, without conditions."""
+    """Whether the remediator's statement, if there is one, is as the remediator writes it: for roles of the account
+    only, without conditions."""
     ours = _ours(document)
     if not ours:
         return True
@@ -282,7 +293,7 @@ def is_turned_into_deny(document: PolicyDocument) -> bool:
 def bucket_policy_write_blockers(
     role: Role, bucket: Bucket, after: PolicyDocument | None, quota: int = BUCKET_POLICY_QUOTA
 ) -> tuple[WriteBlocker, ...]:
-    """What stands against writing ``after`` as the policy of the bucket, or deleting it; empty where nothing is known.
+    """What blocks writing ``after`` as the policy of the bucket, or deleting it; empty where nothing is known.
 
     ``quota`` is in bytes of UTF-8.
     """

@@ -1,4 +1,5 @@
-"""May the role use the buckets of its cloud? A grant is put into our inline policy or into the bucket policies."""
+"""May the role use the buckets of its cloud? A grant is put into the remediator's inline policy or into the bucket
+policies."""
 
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ def worst_of(assessments: Iterable[GrantEvaluation]) -> tuple[GrantEvaluation, .
     """Those with the worst verdict; empty where all is allowed.
 
     Where one required action is blocked or undecided, granting the others would not make the cluster work, and would
-    pre-empt the person who has to look at it anyway.
+    pre-empt the operator who has to check it anyway.
     """
     judged = tuple(assessments)
     for verdict in (GrantVerdict.BLOCKED, GrantVerdict.UNDECIDED, GrantVerdict.MISSING):

@@ -1,4 +1,4 @@
-"""What a role of a cloud shall be able to do, and what may be written for it: the desired state."""
+"""What a role of a cloud must be able to do, and what may be written for it: the desired state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Desired:
 
     ``grant`` is the side where a missing grant is put. ``writes_bucket_policies`` says whether the policies of the
     buckets may be written. ``instance_profile`` is what is done where the role has no instance profile of its own name,
-    and ``instance_profiles`` are the patterns for the paths and names of those that we may put a role into.
+    and ``instance_profiles`` are the patterns for the paths and names of those that the remediator may put a role into.
     """
 
     grant: GrantLocation = GrantLocation.ROLE_POLICY

@@ -19,8 +19,8 @@ def diagnose(
     """Every difference between the observed state and a usable cluster role, trust first, then bucket by bucket.
 
     An empty answer means that EC2 may assume the role, that it can read and write all buckets of its cloud, and that
-    nothing of ours is where it should not be. What is ours in the previous grant location does not count as a grant:
-    so it is granted again in the present one before it is removed.
+    nothing of the remediator is where it should not be. What belongs to the remediator in the previous grant location
+    does not count as a grant: so it is granted again in the present one before it is removed.
     """
     known = context or EvaluationContext()
     counted = _without_previous_location(observed, desired)
@@ -41,7 +41,8 @@ def diagnose(
 
 
 def _without_previous_location(observed: Observed, desired: Desired) -> Observed:
-    """What is observed, less what is ours in the location where grants are no longer put and that we may write."""
+    """What is observed, less what belongs to the remediator in the location where grants are no longer put and that the
+    remediator may write."""
     if desired.grant is GrantLocation.BUCKET_POLICY:
         return role_policy.without_own_buckets(observed)
     return bucket_policy.without_own_statements(observed) if desired.writes_bucket_policies else observed

@@ -28,7 +28,8 @@ def effect_of(
 ) -> Callable[[Reading[Json]], bool] | None:
     """What has to be true of the document when it is read back; None where it has to be what was written.
 
-    A removal takes away what is ours from the previous location; the other location grants what the role may use.
+    A removal takes away what belongs to the remediator from the previous location; the other location grants what the
+    role may use.
     """
     match write.document.kind:
         case DocumentKind.TRUST_POLICY:
@@ -51,7 +52,8 @@ def _is_removed(role: Role, now: Reading[Json]) -> bool:
 
 
 def _is_granted(observed: Observed, context: EvaluationContext, write: Write, now: Reading[Json]) -> bool:
-    """Whether our statement is as it was written, as far as this role goes, and the role may use the bucket."""
+    """Whether the remediator's statement is as it was written, as far as this role goes, and the role may use the
+    bucket."""
     policy, written = _policy(now), read_policy(write.after)
     return _names(policy, observed.role) is _names(written, observed.role) and _may_use(
         observed, context, write.document.name, policy
@@ -59,7 +61,8 @@ def _is_granted(observed: Observed, context: EvaluationContext, write: Write, no
 
 
 def _may_use(observed: Observed, context: EvaluationContext, name: str, policy: Reading[PolicyDocument]) -> bool:
-    """Whether the role may use the bucket under this policy, in which our statement, if any, is as we write it."""
+    """Whether the role may use the bucket under this policy, in which the remediator's statement, if any, is as the
+    remediator writes it."""
     role = observed.role
     if isinstance(policy, Present) and not is_intact(policy.value, name, role.arn):
         return False

@@ -23,7 +23,7 @@ def subjects_of(findings: tuple[Finding, ...], *codes: FindingCode) -> tuple[str
 
 
 def without_sid(statement: Mapping[str, object]) -> Mapping[str, object]:
-    """One of our statements for the code of others, who must not use our Sids."""
+    """One of the remediator's statements for the code of others, who must not use the remediator's Sids."""
     return {key: value for key, value in statement.items() if key != "Sid"}
 
 

@@ -111,7 +111,7 @@ def repair(observed: Observed, findings: tuple[Finding, ...], desired: Desired) 
         return ()
     if desired.instance_profile is not InstanceProfileMode.REPAIR:
         return block_repairs(
-            missing, "The configuration does not let us: `instanceProfile` of the cloud is not `repair`."
+            missing, "The configuration does not allow it: `instanceProfile` of the cloud is not `repair`."
         )
     if observed.profiles is None or observed.profiles.namesake is None:
         return block_repairs(missing, "Whether an instance profile of that name exists was not looked at.")
@@ -122,7 +122,7 @@ def repair(observed: Observed, findings: tuple[Finding, ...], desired: Desired) 
             _, _, path_and_name = profile.arn.partition(":instance-profile/")
             if not any(pattern.matches(path_and_name) for pattern in desired.instance_profiles):
                 why = f"It exists as {profile.arn}, under a path that no role pattern of the cloud allows, and there"
-                return block_repairs(missing, f"{why} we may not write.")
+                return block_repairs(missing, f"{why} the remediator may not write.")
             path = path_of_instance_profile(profile.arn)
             before = instance_profile_json(role.name, path)
         case _:
@@ -146,7 +146,7 @@ def removal(made: Change, profile: Reading[InstanceProfile]) -> Write | Retained
             holds = ", ".join(found.role_names)
             return Retained(
                 str(made.document),
-                f"We have created it, and it holds the role {holds}, which instances may be running with. When none "
+                f"The remediator has created it, and it holds the role {holds}, which instances may use. When none "
                 f"does: aws iam remove-role-from-instance-profile --instance-profile-name {name} --role-name "
                 f"{found.role_names[0]} && aws iam delete-instance-profile --instance-profile-name {name}",
             )

@@ -1,6 +1,6 @@
 """May the role use the keys of its buckets? What is wrong with a key, and what its policy needs.
 
-A grant on a key is a part of our inline policy (``role_policy``). Key policies are never written by us.
+A grant on a key is a part of the remediator's inline policy (``role_policy``). Key policies are never written by us.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _key_finding(
         return ()
     code = _CODES[hit[0].verdict]
     if code is FindingCode.KEY_BLOCKED and _would_help(observed, buckets, evaluation_context):
-        code = FindingCode.KEY_BEYOND_ROLE  # the more telling word for it
+        code = FindingCode.KEY_BEYOND_ROLE  # the more specific word for it
     return (Finding(code, key.arn, reasons_of(hit), tuple(sorted({assessment.action for assessment in hit}))),)
 
 
@@ -114,7 +114,7 @@ def _encryption_findings(bucket: Bucket) -> tuple[Finding, ...]:
 
 
 def key_policy_statement(role: RoleArn) -> dict[str, object]:
-    """The statement that lets the role use a key, for the one who looks after the key policy to add.
+    """The statement that lets the role use a key, for the one who manages the key policy to add.
 
     In a key policy ``*`` means the key that the policy belongs to.
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html
@@ -129,7 +129,7 @@ def key_policy_statement(role: RoleArn) -> dict[str, object]:
 
 
 def _with_key_statement(document: PolicyDocument, role: RoleArn) -> PolicyDocument:
-    """The key policy as it would be with that statement; for judging, never for writing."""
+    """The key policy as it would be with that statement; for evaluation, never for writing."""
     return read_mapping({**document.raw, "Statement": [*raw_statements(document), key_policy_statement(role)]})
 
 
@@ -139,5 +139,5 @@ def permanent_fix(role: RoleArn, findings: tuple[Finding, ...]) -> Iterable[Perm
         statement = key_policy_statement(role)
         yield PermanentFix(
             f"# Add this to the Statement list of the policy (jsonencode) of the aws_kms_key {key}:\n{hcl(statement)}",
-            f"# AWS::KMS::Key {key}: add this to KeyPolicy.Statement, beside what is there\n{yaml([statement])}",
+            f"# AWS::KMS::Key {key}: add this to KeyPolicy.Statement, next to the existing ones\n{yaml([statement])}",
         )

@@ -1,4 +1,4 @@
-"""Turn findings into writes: at most one new document per policy, and what is withheld with its reason."""
+"""Turn findings into writes: at most one new document per policy, and what is blocked with its reason."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from remediator.settings import GrantLocation
 
 @dataclass(frozen=True, slots=True)
 class RepairPlan:
-    """What would be written, in this order, and which repairable findings are withheld.
+    """What would be written, in this order, and which repairable findings are blocked.
 
-    ``removals`` take away what is ours in the previous grant location: they come last, and only after every write was
-    applied and seen.
+    ``removals`` take away what belongs to the remediator in the previous grant location: they come last, and only after
+    every write was applied and seen.
     """
 
     writes: tuple[Write, ...]
@@ -31,7 +31,8 @@ def plan_repair(
     findings: tuple[Finding, ...],
     desired: Desired = Desired(),  # noqa: B008  # it is frozen
 ) -> RepairPlan:
-    """The writes that repair the findings: none for a finding that is not repairable, none on a role that was shut.
+    """The writes that repair the findings: none for a finding that is not repairable, none on a role that was locked
+    down.
 
     Planning again with the state that the writes and the removals leave behind gives neither.
     """
@@ -51,7 +52,8 @@ def plan_repair(
 def _removals(
     observed: Observed, findings: tuple[Finding, ...], desired: Desired, repairs: tuple[Planned, ...]
 ) -> tuple[Planned, ...]:
-    """What is ours in the previous location is removed where the present one grants, or will after the repairs."""
+    """What belongs to the remediator in the previous location is removed where the present one grants, or will after
+    the repairs."""
     held = {each.finding for each in _blocked(repairs)}
     not_granted = frozenset(
         finding.subject for finding in findings if finding.code is not FindingCode.GRANT_MISSING or finding in held

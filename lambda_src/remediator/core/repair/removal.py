@@ -24,7 +24,8 @@ from remediator.settings import PARTITION, Settings
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """One write that takes what is ours out of a document, or deletes it; its note says what stops working.
+    """One write that takes what belongs to the remediator out of a document, or deletes it; its note says what stops
+    working.
 
     ``role`` is the one that it is recorded under, with its unique id in ``role_id``; both are None where the roles that
     it was made for do not exist any more. ``clouds`` are those whose roles the remediator would repair so that it came
@@ -44,7 +45,8 @@ class Removal:
 
 
 def removals_from_role(scanned: ScannedRole, clouds: tuple[str, ...]) -> Iterable[Removal | Retained]:
-    """What is ours in a role: our inline policy, and our statement in its trust policy."""
+    """What belongs to the remediator in a role: the remediator's inline policy, and the remediator's statement in its
+    trust policy."""
     role = scanned.role
     own = (policy for policy in scanned.inline if policy.name == OWN_POLICY_NAME)
     for found in (*(role_policy.removal(role, policy) for policy in own), trust.removal(role)):
@@ -60,7 +62,7 @@ def removals_from_bucket(
     account: str,
     settings: Settings,
 ) -> Iterable[Removal | Retained]:
-    """Our statement in the policy of a bucket; of some roles only where there are ``names``.
+    """The remediator's statement in the policy of a bucket; of some roles only where there are ``names``.
 
     ``roles`` are all roles of ``account``, by their ARNs.
     """

@@ -1,4 +1,4 @@
-"""Our own inline policy in a role: what it grants, what it should grant, and what it is without us.
+"""The remediator's own inline policy in a role: what it grants, what it should grant, and what it is without us.
 
 It grants buckets, unless the bucket policies do, and keys. Statements that others put into it stay.
 """
@@ -50,15 +50,16 @@ INLINE_QUOTA = 10_240
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
 SUGGESTED_POLICY_NAME = "anyscale-bucket-access"
-"""Not the name of our own policy: two owners of one policy would overwrite each other."""
+"""Not the name of the remediator's own policy: two owners of one policy would overwrite each other."""
 
 _REGION_IN_ARN = 3
-_UNKNOWN = "what our policy should say cannot be told"
+_UNKNOWN = "what the remediator's policy should say is unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class OwnGrant:
-    """What our inline policy grants: the use of buckets, by their names, and of KMS keys, by their ARNs; sorted."""
+    """What the remediator's inline policy grants: the use of buckets, by their names, and of KMS keys, by their ARNs;
+    sorted."""
 
     buckets: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
@@ -70,7 +71,8 @@ class OwnGrant:
 
 
 def own_grant_statements(buckets: tuple[str, ...], partition: str) -> tuple[dict[str, object], dict[str, object]]:
-    """Our two statements for buckets given by name: one on the buckets, one on their objects; the names sorted."""
+    """The remediator's two statements for buckets given by name: one on the buckets, one on their objects; the names
+    sorted."""
     arns = [f"arn:{partition}:s3:::{name}" for name in sorted(set(buckets))]
     return (
         {
@@ -89,7 +91,8 @@ def own_grant_statements(buckets: tuple[str, ...], partition: str) -> tuple[dict
 
 
 def own_key_statement(keys: tuple[str, ...], partition: str) -> dict[str, object]:
-    """Our statement for KMS keys given by ARN: they may be used through S3 only, in the Regions of the keys.
+    """The remediator's statement for KMS keys given by ARN: they may be used through S3 only, in the Regions of the
+    keys.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
     """
@@ -127,7 +130,7 @@ def own_policy(current: Reading[PolicyDocument], grant: OwnGrant, partition: str
 
 
 def granted_by(document: PolicyDocument, partition: str) -> OwnGrant:
-    """The buckets and keys that our own statements in our inline policy name now."""
+    """The buckets and keys that the remediator's own statements in the remediator's inline policy name now."""
     start = f"arn:{partition}:s3:::"
     buckets: set[str] = set()
     keys: set[str] = set()
@@ -143,7 +146,8 @@ def granted_by(document: PolicyDocument, partition: str) -> OwnGrant:
 
 
 def own_policy_reading(policies: RolePolicies) -> Reading[PolicyDocument]:
-    """Our own inline policy on the role: Absent where the role has none, Unreadable where that cannot be said."""
+    """The remediator's own inline policy on the role: Absent where the role has none, Unreadable where that cannot be
+    said."""
     match policies.inline:
         case Present(value=inline):
             return next((policy.document for policy in inline if policy.name == OWN_POLICY_NAME), Absent())
@@ -156,7 +160,8 @@ def own_policy_reading(policies: RolePolicies) -> Reading[PolicyDocument]:
 
 
 def without_own_buckets(observed: Observed) -> Observed:
-    """What is observed, less what our inline policy grants on buckets; a policy that we would not edit stays."""
+    """What is observed, less what the remediator's inline policy grants on buckets; a policy that the remediator would
+    not edit stays."""
     inline, own = observed.policies.inline, own_policy_reading(observed.policies)
     if not isinstance(inline, Present) or not isinstance(own, Present) or not _is_editable(own.value):
         return observed
@@ -187,7 +192,7 @@ def keys_to_grant(observed: Observed, findings: tuple[Finding, ...]) -> tuple[Fi
 
 
 def desired_own_grant(observed: Observed, findings: tuple[Finding, ...], desired: Desired) -> OwnGrant | None:
-    """What our inline policy should grant; None where that cannot be said, because it could not be read.
+    """What the remediator's inline policy should grant; None where that cannot be said, because it could not be read.
 
     It names the buckets and keys of the cloud that are missing a grant, and those that it names already: it never comes
     to name one that is blocked, undecided or absent, because an Allow does not help there. Where grants are put into
@@ -207,7 +212,7 @@ def desired_own_grant(observed: Observed, findings: tuple[Finding, ...], desired
 
 
 def desired_own_policy(observed: Observed, findings: tuple[Finding, ...], desired: Desired) -> PolicyDocument | None:
-    """Our inline policy as it should be; None where none is needed, or where it cannot be said."""
+    """The remediator's inline policy as it should be; None where none is needed, or where it cannot be said."""
     grant = desired_own_grant(observed, findings, desired)
     if grant is None or grant == OwnGrant():
         return None
@@ -215,7 +220,8 @@ def desired_own_policy(observed: Observed, findings: tuple[Finding, ...], desire
 
 
 def assess(observed: Observed, counted: Observed, found: tuple[Finding, ...], desired: Desired) -> Iterable[Finding]:
-    """Whether our inline policy is as it should be, and whether it grants buckets that others should grant.
+    """Whether the remediator's inline policy is as it should be, and whether it grants buckets that others should
+    grant.
 
     ``counted`` is what is observed less what does not count as a grant any more; ``found`` is what is wrong with the
     trust policy and the use of the buckets and keys.
@@ -244,7 +250,7 @@ def _altered(counted: Observed, found: tuple[Finding, ...], desired: Desired) ->
     because = (
         f"the inline policy {OWN_POLICY_NAME} grants {', '.join(beyond)}, which is not of the role's cloud"
         if beyond
-        else f"the statements that we wrote into the inline policy {OWN_POLICY_NAME} were changed"
+        else f"the statements that the remediator wrote into the inline policy {OWN_POLICY_NAME} were changed"
     )
     yield Finding(FindingCode.GRANT_ALTERED, OWN_POLICY_SUBJECT, (because,))
 
@@ -284,7 +290,8 @@ def _is_for_own_policy(finding: Finding, desired: Desired) -> bool:
 def remove_from_previous(
     observed: Observed, finding: Finding, not_granted: frozenset[str], writes: tuple[Write, ...]
 ) -> tuple[Planned, ...]:
-    """The write that takes the buckets out of our inline policy, as the ``writes`` before it leave that."""
+    """The write that takes the buckets out of the remediator's inline policy, as the ``writes`` before it leave
+    that."""
     if any(name in not_granted for name, _ in observed.buckets):
         return block_repairs((finding,), NOT_GRANTED_YET)
     own = own_policy_reading(observed.policies)
@@ -300,7 +307,8 @@ def remove_from_previous(
 
 
 def removal(role: Role, policy: InlinePolicy) -> Write | Retained | None:
-    """The write that takes what we have granted out of our inline policy; None where it grants nothing."""
+    """The write that takes what the remediator has granted out of the remediator's inline policy; None where it grants
+    nothing."""
     what = f"inline policy {OWN_POLICY_NAME} of {role.arn.name}"
     match policy.document:
         case Present(value=document) if why := why_left(document, is_deny=turned_into_deny(document)):
@@ -309,7 +317,7 @@ def removal(role: Role, policy: InlinePolicy) -> Write | Retained | None:
             after = own_policy(Present(document), OwnGrant(), role.arn.partition)
             if after is not None and same_policy(document, after):
                 return None
-            note = f"{role.arn.name} loses what we have granted it on its buckets and keys."
+            note = f"{role.arn.name} loses what the remediator has granted it on its buckets and keys."
             return policy_write(OWN_POLICY, document, after, note=note)
         case Absent():
             return None
@@ -350,10 +358,10 @@ def turned_into_deny(document: PolicyDocument) -> bool:
 def inline_write_blockers(
     role: Role, policies: RolePolicies, after: PolicyDocument | None, quota: int = INLINE_QUOTA
 ) -> tuple[WriteBlocker, ...]:
-    """What stands against writing ``after`` as our inline policy, or deleting it; empty where nothing is known to.
+    """What blocks writing ``after`` as the remediator's inline policy, or deleting it; empty where nothing is known to.
 
-    ``quota`` is in characters, for all inline policies of the role together. Our old policy does not count, because
-    the new one takes its place.
+    ``quota`` is in characters, for all inline policies of the role together. The remediator's old policy does not
+    count, because the new one takes its place.
     """
     if isinstance(policies.inline, Unreadable):
         why = policies.inline.why

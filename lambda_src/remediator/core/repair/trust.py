@@ -1,4 +1,4 @@
-"""The trust policy of a role: may EC2 assume the role, and the statement of ours that lets it.
+"""The trust policy of a role: may EC2 assume the role, and the statement of the remediator that lets it.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-ec2.html
 """
@@ -54,7 +54,7 @@ class TrustVerdict(StrEnum):
     """Whether EC2 may assume the role.
 
     OK: without condition. MISSING: nothing says so. CONDITIONAL: only under a Condition, which the next edit of a
-    colleague or a change at AWS can break. BLOCKED: a Deny applies, no Allow can help. UNDECIDED: nobody can say.
+    colleague or a change at AWS can break. BLOCKED: a Deny applies, no Allow can help. UNDECIDED: it is unknown.
     """
 
     OK = "ok"
@@ -148,7 +148,7 @@ def ec2_trust_statement(partition: str) -> dict[str, object]:
 
 
 def add_ec2_trust(document: PolicyDocument, partition: str) -> PolicyDocument:
-    """The document with our statement at its end; every other statement stays as it is, in its place.
+    """The document with the remediator's statement at its end; every other statement stays as it is, in its place.
 
     A statement of ours to which somebody has added a Condition is put back in its place instead. A document that
     holds our statement already, and one with faults, comes back as it is.
@@ -179,7 +179,8 @@ def merged_ec2_trust(document: PolicyDocument, partition: str) -> PolicyDocument
 
 
 def repair(role: Role, findings: tuple[Finding, ...]) -> tuple[Planned, ...]:
-    """The write that lets EC2 in where it is missing: with a statement of ours, or by the smaller edit if that fits."""
+    """The write that lets EC2 in where it is missing: with a statement of the remediator, or by the smaller edit if
+    that fits."""
     missing = tuple(finding for finding in findings if finding.code is FindingCode.TRUST_MISSING)
     if not missing:
         return ()
@@ -204,7 +205,8 @@ def has_own_trust(role: Role) -> bool:
 
 
 def removal(role: Role) -> Write | Retained | None:
-    """The write that takes our statement out of the trust policy; None where there is none, or no policy was read."""
+    """The write that takes the remediator's statement out of the trust policy; None where there is none, or no policy
+    was read."""
     if not isinstance(role.trust, Present):
         return None
     document = role.trust.value
@@ -219,34 +221,35 @@ def removal(role: Role) -> Write | Retained | None:
         return Retained(what, f"Somebody has changed our statement `{TRUST_SID}`, so that it is theirs now.")
     if len(ours) == len(statements):
         why = "is the only one, and a trust policy cannot be empty. Add another one, or delete the role."
-        return Retained(what, f"Our statement `{TRUST_SID}` {why}")
+        return Retained(what, f"The remediator's statement `{TRUST_SID}` {why}")
     after = read_mapping({**document.raw, "Statement": [each for each in statements if each not in ours]})
     note = f"EC2 may not assume {role.arn.name} any more, unless another statement lets it."
     return policy_write(TRUST_POLICY, document, after, note=note)
 
 
 def _unaltered(statements: Iterable[Mapping[str, object]], partition: str) -> tuple[Mapping[str, object], ...]:
-    """Those of our statements that are as we write them, under our Sid or a numbered one."""
+    """Those of the remediator's statements that are as the remediator writes them, under the remediator's Sid or a
+    numbered one."""
     wanted = _as_document(ec2_trust_statement(partition))
     signed = (each for each in statements if str(each.get("Sid", "")).startswith(TRUST_SID))
     return tuple(each for each in signed if same_policy(_as_document({**each, "Sid": TRUST_SID}), wanted))
 
 
 def permanent_fix(role: RoleArn, findings: tuple[Finding, ...]) -> Iterable[PermanentFix]:
-    """Our statement, for the code that the trust policy comes from."""
+    """The remediator's statement, for the code that the trust policy comes from."""
     if not subjects_of(findings, FindingCode.TRUST_MISSING, FindingCode.TRUST_CONDITIONAL):
         return
     statement = without_sid(ec2_trust_statement(role.partition))
     yield PermanentFix(
-        "# Add this to the Statement list of the role's assume_role_policy (jsonencode), beside what is there:\n"
+        "# Add this to the Statement list of the role's assume_role_policy (jsonencode), next to the existing ones:\n"
         f"{hcl(statement)}",
-        f"# AWS::IAM::Role {role.name}: add this to AssumeRolePolicyDocument.Statement, beside what is there\n"
+        f"# AWS::IAM::Role {role.name}: add this to AssumeRolePolicyDocument.Statement, next to the existing ones\n"
         f"{yaml([statement])}",
     )
 
 
 def trust_write_blockers(role: Role, after: PolicyDocument, quota: int = TRUST_QUOTA) -> tuple[WriteBlocker, ...]:
-    """What stands against writing ``after`` as the role's trust policy; empty where nothing is known to.
+    """What blocks writing ``after`` as the role's trust policy; empty where nothing is known to.
 
     ``quota`` is in characters. A trust policy that is already above it proves that the account's quota was raised:
     then only the largest quota that AWS gives counts, and AWS itself has the last word.

@@ -54,7 +54,8 @@ class WriteBlocker:
 
 @dataclass(frozen=True, slots=True)
 class Retained:
-    """Something that is ours, or was, and is left as it is; ``why`` says why, and what an operator can do."""
+    """Something that belongs to the remediator, or was, and is left as it is; ``why`` says why, and what an operator
+    can do."""
 
     what: str
     why: str
@@ -106,7 +107,8 @@ def stale_blockers(name: str, document: PolicyDocument, own_id: str) -> tuple[Wr
 
 
 def why_left(document: PolicyDocument, *, is_deny: bool) -> str:
-    """Why what is ours is not taken out of a policy; ``is_deny`` says that it is a Deny now. Empty where it can be."""
+    """Why what belongs to the remediator is not taken out of a policy; ``is_deny`` says that it is a Deny now. Empty
+    where it can be."""
     if document.faults:
         return f"It cannot be understood: {document.faults[0]}."
     return "Somebody has turned our statement into a Deny, which is never removed." if is_deny else ""
@@ -124,7 +126,7 @@ def write_unless_blocked(
     findings: tuple[Finding, ...],
     blockers: tuple[WriteBlocker, ...],
 ) -> tuple[Planned, ...]:
-    """The write that repairs the findings by making ``after`` of the policy, unless something stands against it."""
+    """The write that repairs the findings by making ``after`` of the policy, unless something blocks it."""
     if blockers:
         because = tuple(map(str, blockers))
         to_do = tuple(dict.fromkeys(blocker.to_do for blocker in blockers))
