@@ -76,7 +76,7 @@ def changes(account: DemoAccount, role: str) -> list[dict[str, Any]]:
 
 
 def status(account: DemoAccount, code: int | None = None) -> dict[str, Any]:
-    """What ``status`` says; it ends with 3 exactly where something needs a person."""
+    """What ``status`` says; it ends with 3 exactly where something requires an operator."""
     ran = account.run_remediator("status", "--json", "--settings", str(account.settings))
     told: dict[str, Any] = json.loads(ran.stdout)
     assert ran.returncode == (ExitCode.FOUND if told["needs_person"] else ExitCode.OK)
@@ -121,7 +121,7 @@ def test_a_repair_by_hand_is_recorded_told_undone_and_made_again_when_the_role_i
         assert "AnyscaleRemediatorEC2Trust" in typed(account, "apply", "--yes", role)
     assert account.trusts_ec2(role)
     account.settle()
-    assert [letter.subject for letter in account.new_emails()] == [f"Anyscale role {role}: repaired ({CLOUD})"]
+    assert [letter.subject for letter in account.new_emails()] == [f"Repaired: {role} ({CLOUD})"]
     (change,) = changes(account, role)
     assert (change["kind"], change["state"]) == ("repair", "completed")
     assert [cause["actor"] for cause in change["causes"]] == [f"arn:aws:iam::{ACCOUNT}:user/alice"]
@@ -194,7 +194,7 @@ def test_a_test_alert_arrives_wherever_alerts_do(account: DemoAccount) -> None:
     wait_until(account.has_new_emails, "The test")
     account.settle()
     (letter,) = account.new_emails()
-    assert "a test" in letter.subject
+    assert letter.subject.startswith("Test: ")
     assert [record["outcome"] for record in account.new_alerts()] == ["test"]
     assert "user/alice" in json.dumps(account.latest_slack_message())
 

@@ -76,9 +76,9 @@ def test_every_command_that_the_playground_prints_works(playground: str) -> None
     mail = subprocess.run(
         [sys.executable, "-m", "demo.playground", "mail"], cwd=PROJECT, check=True, capture_output=True, text=True
     ).stdout
-    assert "Subject: Anyscale role playground-node: repaired (production)" in mail
-    assert "Subject: Anyscale role playground-node: needs a person (production)" in mail
-    assert "Subject: Anyscale role remediator: a test" in mail
+    assert "Subject: Repaired: playground-node (production)" in mail
+    assert "Subject: ACTION REQUIRED: playground-node " in mail
+    assert "Subject: Test: alerts of the Anyscale role remediator arrive here" in mail
     again = subprocess.run(
         [sys.executable, "-m", "demo.playground"], cwd=PROJECT, check=True, capture_output=True, text=True
     )

@@ -59,7 +59,7 @@ def test_a_role_without_trust_and_grant_is_repaired_when_it_is_tagged(account: D
     assert account.trust(role)["Statement"][0]["Principal"] == {"Service": "lambda.amazonaws.com"}
     account.settle()
     (letter,) = account.new_emails()
-    assert letter.subject == f"Anyscale role {role}: repaired ({CLOUD})"
+    assert letter.subject == f"Repaired: {role} ({CLOUD})"
     assert "user/alice" in letter.body
 
 
@@ -277,7 +277,7 @@ def test_a_new_default_version_of_a_managed_policy_and_a_boundary_are_looked_at_
     account.settle()
     subjects = {letter.subject for letter in account.new_emails()}
     assert subjects == {
-        f"Anyscale role {attached}: repaired ({CLOUD})",
+        f"Repaired: {attached} ({CLOUD})",
         f"Anyscale role {bounded}: needs a person ({CLOUD})",
     }
 
@@ -330,7 +330,7 @@ def test_roles_that_need_a_bucket_at_the_same_moment_are_all_named_in_one_statem
     assert statement_sids(account) == [BUCKET_POLICY_SID]
     assert all(account.inline(role) == {} for role in roles)
     subjects = sorted(letter.subject for letter in account.new_emails())
-    assert subjects == [f"Anyscale role {role}: repaired ({RESEARCH})" for role in roles]
+    assert subjects == [f"Repaired: {role} ({RESEARCH})" for role in roles]
 
 
 def test_a_deleted_bucket_policy_of_another_region_is_repaired_for_all_its_roles_together(account: DemoAccount) -> None:
@@ -376,7 +376,7 @@ def test_somebody_elses_statement_for_a_role_that_exists_no_more_is_left_to_a_pe
     wait_until(account.has_new_emails, "The alert")
     account.settle()
     (letter,) = account.new_emails()
-    assert "needs a person" in letter.subject
+    assert letter.subject.startswith("ACTION REQUIRED: ")
     assert f"Statement `Theirs` of the bucket policy names {role['RoleId']}" in letter.body
     assert statement_sids(account) == ["Theirs"]
 
@@ -488,8 +488,8 @@ def test_the_sweep_finds_all_that_events_missed_and_nothing_else(account: DemoAc
     assert (account.trust(untouched), account.inline(untouched)) == before
     letters = account.new_emails()
     assert {letter.subject for letter in letters} == {
-        f"Anyscale role {broken}: repaired ({CLOUD})",
-        f"Anyscale role {trainer}: repaired ({RESEARCH})",
+        f"Repaired: {broken} ({CLOUD})",
+        f"Repaired: {trainer} ({RESEARCH})",
     }
     assert all("no event had told of it" in letter.body for letter in letters)
     told = last_sweep(account)
@@ -516,7 +516,7 @@ def test_a_deployment_that_changes_the_grant_side_moves_every_grant_at_once(
         # The sweep may tell of what earlier tests have left, too.
         subjects = {letter.subject for letter in account.new_emails()}
         assert {each for each in subjects if any(role in each for role in roles)} == {
-            f"Anyscale role {role}: repaired ({RESEARCH})" for role in roles
+            f"Repaired: {role} ({RESEARCH})" for role in roles
         }
     finally:
         deploy(account.aws, print, app=str(assembly / "cdk.out"), output=tmp_path / "back")
