@@ -185,18 +185,18 @@ class TestWithJson:
     def test_it_says_what_was_tagged_and_what_is_foreseen(self, worker: Running, remediator: Remediator) -> None:
         answer = remediator("enroll", "--json", "--yes", NEW, "production")
         record = answer.record
-        assert (answer.code, answer.err, schema_errors("enrolment", record)) == (0, "", [])
+        assert (answer.code, answer.err, schema_errors("enrollment", record)) == (0, "", [])
         assert (record["result"], record["why"]) == ("enrolled", None)
         assert record["tag"] == {"key": KEY, "before": None, "after": "production"}
         assert [each["document"]["kind"] for each in record["foreseen"]["writes"]] == ["trust-policy", "inline-policy"]
         again = remediator("enroll", "--json", "--yes", NEW, "production").record
-        assert schema_errors("enrolment", again) == []
+        assert schema_errors("enrollment", again) == []
         assert (again["result"], again["tag"]["before"]) == ("already-enrolled", "production")
 
     def test_it_asks_on_standard_error_with_what_it_asks_about(self, worker: Running, remediator: Remediator) -> None:
         answer = remediator("enroll", "--json", NEW, "production", stdin=b"n\n")
         assert (answer.code, answer.record["result"], worker.tags(NEW)) == (1, "declined", {})
-        assert schema_errors("enrolment", answer.record) == []
+        assert schema_errors("enrollment", answer.record) == []
         assert "would be written: trust policy" in answer.err
         assert f"Enroll {NEW} in production? [y/N] " in answer.err
 
@@ -204,5 +204,5 @@ class TestWithJson:
         create(running, path="/elsewhere/")
         answer = remediator("enroll", "--json", "--yes", NEW, "production")
         assert (answer.code, answer.record["result"]) == (1, "refused")
-        assert schema_errors("enrolment", answer.record) == []
+        assert schema_errors("enrollment", answer.record) == []
         assert answer.record["why"].startswith("not-allowed: ")

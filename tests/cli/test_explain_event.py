@@ -240,7 +240,7 @@ def test_the_account_is_the_one_asked_for_else_the_configured_one_else_the_recor
         return remediator("explain-event", *arguments, stdin=lines(event)).record["ignored"]
 
     for event in (load("TagRole"), load("TagRole")["detail"]):
-        other = f"it belongs to account {ACCOUNT}, and we look after {OTHER_ACCOUNT}"
+        other = f"it belongs to account {ACCOUNT}, and this deployment manages {OTHER_ACCOUNT}"
         assert ignored(event=event) is None
         assert ignored("--account", OTHER_ACCOUNT, event=event) == other
         assert ignored("--settings", cdk_json(account=OTHER_ACCOUNT), event=event) == other
@@ -467,7 +467,7 @@ next      A sweep checks every enrolled role of the cloud production.
 s3:PutBucketAcl  {THREE[2]["detail"]["eventID"]}  111122223333  us-east-1
 <stdin>:2
 ignored  PutBucketAcl of s3.amazonaws.com is not a watched call: within an
-         account access is decided by policies; ACLs are not judged
+         account access is decided by policies; ACLs are not evaluated
 next     Nothing happens.
 
 """

@@ -455,7 +455,7 @@ class TestThePage:
 
     def test_a_blocked_repair_requires_manual_action_and_names_the_blocker(self) -> None:
         said = Page(report_page(report_on(raw_role("x", profiled=False)))).said
-        assert "The configuration does not let us: `instanceProfile` of the cloud is not `repair`." in said
+        assert "The configuration does not allow it: `instanceProfile` of the cloud is not `repair`." in said
 
     def test_an_account_without_such_roles_says_so(self) -> None:
         assert "No role is enrolled, or nearly so." in Page(report_page(report_on())).said

@@ -77,4 +77,4 @@ def test_what_a_report_holds_of_the_plan_has_the_form_of_the_plan() -> None:
 
 
 def test_what_is_foreseen_of_a_role_has_the_form_that_it_has_in_the_plan() -> None:
-    assert schema("enrolment")["$defs"]["role"] == schema("plan")["$defs"]["role"]
+    assert schema("enrollment")["$defs"]["role"] == schema("plan")["$defs"]["role"]

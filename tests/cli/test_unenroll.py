@@ -105,7 +105,7 @@ def test_json_says_what_became_of_the_tag(running: Running, remediator: Remediat
     assert done.record["tag"] == {"key": "anyscale:cluster-role", "before": "production", "after": None}
     again = remediator("unenroll", "--json", ROLE)
     assert (again.code, again.record["result"]) == (0, "not-enrolled")
-    assert [schema_errors("enrolment", each.record) for each in (declined, done, again)] == [[], [], []]
+    assert [schema_errors("enrollment", each.record) for each in (declined, done, again)] == [[], [], []]
 
 
 def test_a_standard_input_that_is_closed_is_a_no(

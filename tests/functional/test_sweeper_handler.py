@@ -300,7 +300,7 @@ def test_a_sweep_that_had_to_begin_anew_says_so(
         assert handle(sweep_json(stale)) == []
         (warning, line), _ = told()
     assert warning["level"] == "WARNING"
-    assert "anew" in warning["message"]
+    assert "began again" in warning["message"]
     assert (line["message"], line["scanned"]) == ("sweep completed", 1)
 
 

@@ -381,7 +381,7 @@ class TestWhatGoesWrong:
         roles = world.disturbed_roles(before_write_trust=throttled(), before_read_role_5=throttled())
         result = undone(world, change, roles=roles)
         assert isinstance(result, NotUndone)
-        assert "could not be looked at again" in result.why
+        assert "could not be checked again" in result.why
         assert (world.trusts_ec2(), the_undo(world).state) == (True, ChangeState.NOT_WRITTEN)
 
     def test_a_write_that_cannot_be_seen_is_unconfirmed(self, world: World) -> None:
@@ -489,5 +489,5 @@ class TestResuming:
         self.contested(world)
         result = self.resumed(world, roles=world.disturbed_roles(before_tag_role=DENIED))
         assert isinstance(result, NotResumed)
-        assert "its contest is ended, but the tag" in result.why
+        assert "its conflict is ended, but the tag" in result.why
         assert "waits for the next sweep" in result.why

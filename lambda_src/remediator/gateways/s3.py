@@ -63,8 +63,8 @@ class S3Gateway:
             raise
         except AwsError as error:
             return Unreadable(
-                f"{error}. Either the bucket belongs to an unknown account, or its Region is "
-                f"not {region}, or its policy, or the remediator's, denies the read"
+                f"{error}. Either the bucket belongs neither to the remediator's account nor to {account}, or its "
+                f"Region is not {region}, or its policy, or the remediator's, denies the read"
             )
         try:
             encryption = self._encryption(name, region, account, key)

@@ -139,7 +139,7 @@ def test_public_access_block_that_was_not_looked_at_is_the_reason_of_an_open_ver
     open_to_all = bucket(document(allow(Principal="*")), block=None, account=OTHER_ACCOUNT)
     for judged in evaluate_grants(role(), policies(document(allow())), open_to_all):
         (reason,) = judged.because
-        assert str(reason).startswith("Block Public Access was not looked at; it may be that it keeps other accounts")
+        assert str(reason).startswith("Block Public Access was not checked; it may be that it keeps other accounts")
 
 
 @pytest.mark.parametrize(

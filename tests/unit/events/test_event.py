@@ -282,11 +282,11 @@ IGNORED: dict[str, tuple[Callable[[Event], None], str]] = {
     "a forged detail-type": (lambda e: e.update({"detail-type": "hello"}), "not published by AWS"),
     "another account's call": (
         lambda e: e["detail"].update(recipientAccountId="999999999999"),
-        f"belongs to account 999999999999, and we look after {ACCOUNT}",
+        f"belongs to account 999999999999, and this deployment manages {ACCOUNT}",
     ),
     "another account's envelope": (
         lambda e: e.update(account="999999999999"),
-        f"belongs to account 999999999999, and we look after {ACCOUNT}",
+        f"belongs to account 999999999999, and this deployment manages {ACCOUNT}",
     ),
     "an account that is no text": (lambda e: e["detail"].update(recipientAccountId=7), "belongs to account a number"),
 }

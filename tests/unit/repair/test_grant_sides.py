@@ -284,7 +284,7 @@ def test_our_policy_that_was_left_over_earlier_and_is_not_seen_any_more_is_not_t
     inline = () if own is None else (InlinePolicy(OWN_POLICY_NAME, own),)
     state = replace(state, policies=replace(state.policies, inline=Present(inline)))
     leftover = Finding(FindingCode.GRANT_LEFTOVER, OWN_POLICY_SUBJECT)
-    because = "what our policy should say cannot be told"
+    because = "what the remediator's policy should say is unknown"
     assert plan_repair(state, (leftover,), ON_BUCKET) == RepairPlan((), (BlockedRepair(leftover, (because,)),))
 
 

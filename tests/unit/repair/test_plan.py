@@ -125,7 +125,7 @@ def test_what_was_found_earlier_is_withheld_where_our_policy_cannot_be_read_any_
 def test_our_policy_that_was_altered_earlier_and_is_gone_by_now_is_not_made_anew_with_nothing_in_it() -> None:
     altered = Finding(FindingCode.GRANT_ALTERED, OWN_POLICY_SUBJECT)
     plan = plan_repair(observed(EC2_STATEMENT), (altered,))
-    assert plan == RepairPlan((), (BlockedRepair(altered, ("what our policy should say cannot be told",)),))
+    assert plan == RepairPlan((), (BlockedRepair(altered, ("what the remediator's policy should say is unknown",)),))
 
 
 def test_a_trust_policy_that_does_not_exist_is_missing_and_not_made_up() -> None:
