@@ -56,7 +56,7 @@ def _resume(role: Role, world: World) -> Resumed | NotResumed | None:
     name, tag = role.arn.name, role.tags.get(MODE_TAG)
     if tag is not None and tag.strip().casefold() == _OFF:
         return NotResumed(
-            f"the tag {MODE_TAG} of role {name} is {tag!r}: somebody wants it left alone altogether. If that is "
+            f"the tag {MODE_TAG} of role {name} is {tag!r}: it is to be skipped altogether. If that is "
             f"over: aws iam tag-role --role-name {name} --tags Key={MODE_TAG},Value={Mode.REPAIR}"
         )
     conflict = world.history.read_role_record(name).for_role_id(role.role_id).conflict
@@ -83,5 +83,5 @@ def _clear_conflict(role: Role, world: World) -> Conflict | None:
             continue
         return role_record.conflict
     raise RemediatorError(
-        f"what is remembered of role {role.arn.name} was changed by somebody else {_ATTEMPTS} times. Try again"
+        f"what is remembered of role {role.arn.name} was changed concurrently {_ATTEMPTS} times. Try again"
     )

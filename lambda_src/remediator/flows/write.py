@@ -33,7 +33,7 @@ THROTTLE_PAUSES: Final = (0.5, 1.5)
 """Seconds before each further try of a write that AWS refused for now; after that the queue tries again."""
 
 _NEITHER: Final = "What is there now is neither what it was nor what it should be."
-_NOT_SEEN: Final = "Reading it back does not show it yet; or somebody has undone it at once."
+_NOT_SEEN: Final = "Reading it back does not show it yet, or it was undone immediately."
 _UNDO_NOT_SEEN: Final = "It was written, but reading it back does not show it yet."
 
 _OF_THE_ROLE: Final = frozenset({DocumentKind.TRUST_POLICY, DocumentKind.INLINE_POLICY})

@@ -102,7 +102,7 @@ class HistoryTable:
             raise TransientError(
                 "dynamodb:UpdateItem",
                 CONDITION_FAILED,
-                f"what is remembered of role {role_name} was changed by somebody else after it was read",
+                f"what is remembered of role {role_name} was changed by another principal after it was read",
             )
 
     def intend(self, change: Change) -> None:

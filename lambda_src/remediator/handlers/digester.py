@@ -47,7 +47,7 @@ def handle(event: consumer.Event, context: LambdaContext) -> PartialItemFailureR
         if once(partial(topic.publish, message), deduplication_key, context, function="DIGESTER", done="told"):
             counts["DigestsSent" if message.attributes["outcome"] == DIGEST else "AlertsTold"] += 1
         else:
-            consumer.logger.info("told already", deduplication_key=deduplication_key)
+            consumer.logger.info("sent already", deduplication_key=deduplication_key)
 
     def work(record: SQSRecord) -> None:
         consumer.require_time(context, ENOUGH_MILLISECONDS, "announce")

@@ -91,7 +91,7 @@ def handle(event: consumer.Event, context: LambdaContext) -> PartialItemFailureR
         retried = outcome.to_be_retried
         report(after_the_last_try(outcome) if retried and consumer.is_last_try(record) else outcome, world)
         if retried:
-            raise TransientError("repair", "to be retried", "what could be done was told, the rest is tried again")
+            raise TransientError("repair", "to be retried", "what could be done was reported, the rest is retried")
         done.add(role_name)
 
     return consumer.consume(event, context, work, is_fifo=True)
@@ -129,4 +129,4 @@ def _paused() -> Pause:
 
 
 def _log_unrecorded(change_id: str, error: AwsError) -> None:
-    consumer.logger.warning("what came of a change is recorded at the next look", change_id=change_id, why=str(error))
+    consumer.logger.warning("the result of a change is recorded at the next check", change_id=change_id, why=str(error))

@@ -40,7 +40,7 @@ def report(outcome: Outcome, world: World) -> None:
         telling = notify(outcome, world)
     except AwsError as error:
         if error.operation != PUBLISH:
-            consumer.logger.warning("what was told could not be remembered, and may be told once more", why=str(error))
+            consumer.logger.warning("the alert could not be recorded, and may be sent once more", why=str(error))
             raise
         # What was written is told with the next look, since its changes are still open; anything else, if it stays.
         consumer.count(AlertsLost=1)

@@ -40,8 +40,8 @@ def decide_approval(
     by = f" {enrolling[-1].actor.arn} set its tag, and may not approve." if enrolling else ""
     return Refused(
         Refusal.NOT_APPROVED,
-        f"Nobody who may enrol roles has enrolled this one in cloud {cloud}.{by} It waits until one of these sets its "
-        f"tag again: {allowed}.",
+        f"No principal that may enroll roles has enrolled this one in cloud {cloud}.{by} It waits until one of these "
+        f"sets its tag again: {allowed}.",
         cloud,
     )
 

@@ -118,7 +118,7 @@ def sign_of_privilege(
     doubt: tuple[Refusal, str] | None = None
     for answer, what in _evaluated(role, documents, policies, evaluation_context):
         if answer is True:
-            return Refusal.POWERFUL, f"The role may {what}, which is as much as an administrator may."
+            return Refusal.POWERFUL, f"The role may {what}, which makes it as privileged as an administrator."
         if answer is None and doubt is None:
             limits = documents.boundary.unreadable if documents.boundary else ()
             unreadable = (*documents.identity.unreadable, *limits)

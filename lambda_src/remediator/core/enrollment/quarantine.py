@@ -38,7 +38,7 @@ def _by_trust(role: Role) -> Iterator[str]:
     ec2 = ec2_service_principal(role.arn.partition)
     statements = role.trust.value.statements
     if statements and all(statement.effect == "Deny" for statement in statements):
-        yield "the trust policy lets nobody assume the role, and denies it on top of that"
+        yield "the trust policy allows no one to assume the role, and denies it in addition"
         return
     for statement in statements:
         if (

@@ -97,7 +97,7 @@ WATCHED_CALLS = (
     _kms("PutKeyPolicy", "changes who may use the key"),
     _kms("DisableKey", "makes the bucket's objects unreadable"),
     _kms("EnableKey", "makes the bucket's objects readable again"),
-    _kms("ScheduleKeyDeletion", "makes the bucket's objects unreadable, in the end for good"),
+    _kms("ScheduleKeyDeletion", "makes the bucket's objects unreadable, in the end permanently"),
     _kms("CancelKeyDeletion", "keeps the key; it is disabled until it is enabled"),
 )
 """https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html

@@ -189,13 +189,13 @@ def settlement(change: Change, now: Reading[Json]) -> tuple[ChangeState, str]:
         case _ as never:
             assert_never(never)
     if same_document(current, change.after):
-        return ChangeState.COMPLETED, "It was interrupted after it was written, before anybody was told."
+        return ChangeState.COMPLETED, "It was interrupted after it was written, before it was reported."
     if same_document(current, change.before):
         return (
             ChangeState.UNKNOWN,
-            "It was interrupted: it was never written, or somebody has undone it since, or AWS does not show it yet.",
+            "It was interrupted: it was never written, or has been undone since, or AWS does not show it yet.",
         )
-    return ChangeState.SUPERSEDED, "It was interrupted, and somebody has changed the document since."
+    return ChangeState.SUPERSEDED, "It was interrupted, and another principal has changed the document since."
 
 
 def head_json(change: Change) -> str:

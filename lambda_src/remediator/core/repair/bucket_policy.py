@@ -124,7 +124,7 @@ def assess(observed: Observed, counted: Observed, found: tuple[Finding, ...], de
     wrong = {finding.subject for finding in found}
     for name, bucket in _present(counted).items():
         if desired.grant is GrantLocation.BUCKET_POLICY and name not in wrong and _is_altered(bucket, role):
-            because = "the statement that we keep in the bucket policy names somebody else, or was changed"
+            because = "the remediator's statement in the bucket policy names other principals, or was changed"
             yield Finding(FindingCode.GRANT_ALTERED, bucket_policy_subject(name), (because,))
     for name, bucket in _present(observed).items():
         if desired.grant is GrantLocation.ROLE_POLICY and str(role) in _named(bucket, role):
@@ -328,7 +328,7 @@ def _blockers_of_present(policy: Reading[PolicyDocument]) -> Iterable[WriteBlock
         case Present(value=before):
             yield from faults_blockers(_POLICY, before)
             if is_turned_into_deny(before):
-                text = f"Somebody has turned our statement `{BUCKET_POLICY_SID}` into a Deny; a Deny is never removed."
+                text = f"Statement `{BUCKET_POLICY_SID}` was changed into a Deny; a Deny is never removed."
                 yield WriteBlocker("denied", text, "If the Deny is not intended, remove it from the bucket policy.")
         case Absent():
             return

@@ -114,7 +114,7 @@ def repair(observed: Observed, findings: tuple[Finding, ...], desired: Desired) 
             missing, "The configuration does not allow it: `instanceProfile` of the cloud is not `repair`."
         )
     if observed.profiles is None or observed.profiles.namesake is None:
-        return block_repairs(missing, "Whether an instance profile of that name exists was not looked at.")
+        return block_repairs(missing, "Whether an instance profile of that name exists was not checked.")
     role = observed.role.arn
     path, before = role.path, None
     match observed.profiles.namesake:

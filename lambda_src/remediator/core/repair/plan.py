@@ -38,7 +38,7 @@ def plan_repair(
     """
     if any(finding.code is FindingCode.QUARANTINED for finding in findings):
         repairable = (finding for finding in findings if finding.code in REPAIRABLE)
-        return RepairPlan((), _blocked(block_repairs(repairable, "Somebody has shut the role.")))
+        return RepairPlan((), _blocked(block_repairs(repairable, "The role is locked down.")))
     repairs = (
         *trust.repair(observed.role, findings),
         *role_policy.repair(observed, findings, desired),

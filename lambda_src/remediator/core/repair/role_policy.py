@@ -259,7 +259,9 @@ def repair(observed: Observed, findings: tuple[Finding, ...], desired: Desired) 
     """The write that grants buckets and keys that are missing a grant, and restores what was altered."""
     granted = keys_to_grant(observed, findings)
     useless = tuple(f for f in findings if f.code is FindingCode.KEY_MISSING and f not in granted)
-    waiting = block_repairs(useless, "Its bucket is for a person first; a grant on the key would not make it usable.")
+    waiting = block_repairs(
+        useless, "The bucket requires an operator first; a grant on the key would not make it usable."
+    )
     concerned = tuple(f for f in findings if f in granted or _is_for_own_policy(f, desired))
     if not concerned:
         return waiting
@@ -382,7 +384,9 @@ def _blockers_of_present(own: Reading[PolicyDocument]) -> Iterable[WriteBlocker]
         case Present(value=document):
             yield from faults_blockers(f"the inline policy {OWN_POLICY_NAME}", document)
             if turned_into_deny(document):
-                text = f"Somebody has turned our statement in {OWN_POLICY_NAME} into a Deny; a Deny is never removed."
+                text = (
+                    f"The remediator's statement in {OWN_POLICY_NAME} was changed into a Deny; a Deny is never removed."
+                )
                 yield WriteBlocker("denied", text, f"If the Deny is not intended, remove it from {OWN_POLICY_NAME}.")
         case Absent():
             return

@@ -218,7 +218,9 @@ def removal(role: Role) -> Write | Retained | None:
     if document.faults:
         return Retained(what, f"It cannot be understood: {document.faults[0]}.")
     if not ours:
-        return Retained(what, f"Somebody has changed our statement `{TRUST_SID}`, so that it is theirs now.")
+        return Retained(
+            what, f"The remediator's statement `{TRUST_SID}` was changed by another principal, which owns it now."
+        )
     if len(ours) == len(statements):
         why = "is the only one, and a trust policy cannot be empty. Add another one, or delete the role."
         return Retained(what, f"The remediator's statement `{TRUST_SID}` {why}")

@@ -111,7 +111,7 @@ def why_left(document: PolicyDocument, *, is_deny: bool) -> str:
     where it can be."""
     if document.faults:
         return f"It cannot be understood: {document.faults[0]}."
-    return "Somebody has turned our statement into a Deny, which is never removed." if is_deny else ""
+    return "The remediator's statement was changed into a Deny, which is never removed." if is_deny else ""
 
 
 def block_repairs(findings: Iterable[Finding], *because: str) -> tuple[Planned, ...]:
