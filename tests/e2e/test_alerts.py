@@ -91,7 +91,7 @@ def test_a_storm_is_told_in_digests_and_machines_get_every_record(terse: DemoAcc
     account.settle()
     alone, digest = account.new_emails()
     assert sum(role in alone.subject for role in roles) == 1
-    assert "nothing for you to do" in digest.body.splitlines()[0]
+    assert "No action needed now." in digest.body.splitlines()[0]
     told = [role for role in roles if role not in alone.subject]
     assert all(role in digest.body for role in told)
     assert len(in_slack(account, "5 roles")) == 1
