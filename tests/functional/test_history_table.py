@@ -299,7 +299,7 @@ class TestMemory:
     ) -> None:
         for version in range(read + 1):
             history.write_role_record(ROLE, replace(UNSETTLED, version=version, counted_from=NOW))
-        with pytest.raises(TransientError, match="changed by somebody else"):
+        with pytest.raises(TransientError, match="changed by another principal"):
             history.write_role_record(ROLE, replace(ours, version=read))
         assert history.read_role_record(ROLE) == replace(UNSETTLED, version=read + 1, counted_from=NOW)
 

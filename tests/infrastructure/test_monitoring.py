@@ -126,7 +126,7 @@ def test_every_alarm_says_what_to_do_and_has_an_entry_in_the_runbook_and_every_e
 def test_every_entry_of_the_runbook_says_what_it_means_where_to_look_and_how_to_mend_it() -> None:
     sections = re.split(r"^### ([a-z-]+)$", RUNBOOK.partition("\n## Redrive")[0], flags=re.MULTILINE)[1:]
     for name, text in zip(sections[::2], sections[1::2], strict=True):
-        for part in ("**Means.**", "**Look.**", "**Mend.**"):
+        for part in ("**Means.**", "**Look.**", "**Fix.**"):
             assert part in text, f"{name} lacks {part}"
 
 

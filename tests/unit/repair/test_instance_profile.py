@@ -178,7 +178,7 @@ def test_where_instance_profiles_were_not_looked_at_nothing_is_found_and_what_wa
     assert plan.writes == ()
     (blocked,) = plan.blocked
     assert blocked.finding == earlier[0]
-    assert "was not looked at" in blocked.because[0]
+    assert "was not checked" in blocked.because[0]
 
 
 @pytest.mark.parametrize("mode", list(InstanceProfileMode))

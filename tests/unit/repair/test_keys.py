@@ -188,7 +188,7 @@ def test_the_key_of_a_blocked_bucket_waits_for_the_person_who_looks_at_the_bucke
     findings, plan = looked_at(observed(Present(DELEGATING), of=blocked))
     assert [finding.code for finding in findings] == [FindingCode.GRANT_BLOCKED, FindingCode.KEY_MISSING]
     assert plan.writes == ()
-    assert "for a person first" in plan.blocked[0].because[0]
+    assert "requires an operator first" in plan.blocked[0].because[0]
 
 
 def test_a_key_is_granted_as_soon_as_one_of_its_buckets_can_be_used() -> None:

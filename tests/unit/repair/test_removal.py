@@ -143,7 +143,7 @@ class TestARole:
         ("trusting", "why"),
         [
             ((LAMBDA, OUR_TRUST, trust(Effect="allow")), "It cannot be understood: "),
-            ((LAMBDA, {**OUR_TRUST, "Condition": {"Bool": {"aws:ViaAWSService": "false"}}}), "it is theirs now"),
+            ((LAMBDA, {**OUR_TRUST, "Condition": {"Bool": {"aws:ViaAWSService": "false"}}}), "which owns it now"),
             ((OUR_TRUST,), "a trust policy cannot be empty"),
         ],
     )
