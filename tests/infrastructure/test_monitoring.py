@@ -143,7 +143,9 @@ def test_the_runbook_counts_what_costs(example: Synthesised, quiet: Synthesised)
 
     words = " ".join(RUNBOOK.split())
     counted = re.search(
-        r"(\d+) alarms, one dashboard and (\d+) metrics of the remediator's own, and (\d+) alarms and (\d+) metrics", words
+        r"(\d+) alarms, one dashboard and (\d+) metrics of the remediator's own, "
+        r"and (\d+) alarms and (\d+) metrics",
+        words,
     )
     assert counted
     alarms, metrics, more_alarms, more_metrics = map(int, counted.groups())
