@@ -13,12 +13,7 @@ from remediator_cli.checks.state import Comparison, Subject, findings_of, is_sam
 from remediator_cli.iac.declared import DeclaredBucket, DeclaredPolicy, DeclaredRole, Place
 
 _TRUST = frozenset(
-    {
-        FindingCode.TRUST_MISSING,
-        FindingCode.TRUST_CONDITIONAL,
-        FindingCode.TRUST_BLOCKED,
-        FindingCode.TRUST_UNDECIDED,
-    }
+    {FindingCode.TRUST_MISSING, FindingCode.TRUST_CONDITIONAL, FindingCode.TRUST_BLOCKED, FindingCode.TRUST_UNDECIDED}
 )
 PROFILE = frozenset({FindingCode.PROFILE_MISSING, FindingCode.PROFILE_OCCUPIED, FindingCode.PROFILE_UNDECIDED})
 

@@ -283,9 +283,7 @@ def _reported_with_strays(comparison: Comparison) -> list[Remark]:
     for stray in strays:
         if not stray.kinds <= usual:
             text = "Something may be this role's or its bucket's, and would make it unusable."
-            listed.append(
-                Remark(FindingCode.GRANT_UNDECIDED, Verdict.UNDECIDED, stray.place, text, (stray.because,)),
-            )
+            listed.append(Remark(FindingCode.GRANT_UNDECIDED, Verdict.UNDECIDED, stray.place, text, (stray.because,)))
     return listed
 
 

@@ -33,9 +33,7 @@ NAMELESS = "NAME-OF-THE-ROLE"
 """The placeholder for the name of a role that AWS or the provider generates."""
 
 _VERSION = "2012-10-17"
-_LETS_ALL = read_mapping(
-    {"Version": _VERSION, "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]},
-)
+_LETS_ALL = read_mapping({"Version": _VERSION, "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 
 
 class Language(Enum):
@@ -182,11 +180,7 @@ class Subject:
 
 
 def subject_of(
-    declared: DeclaredRole,
-    other: DeclaredRole | None,
-    cloud: Cloud,
-    file: Declared,
-    circumstances: CheckContext,
+    declared: DeclaredRole, other: DeclaredRole | None, cloud: Cloud, file: Declared, circumstances: CheckContext
 ) -> Subject:
     """A role at one time; ``other`` is the same role at the other time, None where there is none."""
     unread: frozenset[PolicyKey] = frozenset()

@@ -10,15 +10,7 @@ import typer
 
 from remediator.settings import PARTITION
 from remediator_cli.checks.output_formats import CheckFormat
-from remediator_cli.checks.run import (
-    Account,
-    All,
-    CheckOptions,
-    Read,
-    Strict,
-    read_text,
-    run_check,
-)
+from remediator_cli.checks.run import Account, All, CheckOptions, Read, Strict, read_text, run_check
 from remediator_cli.checks.state import Language
 from remediator_cli.iac.cloudformation_functions import StackDeployment
 from remediator_cli.iac.cloudformation_template import read_previous_template, read_template
@@ -64,8 +56,7 @@ def check_cloudformation(
         ),
     ] = None,
     region: Annotated[
-        str | None,
-        typer.Option("--region", metavar="REGION", show_default=False, help="The value of AWS::Region."),
+        str | None, typer.Option("--region", metavar="REGION", show_default=False, help="The value of AWS::Region.")
     ] = None,
     account: Account = None,
     form: CheckFormat = CheckFormat.TEXT,
@@ -87,11 +78,7 @@ def check_cloudformation(
 
 
 def _reader(
-    account: str | None,
-    *,
-    before: str | None,
-    region: str | None,
-    given: tuple[dict[str, str], dict[str, str]],
+    account: str | None, *, before: str | None, region: str | None, given: tuple[dict[str, str], dict[str, str]]
 ) -> Read:
     deployment = StackDeployment(PARTITION, account, region, *given)
     if before is None:

@@ -9,14 +9,7 @@ import typer
 
 from remediator.settings import PARTITION
 from remediator_cli.checks.output_formats import CheckFormat
-from remediator_cli.checks.run import (
-    Account,
-    All,
-    CheckOptions,
-    Read,
-    Strict,
-    run_check,
-)
+from remediator_cli.checks.run import Account, All, CheckOptions, Read, Strict, run_check
 from remediator_cli.checks.state import Language
 from remediator_cli.iac.declared import DeclaredChange, NotReadable
 from remediator_cli.iac.terraform_plan import read_plan

@@ -32,15 +32,7 @@ from remediator_cli.terminal import clock
 from remediator_cli.terminal.command import suggested
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack, Yes, named_role
-from remediator_cli.terminal.output import (
-    OutputFormat,
-    confirmed,
-    decline,
-    present,
-    print_error,
-    print_text,
-    record,
-)
+from remediator_cli.terminal.output import OutputFormat, confirmed, decline, present, print_error, print_text, record
 from remediator_cli.terminal.settings_file import DEFAULT_FILE, needed_settings, own_account
 
 PAUSE_PARAMETER = "/anyscale-remediator/writes"

@@ -149,10 +149,7 @@ def _facts(status: Status) -> Iterator[tuple[str, str]]:
     yield "last sweep", _said(status.last_sweep, lambda at: f"{at:%Y-%m-%d %H:%M} UTC", "none within two days")
     yield from _of_queues(status.queues)
     yield "open", _UNREAD if status.roles is None else _counted(len(status.roles) + status.more_roles)
-    yield (
-        "alarms",
-        _UNREAD if status.alarms is None else (", ".join(alarm.name for alarm in status.alarms) or "none"),
-    )
+    yield ("alarms", _UNREAD if status.alarms is None else (", ".join(alarm.name for alarm in status.alarms) or "none"))
 
 
 def _of_clouds(status: Status) -> Iterator[tuple[str, str]]:

@@ -22,10 +22,7 @@ remediator unenroll --yes head-node
 
 
 def unenroll(
-    role: RoleArgument,
-    yes: Yes = False,
-    form: OutputFormat = OutputFormat.TEXT,
-    settings: SettingsFile = None,
+    role: RoleArgument, yes: Yes = False, form: OutputFormat = OutputFormat.TEXT, settings: SettingsFile = None
 ) -> None:
     """Remove the enrollment tag of a role.
 

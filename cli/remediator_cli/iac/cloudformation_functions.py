@@ -105,10 +105,7 @@ class Values:
 
     def property(self, name: str, key: str) -> object:
         """A property of a resource; None where it is not given."""
-        return self._remembered(
-            ("property", f"{name}.{key}"),
-            lambda: self._property(name, key),
-        )
+        return self._remembered(("property", f"{name}.{key}"), lambda: self._property(name, key))
 
     def _property(self, name: str, key: str) -> object:
         value = self.value(object_of(self.resources[name], "Properties").get(key))
