@@ -41,9 +41,7 @@ def check_change(
     """
     account = account or settings.account or change.account
     if account is None and _needs_account(change, settings):
-        raise RemediatorError(
-            "which account this is for is neither in the file nor in the settings. Name it with --account"
-        )
+        raise RemediatorError("the account is neither in the file nor in the settings. Use --account")
     after = replace(change.after, lost=lost_buckets(change))
     circumstances = CheckContext(settings, account or _NO_ACCOUNT, language, change.before, after)
     return (
@@ -96,7 +94,7 @@ def _deleted(was: DeclaredRole, circumstances: CheckContext, stays: bool | None)
             yield RoleCheck(was.place, called(was), cloud, ())
         return
     if enrollment is None:
-        verdict, text = Verdict.UNDECIDED, "The role would be deleted, and whether it is enrolled cannot be decided."
+        verdict, text = Verdict.UNDECIDED, "The role would be deleted; whether it is enrolled is undecided."
     elif cloud is None:
         verdict, text = Verdict.NOT_ENROLLED, "The role would be deleted; it is not enrolled."
     elif stays is None:
@@ -199,7 +197,7 @@ def _any_role(place: Place, cloud: Cloud, circumstances: CheckContext) -> Iterat
         return
     said = check.said
     if _check_twice(assumed, _without_exceptions(circumstances)).verdict not in FOUND:
-        text = "A bucket policy keeps roles of the cloud out, but may except some; which ones the file does not say."
+        text = "A bucket policy denies roles of the cloud, but may exempt some; the file does not say which."
         said = tuple(replace(each, verdict=Verdict.UNDECIDED, text=text) for each in said)
     yield replace(check, role=_every_role_of(cloud), said=said, fix="")
 

@@ -77,10 +77,10 @@ def check_role(now: DeclaredRole, was: DeclaredRole | None, circumstances: Check
     try:
         role = role_of(now, circumstances)
     except MalformedArn as error:
-        return _undecided(now, "The role has a name or a path that no role can have.", str(error))
+        return _undecided(now, "The role has an invalid name or path.", str(error))
     unknown = _unknown_enrollment(now, circumstances.settings)
     if unknown is not None:
-        return _undecided(now, "Whether the remediator looks after the role cannot be decided.", unknown)
+        return _undecided(now, "Whether the remediator manages the role is undecided.", unknown)
     former = None if was is None else enrollment_of(was, circumstances)
     match _enrollment(now, role, circumstances):
         case Enrolled() as enrolled:
@@ -92,7 +92,7 @@ def check_role(now: DeclaredRole, was: DeclaredRole | None, circumstances: Check
             said = Remark(UNENROLLED, Verdict.BREAKS, now.place, text, (why,))
             return RoleCheck(now.place, called(now), former.cloud.name, (said,))
         case NotEnrolled(why=why) | Off(why=why):
-            said = Remark(UNENROLLED, Verdict.NOT_ENROLLED, now.place, "The remediator does not look after it.", (why,))
+            said = Remark(UNENROLLED, Verdict.NOT_ENROLLED, now.place, "The remediator does not manage it.", (why,))
             return RoleCheck(now.place, called(now), None, (said,))
         case _ as never:
             assert_never(never)
@@ -140,11 +140,11 @@ def _undecided(role: DeclaredRole, text: str, because: str) -> RoleCheck:
 def _refused(now: DeclaredRole, former: Enrollment | None, refused: Refused, place: Place | None = None) -> RoleCheck:
     """What is said of a role that is refused; ``place`` is the resource to blame, None where it is the role."""
     if refused.refusal is Refusal.PRIVILEGES_UNKNOWN:
-        verdict, text = Verdict.UNDECIDED, "Whether the remediator would look after the role cannot be decided."
+        verdict, text = Verdict.UNDECIDED, "Whether the remediator would manage the role is undecided."
     elif isinstance(former, Refused) and former.refusal is refused.refusal:
-        verdict, text = Verdict.NOT_ENROLLED, "The remediator refuses to look after the role, before and after."
+        verdict, text = Verdict.NOT_ENROLLED, "The remediator refuses to manage the role, before and after the change."
     else:
-        verdict, text = Verdict.BREAKS, "The remediator would refuse to look after the role, which carries its tag."
+        verdict, text = Verdict.BREAKS, "The remediator would refuse to manage the role, which has the enrollment tag."
     said = Remark(f"{REFUSED}-{refused.refusal}", verdict, place or now.place, text, (refused.why,))
     return RoleCheck(now.place, called(now), refused.cloud, (said,))
 
@@ -157,7 +157,7 @@ def _check_enrolled(
 ) -> RoleCheck:
     cloud = enrolled.cloud
     if cloud.required_boundary is not None and isinstance(now.boundary, Unreadable):
-        text = f"Cloud {cloud.name} requires a permissions boundary, and which one the role has is not known."
+        text = f"Cloud {cloud.name} requires a permissions boundary, and the role's boundary is not known."
         return replace(_undecided(now, text, now.boundary.why), cloud=cloud.name)
     after = subject_of(now, was, cloud, circumstances.after, circumstances)
     before = _former_subject(now, was, cloud, circumstances)
@@ -231,11 +231,11 @@ def _undecided_because(
     if finding.code in _UNSURE:
         return "", ()
     if prior is not None and prior.code in _UNSURE and is_given_by_others:
-        return "Whether it was so before cannot be decided.", prior.because
+        return "Whether this was the case before is undecided.", prior.because
     if prior is not None and _is_no_worse(prior, finding):
-        return "By what the file knows it was so before; this change is not the cause.", ()
+        return "According to the file, this was the case before; this change is not the cause.", ()
     if comparison.prior is None and is_given_by_others and not _is_known_to_all(finding, comparison):
-        return "Nothing in the file gives it; whether something outside of it does is unknown.", ()
+        return "Nothing in the file grants it; whether something outside the file does is unknown.", ()
     return None
 
 
@@ -282,7 +282,7 @@ def _reported_with_strays(comparison: Comparison) -> list[Remark]:
         listed.append(said)
     for stray in strays:
         if not stray.kinds <= usual:
-            text = "Something may be this role's or its bucket's, and would make it unusable."
+            text = "A resource may belong to this role or its bucket, and would make the role unusable."
             listed.append(Remark(FindingCode.GRANT_UNDECIDED, Verdict.UNDECIDED, stray.place, text, (stray.because,)))
     return listed
 

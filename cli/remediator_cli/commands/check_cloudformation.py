@@ -70,7 +70,7 @@ def check_cloudformation(
     would break, or if the remediator would undo each deployment.
     """
     if before is not None and len(templates) > 1:
-        raise typer.BadParameter("it can be compared with one template only", param_hint="--before")
+        raise typer.BadParameter("only one template can be compared", param_hint="--before")
     given = _pairs(parameter, "--parameter"), _pairs(stack_tag, "--stack-tag")
     read = partial(_reader, before=before, region=region, given=given)
     options = CheckOptions(settings, account, form, show_all, strict)

@@ -59,5 +59,5 @@ def _read(text: str, file: str, *, partition: str, account: str | None) -> Decla
         if text.lstrip().startswith('{"@level"'):
             value = {"@level": ""}
         else:
-            raise NotReadable(f"{error}. Needed is what `terraform show -json tfplan` prints") from error
+            raise NotReadable(f"{error}. Expected the output of `terraform show -json tfplan`") from error
     return read_plan(value, file, partition=partition, account=account)

@@ -36,10 +36,10 @@ _STYLES: dict[str, str] = {
     GrantVerdict.UNDECIDED: "magenta",
 }
 _EDITS = {
-    Edit.CREATED: "it does not exist yet",
-    Edit.APPENDED: "one statement more at its end",
-    Edit.REPLACED: "the remediator's statements, in their place",
-    Edit.MERGED: "the smaller edit, because a new statement would not fit",
+    Edit.CREATED: "creates it",
+    Edit.APPENDED: "appends one statement",
+    Edit.REPLACED: "replaces the remediator's statements",
+    Edit.MERGED: "the smaller edit, as a new statement would not fit",
 }
 _SIDES = {
     "identity": "the role's policies",
@@ -61,9 +61,7 @@ def evaluate(
         typer.Argument(metavar="FILE", show_default=False, help="Cases as JSON lines; - or none: standard input."),
     ] = None,
     form: OutputFormat = OutputFormat.JSON,
-    check: Annotated[
-        bool, typer.Option("--check", help="End with 3 where a role is not usable as it is, for use in CI.")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 3 if a role is not usable as it is.")] = False,
 ) -> None:
     """Evaluate roles that are described in files.
 
@@ -138,7 +136,7 @@ def _repair(evaluation: Evaluation) -> Iterator[RenderableType]:
     if evaluation.is_usable:
         yield Text("Nothing to repair.", style="green")
     elif evaluation.refused:
-        yield Text.assemble("The remediator would leave this role alone: ", (plain(evaluation.refused), "bold"))
+        yield Text.assemble("The remediator would refuse this role: ", (plain(evaluation.refused), "bold"))
     for planned in evaluation.writes:
         write = planned.write
         yield Text(f"The repair: write the {write.document} ({planned.call}; {_EDITS[planned.edit]}):")
@@ -157,7 +155,7 @@ def _reasons_not_to_repair(blocked: NotRepaired, said: set[str]) -> Iterator[str
     yield from (f"- {plain(each)}" for each in blocked.because if each not in said)
     if blocked.statements:
         policy = "key policy" if blocked.finding is FindingCode.KEY_BEYOND_ROLE else "bucket policy"
-        yield f"- Its owner would have to add to the {policy}:"
+        yield f"- Its owner must add to the {policy}:"
         yield json.dumps(list(blocked.statements), indent=2)
 
 

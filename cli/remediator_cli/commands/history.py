@@ -102,7 +102,7 @@ def _changes_of(deployment: Deployment, arn: RoleArn) -> tuple[Change, ...]:
     same = tuple(change for change in found if change.role_arn == str(arn))
     if found and not same:
         raise RemediatorError(
-            f"{arn} was given, and the history knows the role of that name as {found[0].role_arn}. Give that ARN, or "
+            f"{arn} was given, and the history records the role of that name as {found[0].role_arn}. Give that ARN, or "
             "the role's name alone"
         )
     return same

@@ -62,7 +62,7 @@ def plan(
     settings: SettingsFile = None,
     form: OutputFormat = OutputFormat.TEXT,
     print_policy: Annotated[
-        bool, typer.Option("--print-policy", help="Print the read-only IAM policy that this command needs, and end.")
+        bool, typer.Option("--print-policy", help="Print the read-only IAM policy that this command needs, and exit.")
     ] = False,
 ) -> None:
     """Show what the remediator would do with every role.

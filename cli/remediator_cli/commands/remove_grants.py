@@ -52,7 +52,7 @@ def remove_grants(
             "--role",
             metavar="NAME",
             show_default=False,
-            help="Only what this role has, by its name or ARN; may be repeated.",
+            help="Only the grants of this role, by its name or ARN; may be repeated.",
         ),
     ] = None,
     yes: Yes = False,
@@ -172,7 +172,7 @@ def _shown(found: FoundGrants, deployment: Deployment | None, stack: str) -> Ren
         parts.append(
             Text(
                 f"There is no stack {stack}, and so no history: the removal is not recorded, and which "
-                "instance profiles the remediator has created is not known. If there is one, name it with --stack.",
+                "instance profiles the remediator has created is not known. If there is one, use --stack.",
                 style="yellow",
             )
         )

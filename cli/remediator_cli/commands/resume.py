@@ -81,7 +81,7 @@ def _resume_role(deployment: Deployment, role: Role, form: OutputFormat) -> None
 
 def _conflict_ended(conflict: Conflict) -> str:
     undone_by = "".join(f"\n  undone by {plain(actor)}" for actor in conflict.actors)
-    return f"The conflict since {conflict.since:%Y-%m-%d %H:%M} UTC is ended.{undone_by}"
+    return f"The conflict since {conflict.since:%Y-%m-%d %H:%M} UTC has ended.{undone_by}"
 
 
 def _resume_writes(deployment: Deployment, form: OutputFormat, *, yes: bool) -> None:
@@ -92,7 +92,7 @@ def _resume_writes(deployment: Deployment, form: OutputFormat, *, yes: bool) -> 
         print_text(Text("There is nothing to resume: no writes are paused."), form)
         record(form, lambda: writes_record(account, deployment, "nothing-to-resume", paused, paused))
         return
-    if not agreed(form, Text(paused.why), "Let all writes go on?", yes=yes):
+    if not agreed(form, Text(paused.why), "Resume all writes?", yes=yes):
         decline(switch.name, form, lambda: writes_record(account, deployment, "declined", paused, paused))
     switch.write(RUNNING)
     print_text(Text("Writes have resumed. A sweep checks every enrolled role now."), form)

@@ -1,4 +1,4 @@
-"""``remediator unenroll``: have a role looked after no longer."""
+"""``remediator unenroll``: remove the enrollment tag of a role."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class RoleStatus(StrEnum):
     CONFLICT = "contested"
     """Another principal keeps undoing its repairs, so nothing more is written."""
     MANUAL_ACTION = "needs-person"
-    """Something is wrong that must not be repaired automatically."""
+    """Something is wrong that the remediator does not repair."""
     WOULD_REPAIR = "would-repair"
     """It is broken, and would be repaired."""
     REFUSED = "refused"
@@ -165,7 +165,7 @@ class Report:
 
     @property
     def open_elsewhere(self) -> tuple[tuple[str, RoleRecord], ...]:
-        """The roles of which something is open although the account does not show them as enrolled or nearly so."""
+        """The roles of which something is open although the account does not show them."""
         shown = {each.name for each in self.roles}
         return () if self.past is None else tuple(each for each in self.past.open if each[0] not in shown)
 

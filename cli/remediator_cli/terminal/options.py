@@ -51,7 +51,7 @@ _MOST_SHOWN: Final = 100
 def account_digits(account: str | None) -> str | None:
     """The account that is named, if any. Raises BadParameter for what cannot be one."""
     if account is not None and not _ACCOUNT.fullmatch(account):
-        raise typer.BadParameter("needed are the 12 digits of an account", param_hint="--account")
+        raise typer.BadParameter("an account ID has 12 digits", param_hint="--account")
     return account
 
 
@@ -96,7 +96,7 @@ def named_role(text: str, *, param_hint: str = "ROLE") -> RoleOption:
     if not _ROLE_NAME.fullmatch(name):
         shown = repr(name[:_MOST_SHOWN]) + ("…" if len(name) > _MOST_SHOWN else "")
         raise typer.BadParameter(
-            f"{shown} can be the name of no role: that has 1 to 64 letters (a to z), digits and characters of _+=,.@-",
+            f"{shown} is not a valid role name: 1 to 64 ASCII letters, digits and characters of _+=,.@-",
             param_hint=param_hint,
         )
     return RoleOption(name, arn)
