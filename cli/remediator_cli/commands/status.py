@@ -121,7 +121,9 @@ def status_text(status: Status) -> RenderableType:
     troubles = status.troubles
     rows = ((name, Text(plain(value))) for name, value in _facts(status))
     first = _first_line(len(troubles), is_whole=not status.denied)
-    return Group(first, *_shown(troubles), *_shown(status.information, "dim"), Text(), facts(rows, style="dim"))
+    on_purpose = [Text(), Text("Not repaired on purpose:", style="dim")] if status.information else []
+    information = (*on_purpose, *_shown(status.information, "dim"))
+    return Group(first, *_shown(troubles), *information, Text(), facts(rows, style="dim"))
 
 
 def _first_line(count: int, *, is_whole: bool) -> Text:

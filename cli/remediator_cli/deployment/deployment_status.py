@@ -153,8 +153,8 @@ def _is_intended(incident: Incident) -> bool:
 def _of_incident(name: str, incident: Incident) -> str:
     """The role, its state, what is wrong, since when, and the command that shows the rest."""
     state = _STATES.get(incident.outcome, "open problem")
-    problem = f" {incident.problem.removesuffix('.')}," if incident.problem else ""
-    return f"{name}: {state},{problem} since {_minute(incident.opened)}. Details: {suggested(f'plan --role {name}')}"
+    problem = f" ({incident.problem.removesuffix('.')})" if incident.problem else ""
+    return f"{name}: {state} since {_minute(incident.opened)}{problem}. Details: {suggested(f'plan --role {name}')}"
 
 
 def read_status(deployment: Deployment, settings: Settings | None, now: datetime) -> Status:
