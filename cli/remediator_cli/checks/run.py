@@ -39,7 +39,6 @@ Account = Annotated[
     typer.Option(
         "--account",
         metavar="DIGITS",
-        show_default=False,
         callback=account_digits,
         help="The account to deploy to, if neither the file nor the settings name it.",
     ),

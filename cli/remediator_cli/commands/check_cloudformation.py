@@ -29,35 +29,24 @@ remediator check-cloudformation --settings cdk.json --output sarif cdk.out/*.tem
 
 def check_cloudformation(
     templates: Annotated[
-        list[str],
-        typer.Argument(metavar="TEMPLATE", show_default=False, help="Templates, YAML or JSON; - is standard input."),
+        list[str], typer.Argument(metavar="TEMPLATE", help="Templates, YAML or JSON; - is standard input.")
     ],
     *,
     settings: SettingsFile = None,
     before: Annotated[
-        str | None,
-        typer.Option(
-            "--before", metavar="FILE", show_default=False, help="The template that is deployed now, to compare with."
-        ),
+        str | None, typer.Option("--before", metavar="FILE", help="The template that is deployed now, to compare with.")
     ] = None,
     parameter: Annotated[
         list[str] | None,
-        typer.Option(
-            "--parameter", metavar="NAME=VALUE", show_default=False, help="A parameter's value; may be repeated."
-        ),
+        typer.Option("--parameter", metavar="NAME=VALUE", help="A parameter's value; may be repeated."),
     ] = None,
     stack_tag: Annotated[
         list[str] | None,
         typer.Option(
-            "--stack-tag",
-            metavar="KEY=VALUE",
-            show_default=False,
-            help="A tag of the stack, which its roles get too; may be repeated.",
+            "--stack-tag", metavar="KEY=VALUE", help="A tag of the stack, which its roles get too; may be repeated."
         ),
     ] = None,
-    region: Annotated[
-        str | None, typer.Option("--region", metavar="REGION", show_default=False, help="The value of AWS::Region.")
-    ] = None,
+    region: Annotated[str | None, typer.Option("--region", metavar="REGION", help="The value of AWS::Region.")] = None,
     account: Account = None,
     form: CheckFormat = CheckFormat.TEXT,
     show_all: All = False,

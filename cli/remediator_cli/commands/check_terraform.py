@@ -26,10 +26,7 @@ terraform show -json tfplan | remediator check-terraform --settings cdk.json -
 
 def check_terraform(
     plans: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PLAN", show_default=False, help="What terraform show -json prints; - is standard input."
-        ),
+        list[str], typer.Argument(metavar="PLAN", help="What terraform show -json prints; - is standard input.")
     ],
     *,
     settings: SettingsFile = None,

@@ -29,10 +29,7 @@ remediator compute-config --json head-node | jq -r .instance_profile.arn
 def compute_config(
     role: RoleArgument,
     instance_profile: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", show_default=False, help="Which of the role's instance profiles, if it is in several."
-        ),
+        str | None, typer.Option(metavar="NAME", help="Which of the role's instance profiles, if it is in several.")
     ] = None,
     form: OutputFormat = OutputFormat.TEXT,
 ) -> None:

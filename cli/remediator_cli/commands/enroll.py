@@ -32,7 +32,7 @@ remediator enroll --yes --settings cdk.json head-node production
 
 def enroll(
     role: RoleArgument,
-    cloud: Annotated[str, typer.Argument(metavar="CLOUD", show_default=False, help="A cloud of the configuration.")],
+    cloud: Annotated[str, typer.Argument(metavar="CLOUD", help="A cloud of the configuration.")],
     yes: Yes = False,
     form: OutputFormat = OutputFormat.TEXT,
     settings: SettingsFile = None,

@@ -57,8 +57,7 @@ jq -c . role.json | remediator evaluate
 
 def evaluate(
     files: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="FILE", show_default=False, help="Cases as JSON lines; - or none: standard input."),
+        list[str] | None, typer.Argument(metavar="FILE", help="Cases as JSON lines; - or none: standard input.")
     ] = None,
     form: OutputFormat = OutputFormat.JSON,
     check: Annotated[bool, typer.Option("--check", help="Exit with 3 if a role is not usable as it is.")] = False,

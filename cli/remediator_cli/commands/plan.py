@@ -55,9 +55,7 @@ def _ending_with_error() -> Iterator[None]:
 def plan(
     role: Annotated[
         list[str] | None,
-        typer.Option(
-            "--role", metavar="NAME", show_default=False, help="Only this role, by its name or ARN; may be repeated."
-        ),
+        typer.Option("--role", metavar="NAME", help="Only this role, by its name or ARN; may be repeated."),
     ] = None,
     settings: SettingsFile = None,
     form: OutputFormat = OutputFormat.TEXT,

@@ -49,10 +49,7 @@ def remove_grants(
     role: Annotated[
         list[str] | None,
         typer.Option(
-            "--role",
-            metavar="NAME",
-            show_default=False,
-            help="Only the grants of this role, by its name or ARN; may be repeated.",
+            "--role", metavar="NAME", help="Only the grants of this role, by its name or ARN; may be repeated."
         ),
     ] = None,
     yes: Yes = False,

@@ -39,9 +39,7 @@ remediator undo --yes head-node/20260304T100020000000Z-1a2b3c4d
 
 
 def undo(
-    change: Annotated[
-        str, typer.Argument(metavar="CHANGE", show_default=False, help="The id of a change, as the history lists it.")
-    ],
+    change: Annotated[str, typer.Argument(metavar="CHANGE", help="The id of a change, as the history lists it.")],
     yes: Yes = False,
     form: OutputFormat = OutputFormat.TEXT,
     stack: Stack = DEFAULT_STACK,

@@ -23,23 +23,17 @@ Region = Annotated[
     typer.Option(
         "--region",
         metavar="REGION",
-        show_default=False,
         help="The home Region of the deployment, where it is neither in the settings nor us-east-1.",
     ),
 ]
 SettingsFile = Annotated[
     Path | None,
-    typer.Option(
-        "--settings",
-        metavar="FILE",
-        show_default=False,
-        help="The cdk.json of the deployment, or its configuration alone.",
-    ),
+    typer.Option("--settings", metavar="FILE", help="The cdk.json of the deployment, or its configuration alone."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-RoleArgument = Annotated[str, typer.Argument(metavar="ROLE", show_default=False, help="The role's name or its ARN.")]
+RoleArgument = Annotated[str, typer.Argument(metavar="ROLE", help="The role's name or its ARN.")]
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}", re.ASCII)
 _ROLE_NAME: Final = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
