@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -90,8 +89,7 @@ def remove_grants(
             raise RemediatorError(f"nothing was changed: {why}")
         if not yes and not confirmed(f"Remove the grants in {_documents(len(found.removals))}?"):
             decline("remove-grants", form, lambda: recorded("declined", "It was not confirmed."))
-        at = clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        cause = Cause(event_id="what was granted", call="RemoveGrants", time=at, actor=caller)
+        cause = Cause("what was granted", "RemoveGrants", f"{clock.now():%Y-%m-%dT%H:%M:%SZ}", caller)
         results = []
         for sequence, removal in enumerate(found.removals):
             results.append(remove(removal, cause, world, sequence=sequence, has_history=has_history))
@@ -127,17 +125,7 @@ def _world(behind: aws.Account, deployment: Deployment | None, settings: Setting
     from remediator.gateways.account import AccountScan  # noqa: PLC0415  # only commands that ask AWS pay for it
 
     scan = AccountScan(behind.scan_client(), settings.enrollment_tag, also=lambda _arn, _tags: True)
-    if deployment is not None:
-        return deployment.world(account, settings=settings, scan=scan)
-    return World(
-        account=account,
-        settings=settings,
-        clock=clock.now,
-        sleep=time.sleep,
-        roles=behind.iam(),
-        buckets=behind.buckets(),
-        scan=scan,
-    )
+    return (behind if deployment is None else deployment).world(account, settings=settings, scan=scan)
 
 
 def _why_it_comes_back(found: FoundGrants, deployment: Deployment | None, settings: Settings) -> str:

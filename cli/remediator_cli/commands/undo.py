@@ -91,7 +91,7 @@ def _found(look: Callable[[], Reading[Json]], diff: str) -> Json | None:
 
 
 def _cause(change: Change, caller: Actor) -> Cause:
-    return Cause(event_id=change.change_id, call="Undo", time=clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"), actor=caller)
+    return Cause(event_id=change.change_id, call="Undo", time=f"{clock.now():%Y-%m-%dT%H:%M:%SZ}", actor=caller)
 
 
 def _plan(change: Change, planned: Write) -> Group:
