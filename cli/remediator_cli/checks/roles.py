@@ -72,19 +72,19 @@ _GIVEN_BY_OTHERS = frozenset({FindingCode.GRANT_MISSING, FindingCode.KEY_MISSING
 # Enrollment: whether the remediator manages the role before and after.
 
 
-def check_role(now: DeclaredRole, was: DeclaredRole | None, circumstances: CheckContext) -> RoleCheck:
+def check_role(now: DeclaredRole, was: DeclaredRole | None, context: CheckContext) -> RoleCheck:
     """The effect on a role; ``was`` is the same role before, None where there was none or it is unknown."""
     try:
-        role = role_of(now, circumstances)
+        role = role_of(now, context)
     except MalformedArn as error:
         return _undecided(now, "The role has an invalid name or path.", str(error))
-    unknown = _unknown_enrollment(now, circumstances.settings)
+    unknown = _unknown_enrollment(now, context.settings)
     if unknown is not None:
         return _undecided(now, "Whether the remediator manages the role is undecided.", unknown)
-    former = None if was is None else enrollment_of(was, circumstances)
-    match _enrollment(now, role, circumstances):
+    former = None if was is None else enrollment_of(was, context)
+    match _enrollment(now, role, context):
         case Enrolled() as enrolled:
-            return _check_enrolled(now, was, enrolled, circumstances)
+            return _check_enrolled(now, was, enrolled, context)
         case Refused() as refused:
             return _refused(now, former, refused)
         case NotEnrolled(why=why) if isinstance(former, Enrolled):
@@ -98,20 +98,20 @@ def check_role(now: DeclaredRole, was: DeclaredRole | None, circumstances: Check
             assert_never(never)
 
 
-def _enrollment(declared: DeclaredRole, role: Role, circumstances: CheckContext) -> Enrollment:
+def _enrollment(declared: DeclaredRole, role: Role, context: CheckContext) -> Enrollment:
     if isinstance(declared.trust, Unreadable):
         # It may let EC2 in; that is reported as undecided, and the rest is still checked.
         statement = ec2_trust_statement(role.arn.partition)
         role = replace(role, trust=Present(read_mapping({"Version": "2012-10-17", "Statement": [statement]})))
-    return decide_enrollment(role, circumstances.settings, account=circumstances.account)
+    return decide_enrollment(role, context.settings, account=context.account)
 
 
-def enrollment_of(was: DeclaredRole, circumstances: CheckContext) -> Enrollment | None:
+def enrollment_of(was: DeclaredRole, context: CheckContext) -> Enrollment | None:
     """Whether the role was enrolled, by its tags, its name and its trust policy; None where that cannot be said."""
-    if _unknown_enrollment(was, circumstances.settings) is not None:
+    if _unknown_enrollment(was, context.settings) is not None:
         return None
     try:
-        return _enrollment(was, role_of(was, circumstances), circumstances)
+        return _enrollment(was, role_of(was, context), context)
     except MalformedArn:
         return None
 
@@ -153,17 +153,17 @@ def _refused(now: DeclaredRole, former: Enrollment | None, refused: Refused, pla
 
 
 def _check_enrolled(
-    now: DeclaredRole, was: DeclaredRole | None, enrolled: Enrolled, circumstances: CheckContext
+    now: DeclaredRole, was: DeclaredRole | None, enrolled: Enrolled, context: CheckContext
 ) -> RoleCheck:
     cloud = enrolled.cloud
     if cloud.required_boundary is not None and isinstance(now.boundary, Unreadable):
         text = f"Cloud {cloud.name} requires a permissions boundary, and the role's boundary is not known."
         return replace(_undecided(now, text, now.boundary.why), cloud=cloud.name)
-    after = subject_of(now, was, cloud, circumstances.after, circumstances)
-    before = _former_subject(now, was, cloud, circumstances)
+    after = subject_of(now, was, cloud, context.after, context)
+    before = _former_subject(now, was, cloud, context)
     refused = refuse_by_policies(after.role, after.policies(), cloud)
     if refused is not None:
-        former = None if was is None else enrollment_of(was, circumstances)
+        former = None if was is None else enrollment_of(was, context)
         if before is not None and isinstance(former, Enrolled):
             former = refuse_by_policies(before.role, before.policies(), former.cloud) or former
         return _refused(now, former, refused, policy_to_blame(after, was, refused))
@@ -176,19 +176,17 @@ def _check_enrolled(
         findings=findings_of(after, desired),
         prior=None if before is None else findings_of(before, desired),
     )
-    lost = said_of_buckets((bucket.name for bucket in cloud.buckets), circumstances.after)
+    lost = said_of_buckets((bucket.name for bucket in cloud.buckets), context.after)
     said = sorted_by_verdict((*_reported_with_strays(comparison), *lost))
     return RoleCheck(now.place, called(now), cloud.name, tuple(said), _fix(comparison, said))
 
 
-def _former_subject(
-    now: DeclaredRole, was: DeclaredRole | None, cloud: Cloud, circumstances: CheckContext
-) -> Subject | None:
+def _former_subject(now: DeclaredRole, was: DeclaredRole | None, cloud: Cloud, context: CheckContext) -> Subject | None:
     """The role before the change, by what its present cloud needs."""
-    if was is None or circumstances.before is None:
+    if was is None or context.before is None:
         return None
     try:
-        return subject_of(was, now, cloud, circumstances.before, circumstances)
+        return subject_of(was, now, cloud, context.before, context)
     except MalformedArn:
         return None
 
@@ -254,8 +252,8 @@ def _is_known_to_all(finding: Finding, comparison: Comparison) -> bool:
     return (
         finding.code is FindingCode.GRANT_MISSING
         and comparison.was is None
-        and comparison.circumstances.before is not None
-        and finding.subject in comparison.circumstances.after.buckets
+        and comparison.context.before is not None
+        and finding.subject in comparison.context.after.buckets
     )
 
 
@@ -318,7 +316,7 @@ def _fix(comparison: Comparison, said: list[Remark]) -> str:
     if fix is None:
         return ""
     address = plain(comparison.now.place.address)
-    match comparison.circumstances.language:
+    match comparison.context.language:
         case Language.TERRAFORM:
             return fix.terraform.replace(f'"{NAMELESS}"', f"{address}.name")
         case Language.CLOUDFORMATION:

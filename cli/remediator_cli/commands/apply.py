@@ -79,9 +79,7 @@ def apply(
             record(form, lambda: apply_record(applying.role, seen, "held-back", why=held.why, hold_reason=held.by))
             raise typer.Exit(ExitCode.ERROR)
         if asks and not confirmed("Write it?"):
-            decline(
-                named.name, form, lambda: apply_record(applying.role, seen, "declined", why="It was not confirmed.")
-            )
+            decline(named.name, form, lambda: apply_record(applying.role, seen, "declined", why="Not confirmed."))
         outcome = _repaired(applying, seen, form)
     _say_results(outcome, form)
     alerted = _notify(applying, outcome)

@@ -82,7 +82,7 @@ class _Enrolling:
             seen.append(Text(f"Its tag names {plain(was)} now. What was granted for that stays.", style="yellow"))
         if not agreed(self.form, Group(*seen), f"Enroll {name} in {self.cloud}?", yes=yes):
             print_error(name, "nothing was changed")
-            self._record("declined", foreseen, why="It was not confirmed.")
+            self._record("declined", foreseen, why="Not confirmed.")
             raise typer.Exit(ExitCode.ERROR)
         EnrollmentTag(behind, key).set(name, self.cloud)
         for line in _said(name, self.cloud, self.settings):

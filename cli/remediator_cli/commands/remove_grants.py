@@ -88,7 +88,7 @@ def remove_grants(
             record(form, lambda: recorded("running", why))
             raise RemediatorError(f"nothing was changed: {why}")
         if not yes and not confirmed(f"Remove the grants in {_documents(len(found.removals))}?"):
-            decline("remove-grants", form, lambda: recorded("declined", "It was not confirmed."))
+            decline("remove-grants", form, lambda: recorded("declined", "Not confirmed."))
         cause = Cause("what was granted", "RemoveGrants", f"{clock.now():%Y-%m-%dT%H:%M:%SZ}", caller)
         results = []
         for sequence, removal in enumerate(found.removals):

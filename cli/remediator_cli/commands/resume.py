@@ -62,10 +62,7 @@ def _resume_role(deployment: Deployment, role: Role, form: OutputFormat) -> None
                 print_text(Text(_conflict_ended(conflict)), form)
             was = "" if tag is None else f"; it was {plain(tag)}"
             print_text(Text(f"The tag {MODE_TAG} of {name} is set to {Mode.REPAIR}{was}."), form)
-            print_text(
-                Text("The remediator checks the role now, and repairs what the configuration of its cloud allows."),
-                form,
-            )
+            print_text(Text("The remediator checks the role now, and repairs what its cloud allows."), form)
         case None:
             print_text(Text(f"There is nothing to resume: {name} is neither in conflict nor on hold by its tag."), form)
         case NotResumed():

@@ -156,5 +156,5 @@ def _said(planned: Write | UndoRefused, result: Undone | NotUndone | None) -> tu
     if isinstance(planned, UndoRefused):
         return "refused", planned.why
     if result is None:
-        return "declined", "It was not confirmed."
+        return "declined", "Not confirmed."
     return ("undone", None) if isinstance(result, Undone) else ("not-undone", result.why)
