@@ -160,43 +160,38 @@ def _reasons_not_to_repair(blocked: NotRepaired, said: set[str]) -> Iterator[str
 
 def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
     """The members in their fixed order; ``kms`` is there only where the bucket has a customer managed key."""
-    record: dict[str, Any] = {
+    grants = (*evaluation.grants, *evaluation.key)
+    return {
         "id": evaluation.id,
         "ec2_trust": evaluation.trust.verdict.value,
         "s3": {each.action: each.verdict.value for each in evaluation.grants},
+        **({"kms": {each.action: each.verdict.value for each in evaluation.key}} if evaluation.key else {}),
+        "because": list(evaluation.because),
+        "repair": {
+            "fix_by": {each.action: sorted(each.fix_by) for each in grants if each.fix_by},
+            "writes": [_write(each) for each in evaluation.writes],
+            "withheld": [_blocked(each) for each in evaluation.blocked],
+            "refused": evaluation.refused,
+        },
     }
-    if evaluation.key:
-        record["kms"] = {each.action: each.verdict.value for each in evaluation.key}
-    record["because"] = list(evaluation.because)
-    record["repair"] = {
-        "fix_by": {each.action: sorted(each.fix_by) for each in (*evaluation.grants, *evaluation.key) if each.fix_by},
-        "writes": [_write(each) for each in evaluation.writes],
-        "withheld": [_blocked(each) for each in evaluation.blocked],
-        "refused": evaluation.refused,
-    }
-    return record
 
 
 def _write(planned: CaseWrite) -> dict[str, Any]:
-    record: dict[str, Any] = {
+    return {
         "document": str(planned.write.document),
         "call": planned.call,
         "edit": planned.edit.value,
         "before": planned.write.before,
         "after": planned.write.after,
+        **({"note": planned.write.note} if planned.write.note else {}),
     }
-    if planned.write.note:
-        record["note"] = planned.write.note
-    return record
 
 
 def _blocked(blocked: NotRepaired) -> dict[str, Any]:
-    record: dict[str, Any] = {
+    return {
         "finding": str(blocked.finding),
         "subject": blocked.subject,
         "actions": list(blocked.actions),
         "because": list(blocked.because),
+        **({"statements": list(blocked.statements)} if blocked.statements else {}),
     }
-    if blocked.statements:
-        record["statements"] = list(blocked.statements)
-    return record

@@ -87,7 +87,9 @@ def remove_grants(
         if why := _why_it_comes_back(found, deployment, configuration):
             record(form, lambda: recorded("running", why))
             raise RemediatorError(f"nothing was changed: {why}")
-        if not yes and not confirmed(f"Remove the grants in {_documents(len(found.removals))}?"):
+        count = len(found.removals)
+        documents = "this document" if count == 1 else f"these {count} documents"
+        if not yes and not confirmed(f"Remove the grants in {documents}?"):
             decline("remove-grants", form, lambda: recorded("declined", "Not confirmed."))
         cause = Cause("what was granted", "RemoveGrants", f"{clock.now():%Y-%m-%dT%H:%M:%SZ}", caller)
         results = []
@@ -189,10 +191,6 @@ def _name(removal: Removal) -> str:
         if of_a_role and removal.role is not None
         else str(removal.write.document)
     )
-
-
-def _documents(count: int) -> str:
-    return "this one document" if count == 1 else f"these {count} documents"
 
 
 def removal_record(

@@ -150,7 +150,11 @@ def _facts(status: Status) -> Iterator[tuple[str, str]]:
     yield from _of_clouds(status)
     yield "last sweep", _said(status.last_sweep, lambda at: f"{at:%Y-%m-%d %H:%M} UTC", "none within two days")
     yield from _of_queues(status.queues)
-    yield "open", _UNREAD if status.roles is None else _counted(len(status.roles) + status.more_roles)
+    count = len(status.roles or ()) + status.more_roles
+    yield (
+        "open",
+        _UNREAD if status.roles is None else f"{count} role{'' if count == 1 else 's'}" if count else "nothing",
+    )
     yield ("alarms", _UNREAD if status.alarms is None else (", ".join(alarm.name for alarm in status.alarms) or "none"))
 
 
@@ -181,7 +185,3 @@ def _of_queues(queues: tuple[QueueDepth, ...] | None) -> Iterator[tuple[str, str
     yield "waiting", ", ".join(waiting) or "no queues are known"
     lost = [f"{queue.name} {queue.messages}" for queue in queues if queue.is_lost and queue.messages]
     yield "given up", ", ".join(lost) or "nothing"
-
-
-def _counted(roles: int) -> str:
-    return f"{roles} role{'' if roles == 1 else 's'}" if roles else "nothing"

@@ -79,15 +79,13 @@ class Deployment:
 
     def must_have(self, settings: Settings) -> None:
         """Make sure that it was deployed with that configuration. Raises RemediatorError where that is not known."""
-        other = self.other_configuration(settings)
-        if not other:
-            return
-        if not self.outputs.get(_CONFIGURATION):
-            raise RemediatorError(other.removesuffix("."))
-        raise RemediatorError(
-            f"{other} Each would undo the other's writes. Name the deployed one with --settings, or deploy this one "
-            "first (npx cdk deploy --all)"
-        )
+        if other := self.other_configuration(settings):
+            if not self.outputs.get(_CONFIGURATION):
+                raise RemediatorError(other.removesuffix("."))
+            raise RemediatorError(
+                f"{other} Each would undo the other's writes. Name the deployed one with --settings, or deploy this "
+                "one first (npx cdk deploy --all)"
+            )
 
     @property
     def account_id(self) -> str:

@@ -181,7 +181,7 @@ def _breakers_said(past: Past, found: int) -> Iterator[str]:
             "enrolled or released, or an operator applied the repair."
         )
     if swept := past.unexplained - past.asked_for:
-        yield f"Of {_counted(swept, 'repair')} no call is known: a sweep found what was broken."
+        yield f"No call is known for {_counted(swept, 'repair')}: a sweep found the problem."
     if found > _MOST_BREAKERS:
         yield f"The first {_MOST_BREAKERS} of {found:,} are shown."
 
