@@ -52,7 +52,7 @@ remediator history --json | jq 'select(.state == "unconfirmed")'
 
 def history(
     what: Annotated[
-        str | None, typer.Argument(metavar="[ROLE|CHANGE]", help="A role by its name or ARN, or the id of a change.")
+        str | None, typer.Argument(metavar="ROLE|CHANGE", help="A role by its name or ARN, or the id of a change.")
     ] = None,
     form: OutputFormat = OutputFormat.TEXT,
     limit: Annotated[

@@ -25,7 +25,7 @@ remediator pause --settings cdk.json production
 
 def pause(
     clouds: Annotated[
-        list[str] | None, typer.Argument(metavar="[CLOUD]…", help="Only the writes for these clouds; none: all.")
+        list[str] | None, typer.Argument(metavar="CLOUD", help="Only the writes for these clouds; none: all.")
     ] = None,
     form: OutputFormat = OutputFormat.TEXT,
     stack: Stack = DEFAULT_STACK,

@@ -38,7 +38,7 @@ remediator report --json | jq '.counts'
 
 def report(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="The page to write, such as roles.html; - prints it.")
+        Path | None, typer.Argument(metavar="FILE", help="The page to write, such as roles.html; - prints it.")
     ] = None,
     days: Annotated[
         int, typer.Option("--days", metavar="N", min=1, max=400, help="How many days of history, today included.")

@@ -31,7 +31,7 @@ remediator resume
 def resume(
     role: Annotated[
         str | None,
-        typer.Argument(metavar="[ROLE]", help="The role's name or its ARN; none: everything that is paused."),
+        typer.Argument(metavar="ROLE", help="The role's name or its ARN; none: everything that is paused."),
     ] = None,
     yes: Yes = False,
     form: OutputFormat = OutputFormat.TEXT,
