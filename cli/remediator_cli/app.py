@@ -31,8 +31,7 @@ def _print_version(asked: bool) -> None:
 @app.callback()
 def remediator(
     version: Annotated[  # its callback answers
-        bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Keeps the IAM roles of Anyscale clusters on AWS usable: EC2 can assume them, and they can use their bucket."""

@@ -79,15 +79,15 @@ def undo_last(kind: DocumentKind) -> Callable[[Stage], None]:
 
 
 def apply_by_hand(stage: Stage) -> None:
-    """Repair the role; CloudTrail tells of the writes."""
+    """Repair the role; CloudTrail reports the writes."""
 
     def command(deployment: Deployment) -> bool:
         applying = begin_applying(deployment, stage.account.settings, RoleOption(ROLE))
-        seen = applying.look()
+        seen = applying.preview()
         if not seen.proposed:
             return seen.kind in IN_ORDER
         outcome = applying.repair()
-        applying.tell(outcome)
+        applying.notify(outcome)
         return outcome.kind in IN_ORDER
 
     _type(stage, command)

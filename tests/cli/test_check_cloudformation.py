@@ -538,12 +538,12 @@ def test_the_line_of_a_resource_is_known_in_yaml_and_json() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("Resources: {A: {Type: x}, A: {Type: y}}", "line 1: the key 'A' is there twice"),
+        ("Resources: {A: {Type: x}, A: {Type: y}}", "line 1: the key 'A' is duplicated"),
         ("Resources:\n  A: &a {Type: x}\n  B: *a\n", "an alias, which CloudFormation does not support (line 3)"),
         ("Resources:\n  <<: {A: {Type: x}}\n", "line 2: a merge"),
         ("a: !!python/object/apply:os.system [x]", "the tag"),
         ("a: !<x:y> z", "the tag"),
-        ("? [a]\n: b\n", "a key must be a text"),
+        ("? [a]\n: b\n", "a key must be a string"),
         ("a: [", "is not YAML"),
         ("a: b\n---\nc: d\n", "is not YAML"),
         ("a: \x01", "is not YAML"),
@@ -600,7 +600,7 @@ def test_it_can_be_compared_with_what_is_deployed(known: str, tmp_path: Path, re
     assert (answer.code, answer.record["findings"][0]["code"]) == (ExitCode.FOUND, "grant-missing")
     answer = remediator(*arguments, str(tmp_path / "none"), now)
     assert (answer.code, answer.out) == (ExitCode.BAD_INPUT, "")
-    assert answer.err == f"{tmp_path / 'none'}: there is no such file\n"
+    assert answer.err == f"{tmp_path / 'none'}: no such file\n"
 
 
 def test_a_parameter_may_be_that_of_either_template(known: str, tmp_path: Path, remediator: Remediator) -> None:
@@ -620,7 +620,7 @@ def test_a_missing_file_is_reported_by_its_name(known: str, tmp_path: Path, reme
     missing = str(tmp_path / "no-such-template.yaml")
     answer = remediator("check-cloudformation", "--settings", known, missing)
     assert (answer.code, answer.out) == (ExitCode.BAD_INPUT, "")
-    assert answer.err == f"{missing}: there is no such file\n"
+    assert answer.err == f"{missing}: no such file\n"
 
 
 def test_in_strict_mode_what_is_undecided_ends_as_what_breaks(
@@ -648,7 +648,7 @@ def test_a_binary_file_is_no_template(known: str, tmp_path: Path, remediator: Re
     path.write_bytes(b"PK\x03\x04rest")
     answer = remediator("check-cloudformation", "--settings", known, str(path))
     assert answer.code == ExitCode.BAD_INPUT
-    assert answer.err.startswith(f"{path}: is no text, so it is no template")
+    assert answer.err.startswith(f"{path}: is not text, so it is not a template")
 
 
 def test_a_wrong_call_says_what_is_wrong(known: str, tmp_path: Path, remediator: Remediator) -> None:
@@ -656,7 +656,7 @@ def test_a_wrong_call_says_what_is_wrong(known: str, tmp_path: Path, remediator:
     for arguments, said in (
         (("--parameter", "x", path), "NAME=VALUE"),
         (("--stack-tag", "=x", path), "NAME=VALUE"),
-        (("--before", path, path, path), "one template only"),
+        (("--before", path, path, path), "only one template"),
         (("--parameter", "Nmae=x", path), "has no parameter Nmae"),
     ):
         answer = remediator("check-cloudformation", "--settings", known, *arguments)

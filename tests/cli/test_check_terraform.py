@@ -622,7 +622,7 @@ def test_a_policy_of_unknown_content_that_is_detached_may_have_been_the_grant() 
     attachment = {"role": ROLE_NAME, "policy_arn": f"arn:aws:iam::{ACCOUNT}:policy/elsewhere"}
     check = only(plan(kept(role_values()), resource(ATTACHED, attachment, None)))
     assert codes(check) == {"grant-missing": "undecided"}
-    assert "Whether it was so before cannot be decided" in check.said[0].text
+    assert "Whether this was the case before is undecided" in check.said[0].text
 
 
 def test_what_was_wrong_before_and_stays_so_is_not_the_plan_s_doing() -> None:
@@ -1036,14 +1036,14 @@ def test_the_exit_code_says_whether_something_was_found(known: str, tmp_path: Pa
     answer = remediator("check-terraform", "--settings", known, bad, str(tmp_path / "none.json"))
     assert answer.code == ExitCode.BAD_INPUT
     assert "repaired-by-us" in answer.out
-    assert answer.err == f"{tmp_path / 'none.json'}: there is no such file\n"
+    assert answer.err == f"{tmp_path / 'none.json'}: no such file\n"
 
 
 def test_a_missing_file_is_reported_by_its_name(known: str, tmp_path: Path, remediator: Remediator) -> None:
     missing = str(tmp_path / "no-such-plan.json")
     answer = remediator("check-terraform", "--settings", known, missing)
     assert (answer.code, answer.out) == (ExitCode.BAD_INPUT, "")
-    assert answer.err == f"{missing}: there is no such file\n"
+    assert answer.err == f"{missing}: no such file\n"
     settings_missing = str(tmp_path / "no-such-cdk.json")
     answer = remediator("check-terraform", "--settings", settings_missing, written(tmp_path, "plan.json", usable()))
     assert (answer.code, answer.out) == (ExitCode.BAD_INPUT, "")
@@ -1093,10 +1093,10 @@ def test_roles_that_are_not_enrolled_are_listed_on_request_only(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"PK\x03\x04rest", "looks like the plan itself"),
+        (b"PK\x03\x04rest", "looks like a binary plan"),
         (b"PK\x03\x04rest", "run: terraform show -json tfplan > plan.json"),
-        (b"\xff\x80rest", "looks like the plan itself"),
-        (b"tfplan\x02\x00\x00rest", "looks like the plan itself"),
+        (b"\xff\x80rest", "looks like a binary plan"),
+        (b"tfplan\x02\x00\x00rest", "looks like a binary plan"),
         (b"\x00\x01rest", "run: terraform show -json tfplan > plan.json"),
         (b'{"@level":"info","@message":"x"}\n{"@level":"info"}\n', "is the log of `terraform plan -json`"),
         (b'{"@level":"info","@message":"x"}\n', "is the log of `terraform plan -json`"),
@@ -1105,7 +1105,7 @@ def test_roles_that_are_not_enrolled_are_listed_on_request_only(
         (b'{"format_version":"2.0"}', "'2.0'"),
         (b'{"format_version":"1.2","errored":true}', "is an incomplete plan that failed"),
         (b'{"format_version":"1.2","resource_changes":{}}', "resource_changes is not a list"),
-        (b'{"format_version":"1.2","resource_changes":[{}]}', "resource_changes[0] lacks its address"),
+        (b'{"format_version":"1.2","resource_changes":[{}]}', "resource_changes[0] has no address"),
         (b"{}", "has no format_version"),
         (b"[]", "is not a plan but a list"),
         (b"{", "is not JSON"),

@@ -296,15 +296,15 @@ def complaint(remediator: Remediator, bad: bytes) -> str:
             "is not JSON: Expecting property name enclosed in double quotes (line",
         ),
         (b'{"Records": [', "is not JSON: Expecting ',' delimiter (line 4, column 1)"),
-        (b'{"a": NaN}', "is not JSON: NaN is no JSON value"),
+        (b'{"a": NaN}', "is not JSON: NaN is not a JSON value"),
         (b'{"detail": {}, "detail": {}}', 'has the key "detail" twice in one object'),
         (b'{"detail": ' + b"9" * 5_000 + b"}", "holds a number with too many digits"),
         (b"[" * 100_000, "is nested too deeply"),
         (b'{"detail": "\xff"}', "is not UTF-8: byte 0xff cannot be read"),
-        (b"7", "is neither an event of EventBridge nor a record of CloudTrail"),
-        (b'"' + b"x" * 1_000_000 + b'"', "is neither an event of EventBridge nor a record of CloudTrail"),
-        (b'{"Records": {}}', "is neither an event of EventBridge nor a record of CloudTrail"),
-        (b'{"Records": [7]}', "is neither an event of EventBridge nor a record of CloudTrail"),
+        (b"7", "is neither an EventBridge event nor a CloudTrail record"),
+        (b'"' + b"x" * 1_000_000 + b'"', "is neither an EventBridge event nor a CloudTrail record"),
+        (b'{"Records": {}}', "is neither an EventBridge event nor a CloudTrail record"),
+        (b'{"Records": [7]}', "is neither an EventBridge event nor a CloudTrail record"),
         (b'{"CloudTrailEvent": "{"}', "CloudTrailEvent is not JSON: Expecting property name"),
         (b'{"Body": "hello"}', "Body is not JSON: Expecting value (column 1)"),
         (b'{"detail": null}', "the event's `detail` is missing or null, not a JSON object; the router leaves such an"),
@@ -372,8 +372,8 @@ def test_files_that_cannot_be_read_are_reported_and_the_others_answered(remediat
     answer = remediator("explain-event", str(missing), str(tmp_path), str(FILES[0]))
     assert (answer.code, len(answer.records)) == (2, 1)
     assert answer.err.splitlines() == [
-        f"{missing}: there is no such file",
-        f"{tmp_path}: is a directory; needed is a file with JSON",
+        f"{missing}: no such file",
+        f"{tmp_path}: is a directory; expected a file with JSON",
     ]
 
 

@@ -48,15 +48,15 @@ def test_a_repair_is_shown_as_a_diff(remediator: Remediator) -> None:
     assert '  +      "Sid": "AnyscaleRemediatorEC2Trust",\n' in out
     assert '         "Action": "sts:AssumeRole"\n' in out
     out = words(out)
-    assert "The repair: write the trust policy (iam:UpdateAssumeRolePolicy; one statement more at its end):" in out
-    assert "write the inline policy AnyscaleRemediatorS3Access (iam:PutRolePolicy; it does not exist yet):" in out
+    assert "The repair: write the trust policy (iam:UpdateAssumeRolePolicy; appends one statement):" in out
+    assert "write the inline policy AnyscaleRemediatorS3Access (iam:PutRolePolicy; creates it):" in out
     assert "An Allow in the bucket policy or in the role's policies would help." in out
 
 
 def test_the_smaller_edit_is_shown_with_its_reason(remediator: Remediator) -> None:
     full = document({**LAMBDA, "Sid": "S" * 1_850})
     out = words(remediator("evaluate", "--output=text", stdin=lines(case(role={"trust": full}))).out)
-    assert "(iam:UpdateAssumeRolePolicy; the smaller edit, because a new statement would not fit):" in out
+    assert "(iam:UpdateAssumeRolePolicy; the smaller edit, as a new statement would not fit):" in out
     assert "EC2 joins the services of an existing statement, because one more does not fit." in out
 
 
@@ -69,7 +69,7 @@ def test_a_finding_that_is_not_repaired_is_shown_with_its_write_blocker(remediat
     out = remediator("evaluate", "--output=text", stdin=lines(case(bucket={"encryption": key}))).out
     assert "Not repaired: key-beyond-role. The role cannot use the KMS key of its bucket, and only" in words(out)
     out = remediator("evaluate", "--output=text", stdin=lines(case(bucket={"account": OTHER_ACCOUNT}))).out
-    assert "  - Its owner would have to add to the bucket policy:\n" in out
+    assert "  - Its owner must add to the bucket policy:\n" in out
     shown = out[out.index("  [\n") : out.rindex("]") + 1]
     assert {statement["Effect"] for statement in json.loads(shown)} == {"Allow"}
 
@@ -77,9 +77,9 @@ def test_a_finding_that_is_not_repaired_is_shown_with_its_write_blocker(remediat
 def test_a_broken_role_that_would_be_refused_is_reported_as_such(remediator: Remediator) -> None:
     outside = {**LAMBDA, "Principal": {"AWS": OTHER_ACCOUNT}}
     out = remediator("evaluate", "--output=text", stdin=lines(case(role={"trust": document(outside)}))).out
-    assert "leave this role alone: The statement 1 of the trust policy trusts 222222222222, which is" in words(out)
+    assert "refuse this role: The statement 1 of the trust policy trusts 222222222222, which is" in words(out)
     out = remediator("evaluate", "--output=text", stdin=lines(case(role={"trust": document(outside, EC2)}))).out
-    assert "leave this role alone" not in out
+    assert "refuse this role" not in out
 
 
 @pytest.mark.parametrize("columns", [1, 40, 120])

@@ -287,7 +287,8 @@ def noted(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--bogus",), ("--role",), ("--role", "no role!"), ("--settings", "nowhere.json")]
+    "arguments",
+    [("--bogus",), ("--role",), ("--role", "no role!"), ("--settings", "nowhere.json"), ("--json", "-o", "text")],
 )
 def test_a_wrong_call_is_an_error_and_no_drift(
     account: Deployed, remediator: Remediator, arguments: tuple[str, ...]

@@ -458,7 +458,7 @@ class TestThePage:
         assert "The configuration does not allow it: `instanceProfile` of the cloud is not `repair`." in said
 
     def test_an_account_without_such_roles_says_so(self) -> None:
-        assert "No role is enrolled, or nearly so." in Page(report_page(report_on())).said
+        assert "No role is enrolled." in Page(report_page(report_on())).said
 
     def test_a_role_that_could_not_be_checked_is_on_it(self) -> None:
         report = report_on(raw_role("usable"))

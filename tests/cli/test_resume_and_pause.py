@@ -28,7 +28,7 @@ class TestARole:
         deployed.history.write_role_record(ROLE, role_record)
         answer = remediator("resume", ROLE)
         assert (answer.code, answer.err, deployed.mode()) == (0, "", "repair")
-        assert "The conflict since 2026-03-04 10:00 UTC is ended.\n  undone by Terraform, as  [31mci\n" in answer.out
+        assert "The conflict since 2026-03-04 10:00 UTC has ended.\n  undone by Terraform, as  [31mci\n" in answer.out
         after = deployed.history.read_role_record(ROLE)
         assert (after.conflict, after.counted_from) == (None, NOW.replace(minute=12))
 
@@ -56,8 +56,8 @@ class TestWrites:
         assert answer.out == "All writes are paused. It takes effect within a minute.\n"
 
     def test_are_paused_for_one_cloud_after_the_other(self, deployed: Deployed, remediator: Remediator) -> None:
-        assert "was not checked" in remediator("pause", "production").out
-        assert "was not checked" not in remediator("pause", "--settings", CDK, "staging").out
+        assert "were not checked" in remediator("pause", "production").out
+        assert "were not checked" not in remediator("pause", "--settings", CDK, "staging").out
         assert parse_pause(deployed.paused).clouds == {"production", "staging"}
 
     def test_stay_paused_altogether_when_one_cloud_is_named(self, deployed: Deployed, remediator: Remediator) -> None:
@@ -80,7 +80,7 @@ class TestWrites:
     def test_go_on_after_a_confirmation(self, deployed: Deployed, remediator: Remediator) -> None:
         deployed.pause("paused: production")
         answer = remediator("resume", stdin=b"y\n")
-        assert (answer.code, answer.err, deployed.paused) == (0, "Let all writes go on? [y/N] ", "running")
+        assert (answer.code, answer.err, deployed.paused) == (0, "Resume all writes? [y/N] ", "running")
         assert answer.out.startswith("Writes for production are paused.\n")
 
     def test_stay_paused_without_a_yes(self, deployed: Deployed, remediator: Remediator) -> None:
@@ -156,4 +156,4 @@ class TestWithJson:
         assert [each.record["checked"] for each in answers[:3]] == [True, False, True]
         assert {each.record["account"] for each in answers} == {ACCOUNT}
         assert "All writes are paused." in answers[3].err
-        assert "Let all writes go on? [y/N] " in answers[3].err
+        assert "Resume all writes? [y/N] " in answers[3].err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -103,7 +104,7 @@ def failed_deployment(running: Running) -> None:
         (undelivered, "- 1 message in undelivered events. To retry them, see docs/runbook.md."),
         (alarm, "What alerts-lost means."),
         (conflict, f"- {ROLE}: conflict since 2026-03-04 10:00 UTC, its repairs are undone by Terraform"),
-        (incident, f"- {ROLE}: manual action required, cannot use s3://data, since 2026-03-04 10:00 UTC"),
+        (incident, f"- {ROLE}: manual action required since 2026-03-04 10:00 UTC (cannot use s3://data)"),
         (failed_deployment, "- The last deployment failed (UPDATE_ROLLBACK_COMPLETE)"),
     ],
 )
@@ -155,6 +156,43 @@ def test_without_a_configuration_the_modes_are_unknown(running: Running, remedia
     running.swept()
     assert remediator("status", "--json").record["clouds"] is None
     assert "use --settings" in remediator("status").out
+
+
+@pytest.mark.parametrize(
+    ("outcome", "problem", "listed"),
+    [
+        (
+            "refused",
+            "Its policies allow iam:PassRole on every role.",
+            "refused since 2026-03-04 10:00 UTC (Its policies allow iam:PassRole on every role).",
+        ),
+        (
+            "would-repair",
+            "cannot use s3://data",
+            "broken, not repaired since 2026-03-04 10:00 UTC (cannot use s3://data).",
+        ),
+    ],
+)
+def test_a_role_that_is_refused_or_observed_is_listed_without_being_a_problem(
+    outcome: str, problem: str, listed: str, running: Running, remediator: Remediator
+) -> None:
+    running.swept()
+    running.remember(RoleRecord(incident=replace(INCIDENT, outcome=outcome, problem=problem)))
+    answer = remediator("status")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.startswith("Healthy. No action needed.\n\nNot repaired on purpose:\n- head-node: ")
+    assert listed in answer.out
+    assert f"remediator plan --role {ROLE}\n" in answer.out
+    record = remediator("status", "--json").record
+    assert (record["needs_person"], [role["name"] for role in record["roles"]]) == ([], [ROLE])
+
+
+def test_an_incident_that_an_earlier_version_stored_is_a_problem(running: Running, remediator: Remediator) -> None:
+    running.swept()
+    running.remember(RoleRecord(incident=replace(INCIDENT, outcome="", problem="")))
+    answer = remediator("status")
+    assert answer.code == 3
+    assert f"- {ROLE}: open problem since 2026-03-04 10:00 UTC. Details: remediator plan --role {ROLE}\n" in answer.out
 
 
 def test_many_problems_still_fit_a_screen(running: Running, remediator: Remediator) -> None:

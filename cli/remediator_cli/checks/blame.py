@@ -13,12 +13,7 @@ from remediator_cli.checks.state import Comparison, Subject, findings_of, is_sam
 from remediator_cli.iac.declared import DeclaredBucket, DeclaredPolicy, DeclaredRole, Place
 
 _TRUST = frozenset(
-    {
-        FindingCode.TRUST_MISSING,
-        FindingCode.TRUST_CONDITIONAL,
-        FindingCode.TRUST_BLOCKED,
-        FindingCode.TRUST_UNDECIDED,
-    }
+    {FindingCode.TRUST_MISSING, FindingCode.TRUST_CONDITIONAL, FindingCode.TRUST_BLOCKED, FindingCode.TRUST_UNDECIDED}
 )
 PROFILE = frozenset({FindingCode.PROFILE_MISSING, FindingCode.PROFILE_OCCUPIED, FindingCode.PROFILE_UNDECIDED})
 
@@ -76,7 +71,7 @@ def _named(finding: Finding, comparison: Comparison) -> Place | None:
         places.append((policy.label, _place_of(policy, was), is_kept))
     is_kept = was is not None and is_same_policy(now.boundary_document, was.boundary_document)
     places.append(("permissions boundary", _place_of_boundary(now, was), is_kept))
-    old, new = _bucket_before(finding, comparison), comparison.circumstances.after.buckets.get(finding.subject)
+    old, new = _bucket_before(finding, comparison), comparison.context.after.buckets.get(finding.subject)
     if new is not None:
         is_kept = old is not None and is_same_policy(new.policy, old.policy)
         places.append(("the bucket policy", new.place, is_kept))
@@ -86,7 +81,7 @@ def _named(finding: Finding, comparison: Comparison) -> Place | None:
 
 
 def _bucket_before(finding: Finding, comparison: Comparison) -> DeclaredBucket | None:
-    before = comparison.circumstances.before
+    before = comparison.context.before
     return None if before is None else before.buckets.get(finding.subject)
 
 
@@ -95,7 +90,7 @@ def _changed(finding: Finding, comparison: Comparison) -> Iterator[tuple[Place, 
     subject, was = comparison.subject, comparison.was
     yield from _changed_policies(subject, was) if was else ()
     old = _bucket_before(finding, comparison)
-    new = comparison.circumstances.after.buckets.get(finding.subject)
+    new = comparison.context.after.buckets.get(finding.subject)
     if old is not None and (new is None or not is_same_policy(new.policy, old.policy)):
         buckets = {**subject.file.buckets, finding.subject: old}
         yield old.place, replace(subject, file=replace(subject.file, buckets=buckets))
@@ -114,7 +109,7 @@ def _changed_policies(subject: Subject, was: DeclaredRole) -> Iterator[tuple[Pla
 
 def _profiles_to_blame(finding: Finding, comparison: Comparison) -> Iterator[Place]:
     """The instance profiles of the role that changed, or that its name belongs to, or that a reason names."""
-    now, file, before = comparison.now, comparison.circumstances.after, comparison.circumstances.before
+    now, file, before = comparison.now, comparison.context.after, comparison.context.before
     after = {profile.place.address: profile for profile in file.profiles}
     for profile in before.profiles if before else ():
         left = after.get(profile.place.address)

@@ -32,7 +32,7 @@ def said_of_buckets(names: Iterable[str], file: Declared) -> list[Remark]:
             verdict = Verdict.BREAKS
             text = f"The bucket {name} would be deleted, which the remediator cannot repair. Manual action is required."
         else:
-            verdict, text = Verdict.UNDECIDED, f"Whether the bucket {name} stays as it is cannot be decided."
+            verdict, text = Verdict.UNDECIDED, f"Whether the bucket {name} is kept is undecided."
         listed.append(Remark(FindingCode.BUCKET_ABSENT, verdict, lost.place, text, (lost.because,)))
     return listed
 
@@ -69,5 +69,5 @@ def _unsure(was: PlannedBucket, now: PlannedBucket) -> LostBucket | None:
 def _what_happens(now: PlannedBucket | None) -> str:
     if now is None:
         return "would be deleted"
-    other = f"the bucket {now.name.value}" if isinstance(now.name, Present) else "one whose name AWS makes up"
+    other = f"the bucket {now.name.value}" if isinstance(now.name, Present) else "one with a generated name"
     return f"would be replaced by {other}"

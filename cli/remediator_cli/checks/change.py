@@ -41,30 +41,23 @@ def check_change(
     """
     account = account or settings.account or change.account
     if account is None and _needs_account(change, settings):
-        raise RemediatorError(
-            "which account this is for is neither in the file nor in the settings. Name it with --account"
-        )
+        raise RemediatorError("the account is neither in the file nor in the settings. Use --account")
     after = replace(change.after, lost=lost_buckets(change))
-    circumstances = CheckContext(settings, account or _NO_ACCOUNT, language, change.before, after)
-    return (
-        *_of_roles(circumstances),
-        *_of_others(circumstances),
-        *_of_lost_buckets(circumstances),
-        *_of_changed_buckets(circumstances),
-    )
+    context = CheckContext(settings, account or _NO_ACCOUNT, language, change.before, after)
+    return (*_of_roles(context), *_of_others(context), *_of_lost_buckets(context), *_of_changed_buckets(context))
 
 
-def _of_roles(circumstances: CheckContext) -> Iterator[RoleCheck]:
+def _of_roles(context: CheckContext) -> Iterator[RoleCheck]:
     """The roles that the file holds, before or after."""
-    after, former = circumstances.after, dict(circumstances.before.roles) if circumstances.before else {}
+    after, former = context.after, dict(context.before.roles) if context.before else {}
     names = {role.name for role in after.roles.values()}
     for address, role in after.roles.items():
         was = _taken(former, address, role)
-        yield check_role(role, was, circumstances)
+        yield check_role(role, was, context)
         if was is not None and isinstance(role.name, Present) and was.name not in names:
-            yield from _deleted(was, circumstances, agreed(was.retention.if_replaced, role.retention.if_replaced))
+            yield from _deleted(was, context, agreed(was.retention.if_replaced, role.retention.if_replaced))
     for role in former.values():
-        yield from _deleted(role, circumstances, role.retention.if_removed)
+        yield from _deleted(role, context, role.retention.if_removed)
 
 
 def _needs_account(change: DeclaredChange, settings: Settings) -> bool:
@@ -87,16 +80,16 @@ def _taken(former: dict[str, DeclaredRole], address: str, role: DeclaredRole) ->
     return None
 
 
-def _deleted(was: DeclaredRole, circumstances: CheckContext, stays: bool | None) -> Iterator[RoleCheck]:
+def _deleted(was: DeclaredRole, context: CheckContext, stays: bool | None) -> Iterator[RoleCheck]:
     """What is said of a role that the file no longer holds; ``stays`` says whether it is retained, None if unknown."""
-    enrollment = enrollment_of(was, circumstances)
+    enrollment = enrollment_of(was, context)
     cloud = enrollment.cloud.name if isinstance(enrollment, Enrolled) else None
     if stays:
         if cloud is not None:
             yield RoleCheck(was.place, called(was), cloud, ())
         return
     if enrollment is None:
-        verdict, text = Verdict.UNDECIDED, "The role would be deleted, and whether it is enrolled cannot be decided."
+        verdict, text = Verdict.UNDECIDED, "The role would be deleted; whether it is enrolled is undecided."
     elif cloud is None:
         verdict, text = Verdict.NOT_ENROLLED, "The role would be deleted; it is not enrolled."
     elif stays is None:
@@ -109,11 +102,11 @@ def _deleted(was: DeclaredRole, circumstances: CheckContext, stays: bool | None)
 # Roles that the file does not hold, and that it touches all the same.
 
 
-def _of_others(circumstances: CheckContext) -> Iterator[RoleCheck]:
+def _of_others(context: CheckContext) -> Iterator[RoleCheck]:
     """Roles of which the file changes policies, and says nothing else."""
-    before = circumstances.before.elsewhere if circumstances.before else circumstances.after.elsewhere
-    after = circumstances.after.elsewhere
-    for name in sorted((before.keys() | after.keys()) - _names(circumstances)):
+    before = context.before.elsewhere if context.before else context.after.elsewhere
+    after = context.after.elsewhere
+    for name in sorted((before.keys() | after.keys()) - _names(context)):
         old = {key_of(policy): policy for policy in before.get(name, ())}
         new = {key_of(policy): policy for policy in after.get(name, ())}
         for key, policy in {**new, **old}.items():
@@ -125,21 +118,21 @@ def _of_others(circumstances: CheckContext) -> Iterator[RoleCheck]:
             break
 
 
-def _names(circumstances: CheckContext) -> set[str]:
+def _names(context: CheckContext) -> set[str]:
     """The names of the roles that the file holds, before or after."""
     return {
         role.name.value
-        for file in (circumstances.before, circumstances.after)
+        for file in (context.before, context.after)
         if file is not None
         for role in file.roles.values()
         if isinstance(role.name, Present)
     }
 
 
-def _of_lost_buckets(circumstances: CheckContext) -> Iterator[RoleCheck]:
+def _of_lost_buckets(context: CheckContext) -> Iterator[RoleCheck]:
     """All roles of the clouds whose buckets go away, or may: one line a cloud, whatever roles the file holds."""
-    for cloud in circumstances.settings.clouds:
-        said = said_of_buckets((bucket.name for bucket in cloud.buckets), circumstances.after)
+    for cloud in context.settings.clouds:
+        said = said_of_buckets((bucket.name for bucket in cloud.buckets), context.after)
         if said:
             yield RoleCheck(said[0].place, _every_role_of(cloud), cloud.name, tuple(sorted_by_verdict(said)))
 
@@ -148,21 +141,21 @@ def _every_role_of(cloud: Cloud) -> str:
     return f"every role of cloud {cloud.name}"
 
 
-def _of_changed_buckets(circumstances: CheckContext) -> Iterator[RoleCheck]:
+def _of_changed_buckets(context: CheckContext) -> Iterator[RoleCheck]:
     """The other roles of the clouds whose buckets stay and get another policy."""
-    before = circumstances.before
+    before = context.before
     if before is None:
         return
-    lost = {name for name, each in circumstances.after.lost.items() if each.is_certain}
-    circumstances = replace(circumstances, after=replace(circumstances.after, lost={}))
-    declared = _names(circumstances)
-    for cloud in circumstances.settings.clouds:
+    lost = {name for name, each in context.after.lost.items() if each.is_certain}
+    context = replace(context, after=replace(context.after, lost={}))
+    declared = _names(context)
+    for cloud in context.settings.clouds:
         for name in (bucket.name for bucket in cloud.buckets if bucket.name not in lost):
-            old, new = before.buckets.get(name), circumstances.after.buckets.get(name)
+            old, new = before.buckets.get(name), context.after.buckets.get(name)
             changed = new or old
             if changed is not None and not is_same_policy(_policy(old), _policy(new)):
-                yield from _named_before(old, changed.place, cloud, declared, circumstances)
-                yield from _any_role(changed.place, cloud, circumstances)
+                yield from _named_before(old, changed.place, cloud, declared, context)
+                yield from _any_role(changed.place, cloud, context)
 
 
 def _policy(bucket: DeclaredBucket | None) -> Reading[PolicyDocument]:
@@ -170,42 +163,42 @@ def _policy(bucket: DeclaredBucket | None) -> Reading[PolicyDocument]:
 
 
 def _named_before(
-    old: DeclaredBucket | None, place: Place, cloud: Cloud, declared: set[str], circumstances: CheckContext
+    old: DeclaredBucket | None, place: Place, cloud: Cloud, declared: set[str], context: CheckContext
 ) -> Iterator[RoleCheck]:
     """The roles that the remediator's statement in the previous bucket policy names."""
     if old is None or not isinstance(old.policy, Present):
         return
-    for arn in sorted(named_roles(old.policy.value, circumstances.account)):
+    for arn in sorted(named_roles(old.policy.value, context.account)):
         role = RoleArn.parse(arn)
         if role.name in declared or not cloud.allows(role.path_and_name):
             continue
-        check = _check_twice(_assumed(role, cloud, place, (), circumstances), circumstances)
+        check = _check_twice(_assumed(role, cloud, place, (), context), context)
         if check.verdict in FOUND:
             yield check
 
 
-def _any_role(place: Place, cloud: Cloud, circumstances: CheckContext) -> Iterator[RoleCheck]:
+def _any_role(place: Place, cloud: Cloud, context: CheckContext) -> Iterator[RoleCheck]:
     """Any role of a cloud whose own policy grants all that it needs, so that only the bucket can keep it out."""
     path, _, name = f"/{cloud.roles[0]}".replace("*", "x").replace("?", "x").rpartition("/")
     try:
-        role = RoleArn.parse(f"arn:aws:iam::{circumstances.account}:role{path}/{name}")
+        role = RoleArn.parse(f"arn:aws:iam::{context.account}:role{path}/{name}")
     except MalformedArn:
         return
     granted = granting(cloud)
     own = DeclaredPolicy(place, OWN_POLICY_NAME, False, Absent() if granted is None else Present(granted))
-    assumed = _assumed(role, cloud, place, (own,), circumstances)
-    check = _check_twice(assumed, circumstances)
+    assumed = _assumed(role, cloud, place, (own,), context)
+    check = _check_twice(assumed, context)
     if check.verdict not in FOUND:
         return
     said = check.said
-    if _check_twice(assumed, _without_exceptions(circumstances)).verdict not in FOUND:
-        text = "A bucket policy keeps roles of the cloud out, but may except some; which ones the file does not say."
+    if _check_twice(assumed, _without_exceptions(context)).verdict not in FOUND:
+        text = "A bucket policy denies roles of the cloud, but may exempt some; the file does not say which."
         said = tuple(replace(each, verdict=Verdict.UNDECIDED, text=text) for each in said)
     yield replace(check, role=_every_role_of(cloud), said=said, fix="")
 
 
 def _assumed(
-    role: RoleArn, cloud: Cloud, place: Place, policies: tuple[DeclaredPolicy, ...], circumstances: CheckContext
+    role: RoleArn, cloud: Cloud, place: Place, policies: tuple[DeclaredPolicy, ...], context: CheckContext
 ) -> DeclaredRole:
     """A role of the cloud that is not in the file, with nothing wrong about it but what its bucket may do to it."""
     trust = read_mapping({"Version": "2012-10-17", "Statement": [ec2_trust_statement(role.partition)]})
@@ -215,7 +208,7 @@ def _assumed(
         name=Present(role.name),
         path=Present(role.path),
         trust=Present(trust),
-        tags={circumstances.settings.enrollment_tag: Present(cloud.name)},
+        tags={context.settings.enrollment_tag: Present(cloud.name)},
         boundary=Absent() if required is None else Present(required),
         boundary_document=Absent() if required is None else Unreadable("it is not in the file"),
         policies=policies,
@@ -223,27 +216,27 @@ def _assumed(
     )
 
 
-def _check_twice(role: DeclaredRole, circumstances: CheckContext) -> RoleCheck:
+def _check_twice(role: DeclaredRole, context: CheckContext) -> RoleCheck:
     """What becomes of a role that itself stays as it is."""
     without_profiles = replace(
-        circumstances,
+        context,
         settings=replace(
-            circumstances.settings,
+            context.settings,
             clouds=tuple(
-                replace(cloud, instance_profile=InstanceProfileMode.IGNORE) for cloud in circumstances.settings.clouds
+                replace(cloud, instance_profile=InstanceProfileMode.IGNORE) for cloud in context.settings.clouds
             ),
         ),
     )
     return check_role(role, role, without_profiles)
 
 
-def _without_exceptions(circumstances: CheckContext) -> CheckContext:
+def _without_exceptions(context: CheckContext) -> CheckContext:
     """The same without each Deny in a bucket policy that distinguishes principals."""
     buckets = {
         name: replace(bucket, policy=_without_exception(bucket.policy))
-        for name, bucket in circumstances.after.buckets.items()
+        for name, bucket in context.after.buckets.items()
     }
-    return replace(circumstances, after=replace(circumstances.after, buckets=buckets))
+    return replace(context, after=replace(context.after, buckets=buckets))
 
 
 def _without_exception(policy: Reading[PolicyDocument]) -> Reading[PolicyDocument]:

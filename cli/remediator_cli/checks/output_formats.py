@@ -56,10 +56,10 @@ RULES: Mapping[str, str] = {
         f"{REFUSED}-{refusal}": "The remediator would refuse to manage a role with the enrollment tag."
         for refusal in Refusal
     },
-    UNENROLLED: "The remediator does not, or no longer, look after the role.",
+    UNENROLLED: "The remediator does not manage the role, or no longer manages it.",
     ROLE_DELETED: "The role would be deleted.",
-    ROLE_NOT_IN_FILE: "Policies of a role change of which the file says nothing else.",
-    ENROLLMENT_UNDECIDED: "Whether the remediator looks after the role cannot be decided.",
+    ROLE_NOT_IN_FILE: "The file changes policies of a role that it does not contain.",
+    ENROLLMENT_UNDECIDED: "Whether the remediator manages the role is undecided.",
 }
 """Every code that a check may give, with what it means."""
 

@@ -72,19 +72,19 @@ _GIVEN_BY_OTHERS = frozenset({FindingCode.GRANT_MISSING, FindingCode.KEY_MISSING
 # Enrollment: whether the remediator manages the role before and after.
 
 
-def check_role(now: DeclaredRole, was: DeclaredRole | None, circumstances: CheckContext) -> RoleCheck:
+def check_role(now: DeclaredRole, was: DeclaredRole | None, context: CheckContext) -> RoleCheck:
     """The effect on a role; ``was`` is the same role before, None where there was none or it is unknown."""
     try:
-        role = role_of(now, circumstances)
+        role = role_of(now, context)
     except MalformedArn as error:
-        return _undecided(now, "The role has a name or a path that no role can have.", str(error))
-    unknown = _unknown_enrollment(now, circumstances.settings)
+        return _undecided(now, "The role has an invalid name or path.", str(error))
+    unknown = _unknown_enrollment(now, context.settings)
     if unknown is not None:
-        return _undecided(now, "Whether the remediator looks after the role cannot be decided.", unknown)
-    former = None if was is None else enrollment_of(was, circumstances)
-    match _enrollment(now, role, circumstances):
+        return _undecided(now, "Whether the remediator manages the role is undecided.", unknown)
+    former = None if was is None else enrollment_of(was, context)
+    match _enrollment(now, role, context):
         case Enrolled() as enrolled:
-            return _check_enrolled(now, was, enrolled, circumstances)
+            return _check_enrolled(now, was, enrolled, context)
         case Refused() as refused:
             return _refused(now, former, refused)
         case NotEnrolled(why=why) if isinstance(former, Enrolled):
@@ -92,26 +92,26 @@ def check_role(now: DeclaredRole, was: DeclaredRole | None, circumstances: Check
             said = Remark(UNENROLLED, Verdict.BREAKS, now.place, text, (why,))
             return RoleCheck(now.place, called(now), former.cloud.name, (said,))
         case NotEnrolled(why=why) | Off(why=why):
-            said = Remark(UNENROLLED, Verdict.NOT_ENROLLED, now.place, "The remediator does not look after it.", (why,))
+            said = Remark(UNENROLLED, Verdict.NOT_ENROLLED, now.place, "The remediator does not manage it.", (why,))
             return RoleCheck(now.place, called(now), None, (said,))
         case _ as never:
             assert_never(never)
 
 
-def _enrollment(declared: DeclaredRole, role: Role, circumstances: CheckContext) -> Enrollment:
+def _enrollment(declared: DeclaredRole, role: Role, context: CheckContext) -> Enrollment:
     if isinstance(declared.trust, Unreadable):
         # It may let EC2 in; that is reported as undecided, and the rest is still checked.
         statement = ec2_trust_statement(role.arn.partition)
         role = replace(role, trust=Present(read_mapping({"Version": "2012-10-17", "Statement": [statement]})))
-    return decide_enrollment(role, circumstances.settings, account=circumstances.account)
+    return decide_enrollment(role, context.settings, account=context.account)
 
 
-def enrollment_of(was: DeclaredRole, circumstances: CheckContext) -> Enrollment | None:
+def enrollment_of(was: DeclaredRole, context: CheckContext) -> Enrollment | None:
     """Whether the role was enrolled, by its tags, its name and its trust policy; None where that cannot be said."""
-    if _unknown_enrollment(was, circumstances.settings) is not None:
+    if _unknown_enrollment(was, context.settings) is not None:
         return None
     try:
-        return _enrollment(was, role_of(was, circumstances), circumstances)
+        return _enrollment(was, role_of(was, context), context)
     except MalformedArn:
         return None
 
@@ -140,11 +140,11 @@ def _undecided(role: DeclaredRole, text: str, because: str) -> RoleCheck:
 def _refused(now: DeclaredRole, former: Enrollment | None, refused: Refused, place: Place | None = None) -> RoleCheck:
     """What is said of a role that is refused; ``place`` is the resource to blame, None where it is the role."""
     if refused.refusal is Refusal.PRIVILEGES_UNKNOWN:
-        verdict, text = Verdict.UNDECIDED, "Whether the remediator would look after the role cannot be decided."
+        verdict, text = Verdict.UNDECIDED, "Whether the remediator would manage the role is undecided."
     elif isinstance(former, Refused) and former.refusal is refused.refusal:
-        verdict, text = Verdict.NOT_ENROLLED, "The remediator refuses to look after the role, before and after."
+        verdict, text = Verdict.NOT_ENROLLED, "The remediator refuses to manage the role, before and after the change."
     else:
-        verdict, text = Verdict.BREAKS, "The remediator would refuse to look after the role, which carries its tag."
+        verdict, text = Verdict.BREAKS, "The remediator would refuse to manage the role, which has the enrollment tag."
     said = Remark(f"{REFUSED}-{refused.refusal}", verdict, place or now.place, text, (refused.why,))
     return RoleCheck(now.place, called(now), refused.cloud, (said,))
 
@@ -153,17 +153,17 @@ def _refused(now: DeclaredRole, former: Enrollment | None, refused: Refused, pla
 
 
 def _check_enrolled(
-    now: DeclaredRole, was: DeclaredRole | None, enrolled: Enrolled, circumstances: CheckContext
+    now: DeclaredRole, was: DeclaredRole | None, enrolled: Enrolled, context: CheckContext
 ) -> RoleCheck:
     cloud = enrolled.cloud
     if cloud.required_boundary is not None and isinstance(now.boundary, Unreadable):
-        text = f"Cloud {cloud.name} requires a permissions boundary, and which one the role has is not known."
+        text = f"Cloud {cloud.name} requires a permissions boundary, and the role's boundary is not known."
         return replace(_undecided(now, text, now.boundary.why), cloud=cloud.name)
-    after = subject_of(now, was, cloud, circumstances.after, circumstances)
-    before = _former_subject(now, was, cloud, circumstances)
+    after = subject_of(now, was, cloud, context.after, context)
+    before = _former_subject(now, was, cloud, context)
     refused = refuse_by_policies(after.role, after.policies(), cloud)
     if refused is not None:
-        former = None if was is None else enrollment_of(was, circumstances)
+        former = None if was is None else enrollment_of(was, context)
         if before is not None and isinstance(former, Enrolled):
             former = refuse_by_policies(before.role, before.policies(), former.cloud) or former
         return _refused(now, former, refused, policy_to_blame(after, was, refused))
@@ -176,19 +176,17 @@ def _check_enrolled(
         findings=findings_of(after, desired),
         prior=None if before is None else findings_of(before, desired),
     )
-    lost = said_of_buckets((bucket.name for bucket in cloud.buckets), circumstances.after)
+    lost = said_of_buckets((bucket.name for bucket in cloud.buckets), context.after)
     said = sorted_by_verdict((*_reported_with_strays(comparison), *lost))
     return RoleCheck(now.place, called(now), cloud.name, tuple(said), _fix(comparison, said))
 
 
-def _former_subject(
-    now: DeclaredRole, was: DeclaredRole | None, cloud: Cloud, circumstances: CheckContext
-) -> Subject | None:
+def _former_subject(now: DeclaredRole, was: DeclaredRole | None, cloud: Cloud, context: CheckContext) -> Subject | None:
     """The role before the change, by what its present cloud needs."""
-    if was is None or circumstances.before is None:
+    if was is None or context.before is None:
         return None
     try:
-        return subject_of(was, now, cloud, circumstances.before, circumstances)
+        return subject_of(was, now, cloud, context.before, context)
     except MalformedArn:
         return None
 
@@ -231,11 +229,11 @@ def _undecided_because(
     if finding.code in _UNSURE:
         return "", ()
     if prior is not None and prior.code in _UNSURE and is_given_by_others:
-        return "Whether it was so before cannot be decided.", prior.because
+        return "Whether this was the case before is undecided.", prior.because
     if prior is not None and _is_no_worse(prior, finding):
-        return "By what the file knows it was so before; this change is not the cause.", ()
+        return "According to the file, this was the case before; this change is not the cause.", ()
     if comparison.prior is None and is_given_by_others and not _is_known_to_all(finding, comparison):
-        return "Nothing in the file gives it; whether something outside of it does is unknown.", ()
+        return "Nothing in the file grants it; whether something outside the file does is unknown.", ()
     return None
 
 
@@ -254,8 +252,8 @@ def _is_known_to_all(finding: Finding, comparison: Comparison) -> bool:
     return (
         finding.code is FindingCode.GRANT_MISSING
         and comparison.was is None
-        and comparison.circumstances.before is not None
-        and finding.subject in comparison.circumstances.after.buckets
+        and comparison.context.before is not None
+        and finding.subject in comparison.context.after.buckets
     )
 
 
@@ -282,10 +280,8 @@ def _reported_with_strays(comparison: Comparison) -> list[Remark]:
         listed.append(said)
     for stray in strays:
         if not stray.kinds <= usual:
-            text = "Something may be this role's or its bucket's, and would make it unusable."
-            listed.append(
-                Remark(FindingCode.GRANT_UNDECIDED, Verdict.UNDECIDED, stray.place, text, (stray.because,)),
-            )
+            text = "A resource may belong to this role or its bucket, and would make the role unusable."
+            listed.append(Remark(FindingCode.GRANT_UNDECIDED, Verdict.UNDECIDED, stray.place, text, (stray.because,)))
     return listed
 
 
@@ -320,7 +316,7 @@ def _fix(comparison: Comparison, said: list[Remark]) -> str:
     if fix is None:
         return ""
     address = plain(comparison.now.place.address)
-    match comparison.circumstances.language:
+    match comparison.context.language:
         case Language.TERRAFORM:
             return fix.terraform.replace(f'"{NAMELESS}"', f"{address}.name")
         case Language.CLOUDFORMATION:

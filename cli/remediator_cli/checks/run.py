@@ -30,8 +30,8 @@ _BEGINNING = 1_000
 """Bytes in which a file that is no text has a zero."""
 _JSON_BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*[{\[]")
 _NO_TEXT = {
-    Language.TERRAFORM: "looks like the plan itself and not its JSON; run: terraform show -json tfplan > plan.json",
-    Language.CLOUDFORMATION: "is no text, so it is no template; if it is written in UTF-16, save it as UTF-8",
+    Language.TERRAFORM: "looks like a binary plan, not its JSON; run: terraform show -json tfplan > plan.json",
+    Language.CLOUDFORMATION: "is not text, so it is not a template; if it is UTF-16, save it as UTF-8",
 }
 
 Account = Annotated[
@@ -39,13 +39,12 @@ Account = Annotated[
     typer.Option(
         "--account",
         metavar="DIGITS",
-        show_default=False,
         callback=account_digits,
-        help="The account to deploy to, where neither the file nor the settings name it.",
+        help="The account to deploy to, if neither the file nor the settings name it.",
     ),
 ]
-All = Annotated[bool, typer.Option("--all", help="List the roles that are not enrolled, too.")]
-Strict = Annotated[bool, typer.Option("--strict", help="End with 3 where something is undecided, too.")]
+All = Annotated[bool, typer.Option("--all", help="Also list roles that are not enrolled.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Also exit with 3 if something is undecided.")]
 
 Read = Callable[[str, str], DeclaredChange]
 """Understands the text of a file, whose name is given for places; raises NotReadable for what it is not."""
@@ -114,7 +113,7 @@ def read_text(name: str, language: Language) -> str:
     if len(content) > LARGEST_FILE:
         raise NotReadable(f"is larger than {LARGEST_FILE // 1024**2} MiB")
     if content.startswith(_UTF_16):
-        raise NotReadable("is no text, or written in UTF-16; save it as UTF-8")
+        raise NotReadable("is not text, or is UTF-16; save it as UTF-8")
     if content.startswith(_ZIP) or b"\0" in content[:_BEGINNING]:
         raise NotReadable(_NO_TEXT[language])
     try:

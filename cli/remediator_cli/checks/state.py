@@ -33,9 +33,7 @@ NAMELESS = "NAME-OF-THE-ROLE"
 """The placeholder for the name of a role that AWS or the provider generates."""
 
 _VERSION = "2012-10-17"
-_LETS_ALL = read_mapping(
-    {"Version": _VERSION, "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]},
-)
+_LETS_ALL = read_mapping({"Version": _VERSION, "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 
 
 class Language(Enum):
@@ -65,11 +63,11 @@ def key_of(policy: DeclaredPolicy) -> PolicyKey:
     return policy.is_managed, policy.name
 
 
-def role_of(declared: DeclaredRole, circumstances: CheckContext) -> Role:
+def role_of(declared: DeclaredRole, context: CheckContext) -> Role:
     """The role by itself, without what is not known yet. Raises MalformedArn for an impossible name."""
     name = declared.name.value if isinstance(declared.name, Present) else NAMELESS
     path = declared.path.value if isinstance(declared.path, Present) else "/"
-    account = declared.account or circumstances.account
+    account = declared.account or context.account
     return Role(
         arn=RoleArn.parse(f"arn:aws:iam::{account}:role{path}{name}"),
         role_id=declared.role_id or "",
@@ -93,7 +91,7 @@ class Subject:
     unread: frozenset[PolicyKey]
     is_boundary_kept: bool
     file: Declared
-    circumstances: CheckContext
+    context: CheckContext
 
     def policies(self) -> RolePolicies:
         """The policies of the role, and its boundary; one that the file does not show is Unreadable."""
@@ -139,7 +137,7 @@ class Subject:
     def _bucket(self, bucket: BucketSettings, declared: DeclaredBucket | None) -> Bucket:
         return Bucket(
             name=bucket.name,
-            account=bucket.account or self.circumstances.account,
+            account=bucket.account or self.context.account,
             region=bucket.region,
             policy=Absent() if declared is None else declared.policy,
             public_access_block=None if declared is None else declared.block,
@@ -182,11 +180,7 @@ class Subject:
 
 
 def subject_of(
-    declared: DeclaredRole,
-    other: DeclaredRole | None,
-    cloud: Cloud,
-    file: Declared,
-    circumstances: CheckContext,
+    declared: DeclaredRole, other: DeclaredRole | None, cloud: Cloud, file: Declared, context: CheckContext
 ) -> Subject:
     """A role at one time; ``other`` is the same role at the other time, None where there is none."""
     unread: frozenset[PolicyKey] = frozenset()
@@ -199,7 +193,7 @@ def subject_of(
             and isinstance(declared.boundary_document, Unreadable)
             and isinstance(other.boundary_document, Unreadable)
         )
-    return Subject(declared, role_of(declared, circumstances), cloud, unread, is_boundary_kept, file, circumstances)
+    return Subject(declared, role_of(declared, context), cloud, unread, is_boundary_kept, file, context)
 
 
 def granting(cloud: Cloud) -> PolicyDocument | None:
@@ -243,9 +237,9 @@ class Comparison:
         return self.subject.declared
 
     @property
-    def circumstances(self) -> CheckContext:
+    def context(self) -> CheckContext:
         """The context in which all roles of the file are checked."""
-        return self.subject.circumstances
+        return self.subject.context
 
 
 def findings_of(subject: Subject, desired: Desired) -> tuple[Finding, ...]:

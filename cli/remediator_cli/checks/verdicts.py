@@ -21,7 +21,7 @@ class Verdict(StrEnum):
     OK = "ok"
     """It is usable by what the file says, and the file takes nothing away."""
     NOT_ENROLLED = "not-enrolled"
-    """The remediator does not look after it, neither before nor after."""
+    """The remediator manages it neither before nor after."""
 
 
 FOUND = frozenset({Verdict.BREAKS, Verdict.REPAIRED_BY_US})

@@ -30,24 +30,8 @@ from remediator_cli.rendering.records import (
 )
 from remediator_cli.terminal.command import suggested
 from remediator_cli.terminal.exits import ExitCode
-from remediator_cli.terminal.options import (
-    DEFAULT_STACK,
-    Region,
-    RoleArgument,
-    SettingsFile,
-    Stack,
-    Yes,
-    named_role,
-)
-from remediator_cli.terminal.output import (
-    OutputFormat,
-    confirmed,
-    decline,
-    present,
-    print_error,
-    print_text,
-    record,
-)
+from remediator_cli.terminal.options import DEFAULT_STACK, Region, RoleArgument, SettingsFile, Stack, Yes, named_role
+from remediator_cli.terminal.output import OutputFormat, confirmed, decline, present, print_error, print_text, record
 from remediator_cli.terminal.settings_file import DEFAULT_FILE, needed_settings
 
 EXAMPLES = """
@@ -95,9 +79,7 @@ def apply(
             record(form, lambda: apply_record(applying.role, seen, "held-back", why=held.why, hold_reason=held.by))
             raise typer.Exit(ExitCode.ERROR)
         if asks and not confirmed("Write it?"):
-            decline(
-                named.name, form, lambda: apply_record(applying.role, seen, "declined", why="It was not confirmed.")
-            )
+            decline(named.name, form, lambda: apply_record(applying.role, seen, "declined", why="Not confirmed."))
         outcome = _repaired(applying, seen, form)
     _say_results(outcome, form)
     alerted = _notify(applying, outcome)

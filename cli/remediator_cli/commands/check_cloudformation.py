@@ -10,15 +10,7 @@ import typer
 
 from remediator.settings import PARTITION
 from remediator_cli.checks.output_formats import CheckFormat
-from remediator_cli.checks.run import (
-    Account,
-    All,
-    CheckOptions,
-    Read,
-    Strict,
-    read_text,
-    run_check,
-)
+from remediator_cli.checks.run import Account, All, CheckOptions, Read, Strict, read_text, run_check
 from remediator_cli.checks.state import Language
 from remediator_cli.iac.cloudformation_functions import StackDeployment
 from remediator_cli.iac.cloudformation_template import read_previous_template, read_template
@@ -37,36 +29,24 @@ remediator check-cloudformation --settings cdk.json --output sarif cdk.out/*.tem
 
 def check_cloudformation(
     templates: Annotated[
-        list[str],
-        typer.Argument(metavar="TEMPLATE", show_default=False, help="Templates, YAML or JSON; - is standard input."),
+        list[str], typer.Argument(metavar="TEMPLATE", help="Templates, YAML or JSON; - is standard input.")
     ],
     *,
     settings: SettingsFile = None,
     before: Annotated[
-        str | None,
-        typer.Option(
-            "--before", metavar="FILE", show_default=False, help="The template that is deployed now, to compare with."
-        ),
+        str | None, typer.Option("--before", metavar="FILE", help="The template that is deployed now, to compare with.")
     ] = None,
     parameter: Annotated[
         list[str] | None,
-        typer.Option(
-            "--parameter", metavar="NAME=VALUE", show_default=False, help="A parameter's value; may be repeated."
-        ),
+        typer.Option("--parameter", metavar="NAME=VALUE", help="A parameter's value; may be repeated."),
     ] = None,
     stack_tag: Annotated[
         list[str] | None,
         typer.Option(
-            "--stack-tag",
-            metavar="KEY=VALUE",
-            show_default=False,
-            help="A tag of the stack, which its roles get too; may be repeated.",
+            "--stack-tag", metavar="KEY=VALUE", help="A tag of the stack, which its roles get too; may be repeated."
         ),
     ] = None,
-    region: Annotated[
-        str | None,
-        typer.Option("--region", metavar="REGION", show_default=False, help="The value of AWS::Region."),
-    ] = None,
+    region: Annotated[str | None, typer.Option("--region", metavar="REGION", help="The value of AWS::Region.")] = None,
     account: Account = None,
     form: CheckFormat = CheckFormat.TEXT,
     show_all: All = False,
@@ -79,7 +59,7 @@ def check_cloudformation(
     would break, or if the remediator would undo each deployment.
     """
     if before is not None and len(templates) > 1:
-        raise typer.BadParameter("it can be compared with one template only", param_hint="--before")
+        raise typer.BadParameter("only one template can be compared", param_hint="--before")
     given = _pairs(parameter, "--parameter"), _pairs(stack_tag, "--stack-tag")
     read = partial(_reader, before=before, region=region, given=given)
     options = CheckOptions(settings, account, form, show_all, strict)
@@ -87,11 +67,7 @@ def check_cloudformation(
 
 
 def _reader(
-    account: str | None,
-    *,
-    before: str | None,
-    region: str | None,
-    given: tuple[dict[str, str], dict[str, str]],
+    account: str | None, *, before: str | None, region: str | None, given: tuple[dict[str, str], dict[str, str]]
 ) -> Read:
     deployment = StackDeployment(PARTITION, account, region, *given)
     if before is None:

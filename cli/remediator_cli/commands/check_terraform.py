@@ -9,14 +9,7 @@ import typer
 
 from remediator.settings import PARTITION
 from remediator_cli.checks.output_formats import CheckFormat
-from remediator_cli.checks.run import (
-    Account,
-    All,
-    CheckOptions,
-    Read,
-    Strict,
-    run_check,
-)
+from remediator_cli.checks.run import Account, All, CheckOptions, Strict, run_check
 from remediator_cli.checks.state import Language
 from remediator_cli.iac.declared import DeclaredChange, NotReadable
 from remediator_cli.iac.terraform_plan import read_plan
@@ -33,10 +26,7 @@ terraform show -json tfplan | remediator check-terraform --settings cdk.json -
 
 def check_terraform(
     plans: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PLAN", show_default=False, help="What terraform show -json prints; - is standard input."
-        ),
+        list[str], typer.Argument(metavar="PLAN", help="What terraform show -json prints; - is standard input.")
     ],
     *,
     settings: SettingsFile = None,
@@ -52,19 +42,15 @@ def check_terraform(
     remediator would undo each apply.
     """
     options = CheckOptions(settings, account, form, show_all, strict)
-    raise typer.Exit(run_check(plans, _reader, Language.TERRAFORM, options))
+    raise typer.Exit(run_check(plans, lambda account: partial(_read, account), Language.TERRAFORM, options))
 
 
-def _reader(account: str | None) -> Read:
-    return partial(_read, partition=PARTITION, account=account)
-
-
-def _read(text: str, file: str, *, partition: str, account: str | None) -> DeclaredChange:
+def _read(account: str | None, text: str, file: str) -> DeclaredChange:
     try:
         value = parse_json(text)
     except NotJson as error:
         if text.lstrip().startswith('{"@level"'):
             value = {"@level": ""}
         else:
-            raise NotReadable(f"{error}. Needed is what `terraform show -json tfplan` prints") from error
-    return read_plan(value, file, partition=partition, account=account)
+            raise NotReadable(f"{error}. Expected the output of `terraform show -json tfplan`") from error
+    return read_plan(value, file, partition=PARTITION, account=account)

@@ -29,10 +29,7 @@ remediator compute-config --json head-node | jq -r .instance_profile.arn
 def compute_config(
     role: RoleArgument,
     instance_profile: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", show_default=False, help="Which of the role's instance profiles, if it is in several."
-        ),
+        str | None, typer.Option(metavar="NAME", help="Which of the role's instance profiles, if it is in several.")
     ] = None,
     form: OutputFormat = OutputFormat.TEXT,
 ) -> None:
@@ -75,10 +72,9 @@ def chosen_instance_profile(role_name: str, profiles: InstanceProfiles, wanted: 
     """
     holding = _holding(profiles)
     if not holding:
-        create = suggested_aws(f"iam create-instance-profile --instance-profile-name {role_name}")
-        add = suggested_aws(
-            f"iam add-role-to-instance-profile --instance-profile-name {role_name} --role-name {role_name}"
-        )
+        named = f"--instance-profile-name {role_name}"
+        create = suggested_aws(f"iam create-instance-profile {named}")
+        add = suggested_aws(f"iam add-role-to-instance-profile {named} --role-name {role_name}")
         raise RemediatorError(
             f"role {role_name} is in no instance profile, so no instance can use it. Create one of its name: "
             f"{create} && {add}"
@@ -91,9 +87,7 @@ def chosen_instance_profile(role_name: str, profiles: InstanceProfiles, wanted: 
     if wanted:
         raise RemediatorError(f"role {role_name} is not in an instance profile {wanted}; it is in {names}")
     if len(holding) > 1:
-        raise RemediatorError(
-            f"role {role_name} is in several instance profiles ({names}): use --instance-profile NAME"
-        )
+        raise RemediatorError(f"role {role_name} is in several instance profiles, {names}: use --instance-profile")
     return holding[0]
 
 

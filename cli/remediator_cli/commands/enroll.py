@@ -32,7 +32,7 @@ remediator enroll --yes --settings cdk.json head-node production
 
 def enroll(
     role: RoleArgument,
-    cloud: Annotated[str, typer.Argument(metavar="CLOUD", show_default=False, help="A cloud of the configuration.")],
+    cloud: Annotated[str, typer.Argument(metavar="CLOUD", help="A cloud of the configuration.")],
     yes: Yes = False,
     form: OutputFormat = OutputFormat.TEXT,
     settings: SettingsFile = None,
@@ -82,7 +82,7 @@ class _Enrolling:
             seen.append(Text(f"Its tag names {plain(was)} now. What was granted for that stays.", style="yellow"))
         if not agreed(self.form, Group(*seen), f"Enroll {name} in {self.cloud}?", yes=yes):
             print_error(name, "nothing was changed")
-            self._record("declined", foreseen, why="It was not confirmed.")
+            self._record("declined", foreseen, why="Not confirmed.")
             raise typer.Exit(ExitCode.ERROR)
         EnrollmentTag(behind, key).set(name, self.cloud)
         for line in _said(name, self.cloud, self.settings):

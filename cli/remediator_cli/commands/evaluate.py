@@ -36,10 +36,10 @@ _STYLES: dict[str, str] = {
     GrantVerdict.UNDECIDED: "magenta",
 }
 _EDITS = {
-    Edit.CREATED: "it does not exist yet",
-    Edit.APPENDED: "one statement more at its end",
-    Edit.REPLACED: "the remediator's statements, in their place",
-    Edit.MERGED: "the smaller edit, because a new statement would not fit",
+    Edit.CREATED: "creates it",
+    Edit.APPENDED: "appends one statement",
+    Edit.REPLACED: "replaces the remediator's statements",
+    Edit.MERGED: "the smaller edit, as a new statement would not fit",
 }
 _SIDES = {
     "identity": "the role's policies",
@@ -57,13 +57,10 @@ jq -c . role.json | remediator evaluate
 
 def evaluate(
     files: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="FILE", show_default=False, help="Cases as JSON lines; - or none: standard input."),
+        list[str] | None, typer.Argument(metavar="FILE", help="Cases as JSON lines; - or none: standard input.")
     ] = None,
     form: OutputFormat = OutputFormat.JSON,
-    check: Annotated[
-        bool, typer.Option("--check", help="End with 3 where a role is not usable as it is, for use in CI.")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 3 if a role is not usable as it is.")] = False,
 ) -> None:
     """Evaluate roles that are described in files.
 
@@ -138,7 +135,7 @@ def _repair(evaluation: Evaluation) -> Iterator[RenderableType]:
     if evaluation.is_usable:
         yield Text("Nothing to repair.", style="green")
     elif evaluation.refused:
-        yield Text.assemble("The remediator would leave this role alone: ", (plain(evaluation.refused), "bold"))
+        yield Text.assemble("The remediator would refuse this role: ", (plain(evaluation.refused), "bold"))
     for planned in evaluation.writes:
         write = planned.write
         yield Text(f"The repair: write the {write.document} ({planned.call}; {_EDITS[planned.edit]}):")
@@ -157,49 +154,44 @@ def _reasons_not_to_repair(blocked: NotRepaired, said: set[str]) -> Iterator[str
     yield from (f"- {plain(each)}" for each in blocked.because if each not in said)
     if blocked.statements:
         policy = "key policy" if blocked.finding is FindingCode.KEY_BEYOND_ROLE else "bucket policy"
-        yield f"- Its owner would have to add to the {policy}:"
+        yield f"- Its owner must add to the {policy}:"
         yield json.dumps(list(blocked.statements), indent=2)
 
 
 def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
     """The members in their fixed order; ``kms`` is there only where the bucket has a customer managed key."""
-    record: dict[str, Any] = {
+    grants = (*evaluation.grants, *evaluation.key)
+    return {
         "id": evaluation.id,
         "ec2_trust": evaluation.trust.verdict.value,
         "s3": {each.action: each.verdict.value for each in evaluation.grants},
+        **({"kms": {each.action: each.verdict.value for each in evaluation.key}} if evaluation.key else {}),
+        "because": list(evaluation.because),
+        "repair": {
+            "fix_by": {each.action: sorted(each.fix_by) for each in grants if each.fix_by},
+            "writes": [_write(each) for each in evaluation.writes],
+            "withheld": [_blocked(each) for each in evaluation.blocked],
+            "refused": evaluation.refused,
+        },
     }
-    if evaluation.key:
-        record["kms"] = {each.action: each.verdict.value for each in evaluation.key}
-    record["because"] = list(evaluation.because)
-    record["repair"] = {
-        "fix_by": {each.action: sorted(each.fix_by) for each in (*evaluation.grants, *evaluation.key) if each.fix_by},
-        "writes": [_write(each) for each in evaluation.writes],
-        "withheld": [_blocked(each) for each in evaluation.blocked],
-        "refused": evaluation.refused,
-    }
-    return record
 
 
 def _write(planned: CaseWrite) -> dict[str, Any]:
-    record: dict[str, Any] = {
+    return {
         "document": str(planned.write.document),
         "call": planned.call,
         "edit": planned.edit.value,
         "before": planned.write.before,
         "after": planned.write.after,
+        **({"note": planned.write.note} if planned.write.note else {}),
     }
-    if planned.write.note:
-        record["note"] = planned.write.note
-    return record
 
 
 def _blocked(blocked: NotRepaired) -> dict[str, Any]:
-    record: dict[str, Any] = {
+    return {
         "finding": str(blocked.finding),
         "subject": blocked.subject,
         "actions": list(blocked.actions),
         "because": list(blocked.because),
+        **({"statements": list(blocked.statements)} if blocked.statements else {}),
     }
-    if blocked.statements:
-        record["statements"] = list(blocked.statements)
-    return record

@@ -33,8 +33,7 @@ gunzip -c *.json.gz | remediator explain-event | jq 'select(.ignored == null)'
 
 def explain_event(
     files: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="FILE", show_default=False, help="Events or records; - or none: standard input."),
+        list[str] | None, typer.Argument(metavar="FILE", help="Events or records; - or none: standard input.")
     ] = None,
     form: OutputFormat = OutputFormat.JSON,
     settings: SettingsFile = None,

@@ -41,7 +41,6 @@ def guardrails(
         typer.Option(
             "--approver",
             metavar="ARN",
-            show_default=False,
             help="A principal that may set the tags and change the resources, instead of the approvers in the "
             "settings; may be repeated, and may contain * and ?.",
         ),
@@ -51,7 +50,6 @@ def guardrails(
         typer.Option(
             "--deployer",
             metavar="ARN",
-            show_default=False,
             help="A principal that deploys, instead of the CDK's bootstrap roles; may be repeated.",
         ),
     ] = None,

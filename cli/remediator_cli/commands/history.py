@@ -52,10 +52,7 @@ remediator history --json | jq 'select(.state == "unconfirmed")'
 
 def history(
     what: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[ROLE|CHANGE]", show_default=False, help="A role by its name or ARN, or the id of a change."
-        ),
+        str | None, typer.Argument(metavar="ROLE|CHANGE", help="A role by its name or ARN, or the id of a change.")
     ] = None,
     form: OutputFormat = OutputFormat.TEXT,
     limit: Annotated[
@@ -102,7 +99,7 @@ def _changes_of(deployment: Deployment, arn: RoleArn) -> tuple[Change, ...]:
     same = tuple(change for change in found if change.role_arn == str(arn))
     if found and not same:
         raise RemediatorError(
-            f"{arn} was given, and the history knows the role of that name as {found[0].role_arn}. Give that ARN, or "
+            f"{arn} was given, and the history records the role of that name as {found[0].role_arn}. Give that ARN, or "
             "the role's name alone"
         )
     return same

@@ -25,8 +25,7 @@ remediator pause --settings cdk.json production
 
 def pause(
     clouds: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[CLOUD]…", show_default=False, help="Only the writes for these clouds; none: all."),
+        list[str] | None, typer.Argument(metavar="CLOUD", help="Only the writes for these clouds; none: all.")
     ] = None,
     form: OutputFormat = OutputFormat.TEXT,
     stack: Stack = DEFAULT_STACK,
@@ -42,7 +41,7 @@ def pause(
     """
     asked = Pause(clouds=frozenset(clouds)) if clouds else Pause(everything=True)
     if parse_pause(pause_text(asked)).clouds != asked.clouds:
-        raise typer.BadParameter("there can be no cloud of that name", param_hint="CLOUD")
+        raise typer.BadParameter("this is not a valid cloud name", param_hint="CLOUD")
     with aws.answered():
         deployment = find_deployment(stack, region, settings)
         _must_be_configured(asked, deployment.settings)
@@ -51,7 +50,7 @@ def pause(
         unchecked = bool(asked.clouds) and deployment.settings is None and not after.everything
         print_text(Text(f"{plain(after.why)} It takes effect within a minute."), form)
         if unchecked:
-            print_text(Text("Whether there are such clouds was not checked: --settings cdk.json does."), form)
+            print_text(Text("The cloud names were not checked. To check them, use --settings cdk.json."), form)
         record(form, lambda: writes_record(account, deployment, "paused", before, after, checked=not unchecked))
 
 

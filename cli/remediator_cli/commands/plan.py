@@ -17,7 +17,7 @@ from remediator_cli.deployment import aws
 from remediator_cli.deployment.fleet import Fleet, assess_fleet
 from remediator_cli.deployment.scan_policy import scan_policy
 from remediator_cli.rendering.fleet import fleet_record, fleet_text
-from remediator_cli.terminal.exits import ExitCode, PlanExitCode
+from remediator_cli.terminal.exits import PlanExitCode
 from remediator_cli.terminal.options import RoleOption, SettingsFile, named_role
 from remediator_cli.terminal.output import OutputFormat, put, show
 from remediator_cli.terminal.settings_file import needed_settings
@@ -31,12 +31,17 @@ remediator plan --print-policy > read-only.json
 
 
 class PlanCommand(TyperCommand):
-    """The command ``plan``, which ends with 1 where it is called wrongly: its 2 says that there is drift."""
+    """The command ``plan``, which exits with 1 after a wrong call, as its 2 means drift."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's own type of it is private
-        """Read the arguments; an error of theirs ends with 1."""
+        """Read the arguments."""
         with _ending_with_error():
             return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as above
+        """Run the command."""
+        with _ending_with_error():
+            return super().invoke(ctx)
 
 
 @contextmanager
@@ -46,23 +51,17 @@ def _ending_with_error() -> Iterator[None]:
     except TyperException as error:
         error.exit_code = PlanExitCode.ERROR
         raise
-    except typer.Exit as end:
-        if end.exit_code == ExitCode.BAD_INPUT:
-            raise typer.Exit(PlanExitCode.ERROR) from end
-        raise
 
 
 def plan(
     role: Annotated[
         list[str] | None,
-        typer.Option(
-            "--role", metavar="NAME", show_default=False, help="Only this role, by its name or ARN; may be repeated."
-        ),
+        typer.Option("--role", metavar="NAME", help="Only this role, by its name or ARN; may be repeated."),
     ] = None,
     settings: SettingsFile = None,
     form: OutputFormat = OutputFormat.TEXT,
     print_policy: Annotated[
-        bool, typer.Option("--print-policy", help="Print the read-only IAM policy that this command needs, and end.")
+        bool, typer.Option("--print-policy", help="Print the read-only IAM policy that this command needs, and exit.")
     ] = False,
 ) -> None:
     """Show what the remediator would do with every role.
@@ -72,9 +71,11 @@ def plan(
     --settings). Only reads, and needs no deployment. Exits with 2 if something would be written or requires manual
     action.
     """
-    with _ending_with_error():
+    named = tuple(named_role(each, param_hint="--role") for each in role or ())
+    try:
         configuration = needed_settings(settings)
-        named = tuple(named_role(each, param_hint="--role") for each in role or ())
+    except typer.Exit as end:
+        raise typer.Exit(PlanExitCode.ERROR) from end
     if print_policy:
         put(json_text.dumps(scan_policy(configuration), indent=1) + "\n")
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -32,15 +31,7 @@ from remediator_cli.terminal import clock
 from remediator_cli.terminal.command import suggested
 from remediator_cli.terminal.exits import ExitCode
 from remediator_cli.terminal.options import DEFAULT_STACK, Region, SettingsFile, Stack, Yes, named_role
-from remediator_cli.terminal.output import (
-    OutputFormat,
-    confirmed,
-    decline,
-    present,
-    print_error,
-    print_text,
-    record,
-)
+from remediator_cli.terminal.output import OutputFormat, confirmed, decline, present, print_error, print_text, record
 from remediator_cli.terminal.settings_file import DEFAULT_FILE, needed_settings, own_account
 
 PAUSE_PARAMETER = "/anyscale-remediator/writes"
@@ -57,10 +48,7 @@ def remove_grants(
     role: Annotated[
         list[str] | None,
         typer.Option(
-            "--role",
-            metavar="NAME",
-            show_default=False,
-            help="Only what this role has, by its name or ARN; may be repeated.",
+            "--role", metavar="NAME", help="Only the grants of this role, by its name or ARN; may be repeated."
         ),
     ] = None,
     yes: Yes = False,
@@ -99,10 +87,11 @@ def remove_grants(
         if why := _why_it_comes_back(found, deployment, configuration):
             record(form, lambda: recorded("running", why))
             raise RemediatorError(f"nothing was changed: {why}")
-        if not yes and not confirmed(f"Remove the grants in {_documents(len(found.removals))}?"):
-            decline("remove-grants", form, lambda: recorded("declined", "It was not confirmed."))
-        at = clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        cause = Cause(event_id="what was granted", call="RemoveGrants", time=at, actor=caller)
+        count = len(found.removals)
+        documents = "this document" if count == 1 else f"these {count} documents"
+        if not yes and not confirmed(f"Remove the grants in {documents}?"):
+            decline("remove-grants", form, lambda: recorded("declined", "Not confirmed."))
+        cause = Cause("what was granted", "RemoveGrants", f"{clock.now():%Y-%m-%dT%H:%M:%SZ}", caller)
         results = []
         for sequence, removal in enumerate(found.removals):
             results.append(remove(removal, cause, world, sequence=sequence, has_history=has_history))
@@ -138,17 +127,7 @@ def _world(behind: aws.Account, deployment: Deployment | None, settings: Setting
     from remediator.gateways.account import AccountScan  # noqa: PLC0415  # only commands that ask AWS pay for it
 
     scan = AccountScan(behind.scan_client(), settings.enrollment_tag, also=lambda _arn, _tags: True)
-    if deployment is not None:
-        return deployment.world(account, settings=settings, scan=scan)
-    return World(
-        account=account,
-        settings=settings,
-        clock=clock.now,
-        sleep=time.sleep,
-        roles=behind.iam(),
-        buckets=behind.buckets(),
-        scan=scan,
-    )
+    return (behind if deployment is None else deployment).world(account, settings=settings, scan=scan)
 
 
 def _why_it_comes_back(found: FoundGrants, deployment: Deployment | None, settings: Settings) -> str:
@@ -180,7 +159,7 @@ def _shown(found: FoundGrants, deployment: Deployment | None, stack: str) -> Ren
         parts.append(
             Text(
                 f"There is no stack {stack}, and so no history: the removal is not recorded, and which "
-                "instance profiles the remediator has created is not known. If there is one, name it with --stack.",
+                "instance profiles the remediator has created is not known. If there is one, use --stack.",
                 style="yellow",
             )
         )
@@ -212,10 +191,6 @@ def _name(removal: Removal) -> str:
         if of_a_role and removal.role is not None
         else str(removal.write.document)
     )
-
-
-def _documents(count: int) -> str:
-    return "this one document" if count == 1 else f"these {count} documents"
 
 
 def removal_record(

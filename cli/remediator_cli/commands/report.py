@@ -38,8 +38,7 @@ remediator report --json | jq '.counts'
 
 def report(
     file: Annotated[
-        Path | None,
-        typer.Argument(metavar="[FILE]", show_default=False, help="The page to write: roles.html; - prints it."),
+        Path | None, typer.Argument(metavar="FILE", help="The page to write, such as roles.html; - prints it.")
     ] = None,
     days: Annotated[
         int, typer.Option("--days", metavar="N", min=1, max=400, help="How many days of history, today included.")
@@ -108,7 +107,7 @@ def _past(
 
 def _summary(made: Report, file: Path | None) -> str:
     said = ", ".join(f"{count} {STATUS_WORDS[standing]}" for standing, count in made.counts.items() if count)
-    return plain(f"{file}: {said or 'no role is enrolled, or nearly so'}.")
+    return plain(f"{file}: {said or 'no role is enrolled'}.")
 
 
 def report_record(report: Report) -> dict[str, Any]:

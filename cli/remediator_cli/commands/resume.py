@@ -31,9 +31,7 @@ remediator resume
 def resume(
     role: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[ROLE]", show_default=False, help="The role's name or its ARN; none: everything that is paused."
-        ),
+        typer.Argument(metavar="ROLE", help="The role's name or its ARN; none: everything that is paused."),
     ] = None,
     yes: Yes = False,
     form: OutputFormat = OutputFormat.TEXT,
@@ -64,10 +62,7 @@ def _resume_role(deployment: Deployment, role: Role, form: OutputFormat) -> None
                 print_text(Text(_conflict_ended(conflict)), form)
             was = "" if tag is None else f"; it was {plain(tag)}"
             print_text(Text(f"The tag {MODE_TAG} of {name} is set to {Mode.REPAIR}{was}."), form)
-            print_text(
-                Text("The remediator checks the role now, and repairs what the configuration of its cloud allows."),
-                form,
-            )
+            print_text(Text("The remediator checks the role now, and repairs what its cloud allows."), form)
         case None:
             print_text(Text(f"There is nothing to resume: {name} is neither in conflict nor on hold by its tag."), form)
         case NotResumed():
@@ -81,7 +76,7 @@ def _resume_role(deployment: Deployment, role: Role, form: OutputFormat) -> None
 
 def _conflict_ended(conflict: Conflict) -> str:
     undone_by = "".join(f"\n  undone by {plain(actor)}" for actor in conflict.actors)
-    return f"The conflict since {conflict.since:%Y-%m-%d %H:%M} UTC is ended.{undone_by}"
+    return f"The conflict since {conflict.since:%Y-%m-%d %H:%M} UTC has ended.{undone_by}"
 
 
 def _resume_writes(deployment: Deployment, form: OutputFormat, *, yes: bool) -> None:
@@ -92,7 +87,7 @@ def _resume_writes(deployment: Deployment, form: OutputFormat, *, yes: bool) -> 
         print_text(Text("There is nothing to resume: no writes are paused."), form)
         record(form, lambda: writes_record(account, deployment, "nothing-to-resume", paused, paused))
         return
-    if not agreed(form, Text(paused.why), "Let all writes go on?", yes=yes):
+    if not agreed(form, Text(paused.why), "Resume all writes?", yes=yes):
         decline(switch.name, form, lambda: writes_record(account, deployment, "declined", paused, paused))
     switch.write(RUNNING)
     print_text(Text("Writes have resumed. A sweep checks every enrolled role now."), form)

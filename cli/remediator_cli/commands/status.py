@@ -121,7 +121,9 @@ def status_text(status: Status) -> RenderableType:
     troubles = status.troubles
     rows = ((name, Text(plain(value))) for name, value in _facts(status))
     first = _first_line(len(troubles), is_whole=not status.denied)
-    return Group(first, *_shown(troubles), *_shown(status.information, "dim"), Text(), facts(rows, style="dim"))
+    on_purpose = [Text(), Text("Not repaired on purpose:", style="dim")] if status.information else []
+    information = (*on_purpose, *_shown(status.information, "dim"))
+    return Group(first, *_shown(troubles), *information, Text(), facts(rows, style="dim"))
 
 
 def _first_line(count: int, *, is_whole: bool) -> Text:
@@ -148,11 +150,12 @@ def _facts(status: Status) -> Iterator[tuple[str, str]]:
     yield from _of_clouds(status)
     yield "last sweep", _said(status.last_sweep, lambda at: f"{at:%Y-%m-%d %H:%M} UTC", "none within two days")
     yield from _of_queues(status.queues)
-    yield "open", _UNREAD if status.roles is None else _counted(len(status.roles) + status.more_roles)
+    count = len(status.roles or ()) + status.more_roles
     yield (
-        "alarms",
-        _UNREAD if status.alarms is None else (", ".join(alarm.name for alarm in status.alarms) or "none"),
+        "open",
+        _UNREAD if status.roles is None else f"{count} role{'' if count == 1 else 's'}" if count else "nothing",
     )
+    yield ("alarms", _UNREAD if status.alarms is None else (", ".join(alarm.name for alarm in status.alarms) or "none"))
 
 
 def _of_clouds(status: Status) -> Iterator[tuple[str, str]]:
@@ -182,7 +185,3 @@ def _of_queues(queues: tuple[QueueDepth, ...] | None) -> Iterator[tuple[str, str
     yield "waiting", ", ".join(waiting) or "no queues are known"
     lost = [f"{queue.name} {queue.messages}" for queue in queues if queue.is_lost and queue.messages]
     yield "given up", ", ".join(lost) or "nothing"
-
-
-def _counted(roles: int) -> str:
-    return f"{roles} role{'' if roles == 1 else 's'}" if roles else "nothing"

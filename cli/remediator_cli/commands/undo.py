@@ -10,7 +10,7 @@ import typer
 from rich.console import Group
 from rich.text import Text
 
-from remediator.core.events.event import Actor, Cause
+from remediator.core.events.event import Cause
 from remediator.core.history.change import Change, split_change_id
 from remediator.core.history.undo import UndoRefused
 from remediator.core.model.plain_text import plain
@@ -39,9 +39,7 @@ remediator undo --yes head-node/20260304T100020000000Z-1a2b3c4d
 
 
 def undo(
-    change: Annotated[
-        str, typer.Argument(metavar="CHANGE", show_default=False, help="The id of a change, as the history lists it.")
-    ],
+    change: Annotated[str, typer.Argument(metavar="CHANGE", help="The id of a change, as the history lists it.")],
     yes: Yes = False,
     form: OutputFormat = OutputFormat.TEXT,
     stack: Stack = DEFAULT_STACK,
@@ -74,7 +72,8 @@ def undo(
             raise typer.Exit(ExitCode.ERROR)
         if not agreed(form, _plan(recorded, planned), "Undo it?", yes=yes):
             decline(change, form, lambda: undo_record(recorded, planned, None, None))
-        result = undo_change(recorded, planned, _cause(recorded, caller), world)
+        cause = Cause(recorded.change_id, "Undo", f"{clock.now():%Y-%m-%dT%H:%M:%SZ}", caller)
+        result = undo_change(recorded, planned, cause, world)
         _say(recorded, result, form)
         diff = result.diff if isinstance(result, NotUndone) else ""
         record(form, lambda: undo_record(recorded, planned, result, _found(documents, diff)))
@@ -90,10 +89,6 @@ def _found(look: Callable[[], Reading[Json]], diff: str) -> Json | None:
     except AwsError:
         return None
     return found.value if isinstance(found, Present) else None
-
-
-def _cause(change: Change, caller: Actor) -> Cause:
-    return Cause(event_id=change.change_id, call="Undo", time=clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"), actor=caller)
 
 
 def _plan(change: Change, planned: Write) -> Group:
@@ -158,5 +153,5 @@ def _said(planned: Write | UndoRefused, result: Undone | NotUndone | None) -> tu
     if isinstance(planned, UndoRefused):
         return "refused", planned.why
     if result is None:
-        return "declined", "It was not confirmed."
+        return "declined", "Not confirmed."
     return ("undone", None) if isinstance(result, Undone) else ("not-undone", result.why)

@@ -1,4 +1,4 @@
-"""``remediator unenroll``: have a role looked after no longer."""
+"""``remediator unenroll``: remove the enrollment tag of a role."""
 
 from __future__ import annotations
 
@@ -22,10 +22,7 @@ remediator unenroll --yes head-node
 
 
 def unenroll(
-    role: RoleArgument,
-    yes: Yes = False,
-    form: OutputFormat = OutputFormat.TEXT,
-    settings: SettingsFile = None,
+    role: RoleArgument, yes: Yes = False, form: OutputFormat = OutputFormat.TEXT, settings: SettingsFile = None
 ) -> None:
     """Remove the enrollment tag of a role.
 
@@ -47,11 +44,8 @@ def unenroll(
             return
         seen = Text(f"{name} is enrolled in {plain(was)}. Without its tag, it is no longer repaired or reported.")
         if not agreed(form, seen, f"Remove the tag {key} of {name}?", yes=yes):
-            decline(
-                name,
-                form,
-                lambda: enrollment_record(found, tag_record(key, was, was), "declined", "It was not confirmed."),
-            )
+            same = tag_record(key, was, was)
+            decline(name, form, lambda: enrollment_record(found, same, "declined", "Not confirmed."))
         EnrollmentTag(behind, key).remove(name)
     print_text(Text(f"The tag {key} of {name} is removed. What was granted stays. To remove the grants:"), form)
     print_text(Text(f"  {suggested(f'remove-grants --role {name}')}"), form)

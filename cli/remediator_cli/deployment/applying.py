@@ -15,7 +15,7 @@ from remediator.flows.reconcile import reconcile
 from remediator.gateways.world import World
 from remediator.settings import Settings
 from remediator_cli.deployment.one_role import read_role
-from remediator_cli.deployment.stack_outputs import Deployment, NotDeployed
+from remediator_cli.deployment.stack_outputs import Deployment
 from remediator_cli.terminal import clock
 from remediator_cli.terminal.options import RoleOption
 from remediator_cli.terminal.output import print_error
@@ -62,7 +62,7 @@ class Applying:
         return self.deployment.world(
             self.account,
             settings=self.settings,
-            own_role_arn=self.deployment.outputs[_RECONCILER_ROLE],
+            own_role_arn=self.deployment.output(_RECONCILER_ROLE),
             paused=paused,
             on_unrecorded=_report_pending_change,
             alerts=self.deployment.alerts_topic(),
@@ -75,12 +75,7 @@ def begin_applying(deployment: Deployment, settings: Settings, named: RoleOption
     Raises NotDeployed for a stack of something else, RemediatorError where there is no such role, where it cannot be
     read, and where the ARN that was given is that of another one; and any AwsError.
     """
-    if _RECONCILER_ROLE not in deployment.outputs:
-        raise NotDeployed(
-            f"the stack {deployment.stack} in {deployment.region} has no output {_RECONCILER_ROLE}: it is another "
-            "stack, or was deployed by an earlier version. Name it with --stack, or deploy it again (npx cdk deploy "
-            "--all)"
-        )
+    deployment.output(_RECONCILER_ROLE)
     caller = deployment.account.caller(deployment.region)
     account = own_account(caller.arn, settings)
     at = clock.now()
@@ -94,12 +89,7 @@ def begin_applying(deployment: Deployment, settings: Settings, named: RoleOption
         account,
         role,
         group=None if cloud is None else settings.shared_bucket(cloud),
-        cause=Cause(
-            event_id=f"apply-{at:%Y%m%dT%H%M%S%fZ}",
-            call=APPLY_CALL,
-            time=at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            actor=caller,
-        ),
+        cause=Cause(f"apply-{at:%Y%m%dT%H%M%S%fZ}", APPLY_CALL, f"{at:%Y-%m-%dT%H:%M:%SZ}", caller),
         paused=paused,
     )
 

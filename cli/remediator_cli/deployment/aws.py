@@ -5,6 +5,7 @@ boto3 is imported where a client is made, so that commands that work on files st
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from remediator import __version__
 from remediator.core.events.event import Actor
 from remediator.errors import AwsError, DeniedError, RemediatorError, TransientError
+from remediator.gateways.world import World
 from remediator.settings import HOME_REGION
 from remediator_cli.deployment.denials import denial
+from remediator_cli.terminal import clock
 from remediator_cli.terminal.command import CHOSEN
 
 if TYPE_CHECKING:
@@ -115,6 +118,11 @@ class Account:
             KmsGateway(lambda region: self.client("kms", region)),
             lambda region: self.writing_client("s3", region),
         )
+
+    def world(self, account: str, **known: Any) -> World:  # noqa: ANN401 - fields of World
+        """The account (12 digits) as flows need it, with what is ``known`` besides."""
+        gateways = {"roles": self.iam(), "buckets": self.buckets(), "sleep": time.sleep}
+        return World(account=account, clock=clock.now, **{**gateways, **known})
 
     def caller(self, region: str) -> Actor:
         """The principal of these credentials.

@@ -153,8 +153,8 @@ def _is_intended(incident: Incident) -> bool:
 def _of_incident(name: str, incident: Incident) -> str:
     """The role, its state, what is wrong, since when, and the command that shows the rest."""
     state = _STATES.get(incident.outcome, "open problem")
-    problem = f" {incident.problem.removesuffix('.')}," if incident.problem else ""
-    return f"{name}: {state},{problem} since {_minute(incident.opened)}. Details: {suggested(f'plan --role {name}')}"
+    problem = f" ({incident.problem.removesuffix('.')})" if incident.problem else ""
+    return f"{name}: {state} since {_minute(incident.opened)}{problem}. Details: {suggested(f'plan --role {name}')}"
 
 
 def read_status(deployment: Deployment, settings: Settings | None, now: datetime) -> Status:
@@ -217,10 +217,8 @@ def _reading(answer: object, found: Sequence[_T]) -> Reading[_T]:
 def _pending(history: HistoryTable) -> tuple[tuple[tuple[str, RoleRecord], ...], int]:
     """The roles of which something is open, with what is remembered of them, and how many there are besides."""
     names = history.pending_roles()
-    stored_record = ((name, history.read_role_record(name)) for name in names[:_MOST_ROLES])
-    return tuple((name, role_record) for name, role_record in stored_record if role_record.is_pending), len(
-        names[_MOST_ROLES:]
-    )
+    found = ((name, history.read_role_record(name)) for name in names[:_MOST_ROLES])
+    return tuple((name, record) for name, record in found if record.is_pending), len(names[_MOST_ROLES:])
 
 
 def _stack_state(deployment: Deployment) -> tuple[str, datetime]:

@@ -79,5 +79,5 @@ def _progress() -> Iterator[Callable[[int], None]]:
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("asking for the roles of the account", total=None)
+        task = bar.add_task("reading the roles of the account", total=None)
         yield lambda count: bar.update(task, description=f"{count:,} roles read")

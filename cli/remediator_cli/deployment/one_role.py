@@ -13,11 +13,9 @@ from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
 from remediator.errors import RemediatorError
 from remediator.flows.assess import Assessor
 from remediator.flows.survey import Surveyed
-from remediator.gateways.world import World
 from remediator.settings import Settings
 from remediator_cli.deployment.aws import Account
 from remediator_cli.deployment.denials import reported_once
-from remediator_cli.terminal import clock
 from remediator_cli.terminal.options import RoleOption
 
 if TYPE_CHECKING:
@@ -72,16 +70,8 @@ def foresee(behind: Account, role: Role, settings: Settings, *, tags: Mapping[st
         attached=tuple(each.arn for each in _must(policies.attached, "the list of its managed policies")),
         profiles=_must(roles.read_instance_profiles(name).holding, "the list of its instance profiles"),
     )
-    assessor = Assessor(
-        World(
-            account=role.arn.account,
-            settings=settings,
-            clock=clock.now,
-            roles=roles,
-            buckets=behind.buckets(),
-            scan=cast("AccountScan", _OneRole(roles, name)),
-        )
-    )
+    scan = cast("AccountScan", _OneRole(roles, name))
+    assessor = Assessor(behind.world(role.arn.account, settings=settings, roles=roles, scan=scan))
     assessment = assessor.assess_role(scanned)
     if assessment is None:
         assert assessor.unreached is not None  # noqa: S101 - it is why there is no assessment

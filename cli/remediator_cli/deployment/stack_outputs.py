@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,6 @@ from remediator.gateways.world import World
 from remediator.settings import DEFAULT_HISTORY_DAYS, HOME_REGION, Settings, WriteLimit, settings_digest
 from remediator_cli.deployment.aws import Account, account, calling
 from remediator_cli.deployment.subscriptions import Subscriptions, sort_subscriptions
-from remediator_cli.terminal import clock
 from remediator_cli.terminal.settings_file import given_settings
 
 if TYPE_CHECKING:
@@ -51,26 +49,18 @@ class Deployment:
 
         return HistoryTable(
             self.account.client("dynamodb", self.region),
-            self._output(_HISTORY_TABLE),
+            self.output(_HISTORY_TABLE),
             limit=self.settings.write_limit if self.settings else WriteLimit(),
             keep_days=self.settings.history_days if self.settings else DEFAULT_HISTORY_DAYS,
         )
 
     def world(self, account: str, **known: Any) -> World:  # noqa: ANN401 - fields of World
         """The account (12 digits) with its history, and with what is ``known`` besides."""
-        return World(
-            account=account,
-            clock=clock.now,
-            sleep=time.sleep,
-            roles=self.account.iam(),
-            buckets=self.account.buckets(),
-            history=self.history(),
-            **known,
-        )
+        return self.account.world(account, history=self.history(), **known)
 
     def pause_switch(self) -> PauseSwitch:
         """The parameter that pauses its writes."""
-        return PauseSwitch(self.account, self.region, self._output(_PAUSE_PARAMETER))
+        return PauseSwitch(self.account, self.region, self.output(_PAUSE_PARAMETER))
 
     def other_configuration(self, settings: Settings | None) -> str:
         """A sentence if it was deployed with another configuration, or if that is unknown.
@@ -89,32 +79,30 @@ class Deployment:
 
     def must_have(self, settings: Settings) -> None:
         """Make sure that it was deployed with that configuration. Raises RemediatorError where that is not known."""
-        other = self.other_configuration(settings)
-        if not other:
-            return
-        if not self.outputs.get(_CONFIGURATION):
-            raise RemediatorError(other.removesuffix("."))
-        raise RemediatorError(
-            f"{other} Each would undo the other's writes. Name the deployed one with --settings, or deploy this one "
-            "first (npx cdk deploy --all)"
-        )
+        if other := self.other_configuration(settings):
+            if not self.outputs.get(_CONFIGURATION):
+                raise RemediatorError(other.removesuffix("."))
+            raise RemediatorError(
+                f"{other} Each would undo the other's writes. Name the deployed one with --settings, or deploy this "
+                "one first (npx cdk deploy --all)"
+            )
 
     @property
     def account_id(self) -> str:
         """The account that it is in, 12 digits."""
-        *_, account, _ = self._output(_ALERTS_TOPIC).split(":")
+        *_, account, _ = self.output(_ALERTS_TOPIC).split(":")
         return account
 
     @property
     def people_topic_arn(self) -> str:
         """The people topic."""
-        return self._output(_PEOPLE_TOPIC)
+        return self.output(_PEOPLE_TOPIC)
 
     def alerts_topic(self) -> AlertsTopic:
         """The topic that carries every alert."""
         from remediator.gateways.topic import AlertsTopic  # noqa: PLC0415  # only commands that ask AWS pay for it
 
-        return AlertsTopic(self.account.client("sns", self.region), self._output(_ALERTS_TOPIC))
+        return AlertsTopic(self.account.client("sns", self.region), self.output(_ALERTS_TOPIC))
 
     def subscriptions(self) -> Subscriptions:
         """The subscriptions of the people topic. Raises any AwsError.
@@ -127,7 +115,8 @@ class Deployment:
         slack = self.outputs.get(_SLACK_QUEUE)
         return sort_subscriptions(listed, slack.rpartition("/")[2] if slack else None)
 
-    def _output(self, name: str) -> str:
+    def output(self, name: str) -> str:
+        """An output of its stack. Raises NotDeployed where there is none of that name."""
         if name not in self.outputs:
             raise NotDeployed(
                 f"the stack {self.stack} in {self.region} has no output {name}: it is another stack, or was deployed "

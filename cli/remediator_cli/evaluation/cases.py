@@ -42,7 +42,7 @@ class Case:
 def read_case(value: object) -> Case:
     """The case that a parsed JSON value describes; raises MalformedCase with the first thing that is wrong."""
     if not isinstance(value, dict):
-        raise MalformedCase(f"found {_shown(value)}; needed is a JSON object with id, role and bucket")
+        raise MalformedCase(f"found {_shown(value)}; expected a JSON object with id, role and bucket")
     case = _Object(value, "")
     case_id, role, bucket = case.text("id"), case.inner("role"), case.inner("bucket")
     arn = _role_arn(role)
@@ -80,7 +80,7 @@ class _Object:
     def text(self, name: str) -> str:
         text = self.needed(name)
         if not isinstance(text, str):
-            raise _unexpected(self.place(name), text, "a text")
+            raise _unexpected(self.place(name), text, "a string")
         if not text:
             raise MalformedCase(f"{self.place(name)} is empty")
         return text
@@ -210,7 +210,7 @@ def _network(env: _Object) -> dict[str, tuple[str, ...]]:
 
 
 def _context_value(value: object, place: str) -> str:
-    """A value as the request carries it, which is a text always."""
+    """A value as the request contains it, always a string."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -239,7 +239,7 @@ def _readable(value: object, place: str) -> PolicyDocument:
 
 def _text(value: object, place: str) -> str:
     if not isinstance(value, str):
-        raise _unexpected(place, value, "a text")
+        raise _unexpected(place, value, "a string")
     return value
 
 
@@ -256,7 +256,7 @@ def _list(value: object, place: str) -> list[tuple[object, str]]:
 
 
 def _unexpected(place: str, found: object, needed: str) -> MalformedCase:
-    return MalformedCase(f"{place}: found {_shown(found)}; needed is {needed}")
+    return MalformedCase(f"{place}: found {_shown(found)}; expected {needed}")
 
 
 def _shown(value: object) -> str:

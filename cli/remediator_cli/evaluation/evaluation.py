@@ -139,7 +139,7 @@ def _write(write: Write) -> CaseWrite:
         case DocumentKind.BUCKET_POLICY:
             return CaseWrite(write, "s3:PutBucketPolicy", replaced)
         case DocumentKind.INSTANCE_PROFILE:
-            raise ValueError("a case says nothing of instance profiles, so that none is planned")
+            raise ValueError("a case has no instance profiles, so none is planned")
         case _ as never:
             assert_never(never)
 

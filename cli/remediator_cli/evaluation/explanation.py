@@ -6,14 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from remediator.core.events.event import (
-    DETAIL_TYPE,
-    Ignored,
-    RoleTrigger,
-    SharedTrigger,
-    Trigger,
-    parse_event,
-)
+from remediator.core.events.event import DETAIL_TYPE, Ignored, RoleTrigger, SharedTrigger, Trigger, parse_event
 from remediator.core.events.sweep import MOST_ROLES_OF_A_POLICY, sweep_for
 from remediator.core.events.watched import BUS_SOURCES, IAM, WATCHED, Concern
 from remediator.settings import Settings

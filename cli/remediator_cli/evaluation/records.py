@@ -67,6 +67,4 @@ def _items(name: str, items: list[object]) -> list[tuple[str, object]]:
 
 
 def _fault(place: str) -> Fault:
-    return Fault(
-        place, "is neither an event of EventBridge nor a record of CloudTrail, and holds none as they are known"
-    )
+    return Fault(place, "is neither an EventBridge event nor a CloudTrail record, and contains none")

@@ -105,10 +105,7 @@ class Values:
 
     def property(self, name: str, key: str) -> object:
         """A property of a resource; None where it is not given."""
-        return self._remembered(
-            ("property", f"{name}.{key}"),
-            lambda: self._property(name, key),
-        )
+        return self._remembered(("property", f"{name}.{key}"), lambda: self._property(name, key))
 
     def _property(self, name: str, key: str) -> object:
         value = self.value(object_of(self.resources[name], "Properties").get(key))
@@ -136,7 +133,7 @@ class Values:
                 items = [self.value(each) for each in value]
                 return [each for each in items if each is not NO_VALUE]
             case str() if _DYNAMIC in value:
-                return Unknown("a dynamic reference is looked up only when it is deployed")
+                return Unknown("a dynamic reference is resolved only at deployment")
             case _:
                 return value
 
@@ -183,7 +180,7 @@ class Values:
             case "Fn::ToJsonString", _ if is_known(argument):
                 return json.dumps(argument)
             case _:
-                return Unknown(f"{name} is worked out only when it is deployed")
+                return Unknown(f"{name} is known only when it is deployed")
 
     def _ref(self, name: str) -> object:
         if name.startswith("AWS::"):
@@ -214,7 +211,7 @@ class Values:
         parameter = self.parameters[name]
         kind = parameter.get("Type")
         if isinstance(kind, str) and kind.startswith("AWS::SSM::Parameter::Value"):
-            return Unknown(f"the parameter {name} is looked up in SSM when it is deployed")
+            return Unknown(f"the parameter {name} is read from SSM at deployment")
         value = self.deployment.parameters.get(name, parameter.get("Default"))
         if value is None:
             return Unknown(f"the parameter {name} has no default; give it with --parameter {name}=VALUE")
@@ -233,9 +230,7 @@ class Values:
             return self._of_resource(name, "Ref")
         if isinstance(own, str) and own:
             return own
-        return Unknown(
-            own.why if isinstance(own, Unknown) else f"{name} has no {key}, so that its name is made up", name
-        )
+        return Unknown(own.why if isinstance(own, Unknown) else f"{name} has no {key}, so its name is generated", name)
 
     def _of_resource(self, name: str, attribute: str) -> object:
         """What identifies a resource that no verdict depends on is like nothing else; anything else is unknown."""
@@ -252,7 +247,7 @@ class Values:
             case _:
                 return Unknown("Fn::GetAtt needs a resource and its attribute")
         if name not in self.resources:
-            return Unknown(f"{name} is no resource of the template")
+            return Unknown(f"{name} is not a resource of the template")
         kind = self.type_of(name)
         if kind == "AWS::S3::Bucket" and attribute == "Arn":
             bucket = self._ref(name)
@@ -277,7 +272,7 @@ class Values:
             own = {key: self.value(each) for key, each in argument[1].items()}
             argument = argument[0]
         if not isinstance(argument, str):
-            return Unknown("Fn::Sub needs a text")
+            return Unknown("Fn::Sub needs a string")
         unknown: list[Unknown] = []
 
         def put(match: re.Match[str]) -> str:
@@ -353,4 +348,4 @@ def _equal_or_not(name: str, values: list[object]) -> bool | Unknown:
         case "Fn::Not", [bool() as only]:
             return not only
         case _:
-            return Unknown(f"{name} is not what it should be")
+            return Unknown(f"{name} is malformed")

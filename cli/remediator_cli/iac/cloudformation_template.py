@@ -79,7 +79,7 @@ def _declared(source: TemplateText, file: str, deployment: StackDeployment) -> D
 def _checked(source: TemplateText) -> Mapping[str, object]:
     template = source.value
     if not isinstance(template, dict):
-        raise NotReadable("is not a template: at its top there is no object")
+        raise NotReadable("is not a template: its top level is not an object")
     resources = template.get("Resources")
     if not isinstance(resources, dict):
         raise NotReadable("is not a template: it has no Resources")
@@ -95,7 +95,7 @@ def _checked(source: TemplateText) -> Mapping[str, object]:
 
 def _check_resource(name: str, resource: object) -> None:
     if not _LOGICAL_ID.fullmatch(name):
-        raise NotReadable(f"Resources.{name[:80]} is no resource but something that is expanded; {_PROCESSED}")
+        raise NotReadable(f"Resources.{name[:80]} is expanded at deployment, so it is not a resource; {_PROCESSED}")
     if not isinstance(object_of(resource).get("Type"), str):
         raise NotReadable(f"Resources.{name} has no Type")
 
@@ -157,7 +157,7 @@ class _Template:
         """Why a resource may not be created, None where it certainly is."""
         if self.values.exists(name) is not None:
             return None
-        return f"whether {name} is created depends on a condition that cannot be worked out"
+        return f"whether {name} is created depends on a condition that cannot be evaluated"
 
     def _retention(self, name: str) -> Retention:
         """What becomes of a resource that this template is the last one to hold, or that it gives another name."""
@@ -198,7 +198,7 @@ class _Template:
     def _reading_or_made_up(self, name: str, key: str) -> Reading[str]:
         reading = self._reading(name, key)
         if isinstance(reading, Absent):
-            return Unreadable(f"{name} has no {key}, so that CloudFormation makes up its name")
+            return Unreadable(f"{name} has no {key}, so CloudFormation generates its name")
         return reading
 
     def _tags(self, name: str) -> tuple[dict[str, Reading[str]], str | None]:
@@ -348,7 +348,7 @@ def _as_text(value: object, what: str, *, empty: str | None = None) -> Reading[s
         case None | "":
             return Absent()
         case _:
-            return Unreadable(f"{what} is not a text")
+            return Unreadable(f"{what} is not a string")
 
 
 def _as_document(value: object, what: str) -> Reading[PolicyDocument]:

@@ -74,7 +74,7 @@ def scalar(value: object) -> str | Unknown:
         case int():
             return str(value)
         case _:
-            return Unknown("where a text is needed there is something else")
+            return Unknown("a string is expected")
 
 
 def comparable(value: object) -> object:

@@ -51,7 +51,7 @@ def read_template_text(text: str) -> TemplateText:
     https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_GetTemplate.html
     """
     if len(text) > LARGEST_TEMPLATE:
-        raise NotReadable(f"is larger than {LARGEST_TEMPLATE // 1024**2} MiB, which CloudFormation does not take")
+        raise NotReadable(f"is larger than {LARGEST_TEMPLATE // 1024**2} MiB, which CloudFormation does not accept")
     try:
         if text.lstrip().startswith(("{", '"')):
             return _of_json(text)
@@ -120,18 +120,18 @@ def _value(node: yaml.Node | None) -> object:
         case yaml.MappingNode():
             return _tagged(node, _mapping(node))
         case _:
-            raise _fault(node, "it is of no kind that a template can have")
+            raise _fault(node, "its type is not supported in templates")
 
 
 def _mapping(node: yaml.MappingNode) -> dict[str, object]:
     members: dict[str, object] = {}
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode) or key.tag.startswith("!"):
-            raise _fault(key, "a key must be a text")
+            raise _fault(key, "a key must be a string")
         if key.tag == f"{_YAML}merge":
             raise _fault(key, "a merge (<<), which CloudFormation does not support")
         if key.value in members:
-            raise _fault(key, f"the key {key.value!r} is there twice")
+            raise _fault(key, f"the key {key.value!r} is duplicated")
         members[key.value] = _value(value)
     return members
 

@@ -81,7 +81,7 @@ class DeclaredRole:
 
     ``tags_unknown`` says why there may be more tags than ``tags``, None where there are not. ``boundary`` is the ARN of
     the permissions boundary, ``boundary_place`` the resource with its document, None where the file has none.
-    ``account`` and ``role_id`` are what AWS gave the role, None where it does not exist yet.
+    ``account`` and ``role_id`` are what AWS gave the role, None where creates it.
     """
 
     place: Place
@@ -101,7 +101,7 @@ class DeclaredRole:
 
 @dataclass(frozen=True, slots=True)
 class PlannedBucket:
-    """A bucket that the file itself looks after; ``name`` is Absent where AWS makes it up.
+    """A bucket that the file itself declares; ``name`` is Absent where AWS generates it.
 
     ``is_new`` says that the change creates it, whatever there was before under its name. ``unsure`` says why it may not
     be there at all, None where it is.
@@ -148,7 +148,7 @@ class Declared:
 
     ``roles`` are by their addresses, ``buckets`` by the names of the buckets. ``stray_policies`` and ``stray_buckets``
     belong to unknown roles and buckets; ``elsewhere`` are policies of roles that are not in
-    the file, by the names of these roles. ``held`` are the buckets that the file looks after, by their addresses, and
+    the file, by the names of these roles. ``held`` are the buckets that the file declares, by their addresses, and
     ``lost`` those that the change has taken away by then, by their names.
     """
 

@@ -62,7 +62,7 @@ class Moment:
             case Present(value=str() as text):
                 return Present(text) if text else Absent()
             case Present():
-                return Unreadable(f"{attribute} of {resource.address} is not a text")
+                return Unreadable(f"{attribute} of {resource.address} is not a string")
             case other:
                 return other
 

@@ -74,18 +74,18 @@ class PlannedResource:
 
 def checked_plan(value: object) -> Members:
     """The plan. Raises NotReadable, saying what to do, for what is none."""
-    needed = "needed is what `terraform show -json tfplan` prints for a plan that `terraform plan -out=tfplan` wrote"
+    expected = "expected the output of `terraform show -json tfplan` for a plan of `terraform plan -out=tfplan`"
     if not isinstance(value, dict):
-        raise NotReadable(f"is not a plan but {'a list' if isinstance(value, list) else 'a bare value'}; {needed}")
+        raise NotReadable(f"is not a plan but {'a list' if isinstance(value, list) else 'a bare value'}; {expected}")
     if "@level" in value:
-        raise NotReadable(f"is the log of `terraform plan -json` and not the plan; {needed}")
+        raise NotReadable(f"is the log of `terraform plan -json` and not the plan; {expected}")
     if "values" in value or {"lineage", "serial"} <= value.keys():
-        raise NotReadable(f"is a state and not a plan; {needed}")
+        raise NotReadable(f"is a state and not a plan; {expected}")
     version = value.get("format_version")
     if not isinstance(version, str):
-        raise NotReadable(f"has no format_version, so it is not a plan; {needed}")
+        raise NotReadable(f"has no format_version, so it is not a plan; {expected}")
     if not _FORMAT.fullmatch(version):
-        raise NotReadable(f"is a plan of format_version {version!r}; this command understands 0.x and 1.x")
+        raise NotReadable(f"is a plan of format_version {version!r}; this command supports 0.x and 1.x")
     if value.get("errored") is True:
         raise NotReadable("is an incomplete plan that failed; fix the error that `terraform plan` reported")
     return value
@@ -118,7 +118,7 @@ def _put_off(plan: Members) -> Iterator[PlannedResource]:
             is_replaced=False,
             after=(found.after or NO_MEMBERS) if is_new else found.before,
             unknown={**(found.unknown if is_new else NO_MEMBERS), **unknown},
-            put_off=text_of(entry.get("reason")) or "it does not say why",
+            put_off=text_of(entry.get("reason")) or "no reason is given",
         )
 
 
@@ -134,7 +134,7 @@ def _resource(entry: Members, place: str) -> PlannedResource | None:
     """One change; None where it is of a type that no verdict depends on."""
     address, kind = entry.get("address"), entry.get("type")
     if not isinstance(address, str) or not isinstance(kind, str):
-        raise NotReadable(f"{place} lacks its address or its type")
+        raise NotReadable(f"{place} has no address or no type")
     if kind not in _TYPES:
         return None
     change, place = object_of(entry, "change"), f"{place} ({address}): change"

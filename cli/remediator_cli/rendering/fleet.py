@@ -120,7 +120,7 @@ def _summary(fleet: Fleet) -> Text:
     found = fleet.survey
     kinds = Counter(each.assessment.kind for each in found.roles)
     mistakes = sum(map(_is_mistaken, found.roles))
-    observed = sum(map(_is_only_observed, found.roles))
+    observed = sum(each.is_observed_only for each in found.roles if each.assessment.kind is OutcomeKind.WOULD_REPAIR)
     kinds[OutcomeKind.WOULD_REPAIR] -= observed
     counted = (
         *((kinds[kind], words) for kind, words in _COUNTED.items()),
@@ -132,10 +132,6 @@ def _summary(fleet: Fleet) -> Text:
     style = "yellow" if found.needs_something or found.unjudged else "green"
     roles = f"{found.scanned:,} role{'' if found.scanned == 1 else 's'}"
     return Text(f"Account {fleet.account}, {roles}: {said}.", style=style)
-
-
-def _is_only_observed(surveyed: Surveyed) -> bool:
-    return surveyed.assessment.kind is OutcomeKind.WOULD_REPAIR and surveyed.is_observed_only
 
 
 def _is_mistaken(surveyed: Surveyed) -> bool:

@@ -44,9 +44,8 @@ def finding_records(findings: Iterable[Finding]) -> list[dict[str, Any]]:
 
 def blocked_repair_records(blocked: Iterable[BlockedRepair]) -> list[dict[str, Any]]:
     """Findings whose repair is blocked, with the reasons."""
-    return [
-        {"code": each.finding.code, "subject": each.finding.subject, "because": list(each.because)} for each in blocked
-    ]
+    found = ((each.finding, list(each.because)) for each in blocked)
+    return [{"code": each.code, "subject": each.subject, "because": because} for each, because in found]
 
 
 def recorded(change: Change | None) -> dict[str, Any] | None:

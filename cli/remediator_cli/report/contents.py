@@ -23,19 +23,12 @@ class RoleStatus(StrEnum):
     """The state of a role, the most urgent first."""
 
     CONFLICT = "contested"
-    """Another principal keeps undoing its repairs, so nothing more is written."""
     MANUAL_ACTION = "needs-person"
-    """Something is wrong that must not be repaired automatically."""
     WOULD_REPAIR = "would-repair"
-    """It is broken, and would be repaired."""
     REFUSED = "refused"
-    """It has the enrollment tag, but must not be managed."""
     MISCONFIGURED = "nearly-enrolled"
-    """It is not enrolled, and may have been meant to be."""
     OFF = "off"
-    """Its own tag turns remediation off."""
     USABLE = "usable"
-    """Nothing is wrong with it."""
 
 
 STATUS_WORDS: Final = {
@@ -64,7 +57,7 @@ _STATUSES: Final = {
 class RoleReport:
     """One role: its assessment, its record, and how often it was repaired within the reported days.
 
-    ``memory`` is empty where nothing is open of it, or the history is not known. ``last_repair`` has its zone; it is
+    ``role_record`` is empty where nothing is open, or the history is not known. ``last_repair`` has its zone; it is
     None where there was none.
     """
 
@@ -165,7 +158,7 @@ class Report:
 
     @property
     def open_elsewhere(self) -> tuple[tuple[str, RoleRecord], ...]:
-        """The roles of which something is open although the account does not show them as enrolled or nearly so."""
+        """The roles of which something is open although the account does not show them."""
         shown = {each.name for each in self.roles}
         return () if self.past is None else tuple(each for each in self.past.open if each[0] not in shown)
 

@@ -28,12 +28,12 @@ _TEXT_LIMIT: Final = 2_000
 """Characters. Longer than any ARN, and than any sentence that is meant to be read."""
 _MEANINGS: Final = {
     RoleStatus.CONFLICT: "Another principal keeps undoing their repairs, so nothing more is written.",
-    RoleStatus.MANUAL_ACTION: "Something is wrong that must not be repaired automatically.",
+    RoleStatus.MANUAL_ACTION: "Something is wrong that the remediator does not repair.",
     RoleStatus.WOULD_REPAIR: "Each shows what would be written.",
     RoleStatus.REFUSED: "They have the enrollment tag, but must not be managed.",
     RoleStatus.MISCONFIGURED: "They are not managed. Enroll those that clusters use.",
     RoleStatus.OFF: "Their own tag turns remediation off.",
-    RoleStatus.USABLE: "EC2 may assume them, and they reach their bucket.",
+    RoleStatus.USABLE: "EC2 can assume them, and they can use their bucket.",
 }
 _DIFF_LINES: Final = {"+": "added", "-": "taken", "@": "place"}
 _DIFF_NAMES: Final = 2
@@ -125,7 +125,7 @@ def _counted(count: int, noun: str) -> str:
 def _notices(report: Report) -> Iterator[str]:
     if report.fleet.denied:
         denied = ", ".join(report.fleet.denied)
-        yield f"The credentials may not call {denied}, so that what needs it was taken for unreadable."
+        yield f"The credentials may not call {denied}, so what needs it counts as unreadable."
     yield from report.plan["notes"]
     if report.past is None:
         yield f"Without history: {report.without_past}. Repairs, their causes, and conflicts are unknown."
@@ -174,14 +174,14 @@ def _breakers_said(past: Past, found: int) -> Iterator[str]:
     if not past.repairs:
         yield "Nothing was repaired."
         return
-    yield "By the role or user behind the calls after which something had to be repaired."
+    yield "Grouped by the role or user whose calls broke something."
     if past.asked_for:
         yield (
             f"No call broke what {_counted(past.asked_for, 'repair')} repaired: the role had just been created, "
             "enrolled or released, or an operator applied the repair."
         )
     if swept := past.unexplained - past.asked_for:
-        yield f"Of {_counted(swept, 'repair')} no call is known: a sweep found what was broken."
+        yield f"No call is known for {_counted(swept, 'repair')}: a sweep found the problem."
     if found > _MOST_BREAKERS:
         yield f"The first {_MOST_BREAKERS} of {found:,} are shown."
 

@@ -21,9 +21,8 @@ _AT_MOST: Final = 20_000
 """How many changes are read: first a few; if they do not reach back far enough, many."""
 
 _MADE: Final = (ChangeState.COMPLETED, ChangeState.UNCONFIRMED)
-_BREAK_NOTHING: Final = TAGGING | {
-    *("CreateRole", "CreateBucket", "CreateInstanceProfile", "AddRoleToInstanceProfile", APPLY_CALL)
-}
+_PROFILE_CREATION: Final = ("CreateInstanceProfile", "AddRoleToInstanceProfile")
+_BREAK_NOTHING: Final = TAGGING | {"CreateRole", "CreateBucket", *_PROFILE_CREATION, APPLY_CALL}
 """Calls after which a role is repaired that was not in order, or not managed, before."""
 
 
@@ -113,7 +112,7 @@ def read_past(deployment: Deployment, *, days: int, now: datetime) -> Past:
     changes = history.list_changes(most=_AT_FIRST)
     if _goes_on(changes, _AT_FIRST, since):
         changes = history.list_changes(most=_AT_MOST)
-    stored_record = ((name, history.read_role_record(name)) for name in history.pending_roles())
+    found = ((name, history.read_role_record(name)) for name in history.pending_roles())
     return Past(
         stack=deployment.stack,
         region=deployment.region,
@@ -121,12 +120,7 @@ def read_past(deployment: Deployment, *, days: int, now: datetime) -> Past:
         today=today,
         changes=tuple(change for change in changes if change.intended_at >= since),
         is_cut=_goes_on(changes, _AT_MOST, since),
-        open=tuple(
-            sorted(
-                ((name, role_record) for name, role_record in stored_record if role_record.is_pending),
-                key=lambda e: e[0],
-            )
-        ),
+        open=tuple(sorted(((name, each) for name, each in found if each.is_pending), key=lambda each: each[0])),
     )
 
 

@@ -138,7 +138,7 @@ def _with_options(run: Run, *, has_profile: bool) -> Run:
         added["output"] = _output_option(hints[_FORM], signature.parameters[_FORM].default)
         added["json"] = Annotated[bool, typer.Option("--json", help="The same as --output json.")]
     if has_profile:
-        option = typer.Option("--profile", metavar="NAME", show_default=False, help="The AWS profile to use.")
+        option = typer.Option("--profile", metavar="NAME", help="The AWS profile to use.")
         added["profile"] = Annotated[str | None, option]
 
     @functools.wraps(run)
@@ -173,9 +173,7 @@ def _given_options(values: Mapping[str, Any], signature: inspect.Signature) -> d
 
 
 def _output_option(kind: type[Enum], default: Enum) -> Any:  # noqa: ANN401  # an Annotated made at run time
-    option = typer.Option(
-        "--output", "-o", show_default=False, help=f"The output format. The default is {default.value}."
-    )
+    option = typer.Option("--output", "-o", help=f"The output format. The default is {default.value}.")
     return Annotated[kind | None, option]
 
 

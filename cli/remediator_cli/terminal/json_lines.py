@@ -68,7 +68,7 @@ def read_each(names: Sequence[str], read: Reader, *, needed: str) -> Iterator[Js
     for name in names:
         label = label_of(name)
         try:
-            with opened(name, if_directory=f"needed is {needed}") as stream:
+            with opened(name, if_directory=f"expected {needed}") as stream:
                 yield from read(stream, label)
         except NotOpened as error:
             yield Fault(label, str(error))
@@ -93,11 +93,11 @@ def opened(name: str, *, if_directory: str) -> Iterator[BinaryIO]:
     except IsADirectoryError as error:
         raise NotOpened(f"is a directory; {if_directory}") from error
     except FileNotFoundError as error:
-        raise NotOpened("there is no such file") from error
+        raise NotOpened("no such file") from error
     except OSError as error:
         raise NotOpened(f"cannot be read: {error.strerror or error}") from error
     except ValueError as error:
-        raise NotOpened("cannot be the name of a file") from error
+        raise NotOpened("is not a valid file name") from error
 
 
 def parse_json(text: str) -> object:
@@ -176,7 +176,7 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _no_constant(name: str) -> object:
-    raise NotJson(f"is not JSON: {name} is no JSON value")
+    raise NotJson(f"is not JSON: {name} is not a JSON value")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_constant)

@@ -39,7 +39,7 @@ def _read_stream(stream: BinaryIO, label: str) -> Iterator[JsonLine | Fault]:
     while line := stream.readline(LONGEST_TEXT + 1):
         number += 1
         if number == 1 and b"\0" in line:
-            yield Fault(label, "is no text, or written in UTF-16; save it as UTF-8")
+            yield Fault(label, "is not text, or is UTF-16; save it as UTF-8")
             return
         if len(line) > LONGEST_TEXT:
             yield _too_long(label, number)
@@ -87,7 +87,7 @@ def _values(text: str, label: str, first: int, *, may_go_on: bool) -> Iterator[J
             if beginning is None:
                 return
             if faults == _MOST_FAULTS:
-                yield Fault(place, f"is the last of {_MOST_FAULTS} places that cannot be read; the rest is passed over")
+                yield Fault(place, f"is the last of {_MOST_FAULTS} places that cannot be read; the rest is skipped")
                 return
             end = beginning.start()
             number += text.count("\n", start, end)

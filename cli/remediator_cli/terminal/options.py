@@ -23,23 +23,17 @@ Region = Annotated[
     typer.Option(
         "--region",
         metavar="REGION",
-        show_default=False,
         help="The home Region of the deployment, where it is neither in the settings nor us-east-1.",
     ),
 ]
 SettingsFile = Annotated[
     Path | None,
-    typer.Option(
-        "--settings",
-        metavar="FILE",
-        show_default=False,
-        help="The cdk.json of the deployment, or its configuration alone.",
-    ),
+    typer.Option("--settings", metavar="FILE", help="The cdk.json of the deployment, or its configuration alone."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-RoleArgument = Annotated[str, typer.Argument(metavar="ROLE", show_default=False, help="The role's name or its ARN.")]
+RoleArgument = Annotated[str, typer.Argument(metavar="ROLE", help="The role's name or its ARN.")]
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}", re.ASCII)
 _ROLE_NAME: Final = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
@@ -51,7 +45,7 @@ _MOST_SHOWN: Final = 100
 def account_digits(account: str | None) -> str | None:
     """The account that is named, if any. Raises BadParameter for what cannot be one."""
     if account is not None and not _ACCOUNT.fullmatch(account):
-        raise typer.BadParameter("needed are the 12 digits of an account", param_hint="--account")
+        raise typer.BadParameter("an account ID has 12 digits", param_hint="--account")
     return account
 
 
@@ -96,7 +90,7 @@ def named_role(text: str, *, param_hint: str = "ROLE") -> RoleOption:
     if not _ROLE_NAME.fullmatch(name):
         shown = repr(name[:_MOST_SHOWN]) + ("…" if len(name) > _MOST_SHOWN else "")
         raise typer.BadParameter(
-            f"{shown} can be the name of no role: that has 1 to 64 letters (a to z), digits and characters of _+=,.@-",
+            f"{shown} is not a valid role name: 1 to 64 ASCII letters, digits and characters of _+=,.@-",
             param_hint=param_hint,
         )
     return RoleOption(name, arn)

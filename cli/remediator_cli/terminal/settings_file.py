@@ -58,7 +58,7 @@ def given_settings(path: Path | None) -> Settings | None:
 def needed_settings(path: Path | None) -> Settings:
     """The configuration in the file that an option names, without one that in ``cdk.json`` of the working directory.
 
-    Raises RemediatorError where there is no such file. A wrong one ends the command with the exit code for bad input.
+    Raises RemediatorError where no such file. A wrong one ends the command with the exit code for bad input.
     """
     found = given_settings(path or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None))
     if found is None:
