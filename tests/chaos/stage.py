@@ -24,7 +24,7 @@ from remediator.core.history.change import Change, ChangeState
 from remediator.gateways.webhook import WebhookUrl
 from remediator.handlers import consumer, digester, notifier, once, reconciler, router, sweeper
 from remediator.settings import DigestLimit, Settings
-from remediator_cli.deployment import stack_outputs
+from remediator_cli.deployment import aws
 from remediator_cli.terminal import clock
 from tests.chaos.calls import Killed, Request, Seam, webhook_error
 from tests.examples import ACCOUNT, BUCKET, OWN_ROLE_ARN
@@ -376,7 +376,7 @@ def _deploy(made: Stage, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(consumer, "load_settings", lambda: account.settings)
     times = times_of(made.now, made.sleep)
     patch.setattr(consumer, "datetime", clock_of(made.now))
-    for module in (consumer, reconciler, notifier, stack_outputs):
+    for module in (consumer, reconciler, notifier, aws):
         patch.setattr(module, "time", times)
     patch.setattr(clock, "now", made.now)
     patch.setattr(notifier, "_webhook", lambda: Hook(made))
