@@ -261,7 +261,7 @@ class TestTemplates:
         forwarders = home.forwarders()
         expected = named("AnyscaleRemediator", watched_rules(home.settings, home.settings.region, ACCOUNT))
         if forwarders:
-            expected = named("AnyscaleRemediator", [forwarded_rule(sorted(forwarders), ACCOUNT)])
+            expected |= named("AnyscaleRemediator", [forwarded_rule(sorted(forwarders), ACCOUNT)])
         assert patterns(home) == expected
         for region, forwarder in forwarders.items():
             rules = watched_rules(home.settings, region, ACCOUNT)
