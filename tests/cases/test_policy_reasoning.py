@@ -103,7 +103,7 @@ def test_the_codes_of_write_blockers_are_those_that_there_are() -> None:
     core = ROOT / "lambda_src" / "remediator" / "core"
     sources = "".join(file.read_text(encoding="utf-8") for file in core.rglob("*.py"))
     raised = set(re.findall(r'WriteBlocker\(\s*"([\w-]+)"', sources))
-    assert {row[0].strip("`") for row in rows("code | what stands in the way")} == raised
+    assert {row[0].strip("`") for row in rows("code | what is in the way")} == raised
 
 
 def test_the_quotas_are_those_of_the_code() -> None:
