@@ -30,6 +30,9 @@ HOME_REGION: Final = "us-east-1"
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.html#cloudtrail-concepts-global-service-events
 """
 
+REGION: Final = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}", re.ASCII)
+"""What the name of a Region looks like."""
+
 DEFAULT_ENROLLMENT_TAG: Final = "anyscale:cluster-role"
 DEFAULT_HISTORY_DAYS: Final = 400
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from remediator.settings import HOME_REGION, MODE_TAG, PARTITION
+from remediator.settings import HOME_REGION, MODE_TAG, PARTITION, REGION
 
 Rule: TypeAlias = Callable[[str], str | None]
 
@@ -70,7 +70,6 @@ def boundary(text: str, account: str | None) -> str | None:
     return _elsewhere(match, owner, "a role's boundary is a policy of its own account, or one of AWS")
 
 
-_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
 _OTHER_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "[a-z]+-iso": "aws-iso", "eusc-": "aws-eusc"}
 
 
@@ -82,7 +81,7 @@ def home_region(text: str) -> str | None:
 
 def region(text: str) -> str | None:
     """Where a bucket lives."""
-    if not _REGION.fullmatch(text):
+    if not REGION.fullmatch(text):
         return 'allowed is the code of an AWS region, such as "us-west-2"'
     return _other_partition(text)
 
@@ -128,7 +127,7 @@ def kms_key(text: str, region: str) -> str | None:
             "allowed is the ARN of a KMS key (arn:PARTITION:kms:REGION:ACCOUNT:key/ID), not an alias, because an alias "
             "can come to mean another key"
         )
-    if _REGION.fullmatch(region) and match["region"] != region:
+    if REGION.fullmatch(region) and match["region"] != region:
         return f'a bucket\'s key must be in the Region of the bucket, "{region}"'
     return _elsewhere(match, None, "")
 

@@ -16,6 +16,7 @@ from typing import TypeAlias, assert_never
 from remediator.core.events.watched import UNWATCHED, WATCHED, Concern, WatchedCall
 from remediator.core.policy.arn import CUSTOMER_POLICY_ARN, KEY_ARN
 from remediator.errors import MalformedEvent
+from remediator.settings import REGION
 
 DETAIL_TYPE = "AWS API Call via CloudTrail"
 
@@ -38,7 +39,6 @@ _INSTANCE_PROFILE_NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
 # Names of old buckets may be longer than those of new ones, and hold capitals and underscores.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
-_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}", re.ASCII)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 # CloudTrail cuts userAgent and error texts here; nothing that the remediator keeps of an event needs to be longer.
 _LONGEST_TEXT = 1_024
@@ -270,7 +270,7 @@ def _cause(detail: Mapping[str, object]) -> Cause:
         call=str(detail["eventName"]),
         time=time,
         actor=_actor(detail),
-        region=region if isinstance(region, str) and _REGION.fullmatch(region) else None,
+        region=region if isinstance(region, str) and REGION.fullmatch(region) else None,
     )
 
 
