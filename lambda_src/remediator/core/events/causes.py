@@ -17,6 +17,7 @@ from remediator.core.events.sweep import is_sweep
 from remediator.core.events.watched import KMS, S3, WATCHED_CALLS, Concern
 from remediator.core.model.finding import Finding
 from remediator.core.model.plain_text import foreign
+from remediator.settings import REGION
 
 _TOOL_LIMIT: Final = 60
 _LONGEST_SECONDS: Final = 3600
@@ -84,11 +85,12 @@ def _at(cause: Cause, before: str = "") -> str:
 
 
 def event_link(cause: Cause) -> str | None:
-    """The address of the event in CloudTrail's console; None where its Region is unknown, or its id is no event's.
+    """The address of the event in CloudTrail's console; None where the Region or the id is invalid.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events-console.html
     """
-    if cause.region is None or not _EVENT_ID.fullmatch(cause.event_id):
+    # Others may have published the message, and the Region becomes part of the host name.
+    if not REGION.fullmatch(cause.region or "") or not _EVENT_ID.fullmatch(cause.event_id):
         return None
     return f"https://{cause.region}.console.aws.amazon.com/cloudtrailv2/home?region={cause.region}#/events/{cause.event_id}"
 
