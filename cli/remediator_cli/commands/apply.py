@@ -10,6 +10,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from remediator.core.events.event import utc_minute
 from remediator.core.history.change import ChangeState
 from remediator.core.model.plain_text import plain
 from remediator.core.model.role import Role
@@ -154,7 +155,7 @@ def _on_hold(outcome: Outcome, applying: Applying) -> _Held | None:
         by = ", ".join(conflict.actors) or "an unknown principal"
         return _Held(
             _CONFLICT,
-            f"The role is in conflict since {conflict.since:%Y-%m-%d %H:%M} UTC: its repairs are undone by {by}. When "
+            f"The role is in conflict since {utc_minute(conflict.since)}: its repairs are undone by {by}. When "
             f"that is resolved: {suggested(f'resume {outcome.role_name}')}",
         )
     return None

@@ -7,6 +7,7 @@ from typing import Annotated, Any, assert_never
 import typer
 from rich.text import Text
 
+from remediator.core.events.event import utc_minute
 from remediator.core.history.pause import RUNNING, Pause, parse_pause
 from remediator.core.history.role_record import Conflict
 from remediator.core.model.plain_text import plain
@@ -76,7 +77,7 @@ def _resume_role(deployment: Deployment, role: Role, form: OutputFormat) -> None
 
 def _conflict_ended(conflict: Conflict) -> str:
     undone_by = "".join(f"\n  undone by {plain(actor)}" for actor in conflict.actors)
-    return f"The conflict since {conflict.since:%Y-%m-%d %H:%M} UTC has ended.{undone_by}"
+    return f"The conflict since {utc_minute(conflict.since)} has ended.{undone_by}"
 
 
 def _resume_writes(deployment: Deployment, form: OutputFormat, *, yes: bool) -> None:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from remediator.core.events.event import utc_minute
 from remediator.core.history.role_record import RoleRecord
 from remediator.core.model.plain_text import plain
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
@@ -144,11 +145,11 @@ def _shown(lines: tuple[str, ...], style: str = "") -> Iterator[Text]:
 
 def _facts(status: Status) -> Iterator[tuple[str, str]]:
     yield "deployment", f"{status.stack} in {status.region}, account {status.account}"
-    yield "deployed", f"{status.updated:%Y-%m-%d %H:%M} UTC ({status.stack_state})"
+    yield "deployed", f"{utc_minute(status.updated)} ({status.stack_state})"
     yield "version", _said(status.last_version, lambda version: f"{version}, by the last change", _NO_CHANGE)
     yield "writes", _UNREAD if status.pause is None else (status.pause.why or "running")
     yield from _of_clouds(status)
-    yield "last sweep", _said(status.last_sweep, lambda at: f"{at:%Y-%m-%d %H:%M} UTC", "none within two days")
+    yield "last sweep", _said(status.last_sweep, utc_minute, "none within two days")
     yield from _of_queues(status.queues)
     count = len(status.roles or ()) + status.more_roles
     yield (

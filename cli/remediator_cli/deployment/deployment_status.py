@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from remediator.core.events.event import utc_minute
 from remediator.core.history.pause import Pause, parse_pause
 from remediator.core.history.role_record import Incident, RoleRecord
 from remediator.core.policy.reading import Absent, Present, Reading, Unreadable
@@ -103,7 +104,7 @@ class Status:
         return (
             *self._of_the_stack(),
             *(
-                f"The alarm {alarm.name} is on since {_minute(alarm.since)}. {alarm.what}"
+                f"The alarm {alarm.name} is on since {utc_minute(alarm.since)}. {alarm.what}"
                 for alarm in self.alarms or ()
             ),
             *(
@@ -130,7 +131,7 @@ class Status:
             if record.conflict is not None:
                 by = ", ".join(record.conflict.actors) or "an unknown principal"
                 yield (
-                    f"{name}: conflict since {_minute(record.conflict.since)}, its repairs are undone by {by}. When "
+                    f"{name}: conflict since {utc_minute(record.conflict.since)}, its repairs are undone by {by}. When "
                     f"that is resolved: {suggested(f'resume {name}')}"
                 )
             elif record.incident is not None and not _is_intended(record.incident):
@@ -154,7 +155,7 @@ def _of_incident(name: str, incident: Incident) -> str:
     """The role, its state, what is wrong, since when, and the command that shows the rest."""
     state = _STATES.get(incident.outcome, "open problem")
     problem = f" ({incident.problem.removesuffix('.')})" if incident.problem else ""
-    return f"{name}: {state} since {_minute(incident.opened)}{problem}. Details: {suggested(f'plan --role {name}')}"
+    return f"{name}: {state} since {utc_minute(incident.opened)}{problem}. Details: {suggested(f'plan --role {name}')}"
 
 
 def read_status(deployment: Deployment, settings: Settings | None, now: datetime) -> Status:
@@ -291,7 +292,3 @@ def _alarms(deployment: Deployment) -> tuple[AlarmOn, ...]:
 
 def _messages(count: int) -> str:
     return "1 message" if count == 1 else f"{count:,} messages"
-
-
-def _minute(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

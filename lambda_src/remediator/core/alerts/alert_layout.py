@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC
 from typing import Final
 from urllib.parse import quote
 
@@ -12,7 +11,7 @@ from remediator.core.alerts.layout import Layout, Rank, Section, SectionForm
 from remediator.core.alerts.notification import DocumentChange, Notification, Point, SystemNotice, WriteState
 from remediator.core.events.actors import tool_of
 from remediator.core.events.causes import causes_of, event_link, short_actor
-from remediator.core.events.event import APPLY_CALL, Cause
+from remediator.core.events.event import APPLY_CALL, Cause, utc_minute
 from remediator.core.events.sweep import is_sweep
 from remediator.core.model.plain_text import document_diff, foreign
 from remediator.core.repair.outcome import OutcomeKind
@@ -63,7 +62,7 @@ def _of_notification(notification: Notification) -> Layout:
         ("Account", notification.account),
     ]
     if notification.since is not None:
-        facts.append(("Since", f"{notification.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"))
+        facts.append(("Since", utc_minute(notification.since)))
     if notification.incident_id is not None:
         facts.append(("Incident", notification.incident_id))
     keywords = (notification.kind.value, notification.severity.value, notification.account, notification.role_name)

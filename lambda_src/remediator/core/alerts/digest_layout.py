@@ -9,7 +9,7 @@ from typing import Final
 from remediator.core.alerts.alert_layout import subject_line
 from remediator.core.alerts.digest import DIGEST, FEW, Asks, Digest, DigestRole, Group
 from remediator.core.alerts.layout import Layout, Rank, Section, SectionForm
-from remediator.core.model.plain_text import foreign
+from remediator.core.model.plain_text import capitalized, foreign
 from remediator.core.repair.outcome import OutcomeKind
 
 _CHANGES_OF_AN_ALERT: Final = 4
@@ -23,27 +23,27 @@ def digest_layout(digest: Digest) -> Layout:
     """The digest laid out."""
     start, end = digest.window.start.astimezone(UTC), digest.window.end.astimezone(UTC)
     name, _, incident = _only_role(digest) or (None, None, None)
+    headline = digest_headline(digest)
     return Layout(
         subject=subject_line(_subject(digest)),
-        headline=digest_headline(digest),
+        headline=headline,
         severity=digest.severity,
         facts=(
             ("Alerts", f"{digest.alerts} about {_roles(digest.roles)}"),
             ("Sent", f"{start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC"),
             ("Account", foreign(digest.account)),
         ),
-        sections=tuple(_sections(digest)),
+        sections=tuple(_sections(digest, headline)),
         thread=incident,
         keywords=(DIGEST, digest.severity.value, foreign(digest.account)),
         record=_record(digest, name),
     )
 
 
-def _sections(digest: Digest) -> Iterator[Section]:
-    headline = digest_headline(digest)
+def _sections(digest: Digest, headline: str) -> Iterator[Section]:
     for group in digest.groups:
         yield Section(
-            f"{_capitalized(group.title)}: {_roles(group.count)}",
+            f"{foreign(capitalized(group.title))}: {_roles(group.count)}",
             tuple(_names(group)),
             rank=Rank.DETAIL if group.asks is Asks.NOTHING else Rank.NEEDED,
             note="" if group.headline in (None, headline) else foreign(group.headline),
@@ -96,15 +96,14 @@ def _subject(digest: Digest) -> str:
     only, first = _only_role(digest), digest.groups[0]
     name, cloud = (only[0], only[1]) if only is not None else (None, _only_cloud(digest))
     of_cloud = f" ({cloud})" if cloud else ""
+    actor = _only_actor(digest)
+    by = f" changed by {actor}" if actor else ""
     if digest.asks is Asks.NOTHING:
-        by = _only_actor(digest)
-        roles = name or f"{_roles(first.count)}{f' changed by {by}' if by else ''}"
-        return f"{_capitalized(first.title)}: {roles}{of_cloud}"
+        return f"{capitalized(first.title)}: {name or f'{_roles(first.count)}{by}'}{of_cloud}"
     lead = "ACTION REQUIRED" if digest.asks is Asks.NOW else "Check today"
     if name:
         return f"{lead}: {name}, {first.title}{of_cloud}"
-    by = _only_actor(digest)
-    return f"{lead}: {_asking(digest)}{f' changed by {by}' if by else ''}{of_cloud}"
+    return f"{lead}: {_asking(digest)}{by}{of_cloud}"
 
 
 def digest_headline(digest: Digest) -> str:
@@ -116,7 +115,7 @@ def digest_headline(digest: Digest) -> str:
     when = "now" if digest.asks is Asks.NOW else "today"
     others = _counts(group for group in digest.groups if group.asks is not digest.asks)
     return foreign(
-        f"{_capitalized(_asking(digest))} {'requires' if _count(digest) == 1 else 'require'} an operator {when}"
+        f"{capitalized(_asking(digest))} {'requires' if _count(digest) == 1 else 'require'} an operator {when}"
         f"{f'; the others: {others}' if others else ''}."
     )
 
@@ -168,7 +167,3 @@ def _counts(groups: Iterable[Group]) -> str:
 
 def _roles(count: int) -> str:
     return "1 role" if count == 1 else f"{count} roles"
-
-
-def _capitalized(text: str) -> str:
-    return f"{foreign(text[:1].upper())}{foreign(text[1:])}"

@@ -7,17 +7,17 @@ sentence with the actor.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from remediator.core.alerts.decide import AlertDecision, AlertReason
 from remediator.core.events.causes import causes_of, elapsed, short_actor, short_call, short_cause
-from remediator.core.events.event import APPLY_CALL, TAGGING, Cause
+from remediator.core.events.event import APPLY_CALL, TAGGING, Cause, utc_minute
 from remediator.core.events.sweep import is_sweep
 from remediator.core.history.change import ChangeState
 from remediator.core.history.conflict import resume_command
 from remediator.core.model.finding import Finding, FindingCode
-from remediator.core.model.plain_text import foreign
+from remediator.core.model.plain_text import capitalized, foreign
 from remediator.core.repair.finding_texts import FINDING_TEXTS, problems_of
 from remediator.core.repair.outcome import Hold, NotApplied, Outcome, OutcomeKind
 from remediator.errors import DeniedError, ThrottledError, TransientError
@@ -50,6 +50,7 @@ _TITLES: Final = {
     OutcomeKind.CONFLICT: "repair loop",
     OutcomeKind.MANUAL_ACTION: "manual action required",
 }
+_FOUND_BY_SWEEP: Final = "The scheduled sweep found it; no event named a caller."
 _CODE: Final = "If code manages this role, update it, or the next run breaks it again."
 _HOLDS: Final = {
     Hold.OBSERVE: ("not repaired (observe mode)", "Observe mode: nothing was changed."),
@@ -89,9 +90,9 @@ def title_of(outcome: Outcome) -> str:
 def subject_of(outcome: Outcome, decision: AlertDecision) -> str:
     """The subject, at most 99 characters: what to do first; the cloud and the problem are cut before the role."""
     lead, before, after = _subject(outcome)
-    since = opened(outcome, decision)
-    if decision.reason is AlertReason.REMINDER and since is not None:
-        lead = f"{lead}, day {_day(since, decision.decided_at)}"
+    if (reminded := _reminded(outcome, decision)) is not None:
+        _, day = reminded
+        lead = f"{lead}, day {day}"
     start = f"{lead}: {before}{outcome.role_name}"
     cloud = f" ({foreign(outcome.cloud)})" if outcome.cloud and not after.endswith(")") else ""
     for text in (f"{start}{after}{cloud}", f"{start}{after}"):
@@ -111,15 +112,18 @@ def opened(outcome: Outcome, decision: AlertDecision) -> datetime | None:
 def first_line(outcome: Outcome, decision: AlertDecision, *, has_fix: bool) -> str:
     """The first line; ``has_fix`` says whether code that makes the repair permanent follows."""
     text = _first_line(outcome, decision, has_fix)
-    since = opened(outcome, decision)
-    if decision.reason is AlertReason.REMINDER and since is not None:
-        day = _day(since, decision.decided_at)
-        return f"Open since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC (day {day}). {text}"
+    if (reminded := _reminded(outcome, decision)) is not None:
+        since, day = reminded
+        return f"Open since {utc_minute(since)} (day {day}). {text}"
     return text
 
 
-def _day(since: datetime, now: datetime) -> int:
-    return (now - since + timedelta(hours=1)).days + 1
+def _reminded(outcome: Outcome, decision: AlertDecision) -> tuple[datetime, int] | None:
+    """Since when the role has been broken, and which day it is; None where the alert is no reminder."""
+    since = opened(outcome, decision)
+    if decision.reason is not AlertReason.REMINDER or since is None:
+        return None
+    return since, (decision.decided_at - since + timedelta(hours=1)).days + 1
 
 
 def _subject(outcome: Outcome) -> tuple[str, str, str]:
@@ -139,7 +143,7 @@ def _subject(outcome: Outcome) -> tuple[str, str, str]:
         case OutcomeKind.WOULD_REPAIR:
             title = title_of(outcome)
             after = ", more to follow" if outcome.hold is None else f" {_problems(outcome)}"
-            return f"{title[:1].upper()}{title[1:]}", "", after
+            return capitalized(title), "", after
         case OutcomeKind.FAILED:
             return _failed_subject(outcome)
         case OutcomeKind.REPAIRED:
@@ -218,7 +222,7 @@ def _last_change(outcome: Outcome, findings: tuple[Finding, ...]) -> str:
     if not outcome.causes:
         return ""
     if is_sweep(outcome.causes[-1]):
-        return "The scheduled sweep found it; no event named a caller."
+        return _FOUND_BY_SWEEP
     return f"Check triggered by {_trigger(outcome)}."
 
 
@@ -229,7 +233,7 @@ def _repaired(outcome: Outcome, decision: AlertDecision, has_fix: bool) -> str:
     if not outcome.findings:
         return f"An interrupted repair is complete. {ending}"
     things, verb = _things(outcome.findings), _plural(outcome.findings)
-    what = f"{things[:1].upper()}{things[1:]}"
+    what = capitalized(things)
     known = causes_of(outcome.findings, outcome.causes)
     if known:
         after = elapsed(known[-1], decision.decided_at)
@@ -255,7 +259,7 @@ def _by(what: str, verb: str, known: tuple[Cause, ...], outcome: Outcome) -> str
 def _how_found(outcome: Outcome) -> str:
     last = outcome.causes[-1] if outcome.causes else None
     if last is None or is_sweep(last):
-        return "The scheduled sweep found it; no event named a caller."
+        return _FOUND_BY_SWEEP
     if last.call == APPLY_CALL:
         return f"Repaired by {short_cause(last, outcome.account)}."
     if last.call in TAGGING:
@@ -302,10 +306,7 @@ def _failed(outcome: Outcome) -> str:
     last = _last_change(outcome, outcome.findings)
     if is_pending(outcome):
         rest = "the rest is retried" if outcome.again else "AWS does not show it yet. It is read again"
-        return (
-            f"Written; {rest} within minutes. No action needed now. {_last_change(outcome, outcome.findings)}".rstrip()
-        )
-    last = _last_change(outcome, outcome.findings)
+        return f"Written; {rest} within minutes. No action needed now. {last}".rstrip()
     meaning = FINDING_TEXTS[outcome.findings[0].code].meaning if outcome.findings else ""
     if outcome.is_last and outcome.may_have_written:
         return f"A repair was started and not completed, and is not retried automatically. {meaning} {last}".rstrip()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC
 
 from remediator.core.alerts.notification import Point
+from remediator.core.events.event import utc_minute
 from remediator.core.history.change import Change, ChangeState
 from remediator.core.history.conflict import mode_command, resume_command
 from remediator.core.history.role_record import Conflict
@@ -87,7 +87,7 @@ def _decide(role_name: str, conflict: Conflict) -> Point:
     return (
         f"If the change is not intended, correct the code below, {resume}",
         "If it is intended, turn remediation off for this role with the command below.",
-        f"Without a decision, automatic repair resumes at {conflict.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC.",
+        f"Without a decision, automatic repair resumes at {utc_minute(conflict.until)}.",
         *(f"Undone by {actor}" for actor in undoing),
     )
 

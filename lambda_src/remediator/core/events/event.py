@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias, assert_never
 
 from remediator.core.events.watched import UNWATCHED, WATCHED, Concern, WatchedCall
@@ -302,6 +302,11 @@ def parse_time(text: str) -> datetime | None:
         return datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
     except ValueError:  # such as a 13th month
         return None
+
+
+def utc_minute(at: datetime) -> str:
+    """An aware time for readers, to the minute: ``2026-01-31 12:00 UTC``."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -30,6 +30,11 @@ def foreign(text: str, limit: int = SENTENCE_LIMIT) -> str:
     return _MENTION.sub("@ ", plain(text, limit).replace("<", "\u2039").replace(">", "\u203a"))
 
 
+def capitalized(text: str) -> str:
+    """The text with a capital first letter, and the rest as it is."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
 def unmarked_json(text: str) -> str:
     """JSON that says the same without the signs that a chat could take for markup or a mention."""
     return _MENTION.sub(r"\\u0040", text.replace("<", "\\u003c").replace(">", "\\u003e"))

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from remediator.core.model.finding import BlockedRepair, Finding
+from remediator.core.model.plain_text import capitalized
 from remediator.core.model.role import Role
 from remediator.core.model.write import DocumentId, DocumentKind, Write, policy_write
 from remediator.core.policy.document import PolicyDocument
@@ -85,7 +86,7 @@ def faults_blockers(name: str, document: PolicyDocument) -> tuple[WriteBlocker, 
     """A document that breaks the grammar: rewriting it could change what it means."""
     if not document.faults:
         return ()
-    text = f"{name[:1].upper()}{name[1:]} must not be rewritten, because it breaks the grammar: "
+    text = f"{capitalized(name)} must not be rewritten, because it breaks the grammar: "
     return (WriteBlocker("faults", text + " ".join(document.faults), f"Correct the grammar of {name}."),)
 
 
@@ -97,7 +98,7 @@ def stale_blockers(name: str, document: PolicyDocument, own_id: str) -> tuple[Wr
     return tuple(
         WriteBlocker(
             "stale-principal",
-            f"{document.statements[index].name[:1].upper()}{document.statements[index].name[1:]} of {name} names "
+            f"{capitalized(document.statements[index].name)} of {name} names "
             f"{principal}, the id of a role or user that no longer exists; AWS would refuse to save it again "
             f"(Invalid principal in policy).",
             f"Remove {principal} from {name}.",
