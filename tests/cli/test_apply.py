@@ -164,7 +164,10 @@ class TestIsOnHold:
             running.account.iam.delete_role_policy(RoleName=ROLE, PolicyName=OWN[0])
         answer = remediator("apply", "--yes", ROLE)
         assert (answer.code, running.inline()) == (1, [])
-        assert "not repaired (contested). Its repairs were undone too often" in answer.err
+        assert (
+            "not repaired (contested). Its repairs were undone too often, by an unknown principal: the role"
+            in answer.err
+        )
 
     def test_by_the_limit_of_writes(self, running: Running, remediator: Remediator) -> None:
         write_settings({"writeLimit": {"writes": 1, "minutes": 60}, "clouds": {"production": CLOUD}})

@@ -152,11 +152,10 @@ def _on_hold(outcome: Outcome, applying: Applying) -> _Held | None:
         return _Held(Hold.PAUSED, f"{applying.paused.why} To end the pause: {suggested('resume')}")
     conflict = None if outcome.role_record is None else outcome.role_record.conflict
     if conflict is not None:
-        by = ", ".join(conflict.actors) or "an unknown principal"
         return _Held(
             _CONFLICT,
-            f"The role is in conflict since {utc_minute(conflict.since)}: its repairs are undone by {by}. When "
-            f"that is resolved: {suggested(f'resume {outcome.role_name}')}",
+            f"The role is in conflict since {utc_minute(conflict.since)}: its repairs are undone by "
+            f"{conflict.undone_by}. When that is resolved: {suggested(f'resume {outcome.role_name}')}",
         )
     return None
 
@@ -182,7 +181,7 @@ def _why_not_repaired(outcome: Outcome, *, alerted: bool) -> Iterator[str]:
     if outcome.kind in _IN_ORDER or (outcome.results and outcome.refusal is None):
         return
     if outcome.conflict is not None:
-        undone = f"Its repairs were undone too often, by {', '.join(outcome.conflict.actors)}"
+        undone = f"Its repairs were undone too often, by {outcome.conflict.undone_by}"
         yield (
             f"{undone}: the role is in conflict now. When that is resolved: {suggested(f'resume {outcome.role_name}')}"
             if alerted

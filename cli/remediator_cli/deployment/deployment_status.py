@@ -129,10 +129,9 @@ class Status:
     def _of_roles(self) -> Iterator[str]:
         for name, record in self.roles or ():
             if record.conflict is not None:
-                by = ", ".join(record.conflict.actors) or "an unknown principal"
                 yield (
-                    f"{name}: conflict since {utc_minute(record.conflict.since)}, its repairs are undone by {by}. When "
-                    f"that is resolved: {suggested(f'resume {name}')}"
+                    f"{name}: conflict since {utc_minute(record.conflict.since)}, its repairs are undone by "
+                    f"{record.conflict.undone_by}. When that is resolved: {suggested(f'resume {name}')}"
                 )
             elif record.incident is not None and not _is_intended(record.incident):
                 yield _of_incident(name, record.incident)

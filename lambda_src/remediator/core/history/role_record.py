@@ -47,6 +47,11 @@ class Conflict:
     events: int = 0
     principals: tuple[str, ...] = ()
 
+    @property
+    def undone_by(self) -> str:
+        """Who undoes the repairs, in words: a conflict can be known without any event that names a caller."""
+        return ", ".join(self.actors) or "an unknown principal"
+
 
 @dataclass(frozen=True, slots=True)
 class Incident:
