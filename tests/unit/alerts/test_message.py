@@ -253,6 +253,20 @@ def test_a_conflict_names_who_undoes_the_repair_what_to_change_and_the_one_way_t
     assert json.loads(sent.json)["resume"] == "remediator resume head-node"
 
 
+@pytest.mark.parametrize("call", [APPLY_CALL, "TagRole", "PutBucketPolicy"])
+def test_a_conflict_accuses_no_one_whose_call_cannot_have_undone_the_repair(call: str) -> None:
+    conflict = Conflict(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ())
+    sent = alert(outcome(OutcomeKind.CONFLICT, results=(), causes=(a_cause(call),), conflict=conflict))
+    assert sent.text.startswith("Another principal keeps removing what the remediator restores: EC2 trust.")
+
+
+def test_a_conflict_names_both_of_two_callers() -> None:
+    by_ci = replace(a_cause(), actor=Actor("AssumedRole", f"arn:aws:sts::{ACCOUNT}:assumed-role/ci/apply"))
+    conflict = Conflict(NOW, NOW + timedelta(days=1), (TRUST_MISSING,), ())
+    sent = alert(outcome(OutcomeKind.CONFLICT, results=(), causes=(by_ci, a_cause()), conflict=conflict))
+    assert sent.text.startswith("ci/apply and user/alice via the AWS CLI keep removing what the remediator restores:")
+
+
 @pytest.mark.parametrize(
     ("hold", "first", "subject"),
     [

@@ -279,12 +279,12 @@ def _refused(outcome: Outcome, trigger: str) -> str:
 
 
 def _conflict(outcome: Outcome) -> str:
-    who = " and ".join(dict.fromkeys(short_actor(cause.actor, outcome.account) for cause in outcome.causes[-2:]))
-    if not outcome.causes or all(map(is_sweep, outcome.causes)):
-        who = "Another principal"
-    things = _things(outcome.conflict.findings if outcome.conflict else outcome.findings)
+    findings = outcome.conflict.findings if outcome.conflict else outcome.findings
+    undoing = (short_actor(cause.actor, outcome.account) for cause in causes_of(findings, outcome.causes)[-2:])
+    who = tuple(dict.fromkeys(undoing)) or ("Another principal",)
     return (
-        f"{who} keeps removing what the remediator restores: {things}. Automatic repair of this role has stopped. "
+        f"{' and '.join(who)} {'keeps' if len(who) == 1 else 'keep'} removing what the remediator restores: "
+        f"{_things(findings)}. Automatic repair of this role has stopped. "
         f"Decide as below, then run `{resume_command(outcome.role_name)}`."
     )
 
