@@ -45,8 +45,6 @@ def main() -> None:
     except RemediatorError as error:
         print_error("error", str(error))
         sys.exit(ExitCode.ERROR)
-    except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
     except OSError as error:
         leave_output()
         where = f" ({error.filename})" if error.filename else ""

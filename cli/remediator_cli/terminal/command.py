@@ -17,8 +17,6 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from remediator_cli.terminal.exits import ExitCode
-
 CHOSEN: Final[dict[str, str]] = {}
 """The options with which the running command was called, of those that commands share: what it suggests has them too,
 and the AWS profile is taken from here."""
@@ -148,10 +146,7 @@ def _with_options(run: Run, *, has_profile: bool) -> Run:
             given[_FORM] = _form(signature.parameters[_FORM].default, chosen["output"], is_json=chosen["json"])
         CHOSEN.clear()
         CHOSEN.update(_given_options({**given, **chosen}, signature))
-        try:
-            return run(**given)
-        except KeyboardInterrupt:
-            raise typer.Exit(ExitCode.INTERRUPTED) from None
+        return run(**given)
 
     parameters = [each for each in signature.parameters.values() if each.name != _FORM]
     defaults = {"output": None, "json": False, "profile": None}
