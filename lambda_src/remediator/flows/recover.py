@@ -16,24 +16,23 @@ from remediator.flows.documents import read_document
 from remediator.gateways.world import World
 
 _UNDER_WAY: Final = timedelta(minutes=2)
-"""An operator writes next to the reconciler, in no turn of its: either may be about to write what the other finds
-open."""
+"""The reconciler and an operator are not serialized: each may be about to write what the other finds open."""
 
 _RECENT_CHANGES: Final = 20
 """How many changes of a role are searched for the repair that is still in its trust policy."""
 
 
 def recover(open_changes: Iterable[str], role: Role | None, world: World, *, by_hand: bool) -> tuple[Change, ...]:
-    """Find out what became of a role's open changes, record it, and give those of which it is known now.
+    """Find the result of a role's open changes, record it, and return those whose result is known now.
 
-    ``by_hand`` says that an operator has the remediator look, in no turn of the reconciler's.
+    ``by_hand``: an operator runs this, at any time next to the reconciler. ``role`` is the role as it is now, None
+    where there is none.
 
-    One that was, or may have been, made stays open: people must be told of it first. It may be known for long what came
-    of it, if only the telling was interrupted.
+    A change that was, or may have been, made stays open until it is reported. Its result may have been known before, if
+    only the report was interrupted. A change stays open, too, if its document cannot be read, or if another process may
+    still be about to write it.
 
-    ``role`` is the role as it is now, None where there is none. A change whose document cannot be read stays open, and
-    so does one that somebody beside us may still be about to write.
-    Raises any AwsError of the history, and TransientError where a document cannot be reached for now.
+    Raises any AwsError of the history, and TransientError where a document cannot be reached at present.
     """
     history, now = world.history, world.clock()
     recovered: list[Change] = []
